@@ -1,0 +1,42 @@
+# The service as a container, made for Hugging Face Spaces and fit for any host.
+#
+#   docker build -t ask-the-book .                          the services of your secrets
+#   docker build --build-arg EMBEDDED=1 -t ask-the-book .   no secret at all: the embedded
+#                                                           engines and the handbook, indexed
+#
+# A Space hands its variables to the build, so its variable EMBEDDED does the same.
+
+FROM python:3.11-slim AS build
+WORKDIR /app
+ARG EMBEDDED=
+COPY requirements.txt requirements-embedded.txt deploy/prune.py ./
+RUN case "$EMBEDDED" in 1|true|yes|on) more="-r requirements-embedded.txt";; esac \
+ && pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore \
+      --no-deps --no-compile --prefix=/install -r requirements.txt $more \
+ && python prune.py /install/lib/python3.11/site-packages \
+ && rm requirements*.txt prune.py \
+ && python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
+      -s /install -p /usr/local /install/lib
+COPY . .
+RUN rm -rf deploy requirements*.txt \
+ && python -m compileall -q --invalidation-mode unchecked-hash . \
+ && mkdir /data \
+ && case "$EMBEDDED" in 1|true|yes|on) \
+      PYTHONPATH=/install/lib/python3.11/site-packages DATA_DIR=/data python ingest.py docs;; esac \
+ && rm -rf docs
+
+FROM python:3.11-slim
+# openai's client uses the system's certificates.
+RUN test -s /etc/ssl/certs/ca-certificates.crt && useradd --create-home --uid 1000 user
+COPY --from=build /install /usr/local
+COPY --from=build /app /app
+COPY --from=build --chown=1000:1000 /data /home/user/data
+WORKDIR /app
+USER 1000:1000
+ARG EMBEDDED=
+ENV EMBEDDED=$EMBEDDED HOME=/home/user DATA_DIR=/home/user/data HOST=0.0.0.0 \
+    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+EXPOSE 7860
+HEALTHCHECK --interval=60s --timeout=5s --start-period=30s \
+  CMD ["python", "-I", "-S", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + (os.environ.get('PORT') or '7860') + '/health', timeout=4)"]
+CMD ["python", "router.py"]

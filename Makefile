@@ -1,0 +1,69 @@
+# `make run` answers questions about a book, `make test` passes the tests; `make help` lists all.
+
+BOOK ?= docs
+PORT ?= 7860
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps
+export PORT
+
+.PHONY: help run ingest test test-slow lint format lock openapi lambda bench-retrieval clean
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
+
+run: .venv/ready ## answer questions about BOOK (a folder, by default docs) on PORT
+	@.venv/bin/python ingest.py "$(BOOK)"
+	@exec .venv/bin/python router.py
+
+ingest: .venv/ready ## bring the index up to date with BOOK
+	@.venv/bin/python ingest.py "$(BOOK)"
+
+# The browser's driver keeps an event loop in the main thread to the end of its process: its
+# tests need a process of their own.
+test: .venv/ready-dev ## the whole suite but its slow part
+	.venv/bin/python -m pytest -m "not slow" --ignore tests/browser
+	.venv/bin/python -m pytest -m "not slow" tests/browser
+
+test-slow: .venv/ready-dev ## the part of the suite that takes minutes
+	.venv/bin/python -m pytest -m slow --ignore tests/browser
+	.venv/bin/python -m pytest -m slow tests/browser
+
+lint: .venv/ready-dev ## style and strict types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+format: .venv/ready-dev ## rewrite to the common style
+	.venv/bin/ruff check --fix-only --quiet .
+	.venv/bin/ruff format .
+
+lock: .venv/ready-dev ## pin what the *.in files ask for, with hashes
+	@for name in requirements requirements-embedded requirements-dev; do \
+		.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-header $(LOCK) $$name.in -o $$name.txt || exit 1; done
+
+openapi: .venv/ready-dev ## write client/openapi.json and client/types.ts
+	.venv/bin/python client/generate.py
+
+lambda: .venv/ready-dev ## build/lambda-arm64.zip for AWS Lambda
+	.venv/bin/python deploy/lambda_zip.py
+
+bench-retrieval: .venv/ready-dev ## quality of retrieval on the test sets in RETRIEVAL_SETS
+	.venv/bin/python bench/retrieval.py
+
+clean: ## remove what the other commands made, the index and the history included
+	rm -rf .venv .data .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: https://www.python.org/downloads/"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/ready: .venv/bin/python requirements.txt requirements-embedded.txt
+	@echo "Installing the pinned packages (about a minute, once) …"
+	@$(PIP) -r requirements.txt -r requirements-embedded.txt
+	@touch $@
+
+.venv/ready-dev: .venv/ready requirements-dev.txt
+	@$(PIP) -r requirements-dev.txt
+	@touch $@

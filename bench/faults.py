@@ -1,0 +1,116 @@
+"""What a reader meets when an upstream fails: `python bench/faults.py`.
+
+Runs the service with its default deadlines against imitated upstreams (`tests/upstreams`),
+lets each of them fail in each way, asks a question, and prints a Markdown table: status or
+fallback, seconds to the answer, what the reader reads, whether the turn is in the history.
+Last, the stages of one chat with realistic latencies. Ends in one JSON line.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from rag.embedded.postgres import start
+from tests.service import Service, environment, run, serving
+from tests.upstreams import Reply, Upstreams
+
+QUESTION = "How do I delete a conversation?"
+FAULTS: list[int | str] = [
+    *(401, 429, 500, 503),
+    *("reset", "hang", "drip", "malformed", "shape", "cut", "empty"),
+]
+BREAKS = {
+    "stream cut": Reply("It begins [1] but", cut_after=3),
+    "stream silent": Reply("It begins [1] but", hang_after=3),
+    "junk in the stream": Reply("It begins [1] but", junk_after=3),
+    "error in the stream": Reply("It begins [1] but", error_after=3),
+    "empty stream": Reply(""),
+    "refusal": Reply(refusal="I cannot help with that."),
+    "length": Reply("It goes on and on [1]", finish_reason="length"),
+}
+
+
+def ask(service: Service, message: str) -> dict[str, Any]:
+    """One row: how a question ended."""
+    began = time.perf_counter()
+    with httpx.Client(base_url=service.url, timeout=70) as http:
+        response = http.post("/chat", json={"message": message})
+        seconds = time.perf_counter() - began
+        body = response.json()
+        metadata = body.get("metadata", {})
+        kept = "–"
+        if "session_id" in body:
+            history = http.get(f"/chat/sessions/{body['session_id']}")
+            kept = "yes" if history.status_code == 200 and history.json()["total"] else "no"
+    answered = f"{metadata.get('answered_by')}, {metadata.get('fallback') or 'no fallback'}"
+    return {
+        "outcome": str(response.status_code) if "detail" in body else f"200, {answered}",
+        "seconds": round(seconds, 1),
+        "reads": (body.get("detail") or body["message"]).split("\n")[0][:70],
+        "kept": kept,
+    }
+
+
+def main() -> None:
+    rows: list[tuple[str, str, dict[str, Any]]] = []
+    asked = 0
+    with tempfile.TemporaryDirectory() as folder, Upstreams() as up:
+        finished = run("ingest.py", "docs", env=environment(**up.environ()))
+        if finished.returncode:
+            raise SystemExit(finished.stderr)
+        server = start(Path(folder) / "postgres")
+        variables = up.environ() | {"DATABASE_URL": server.url, "SITE_URL": "https://book.example"}
+
+        def measure(service: Service, name: str, fault: str) -> None:
+            nonlocal asked
+            asked += 1
+            rows.append((name, fault, ask(service, QUESTION + "!" * asked)))
+            up.heal()
+
+        with serving(Path(folder) / "log", **variables) as service:
+            measure(service, "none", "–")
+            for name, upstream in (
+                ("Cohere", up.cohere),
+                ("Qdrant", up.qdrant),
+                ("OpenAI", up.openai),
+            ):
+                for fault in FAULTS:
+                    upstream.fail(fault, times=100)  # type: ignore[arg-type]
+                    measure(service, name, str(fault))
+                upstream.fail(429, times=1, retry_after=1)
+                measure(service, name, "one 429, Retry-After 1")
+            for fault, reply in BREAKS.items():
+                up.openai.reply = reply
+                measure(service, "OpenAI", fault)
+            up.cohere.latency, up.qdrant.latency = 0.08, 0.02
+            up.openai.reply = Reply("A usual answer [1]. " * 20, first_delay=0.3)
+            ask(service, f"{QUESTION} Please")
+            lines = [json.loads(line) for line in service.log.splitlines() if line[:1] == "{"]
+            stages = next(line["stages_ms"] for line in reversed(lines) if line["path"] == "/chat")
+            up.heal()
+            server.stop()
+            measure(service, "PostgreSQL", "stopped while serving")
+        variables["DATABASE_URL"] = "postgresql://reader@127.0.0.1:9/book?sslmode=disable"
+        with serving(Path(folder) / "log2", **variables) as service:
+            measure(service, "PostgreSQL", "refuses from the start")
+
+    print("| upstream | fault | outcome | seconds | the reader reads | in the history |")
+    print("|---|---|---|---|---|---|")
+    for name, fault, row in rows:
+        print(f"| {name} | {fault} | " + " | ".join(str(value) for value in row.values()) + " |")
+    print(f"\nStages of a chat at 80 + 20 + 300 ms: {stages}")
+    print(json.dumps({"rows": rows, "stages_ms": stages}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+// Made from openapi.json by client/generate.py. Do not edit.
+
+export interface ChatRequest {
+  message: string;
+  session_id?: string | null;
+  context?: string | null;
+  page?: PageModel | null;
+}
+
+export interface ChatResponse {
+  session_id: string;
+  message: string;
+  sources: SourceModel[];
+  metadata: Record<string, unknown>;
+  suggestions: string[];
+}
+
+export interface ConfigResponse {
+  title: string;
+  language: string;
+  chunks: number;
+  site_url: string;
+  engines: Record<string, string>;
+  starters: string[];
+  privacy: string;
+}
+
+export interface DeleteResponse {
+  session_id: string;
+  deleted: number;
+}
+
+export interface FeedbackRequest {
+  rating: -1 | 0 | 1;
+  comment?: string;
+}
+
+export interface FeedbackResponse {
+  session_id: string;
+  n: number;
+  rating: number;
+}
+
+export interface HealthResponse {
+  status: "ok" | "degraded";
+  qdrant: "configured" | "embedded" | "down";
+  postgres: "configured" | "embedded" | "down";
+  openai: "configured" | "embedded" | "down";
+  cohere: "configured" | "embedded" | "down";
+  engines: Record<string, string>;
+  problems: Record<string, string>;
+}
+
+export interface HistoryResponse {
+  session_id: string;
+  turns: TurnModel[];
+  total: number;
+  next: number | null;
+}
+
+export interface PageModel {
+  url: string;
+  title: string;
+  heading: string;
+}
+
+export interface SearchRequest {
+  query: string;
+  top_k?: number;
+}
+
+export interface SearchResponse {
+  query: string;
+  results: SourceModel[];
+}
+
+export interface SourceModel {
+  chunk_id: string;
+  title: string;
+  section: string;
+  slug: string;
+  url: string;
+  snippet: string;
+  score: number;
+  source_path: string;
+}
+
+export interface TurnModel {
+  n: number;
+  question: string;
+  answer: string;
+  sources: SourceModel[];
+  metadata: Record<string, unknown>;
+  created_at: string | null;
+  rating: number | null;
+}
+
+export interface Problem {
+  type: string;
+  title: string;
+  detail: string;
+  code: string;
+  request_id: string;
+  status: number;
+}

@@ -1,0 +1,28 @@
+"""GET /book/{slug}: a preview of the book, where it has no site of its own yet."""
+
+from __future__ import annotations
+
+from fastapi import Response
+
+from rag import preview
+from rag.clients import get_clients
+from rag.types import NotFound
+
+NEEDS = ()
+
+ROOT = "/book"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+async def book(slug: str) -> Response:
+    """One page of the indexed book as HTML; the empty slug lists all pages."""
+    store = await get_clients().store()
+    info = await store.info()
+    title = info.book_title if info else ""
+    if page := await store.page(slug):
+        shown = preview.page_html(page, title, ROOT)
+    elif not slug and (pages := await store.pages()):
+        shown = preview.contents_html(pages, title, ROOT)
+    else:
+        raise NotFound(detail="There is no such page in the preview of the book.")
+    return Response(shown, media_type="text/html", headers={"Content-Security-Policy": POLICY})

@@ -1,0 +1,92 @@
+"""POST /chat: ask the book."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any
+
+from fastapi import Header
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, BeforeValidator, Field
+
+from handlers.fields import SourceModel, Text, string_or_none
+from rag import chat as domain
+from rag import sse
+from rag.clients import get_clients
+from rag.problems import problem
+
+NEEDS = ("COHERE_API_KEY", "OPENAI_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
+
+
+class PageModel(BaseModel):
+    """Where the reader is, sent along with highlighted text."""
+
+    url: Text = ""
+    title: Text = ""
+    heading: Text = ""
+
+
+class ChatRequest(BaseModel):
+    message: Annotated[Text, Field(min_length=1, max_length=2000)]
+    session_id: Annotated[str | None, BeforeValidator(string_or_none)] = None
+    """An id of ours continues its conversation; anything else starts a new one."""
+    context: Text | None = None
+    """Text that the reader has highlighted on the page; what fits is used."""
+    page: PageModel | None = None
+
+    @property
+    def highlighted(self) -> str:
+        """The highlighted text below the headings it stands under."""
+        above = [self.page.title, self.page.heading] if self.page and self.context else []
+        return "\n".join(part for part in [*above, self.context or ""] if part)
+
+
+class ChatResponse(BaseModel):
+    session_id: str
+    message: str
+    sources: list[SourceModel]
+    metadata: dict[str, Any]
+    suggestions: list[str] = []
+
+
+async def chat(
+    request: ChatRequest,
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+    idempotency_key: Annotated[str, Header(max_length=200)] = "",
+) -> ChatResponse | StreamingResponse:
+    """Answer from the book, with numbered citations.
+
+    With `Accept: text/event-stream` the answer arrives as the events `session`, `sources`,
+    `token`… and `done`, which carries the same JSON as the plain response; or `error`,
+    which carries problem details. A repeated `Idempotency-Key` does not double the turn.
+    """
+    question = domain.Question(
+        request.message, request.session_id or "", request.highlighted, idempotency_key
+    )
+    events = await domain.ask(get_clients(), question)
+    if "text/event-stream" not in accept:
+        return _response(await domain.reply(events))
+    return StreamingResponse(
+        sse.stream(_encoded(events), problem), media_type="text/event-stream", headers=sse.HEADERS
+    )
+
+
+def _response(reply: domain.Reply) -> ChatResponse:
+    return ChatResponse.model_validate(dataclasses.asdict(reply))
+
+
+async def _encoded(events: AsyncGenerator[domain.Event]) -> AsyncGenerator[sse.Event]:
+    try:
+        async for event in events:
+            match event:
+                case domain.SessionKnown():
+                    yield "session", {"session_id": event.session_id}
+                case domain.SourcesOffered():
+                    yield "sources", {"sources": [dataclasses.asdict(s) for s in event.sources]}
+                case domain.Token():
+                    yield "token", {"text": event.text}
+                case domain.Reply():
+                    yield "done", _response(event).model_dump(mode="json")
+    finally:
+        await events.aclose()

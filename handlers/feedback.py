@@ -1,0 +1,37 @@
+"""POST /chat/sessions/{session_id}/turns/{n}/feedback: was this answer any good?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Path
+from pydantic import BaseModel, StringConstraints
+
+from handlers.fields import Text
+from rag import turns
+from rag.clients import get_clients
+from rag.types import NotFound
+
+NEEDS = ("DATABASE_URL",)
+
+
+class FeedbackRequest(BaseModel):
+    rating: Literal[-1, 0, 1]
+    """1 for thumbs up, -1 for thumbs down, 0 to take it back."""
+    comment: Annotated[Text, StringConstraints(max_length=1000)] = ""
+
+
+class FeedbackResponse(BaseModel):
+    session_id: str
+    n: int
+    rating: int
+
+
+async def feedback(
+    request: FeedbackRequest, session_id: str, n: Annotated[int, Path(ge=1, le=2**31 - 1)]
+) -> FeedbackResponse:
+    """Keep a reader's rating with the turn; a second one replaces the first."""
+    database = await get_clients().database()
+    if not await turns.rate(database, session_id, n, request.rating, request.comment):
+        raise NotFound(detail="There is no such answer, or its conversation has been deleted.")
+    return FeedbackResponse(session_id=session_id, n=n, rating=request.rating)

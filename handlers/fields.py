@@ -1,0 +1,36 @@
+"""Request and response fields that several handlers share."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, StringConstraints
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+
+
+def clean(value: Any) -> Any:
+    """Drop what no reader can mean: control characters and halves of surrogate pairs."""
+    return _CONTROL.sub("", value) if isinstance(value, str) else value
+
+
+def string_or_none(value: Any) -> str | None:
+    """Session ids are never refused: what is no string is no id."""
+    return value if isinstance(value, str) else None
+
+
+Text = Annotated[str, BeforeValidator(clean), StringConstraints(strip_whitespace=True)]
+
+
+class SourceModel(BaseModel):
+    """A passage that an answer cites."""
+
+    chunk_id: str
+    title: str
+    section: str = ""
+    slug: str
+    url: str = ""
+    snippet: str = ""
+    score: float
+    source_path: str = ""

@@ -1,0 +1,35 @@
+"""POST /search: the passages for a query, without an answer."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from handlers.fields import SourceModel, Text
+from rag import chat, sources
+from rag.clients import get_clients
+
+NEEDS = ("COHERE_API_KEY", "QDRANT_URL", "QDRANT_API_KEY")
+
+
+class SearchRequest(BaseModel):
+    query: Annotated[Text, Field(min_length=1, max_length=2000)]
+    top_k: Annotated[int, Field(ge=1, le=20)] = 5
+
+
+class SearchResponse(BaseModel):
+    query: str
+    results: list[SourceModel]
+
+
+async def search(request: SearchRequest) -> SearchResponse:
+    """The best passages for a query, by falling relevance."""
+    clients = get_clients()
+    found = await chat.find(clients, request.query, request.top_k)
+    results = [sources.source(p, clients.settings.book_url, request.query) for p in found]
+    return SearchResponse(
+        query=request.query,
+        results=[SourceModel.model_validate(dataclasses.asdict(result)) for result in results],
+    )

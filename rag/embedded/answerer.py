@@ -1,0 +1,274 @@
+"""Answers without a model: the sentences of the passages that answer, quoted and cited."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import log1p
+
+from rag.embedded.followups import standalone
+from rag.embedded.units import Unit, units
+from rag.text import content_words, guess_language, sparse_question, term_hashes
+from rag.types import AnswerPart, Brief, Embedder, Passage, Turn, Usage
+
+PICKS = 2
+"""Pieces that an answer is built around; what they cannot be read without comes along."""
+PASSAGE_WEIGHT = 1.0
+DENSE_WEIGHT = 0.5
+DENSE_CANDIDATES = 10
+SECOND_BEST = 0.6
+"""A further piece must score this share of the best one's."""
+SAME = 0.7
+"""Share of common terms from which two pieces say the same."""
+LIST_LIMIT, CODE_LIMIT = 900, 2000
+"""Characters up to which a list, table or code block comes along whole."""
+
+_DANGLING = re.compile(
+    r"(?:this|that|these|those|it|its|they|their|them|he|she|his|her|such|both|however|therefore"
+    r"|thus|hence|but|and|so|or|also|then|instead|otherwise|similarly|likewise|as a result"
+    r"|for (?:this|that|example|instance)|in (?:this|that|these|those|such|addition|contrast)"
+    r"|because of (?:this|that)|on the other hand"
+    r"|esto|esta|este|ese|eso|sin embargo|además|pero|por eso"
+    r"|cela|ceci|cette|ce|ces|il|elle|ils|elles|mais|cependant|donc|ainsi"
+    r"|dies|diese|dieser|dieses|das|es|er|sie|aber|daher|deshalb|jedoch|außerdem)\b",
+    re.IGNORECASE,
+)
+"""How sentences begin that lean on the one before."""
+
+_POINTER = re.compile(
+    r"(?:now that you|for (?:more|further|additional)\b|see (?:also|the)\b|in the next\b|next,"
+    r"|in this (?:section|chapter|example|tutorial)\b|we(?:'ll| will)\b|let's\b|if you want,"
+    r"|(?:read|check out|take a look)\b)|.*\bsee:$",
+    re.IGNORECASE,
+)
+"""How sentences begin that lead through the book instead of saying something."""
+_DEFINITION = re.compile(
+    r"(?:what(?:'s| is| are| was| were| does| do)\b(?!.*\b(?:difference|best|way|purpose|reason)\b)"
+    r"|define\b|who (?:is|was)\b)",
+    re.IGNORECASE,
+)
+_DEFINES = r"\b{}\w*[\"'”’`*)]*\s+(?:is|are|was|were|means?|refers? to|stands? for|lets?|allows?)\b"
+POINTER_PENALTY, DEFINITION_BONUS, OPENING_BONUS = 0.25, 0.35, 0.2
+
+_NOTHING = {
+    "ar": "لا يبدو أن الكتاب يقول شيئًا عن ذلك. جرّب صياغة السؤال بكلمات أخرى.",
+    "de": "Dazu scheint das Buch nichts zu sagen. Vielleicht hilft es, anders zu fragen.",
+    "en": "The book does not seem to say anything about that. Asking in other words may help.",
+    "es": "El libro no parece decir nada sobre eso. Quizá ayude preguntar con otras palabras.",
+    "fr": "Le livre ne semble rien dire à ce sujet. Essayez peut-être avec d'autres mots.",
+    "hi": "लगता है कि किताब में इसके बारे में कुछ नहीं है। दूसरे शब्दों में पूछकर देखें।",
+    "it": "Il libro non sembra dire nulla in proposito. Prova a chiederlo con altre parole.",
+    "ja": "この本にはそのことが書かれていないようです。別の言葉で質問してみてください。",
+    "pt": "O livro não parece dizer nada sobre isso. Talvez ajude perguntar com outras palavras.",
+    "ru": "Похоже, в книге об этом ничего нет. Попробуйте спросить другими словами.",
+    "ur": "لگتا ہے کہ کتاب میں اس کے بارے میں کچھ نہیں ہے۔ دوسرے الفاظ میں پوچھ کر دیکھیں۔",
+    "zh": "书中似乎没有提到这一点。换个说法再问一次也许会有帮助。",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A unit in its place: passage and position there, both from 0."""
+
+    passage: int
+    position: int
+    unit: Unit
+    terms: frozenset[int]
+
+
+class ExtractiveAnswerer:
+    """An `Answerer` that quotes. With an embedder, meaning counts beside words."""
+
+    model = "extractive"
+
+    def __init__(self, embedder: Embedder | None = None) -> None:
+        self._embedder = embedder
+
+    async def standalone(self, question: str, history: Sequence[Turn]) -> str:
+        return standalone(question, history)
+
+    async def answer(self, brief: Brief) -> AsyncIterator[AnswerPart]:
+        if brief.passages:
+            text = _render(brief.passages, await self.pick(brief))
+        else:
+            text = _NOTHING.get(guess_language(brief.question), _NOTHING["en"])
+        return _stream(text)
+
+    async def ping(self) -> None:
+        """There is nobody to ask."""
+
+    async def close(self) -> None:
+        """The embedder belongs to who made it."""
+
+    async def pick(self, brief: Brief, count: int = PICKS) -> list[_Piece]:
+        """The pieces that answer best, best first: at most `count`, at least one."""
+        question = brief.standalone or brief.question
+        pieces = list(_pieces(brief.passages))
+        scores = _scores(question, brief.passages, pieces)
+        if self._embedder is not None:
+            likely = sorted(range(len(pieces)), key=lambda i: -scores[i])[:DENSE_CANDIDATES]
+            vectors = await self._embedder.embed_passages(
+                [question, *(pieces[i].unit.text for i in likely)]
+            )
+            low, high = self._embedder.cosine_range
+            for i, vector in zip(likely, vectors[1:], strict=True):
+                cosine = sum(a * b for a, b in zip(vectors[0], vector, strict=True))
+                scores[i] += DENSE_WEIGHT * (cosine - low) / (high - low)
+        order = sorted(range(len(pieces)), key=lambda i: (-scores[i], i))
+        chosen: list[_Piece] = []
+        for i in order:
+            if chosen and (len(chosen) == count or scores[i] < SECOND_BEST * scores[order[0]]):
+                break
+            if not any(_alike(pieces[i], other) for other in chosen):
+                chosen.append(pieces[i])
+        return chosen
+
+
+def _pieces(passages: Sequence[Passage]) -> Iterator[_Piece]:
+    for number, passage in enumerate(passages):
+        chunk = passage.chunk
+        for position, unit in enumerate(units(chunk.text)):
+            terms = frozenset(term_hashes(f"{unit.head} {unit.text}", chunk.language))
+            yield _Piece(number, position, unit, terms)
+
+
+def _scores(question: str, passages: Sequence[Passage], pieces: Sequence[_Piece]) -> list[float]:
+    """How much of the question each piece covers, by IDF among them, and its passage's score."""
+    asked = sparse_question(question, passages[0].chunk.language)
+    frequencies = Counter(term for piece in pieces for term in piece.terms)
+    weights = {
+        term: weight * log1p((len(pieces) - frequencies[term] + 0.5) / (frequencies[term] + 0.5))
+        for term, weight in zip(asked.indices, asked.values, strict=True)
+        if term in frequencies
+    }
+    total = sum(weights.values()) or 1.0
+    best = max(passage.score for passage in passages) or 1.0
+    manner = _manner(question, passages)
+    return [
+        sum(weight for term, weight in weights.items() if term in piece.terms) / total
+        + PASSAGE_WEIGHT * passages[piece.passage].score / best
+        + manner(piece)
+        for piece in pieces
+    ]
+
+
+def _manner(question: str, passages: Sequence[Passage]) -> Callable[[_Piece], float]:
+    """What a piece gains or loses by how it speaks, whatever it speaks about.
+
+    A question for a definition is answered by a sentence that defines; the sentence that
+    opens a section says what the section is about, which its heading has named; a sentence
+    that asks itself, or only leads through the book, answers nothing.
+    """
+    words = content_words(question, passages[0].chunk.language)
+    defines = None
+    if words and len(words) <= 3 and _DEFINITION.match(question):
+        subject = "|".join(re.escape(word.rstrip("s")) for word in words)
+        defines = re.compile(_DEFINES.format(f"(?:{subject})"), re.IGNORECASE)
+    asked = term_hashes(question, passages[0].chunk.language)
+    named = [
+        len(asked & heading) / len(asked | heading) if asked or heading else 0.0
+        for heading in (
+            term_hashes((p.chunk.section or p.chunk.title).rsplit(" › ")[-1], p.chunk.language)
+            for p in passages
+        )
+    ]
+
+    def manner(piece: _Piece) -> float:
+        text, gain = piece.unit.text, 0.0
+        asks = text.rstrip("*_\"'”’) .").endswith(("?", "？", "؟"))
+        if asks or (piece.unit.kind == "sentence" and _POINTER.match(text)):
+            gain -= POINTER_PENALTY
+        if defines is not None and defines.search(text):
+            gain += DEFINITION_BONUS
+        if piece.position == 0:
+            gain += OPENING_BONUS * named[piece.passage]
+        return gain
+
+    return manner
+
+
+def _alike(piece: _Piece, other: _Piece) -> bool:
+    common = len(piece.terms & other.terms)
+    return common >= SAME * max(1, min(len(piece.terms), len(other.terms)))
+
+
+def _render(passages: Sequence[Passage], chosen: Sequence[_Piece]) -> str:
+    """The chosen pieces with what they need, passage by passage, each with its number."""
+    parts = []
+    for number in dict.fromkeys(piece.passage for piece in chosen):
+        whole = units(passages[number].chunk.text)
+        wanted = sorted(
+            {
+                position
+                for piece in chosen
+                if piece.passage == number
+                for position in _with_company(whole, piece.position)
+            }
+        )
+        parts.append(_quote([whole[i] for i in wanted], number + 1))
+    return "\n\n".join(parts)
+
+
+def _with_company(whole: Sequence[Unit], at: int) -> set[int]:
+    """Positions of a unit and of what it cannot be read without."""
+    unit = whole[at]
+    block = [i for i, other in enumerate(whole) if other.block == unit.block]
+    wanted = {at}
+    if unit.leads_in:
+        after = at + 1
+        if after < len(whole) and whole[after].block != unit.block:
+            wanted |= _as_much_as_fits(whole, after)
+    elif unit.kind == "sentence":
+        first = at
+        while first > block[0] and first > at - 2 and _DANGLING.match(whole[first].text):
+            first -= 1
+            wanted.add(first)
+    else:
+        if unit.kind == "item":
+            wanted |= _as_much_as_fits(whole, at)
+        before = block[0] - 1
+        if before >= 0 and (whole[before].leads_in or unit.kind == "code"):
+            wanted.add(before)
+    return wanted
+
+
+def _as_much_as_fits(whole: Sequence[Unit], at: int) -> set[int]:
+    """The list, table or code block around a position if it is short, else what stands there."""
+    unit = whole[at]
+    block = {i for i, other in enumerate(whole) if other.block == unit.block}
+    length = sum(len(whole[i].text) for i in block)
+    if unit.kind == "code":
+        return {at} if length <= CODE_LIMIT else set()
+    if unit.kind == "sentence":
+        return {at}
+    return block if length <= LIST_LIMIT else {at}
+
+
+def _quote(quoted: Sequence[Unit], number: int) -> str:
+    """Units of one passage as Markdown, each run of sentences or block of its own marked."""
+    blocks: list[list[Unit]] = []
+    for unit in quoted:
+        if blocks and blocks[-1][0].block == unit.block:
+            blocks[-1].append(unit)
+        else:
+            blocks.append([unit])
+    parts = []
+    for block in blocks:
+        first, text = block[0], "\n".join(unit.text for unit in block)
+        if first.kind == "sentence":
+            parts.append(" ".join(unit.text for unit in block) + f" [{number}]")
+        elif first.kind == "item":
+            parts.append(f"{text} [{number}]")
+        else:
+            head = f"{first.head}\n" if first.head else ""
+            # What introduces a table or code block cites for it too: a lone marker looks lost.
+            parts.append(f"{head}{text}" if parts else f"{head}{text}\n\n[{number}]")
+    return "\n\n".join(parts)
+
+
+async def _stream(text: str) -> AsyncIterator[AnswerPart]:
+    for word in re.findall(r"\S+\s*|\s+", text):
+        yield word
+    yield Usage()

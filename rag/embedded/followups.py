@@ -1,0 +1,93 @@
+"""Follow-up questions made standalone by rule: the subject of the last question is added."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rag.text import content_words, guess_language
+from rag.types import Turn
+
+MEMORY = 3
+"""Earlier questions that may lend their words."""
+
+_OPENING = re.compile(
+    r"(?:and|but|or|so|then|also|what about|how about|what if|why not|same|another|again"
+    r"|y|pero|et|mais|und|aber|oder|e|ma|mas|и|а|но|و|لیکن|اور|और|लेकिन|那么|那|でも|じゃあ)\b",
+    re.IGNORECASE,
+)
+_PREPOSITION = re.compile(
+    r"(?:on|in|with|without|for|from|at|by|under|to|using|via|en|con|sin|para|sur|avec|sans|pour"
+    r"|auf|mit|ohne|für|unter|на|в|с|без|для)\b",
+    re.IGNORECASE,
+)
+_SAME_PHRASE = re.compile(
+    rf"(?:(?:and|but|or|what about|how about|y|et|und|oder|e)\s+)?"
+    rf"(?P<phrase>(?P<word>{_PREPOSITION.pattern})\s.+?)[\s?.!]*",
+    re.IGNORECASE,
+)
+_PRONOUN = re.compile(
+    r"\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|this|these|those|one|ones|there"
+    r"|former|latter|above|that(?=\s*(?:[?.!,]|$))|(?<=do )that|(?<=does )that|(?<=is )that"
+    r"|(?<=about )that|(?<=of )that|(?<=with )that|(?<=for )that|(?<=like )that"
+    r"|eso|esto|lo|cela|ça|es|das|dies|damit|это|этого|его|их|اس|اسے|ان|इस|इसे|उस|उसे|它|それ|これ)\b",
+    re.IGNORECASE,
+)
+_EXPLETIVE = re.compile(
+    r"\b(?:is|was|does|would|will|can|could|be) it (?:\w+ )?"
+    r"(?:possible|necessary|safe|okay?|required|better|best|recommended"
+    r"|worth|true|allowed|important|bad|good|mean|matter|make sense)\b"
+    r"|\b(?:is|are|was|were) there\b|\bthere (?:is|are|was|were)\b",
+    re.IGNORECASE,
+)
+
+
+def standalone(question: str, history: Sequence[Turn]) -> str:
+    """The question itself, or with the words of earlier questions that it leans on."""
+    asked = [turn.question for turn in history[-MEMORY:]]
+    if not asked or not _leans(question):
+        return question
+    if replaced := _replaced(question, asked[-1]):
+        return replaced
+    own = {word.lower() for word in _words(question)}
+    lent: dict[str, str] = {}
+    for earlier in reversed(asked):
+        words = {word.lower(): word for word in _words(earlier)}
+        lent = {**words, **lent}
+        if words and not _leans(earlier):
+            break
+    added = [word for key, word in lent.items() if key not in own]
+    return f"{question} ({' '.join(added)})" if added else question
+
+
+def _replaced(question: str, earlier: str) -> str:
+    """The earlier question with its phrase replaced: "How do I run it on AWS?", "And on a Mac?"."""
+    short = _SAME_PHRASE.fullmatch(question.strip())
+    if short is None:
+        return ""
+    phrases = list(
+        re.finditer(rf"\b{re.escape(short['word'])}\b[^.?!,;:]*", earlier, re.IGNORECASE)
+    )
+    if not phrases:
+        return ""
+    begin, end = phrases[-1].span()
+    return f"{earlier[:begin]}{short['phrase']}{earlier[end:]}"
+
+
+def _words(question: str) -> list[str]:
+    return content_words(question, guess_language(question))
+
+
+def _leans(question: str) -> bool:
+    """Whether a question cannot be understood alone."""
+    text = question.strip().lstrip("¿¡\"'«“(")
+    words = _words(text)
+    if not words or (_PREPOSITION.match(text) and len(words) <= 2):
+        return True
+    if _OPENING.match(text) and len(words) <= 4:
+        return True
+    for match in _PRONOUN.finditer(_EXPLETIVE.sub(" ", text)):
+        # What a pronoun means may stand before it in the question itself.
+        if len(_words(text[: match.start()])) < 2:
+            return True
+    return False

@@ -1,0 +1,204 @@
+"""How much may be asked: a rate per reader and a budget per day, counted in PostgreSQL.
+
+The rate is the generic cell rate algorithm (ITU-T I.371): one timestamp a key says when the
+key will have paid for what it has used. A request is admitted while that lies no further in
+the future than the burst allows. Time is the database's; whatever number of processes count
+together, none admits one request too many.
+
+Readers are counted under keyed hashes of their addresses that change every day.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from rag.types import Database, RateLimited
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is allowed. None: without limit."""
+
+    per_minute: float = 20.0
+    """Requests that one key may make, in the long run."""
+    burst: int = 20
+    """Requests that one key may make at once after a pause."""
+    daily_questions: int | None = None
+    daily_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A request that is within the rate."""
+
+    day: date
+    """The day, in UTC, that it is booked on."""
+    within_budget: bool
+    """Whether `tokens` were set aside; otherwise the day's budget does not cover them."""
+    tokens: int
+
+
+def client_key(secret: str, address: str, today: date | None = None) -> str:
+    """A key for a client's address: a hash under `secret` that is another one every day (UTC).
+
+    An IPv6 address counts as its /64, the smallest net that one household has.
+    """
+    try:
+        ip = ipaddress.ip_address(address.strip().partition("%")[0])
+    except ValueError:
+        net = address
+    else:
+        if isinstance(ip, ipaddress.IPv6Address):
+            mapped = ip.ipv4_mapped
+            ip = mapped or ipaddress.IPv6Network((ip, 64), strict=False).network_address
+        net = str(ip)
+    return _key(secret, "client", str(today or datetime.now(UTC).date()), net)
+
+
+def session_key(secret: str, session_id: str) -> str:
+    """A key for a session, which its id cannot be told from."""
+    return _key(secret, "session", session_id)
+
+
+def _key(secret: str, *parts: str) -> str:
+    message = "\0".join(parts).encode("utf-8", "replace")
+    digest = hmac.digest(secret.encode("utf-8", "replace"), message, "sha256")
+    return str(uuid.UUID(bytes=digest[:16]))
+
+
+# A key that is refused is not charged; others of the same request are. A timestamp further
+# ahead than any charge could have put it, and a minute more for those who waited for its
+# lock, is from before a jump of the clock: it starts anew. The budget is charged only if
+# every key was. Nobody waits for the disk: counts of a crash's last half second may be lost.
+_ADMIT = """
+WITH asked AS (
+  SELECT DISTINCT unnest(:keys::uuid[]) AS key
+  FROM set_config('synchronous_commit', 'off', true)
+), charged AS (
+  INSERT INTO book.rates AS r (key, free_at)
+  SELECT key, now() + :interval::interval FROM asked ORDER BY key
+  ON CONFLICT (key) DO UPDATE SET free_at = :interval::interval + CASE
+    WHEN r.free_at > now() + :burst::interval + interval '1 minute' THEN now()
+    ELSE greatest(r.free_at, now()) END
+  WHERE r.free_at + :interval::interval <= now() + :burst::interval
+     OR r.free_at > now() + :burst::interval + interval '1 minute'
+  RETURNING key
+), refused AS (
+  SELECT key FROM asked EXCEPT SELECT key FROM charged
+), booked AS (
+  INSERT INTO book.days AS d (day, questions, tokens)
+  SELECT (now() AT TIME ZONE 'UTC')::date, 1, :tokens::bigint
+  WHERE NOT EXISTS (SELECT FROM refused)
+    AND coalesce(:daily_questions::bigint > 0, true)
+    AND coalesce(:daily_tokens::bigint >= :tokens::bigint, true)
+  ON CONFLICT (day) DO UPDATE SET
+    questions = d.questions + 1, tokens = d.tokens + excluded.tokens
+  WHERE coalesce(d.questions < :daily_questions::bigint, true)
+    AND coalesce(d.tokens + excluded.tokens <= :daily_tokens::bigint, true)
+  RETURNING day
+)
+SELECT (now() AT TIME ZONE 'UTC')::date,
+  EXISTS (SELECT FROM booked),
+  (SELECT count(*) FROM refused),
+  (SELECT max(extract(epoch FROM free_at + :interval::interval - now() - :burst::interval))::float
+   FROM refused JOIN book.rates USING (key))
+"""
+
+
+_SETTLE = """
+UPDATE book.days SET tokens = greatest(0, tokens + :more::bigint)
+FROM set_config('synchronous_commit', 'off', true)
+WHERE day = :day
+"""
+
+
+async def admit(db: Database, keys: Sequence[str], limits: Limits, *, tokens: int = 0) -> Admission:
+    """Count one request under each of `keys` and set `tokens` of the day's budget aside.
+
+    Raises RateLimited, with the seconds to wait, where one of the keys is over its rate.
+    Over the budget nothing is booked and `within_budget` is False.
+    """
+    interval = 60.0 / limits.per_minute
+    (row,) = await db.run(
+        _ADMIT,
+        keys=list(keys),
+        interval=f"{interval:.6f} seconds",
+        burst=f"{interval * limits.burst:.6f} seconds",
+        tokens=tokens,
+        daily_questions=limits.daily_questions,
+        daily_tokens=limits.daily_tokens,
+    )
+    day, within_budget, refused, wait = row
+    if refused:
+        # Others may have been charged since the statement began: the wait is at least a bit.
+        raise RateLimited(retry_after=max(wait or interval, 0.1))
+    return Admission(day, within_budget, tokens if within_budget else 0)
+
+
+async def settle(db: Database, admission: Admission, tokens: int) -> None:
+    """Replace what was set aside by the `tokens` that were really used."""
+    if tokens != admission.tokens:
+        await db.run(
+            _SETTLE,
+            more=tokens - admission.tokens,
+            day=admission.day,
+        )
+
+
+class MemoryLimits:
+    """The same for one process without a database: what counts while PostgreSQL is down."""
+
+    MAX_KEYS = 10_000
+
+    def __init__(self) -> None:
+        self._free_at: dict[str, float] = {}
+        self._day = date.min
+        self._questions = 0
+        self._tokens = 0
+
+    def admit(self, keys: Sequence[str], limits: Limits, *, tokens: int = 0) -> Admission:
+        """As the function `admit`."""
+        now = time.monotonic()
+        interval = 60.0 / limits.per_minute
+        waits = []
+        for key in dict.fromkeys(keys):
+            free_at = max(self._free_at.get(key, now), now) + interval
+            if free_at > now + interval * limits.burst + 1e-9:
+                waits.append(free_at - now - interval * limits.burst)
+            else:
+                self._free_at[key] = free_at
+        self._forget(now)
+        if waits:
+            raise RateLimited(retry_after=max(waits))
+        return self._book(limits, tokens)
+
+    def settle(self, admission: Admission, tokens: int) -> None:
+        """As the function `settle`."""
+        if admission.day == self._day:
+            self._tokens = max(0, self._tokens + tokens - admission.tokens)
+
+    def _book(self, limits: Limits, tokens: int) -> Admission:
+        today = datetime.now(UTC).date()
+        if today != self._day:
+            self._day, self._questions, self._tokens = today, 0, 0
+        questions_left = limits.daily_questions is None or self._questions < limits.daily_questions
+        tokens_left = limits.daily_tokens is None or self._tokens + tokens <= limits.daily_tokens
+        if not (questions_left and tokens_left):
+            return Admission(today, False, 0)
+        self._questions += 1
+        self._tokens += tokens
+        return Admission(today, True, tokens)
+
+    def _forget(self, now: float) -> None:
+        """Keep the table small: keys that have paid go first, then the oldest."""
+        if len(self._free_at) <= self.MAX_KEYS:
+            return
+        self._free_at = {key: at for key, at in self._free_at.items() if at > now}
+        while len(self._free_at) > self.MAX_KEYS:
+            del self._free_at[next(iter(self._free_at))]

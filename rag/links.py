@@ -1,0 +1,155 @@
+"""Links from a citation to the very sentence.
+
+A text fragment, `#anchor:~:text=start,end`, makes a browser scroll to a text and highlight it
+(https://wicg.github.io/scroll-to-text-fragment/). A browser that knows none of it goes to the
+anchor. What decides whether it highlights:
+
+- `start` and `end` must each stand within one block of the page, so they are taken from one
+  sentence of one paragraph or list item, never from code, tables or headings.
+- They must begin and end at word boundaries, and the page must show them letter by letter.
+  Site generators turn `--` into a dash and `...` into an ellipsis and render formulas, so
+  words with such signs only ever stand in the middle, which is not compared.
+- The first match on the page wins, so a term has to be long enough to be rare.
+- `-`, `,` and `&` have a meaning there and are percent-encoded, as is all that is not a
+  letter or digit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote as percent_encode
+
+_WHOLE = 72
+"""A sentence up to this width is matched whole."""
+_TERM = 28
+"""Width that each end of a longer sentence has at least."""
+_LEAST = 12
+"""Narrower terms would match anywhere."""
+
+_FENCE = re.compile(r"^[ \t>]*(`{3,}|~{3,}).*?(?:^[ \t>]*\1[`~]*[ \t]*$|\Z)", re.M | re.S)
+_NO_PROSE = re.compile(r"^[ \t>]*(?:\||#{1,6} |:{3,}|!!! |\?\?\? |import |export |<|={3,}$|-{3,}$)")
+_BULLET = re.compile(r"^[ \t>]*(?:(?:[-*+•]|\d{1,9}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?)?")
+_MARKUP = (
+    (re.compile(r"!\[[^\]]*\]\([^)\s]*\)"), "\0"),
+    (re.compile(r"\[([^\[\]]+)\]\([^)]*\)"), r"\1"),
+    (re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
+    (re.compile(r"(?<![\w*])([*_])(?=[^\s*_])([^*_]+?)(?<=[^\s*_])\1(?![\w*])"), r"\2"),
+    (re.compile(r"(`+)(.+?)\1"), r"\2"),
+)
+_SENTENCE_END = re.compile(r"""(?<=[.!?…])["'”’)\]]*\s+(?=[^\sa-z])|(?<=[。！？])""")
+_CLAUSE = "、。，．；：！？「」『』（）"
+_WORD = re.compile(rf"[^\s{_CLAUSE}]+")
+_UNSURE = re.compile(r"--|\.\.|[<>$\\{}|*~^\0…]|\[\d|\((?:c|r|tm)\)|^:\w+:$|[^\W\d_]_\b|`", re.I)
+_EDGE = re.compile(r"^[\W_]+|[\W_]+$")
+_WIDE = re.compile(r"[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef]")
+_ESCAPED = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+def citation_url(site_url: str, slug: str, quote: str, claim: str = "") -> str:
+    """Address of `slug` (`path#anchor`) on the site, with a sentence of `quote` lit up.
+
+    `quote` is a passage or a part of it, as the page shows it or in Markdown; where it holds
+    nothing that a browser could find, the address ends with the anchor. `claim` is what the
+    passage is cited for: the sentence that shares most words with it is the one.
+    """
+    path, _, anchor = slug.partition("#")
+    path = percent_encode(_ESCAPED.sub("%25", path.lstrip("/")), safe="/%:@!$'()*+,;=~")
+    url = f"{site_url.rstrip('/')}/{path}"
+    fragment = percent_encode(_ESCAPED.sub("%25", anchor), safe="/?%:@!$'()*+,;=~&")
+    if directive := text_directive(quote, claim):
+        fragment += f":~:{directive}"
+    return f"{url}#{fragment}" if fragment else url
+
+
+def text_directive(quote: str, claim: str = "") -> str:
+    """`text=start` or `text=start,end` for the sentence of `quote` nearest to `claim`, or ''."""
+    found = list(sentences(quote))
+    wanted = _words(claim)
+    shared = [len(wanted & words) / (8 + len(words)) for words in map(_words, found)]
+    for i in sorted(range(len(found)), key=lambda i: -shared[i]):
+        if terms := _terms(found[i], " ".join(found[:i]).casefold()):
+            return "text=" + ",".join(map(_encode, terms))
+    return ""
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Sentences of the paragraphs and list items of `text`, as the page shows them."""
+    for block in _blocks(text):
+        for pattern, replacement in _MARKUP:
+            block = pattern.sub(replacement, block)
+        for sentence in _SENTENCE_END.split(block):
+            if sentence.strip():
+                yield " ".join(sentence.split())
+
+
+def _blocks(text: str) -> Iterator[str]:
+    lines: list[str] = []
+    for line in [*_FENCE.sub("\n", text).splitlines(), ""]:
+        bullet = _BULLET.match(line)
+        content = line[bullet.end() :] if bullet else line
+        prose = bool(content.strip()) and not _NO_PROSE.match(line)
+        if lines and (not prose or (bullet and bullet[0].strip(" \t>"))):
+            yield " ".join(lines)
+            lines = []
+        if prose:
+            lines.append(content)
+
+
+def _terms(sentence: str, before: str) -> tuple[str, ...]:
+    """The whole sentence, or its first and last words; () where nothing can be trusted.
+
+    `before` is what the passage says earlier, casefolded: it must not hold the first term.
+    """
+    runs: list[list[re.Match[str]]] = [[]]
+    for word in _WORD.finditer(sentence):
+        if _UNSURE.search(word[0]):
+            runs.append([])
+        else:
+            runs[-1].append(word)
+    whole = _between(runs[0]) if len(runs) == 1 else ""
+    if whole and _width(whole) <= _WHOLE:
+        return (whole,) if _width(whole) >= _LEAST and whole.casefold() not in before else ()
+    runs = [run for run in runs if _width(_between(run)) >= _LEAST]
+    if not runs:
+        return ()
+    first, last = runs[0], runs[-1]
+    head = _shortest(first[:n] for n in range(1, len(first) + 1))
+    while len(head) < len(first) and _between(head).casefold() in before:
+        head = first[: len(head) + 1]
+    tail = _shortest(last[-n:] for n in range(1, len(last) + 1))
+    if _between(head).casefold() in before:
+        return ()
+    if head[-1].end() > tail[0].start():
+        return (_between(first),)
+    return _between(head), _between(tail)
+
+
+def _shortest(runs: Iterable[list[re.Match[str]]]) -> list[re.Match[str]]:
+    """The first run that is wide enough for a term, or the last."""
+    run: list[re.Match[str]] = []
+    for run in runs:
+        if _width(_between(run)) >= _TERM:
+            break
+    return run
+
+
+def _between(words: list[re.Match[str]]) -> str:
+    """The text from the first to the last word, without signs at its ends."""
+    return _EDGE.sub("", words[0].string[words[0].start() : words[-1].end()]) if words else ""
+
+
+def _words(text: str) -> set[str]:
+    """Words of three letters and more; of a script without spaces, pairs of letters."""
+    text = text.casefold()
+    pairs = {text[m.start() : m.start() + 2] for m in _WIDE.finditer(text)}
+    return pairs | {word for word in re.findall(r"\w{3,}", text) if not _WIDE.search(word)}
+
+
+def _width(term: str) -> int:
+    """Letters; one of a script without spaces says as much as two."""
+    return len(term) + len(_WIDE.findall(term))
+
+
+def _encode(term: str) -> str:
+    return percent_encode(term, safe="").replace("-", "%2D")

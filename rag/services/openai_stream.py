@@ -1,0 +1,196 @@
+"""One streamed answer of a chat model: its text, its end, its failures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from rag.services.prompt import Message, count_tokens
+from rag.services.retry import said, status_error
+from rag.types import (
+    AnswerPart,
+    UpstreamError,
+    UpstreamOverloaded,
+    UpstreamRejected,
+    UpstreamTimeout,
+    Usage,
+)
+
+SERVICE = "openai"
+
+
+class Answer:
+    """The stream of one answer, as the domain reads it.
+
+    A class, not a generator: closing a generator that was never started closes nothing.
+    """
+
+    def __init__(
+        self,
+        stream: Any,
+        messages: Sequence[Message],
+        *,
+        deadline: float,
+        silence: float,
+        key: str,
+    ) -> None:
+        """`deadline` is a time of the loop's clock; `key` is only kept out of messages."""
+        self._stream = stream
+        self._key = key
+        self._messages = messages
+        self._deadline = deadline
+        self._silence = silence
+        self._thoughts = _Thoughts()
+        self._first: str | None = None
+        self._text: list[str] = []
+        self._usage: Any = None
+        self._reason = ""
+        self._refusal = False
+        self._done = False
+
+    async def start(self) -> None:
+        """Wait for the first text. Raises if there is none."""
+        self._first = await self._next_text()
+        if self._first is not None:
+            return
+        if self._reason == "content_filter":
+            raise UpstreamRejected("the content filter left nothing", service=SERVICE)
+        if self._reason == "length":
+            raise UpstreamRejected(
+                "all of MAX_ANSWER_TOKENS went into thinking, none into an answer", service=SERVICE
+            )
+        raise UpstreamError("an empty answer", service=SERVICE)
+
+    def __aiter__(self) -> AsyncIterator[AnswerPart]:
+        return self
+
+    async def __anext__(self) -> AnswerPart:
+        if self._done:
+            raise StopAsyncIteration
+        if self._first is not None:
+            text, self._first = self._first, None
+            return text
+        try:
+            found = await self._translated()
+        except BaseException:
+            await self.aclose()
+            raise
+        if found is not None:
+            return found
+        usage = self._counted()
+        await self.aclose()
+        return usage
+
+    async def aclose(self) -> None:
+        """Hang up. The connection closes even if the caller is cancelled meanwhile."""
+        if not self._done:
+            self._done = True
+            await asyncio.shield(asyncio.ensure_future(self._stream.close()))
+
+    async def _translated(self) -> str | None:
+        try:
+            return await self._next_text()
+        except TimeoutError:
+            raise UpstreamTimeout("the answer stopped coming", service=SERVICE) from None
+        except sdk_errors() as error:
+            raise failure(error, self._key) from error
+
+    async def _next_text(self) -> str | None:
+        """The next piece with text in it, None at a proper end."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            async with asyncio.timeout(min(self._silence, self._deadline - clock())):
+                chunk = await anext(self._stream, None)
+            if chunk is None:
+                if not self._reason:
+                    raise UpstreamError("the answer was cut off", service=SERVICE)
+                return self._told(self._thoughts.end()) or None
+            if chunk.usage:
+                self._usage = chunk.usage
+            choice = next(iter(chunk.choices or ()), None)
+            if choice is None:
+                continue
+            self._reason = choice.finish_reason or self._reason
+            delta = choice.delta
+            refusal = getattr(delta, "refusal", None) or ""
+            self._refusal |= bool(refusal)
+            written = getattr(delta, "content", None) or ""
+            if text := self._told(self._thoughts.feed(written) + refusal):
+                return text
+
+    def _told(self, text: str) -> str:
+        self._text.append(text)
+        return text
+
+    def _counted(self) -> Usage:
+        reason: Any = self._reason
+        if self._refusal:
+            reason = "refusal"
+        elif reason not in ("length", "content_filter"):
+            reason = "stop"
+        asked = getattr(self._usage, "prompt_tokens", None)
+        told = getattr(self._usage, "completion_tokens", None)
+        if asked is None:
+            asked = sum(count_tokens(message["content"]) + 4 for message in self._messages)
+        return Usage(asked, count_tokens("".join(self._text)) if told is None else told, reason)
+
+
+class _Thoughts:
+    """Leaves out a `<think>` block at the beginning, which some open models write as text."""
+
+    _BEGIN, _END = "<think>", "</think>"
+
+    def __init__(self) -> None:
+        self._held: str | None = ""
+        self._thought = False
+
+    def feed(self, text: str) -> str:
+        if self._held is None:
+            return text
+        self._held = (self._held + text).lstrip() if self._thought else self._held + text
+        begun = self._held.lstrip()
+        if not self._thought and begun.startswith(self._BEGIN) and self._END in begun:
+            self._thought = True
+            self._held = begun = begun.partition(self._END)[2].lstrip()
+        if not begun or (
+            not self._thought and (self._BEGIN.startswith(begun) or begun.startswith(self._BEGIN))
+        ):
+            return ""
+        return self.end()
+
+    def end(self) -> str:
+        """What was held back and is no thought."""
+        text, self._held = self._held or "", None
+        return text if self._thought or not text.lstrip().startswith(self._BEGIN) else ""
+
+
+def sdk_errors() -> tuple[type[Exception], ...]:
+    """What a broken answer raises: the SDK neither validates nor wraps all that it reads."""
+    import httpx2
+    from openai import OpenAIError
+
+    return (OpenAIError, httpx2.HTTPError, ValueError, TypeError, AttributeError)
+
+
+def failure(error: Exception, key: str) -> UpstreamError:
+    """Name an error of the SDK. Its own texts can repeat the key, so they are cleaned."""
+    from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError
+
+    if isinstance(error, APITimeoutError):
+        return UpstreamTimeout("no answer", service=SERVICE)
+    if isinstance(error, APIConnectionError):
+        return UpstreamError(f"no connection ({type(error.__cause__).__name__})", service=SERVICE)
+    if isinstance(error, APIError):
+        message = said(error.body, key) or said(error.message, key)
+        quota = error.code == "insufficient_quota" or error.type == "insufficient_quota"
+        if quota:
+            return UpstreamRejected(f"the quota is used up: {message}", service=SERVICE)
+        if isinstance(error, APIStatusError):
+            if error.status_code in (401, 403):
+                return UpstreamRejected(f"{error.status_code} the key was refused", service=SERVICE)
+            return status_error(SERVICE, error.status_code, message, error.response.headers)
+        if "rate_limit" in f"{error.code} {error.type}":
+            return UpstreamOverloaded(message, service=SERVICE)
+        return UpstreamError(message, service=SERVICE)
+    return UpstreamError(f"an answer of another form: {type(error).__name__}", service=SERVICE)

@@ -1,0 +1,88 @@
+"""Events as `text/event-stream`, the wire format of server-sent events.
+
+Source of the format: https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Any, TypeAlias
+
+Event: TypeAlias = tuple[str, dict[str, Any]]
+"""The event's name and its JSON data."""
+
+HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+"""Keep proxies from buffering or compressing the stream."""
+
+HEARTBEAT_SECONDS = 10.0
+AHEAD = 64
+"""Events read ahead of a slow reader; the upstream waits beyond that."""
+
+log = logging.getLogger(__name__)
+_pumps: set[asyncio.Task[None]] = set()
+
+
+async def stream(
+    events: AsyncGenerator[Event], problem: Callable[[BaseException], dict[str, Any]]
+) -> AsyncIterator[bytes]:
+    """Encode `events`; tokens that wait together go out together, silence gets a comment.
+
+    A failure in the middle becomes an `error` event made by `problem`. When the reader
+    leaves, the generator is closed at once by the pump, which is a task of its own: in the
+    cancelled task itself an `await` would be cancelled too.
+    """
+    queue: asyncio.Queue[Event | None] = asyncio.Queue(AHEAD)
+    pump = asyncio.create_task(_pump(events, queue))
+    _pumps.add(pump)
+    pump.add_done_callback(_pumps.discard)
+    try:
+        waiting: list[Event | None] = []
+        while None not in waiting:
+            try:
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    waiting = [await queue.get()]
+            except TimeoutError:
+                yield b": ping\n\n"
+                continue
+            while not queue.empty():
+                waiting.append(queue.get_nowait())
+            if text := b"".join(encode(event) for event in _coalesced(waiting)):
+                yield text
+        await asyncio.wait([pump])
+        if error := pump.exception():
+            log.error("stream broke off", exc_info=error)
+            yield encode(("error", problem(error)))
+    finally:
+        pump.cancel()
+
+
+def encode(event: Event) -> bytes:
+    name, data = event
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+async def _pump(events: AsyncGenerator[Event], queue: asyncio.Queue[Event | None]) -> None:
+    try:
+        async for event in events:
+            await queue.put(event)
+    finally:
+        await events.aclose()
+        task = asyncio.current_task()
+        if task and not task.cancelling():  # cancelled means that nobody reads any more
+            await queue.put(None)
+
+
+def _coalesced(events: list[Event | None]) -> list[Event]:
+    """Neighbouring `token` events as one; the end mark dropped."""
+    merged: list[Event] = []
+    for event in events:
+        if event is None:
+            continue
+        if event[0] == "token" and merged and merged[-1][0] == "token":
+            merged[-1] = ("token", {"text": merged[-1][1]["text"] + event[1]["text"]})
+        else:
+            merged.append(event)
+    return merged

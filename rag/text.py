@@ -1,0 +1,305 @@
+"""Words of a text, in any script: terms, sparse BM25 vectors, sentences.
+
+A term is a stemmed word, a number, or an n-gram of characters where a script writes no
+spaces. Names from code count whole and by their parts: `createSlice` is `createslice`,
+`create` and `slice`, and `use_state`, `useState` and `use-state` share `usestate`.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+from zlib import crc32
+
+from rag.stopwords import STOP_WORDS
+from rag.types import SparseVector
+
+K1 = 0.9
+B = 0.4
+"""Anserini's defaults: beside a dense side, that a word occurs says more than how often."""
+AVERAGE_LENGTH = 1000
+"""Length of a usual passage in characters. Fixed, so that no vector depends on other passages."""
+TITLE_COUNT = 2
+"""How often the words of the titles above a passage count."""
+JOINED = 0.5
+"""Weight in a question of a compound written as one word, beside its parts."""
+LONGEST_SENTENCE = 2000
+"""From this many characters on, the next full stop ends a sentence whatever stands before it."""
+LONGEST = 64
+"""Longer words are cut: they are data, not language."""
+
+_STEMMERS = {
+    "ar": "arabic",
+    "ca": "catalan",
+    "cs": "czech",
+    "da": "danish",
+    "de": "german",
+    "el": "greek",
+    "en": "english",
+    "eo": "esperanto",
+    "es": "spanish",
+    "et": "estonian",
+    "eu": "basque",
+    "fa": "persian",
+    "fi": "finnish",
+    "fr": "french",
+    "ga": "irish",
+    "hi": "hindi",
+    "hu": "hungarian",
+    "hy": "armenian",
+    "id": "indonesian",
+    "it": "italian",
+    "lt": "lithuanian",
+    "nb": "norwegian",
+    "ne": "nepali",
+    "nl": "dutch",
+    "nn": "norwegian",
+    "no": "norwegian",
+    "pl": "polish",
+    "pt": "portuguese",
+    "ro": "romanian",
+    "ru": "russian",
+    "sr": "serbian",
+    "sv": "swedish",
+    "ta": "tamil",
+    "tr": "turkish",
+    "yi": "yiddish",
+}
+"""Snowball's algorithm (snowballstem.org) by the primary subtag of a BCP 47 code."""
+
+_LATIN = _STEMMERS.keys() - {"ar", "el", "fa", "hi", "hy", "ne", "ru", "sr", "ta", "yi"}
+"""Languages whose own words may be ASCII."""
+
+_MARKS = "".join(
+    chr(c)
+    for first, last in ((0x300, 0x1DFF), (0x20D0, 0x20FF), (0xA800, 0xABFF))
+    for c in range(first, last + 1)
+    if unicodedata.category(chr(c)).startswith("M")
+)
+"""Combining marks: part of a word in Hindi or Urdu, though `\\w` leaves them out."""
+
+_BIGRAM_SCRIPTS = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_BIGRAM_SCRIPTS += "\U00020000-\U0003ffff"  # Han and kana; Hangul, whose words carry endings
+_TRIGRAM_SCRIPTS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
+_NGRAMS = {2: re.compile(f"[{_BIGRAM_SCRIPTS}]+"), 3: re.compile(f"[{_TRIGRAM_SCRIPTS}]+")}
+
+_WORD = f"[\\w{_MARKS}]"
+_COMPOUND = re.compile(
+    f"\\d+(?:[.,]\\d+)+(?!{_WORD})|{_WORD}+(?:(?:::|->|[-.]){_WORD}+)*(?:\\+\\+|#)?"
+)
+_UNSPACED = frozenset({"ja", "th", "zh"})
+_SEPARATORS = re.compile(r"::|->|[-._]")
+_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_CONTRACTION = re.compile(r"(?<=\w)'(?:s|t|d|m|re|ve|ll)\b", re.IGNORECASE)
+_SENTENCE_END = re.compile(
+    r"""(?<![.!?…])[.!?…]++["'”’»)\]*_]*+(?=\s)|[。！？｡]+[」』”’）]*|[।॥۔؟]+["'”’»)]*"""
+)
+_NO_END = re.compile(
+    r"(?:^|[\s(])(?:[^\W\d_]|e\.g|i\.e|a\.k\.a|approx|ca|cf|ch|dr|ed|eq|etc|fig|gen|gov|inc|jr|ltd"
+    r"|max|min|mr|mrs|ms|no|nos|nr|p|pp|prof|sec|sen|sr|st|viz|vol|vs|z\.b|d\.h|bzw|usw)\.$",
+    re.IGNORECASE,
+)
+"""Initials and abbreviations whose full stop ends no sentence."""
+_NEXT = re.compile(r"\s*\S?")
+_UNSEEN = re.compile(
+    "[\u00ad\u0640\u064b-\u065f\u0670\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+)
+"""What readers do not type: soft hyphens, Arabic vowel signs and kashida, direction marks."""
+_SAME = str.maketrans("يىكۀەھ’ʼ", "ییکہہہ''")
+"""Letters that Arabic, Persian and Urdu keyboards type differently."""
+
+
+def normalise(text: str) -> str:
+    """Text in one Unicode form (NFKC), without invisible marks, apostrophes straight."""
+    if text.isascii():
+        return text
+    text = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
+    return text.replace("’", "'").replace("ʼ", "'")
+
+
+def terms(text: str, language: str = "en") -> Iterator[tuple[str, float]]:
+    """The terms of a text in its order, each with its weight in a question."""
+    for word in _words(normalise(text)):
+        yield from _compound(word, _primary(language))
+
+
+def content_words(text: str, language: str = "en") -> list[str]:
+    """The words of a question that are not stop words, as they are written."""
+    primary = _primary(language)
+    stop = STOP_WORDS.get(primary, frozenset())
+    text = normalise(text)
+    if primary in _UNSPACED:
+        longest_first = sorted(stop, key=len, reverse=True)
+        return _words(re.sub("|".join(longest_first), " ", text))
+    return [word for word in _words(text) if word.lower() not in stop]
+
+
+def question_terms(text: str, language: str = "en") -> dict[str, float]:
+    """What a question is about, with weights: the terms of its content words.
+
+    A question of stop words alone ("to be or not to be") keeps them.
+    """
+    weights: dict[str, float] = {}
+    for word in content_words(text, language) or _words(normalise(text)):
+        for term, weight in _compound(word, _primary(language)):
+            weights[term] = max(weight, weights.get(term, 0.0))
+    return weights
+
+
+def guess_language(text: str) -> str:
+    """The language most of whose stop words occur in a question; English if none do."""
+    text = normalise(text).lower()
+    words = set(_words(text))
+
+    def hits(language: str) -> int:
+        stop = STOP_WORDS[language]
+        return sum(w in text for w in stop) if language in _UNSPACED else len(words & stop)
+
+    best = max(STOP_WORDS, key=hits)
+    return best if hits(best) > hits("en") else "en"
+
+
+def sentences(text: str) -> list[str]:
+    """A paragraph's sentences, each as it stands in the text, without the space around.
+
+    Full stops of abbreviations, initials, numbers and inline code end nothing; an
+    abbreviation at the end of a sentence joins it to the next.
+    """
+    found: list[str] = []
+    start = 0
+    for match in _SENTENCE_END.finditer(text):
+        end = match.end()
+        sentence = text[start:end]
+        if end - start < LONGEST_SENTENCE and (
+            (match[0][0] == "." and _next(text, end).islower())
+            or (match[0] == "." and _NO_END.search(sentence[-16:]))
+            or sentence.count("`") % 2
+        ):
+            continue
+        if stripped := sentence.strip():
+            found.append(stripped)
+        start = end
+    if rest := text[start:].strip():
+        found.append(rest)
+    return found
+
+
+def _next(text: str, start: int) -> str:
+    found = _NEXT.match(text, start)
+    return found[0][-1:] if found else ""
+
+
+def _primary(language: str) -> str:
+    return language.lower().replace("_", "-").split("-")[0]
+
+
+def _words(text: str) -> list[str]:
+    return _COMPOUND.findall(_CONTRACTION.sub("", text))
+
+
+def _compound(text: str, language: str) -> Iterator[tuple[str, float]]:
+    if text[0].isdigit() and text[-1].isdigit() and not text.isalnum() and _is_number(text):
+        yield text.replace(",", ""), 1.0
+        return
+    if text[-1] in "+#":  # C++, C#, F#
+        yield text.lower()[:LONGEST], 1.0
+        return
+    segments = [part for part in _SEPARATORS.split(text) if part]
+    for segment in segments:
+        parts = _CAMEL.findall(segment) if _is_camel(segment) else [segment]
+        for part in parts:
+            yield from ((term, 1.0) for term in _simple(part[:LONGEST], language))
+        if len(parts) > 1:
+            yield _stem(segment.lower()[:LONGEST], language), JOINED
+    if len(segments) > 1:
+        yield _stem("".join(segments).lower()[:LONGEST], language), JOINED
+
+
+def _is_number(text: str) -> bool:
+    return all(c.isdigit() or c in ".," for c in text)
+
+
+def _is_camel(text: str) -> bool:
+    """`createSlice` and `HTTPServer`, but not `Word`, `HTTP`, `IPv4` nor another script."""
+    return (
+        text.isascii() and text.isalpha() and bool(re.search("[a-z][A-Z]|[A-Z]{2}[a-z]{2}", text))
+    )
+
+
+def _simple(word: str, language: str) -> Iterator[str]:
+    for n, script in _NGRAMS.items():
+        if script.search(word):
+            for run in script.findall(word):
+                yield from (run[i : i + n] for i in range(max(1, len(run) - n + 1)))
+            for rest in script.split(word):
+                if rest:
+                    yield from _simple(rest, language)
+            return
+    yield _stem(word.lower(), language)
+
+
+_stemmers = threading.local()  # a Snowball stemmer keeps the word it works on
+
+
+@lru_cache(maxsize=200_000)
+def _stem(word: str, language: str) -> str:
+    """The stem of a lowercase word, without accents: readers leave them out."""
+    if word.isascii() and language not in _LATIN:
+        language = "en"  # English words and names from code in another script's text
+    if algorithm := _STEMMERS.get(language):
+        stemmer: Any = getattr(_stemmers, algorithm, None)
+        if stemmer is None:
+            import snowballstemmer
+
+            stemmer = snowballstemmer.stemmer(algorithm)
+            setattr(_stemmers, algorithm, stemmer)
+        word = stemmer.stemWord(word)
+    if word.isascii():
+        return word
+    decomposed = unicodedata.normalize("NFKD", word)
+    return "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f").translate(_SAME)
+
+
+def sparse_passage(
+    text: str, *, title: str = "", section: str = "", language: str = "en"
+) -> SparseVector:
+    """The part of BM25 that a passage brings: saturated term frequencies.
+
+    `tf (k1 + 1) / (tf + k1 (1 - b + b length / average))` (Robertson and Zaragoza 2009);
+    the engine multiplies by IDF, which is why one passage never depends on another. Words of
+    the titles above a passage count TITLE_COUNT times (Robertson et al. 2004).
+    """
+    counts: Counter[int] = Counter()
+    for part, times in ((title, TITLE_COUNT), (section, TITLE_COUNT), (text, 1)):
+        for term, _ in terms(part, language):
+            counts[_hash(term)] += times
+    norm = K1 * (1 - B + B * len(text) / AVERAGE_LENGTH)
+    return _vector({term: tf * (K1 + 1) / (tf + norm) for term, tf in counts.items()})
+
+
+def sparse_question(text: str, language: str = "en") -> SparseVector:
+    """The terms that a question is about, each with weight 1, or less where it is derived.
+
+    Stop words are left out, unless there is nothing else.
+    """
+    weights = question_terms(text, language)
+    return _vector({_hash(term): weight for term, weight in weights.items()})
+
+
+def term_hashes(text: str, language: str = "en") -> set[int]:
+    """The terms of a text as they stand in sparse vectors."""
+    return {_hash(term) for term, _ in terms(text, language)}
+
+
+def _vector(values: dict[int, float]) -> SparseVector:
+    indices = tuple(sorted(values))
+    return SparseVector(indices, tuple(values[i] for i in indices))
+
+
+def _hash(term: str) -> int:
+    return crc32(term.encode())

@@ -1,0 +1,443 @@
+"""The domain's own words: what floors hand to each other, the Protocols, the error family.
+
+Nothing here imports anything of the project. Everything is frozen: a value can be
+shared between tasks without a thought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
+
+# ---------------------------------------------------------------- the book
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of a section as a reader sees it on the page.
+
+    `text` is what the page shows: emphasis and links are reduced to their words, inline
+    code keeps its backticks, lists keep their bullets or numbers and indentation, a table
+    is Markdown rows, code is a fenced block with its language.
+    """
+
+    kind: Literal["paragraph", "list", "table", "code", "links"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and what stands under it, up to the next heading of any level.
+
+    The text before a page's first heading is a section of level 1 whose `heading` is the
+    page's title and whose `anchor` is empty.
+    """
+
+    heading: str
+    level: int
+    anchor: str
+    heading_path: tuple[str, ...]
+    """Headings from the outermost to this one, without the page's title."""
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the site, as its generator would publish it."""
+
+    source_path: str
+    """Path of the source below the book's folder, with forward slashes."""
+    title: str
+    slug: str
+    """Path on the site without a leading slash and without an anchor; empty for the root."""
+    sections: tuple[Section, ...]
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage of the book as it is stored, embedded and cited."""
+
+    chunk_id: str
+    """A UUID made from what is embedded, so the same text always has the same id."""
+    text: str
+    title: str
+    """The page's title."""
+    section: str
+    """The heading path as one line, `Install › Linux`; empty above the first heading."""
+    slug: str
+    """Path on the site with its anchor: `docs/chapter-1#core-challenges`."""
+    source_path: str
+    order_index: int
+    """Position in the book, from 0."""
+    language: str = "en"
+    anchors: tuple[str, ...] = ()
+    """The anchor of each heading line within `text`, in order."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "anchors", tuple(self.anchors))  # JSON knows lists only
+
+    @property
+    def embedded_text(self) -> str:
+        """What is embedded: the text under its page title and heading path."""
+        head = self.title if not self.section else f"{self.title} › {self.section}"
+        return f"{head}\n\n{self.text}"
+
+
+# ---------------------------------------------------------------- retrieval
+
+
+@dataclass(frozen=True, slots=True)
+class SparseVector:
+    """A bag of terms: `indices` are 32-bit term hashes, ascending; `values` their weights."""
+
+    indices: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A chunk with its vectors, as it is written to the index."""
+
+    chunk: Chunk
+    dense: Sequence[float]
+    sparse: SparseVector
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """What the index records about itself."""
+
+    embedding_model: str
+    dimensions: int
+    chunks: int = 0
+    book_title: str = ""
+    language: str = "en"
+    fingerprint: str = ""
+    """Hash of the chunking rules and the sources; equal means nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A candidate with both of its raw scores."""
+
+    chunk: Chunk
+    dense: float
+    """Cosine similarity, -1 to 1."""
+    sparse: float
+    """BM25 score, 0 and up; 0 where no term of the question is in the chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The union of the dense and the sparse candidates, each hit with both scores."""
+
+    hits: tuple[Hit, ...]
+    total: int
+    """Number of chunks in the index."""
+    document_frequencies: Mapping[int, int] = field(default_factory=dict)
+    """For each term of the question that the index knows: in how many chunks it occurs."""
+    info: IndexInfo | None = None
+    """What the index records about itself, where the same round trip brought it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk that was found for a question, with its calibrated relevance."""
+
+    chunk: Chunk
+    score: float
+    """Relevance between 0 (noise) and 1 (surely answers), comparable between embedders."""
+
+
+# ---------------------------------------------------------------- conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What an answer cites, as the HTTP contract shows it."""
+
+    chunk_id: str
+    title: str
+    section: str
+    slug: str
+    url: str
+    snippet: str
+    score: float
+    source_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question and its whole answer."""
+
+    question: str
+    answer: str
+    sources: tuple[Source, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    n: int = 0
+    """Position in the session, from 1; 0 until it is saved."""
+    created_at: datetime | None = None
+    rating: int | None = None
+    """1 for thumbs up, -1 for thumbs down; None where the reader has not judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """All that an answerer may use."""
+
+    question: str
+    """What the reader typed."""
+    passages: Sequence[Passage] = ()
+    """In descending score; `[n]` in the answer means the n-th, from 1."""
+    history: Sequence[Turn] = ()
+    """Earlier turns, oldest first."""
+    highlighted: str = ""
+    """Text that the reader has selected on the page."""
+    standalone: str = ""
+    """The question made independent of the history; what was searched for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that an answer cost, and why the model stopped."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    finish_reason: Literal["stop", "length", "refusal", "content_filter"] = "stop"
+
+    @property
+    def total(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+# ---------------------------------------------------------------- Protocols
+
+
+class Embedder(Protocol):
+    """Text to unit vectors."""
+
+    @property
+    def model(self) -> str:
+        """Name recorded with the index; a query with another model is refused."""
+
+    @property
+    def dimensions(self) -> int: ...
+
+    @property
+    def cosine_range(self) -> tuple[float, float]:
+        """Cosines that unrelated and surely related texts have: the two ends of calibration."""
+
+    async def embed_question(self, text: str) -> Sequence[float]: ...
+
+    async def embed_passages(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """One vector a text, in order. Batches and limits are the embedder's own business."""
+
+    async def close(self) -> None: ...
+
+
+class VectorStore(Protocol):
+    """The read side of the index."""
+
+    async def info(self) -> IndexInfo | None:
+        """None where nothing has been indexed yet."""
+
+    async def candidates(
+        self, dense: Sequence[float], sparse: SparseVector, limit: int
+    ) -> Candidates:
+        """The best `limit` by each vector in one round trip, each with both scores."""
+
+    async def neighbours(self, order_index: int, reach: int) -> Sequence[Chunk]:
+        """Chunks whose position differs by at most `reach`, in the book's order."""
+
+    async def page(self, slug: str) -> Page | None:
+        """A page for the preview; None where the index keeps no pages, as on a server."""
+
+    async def pages(self) -> Sequence[tuple[str, str]]:
+        """Slug and title of every page kept for the preview, in the book's order."""
+
+    async def close(self) -> None: ...
+
+
+class IndexWriter(Protocol):
+    """The write side. Readers see nothing of it before `publish`, then all of it.
+
+    An interruption before `publish` leaves the old index serving; what was staged is found
+    again by the next `open` with the same model, so nothing is embedded twice.
+    """
+
+    async def open(self, info: IndexInfo) -> Mapping[str, Chunk]:
+        """Everything already there, published or staged, by chunk id."""
+
+    async def stage(self, points: Sequence[Point]) -> None: ...
+
+    async def publish(
+        self,
+        info: IndexInfo,
+        chunks: Sequence[Chunk],
+        document_frequencies: Mapping[int, int],
+    ) -> None:
+        """Make exactly `chunks` (all of them staged or already there) the index.
+
+        Payloads that changed are rewritten without touching vectors; what is not in
+        `chunks` vanishes.
+        """
+
+    async def close(self) -> None: ...
+
+
+AnswerPart: TypeAlias = str | Usage
+"""An answerer yields text as it arrives and, last, what it cost."""
+
+
+class Answerer(Protocol):
+    """Passages and a question to a cited answer."""
+
+    @property
+    def model(self) -> str: ...
+
+    async def standalone(self, question: str, history: Sequence[Turn]) -> str:
+        """A follow-up rewritten so that it can be searched for without the history."""
+
+    async def answer(self, brief: Brief) -> AsyncIterator[AnswerPart]:
+        """Open the answer; failures before the first text are raised here, not later."""
+
+    async def ping(self) -> None:
+        """Ask the service whether it would answer, at no cost; raises UpstreamError."""
+
+    async def close(self) -> None: ...
+
+
+class Reranker(Protocol):
+    @property
+    def model(self) -> str: ...
+
+    async def rerank(self, question: str, texts: Sequence[str]) -> Sequence[float]:
+        """A relevance between 0 and 1 for each text, in the order given."""
+
+    async def close(self) -> None: ...
+
+
+class Database(Protocol):
+    """PostgreSQL, asynchronous, one statement at a time, each its own transaction."""
+
+    async def run(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        """Rows of one statement with `:name` parameters; [] where it returns none."""
+
+    async def close(self) -> None: ...
+
+
+# ---------------------------------------------------------------- errors
+
+
+class BookError(Exception):
+    """Every failure the project knows.
+
+    BookError
+    ├── ConfigurationError      the author must change a setting
+    │   ├── IndexMissing        nothing has been indexed yet
+    │   └── IndexMismatch       the index was made with another embedding model
+    ├── InvalidRequest          the reader must change the request
+    │   └── RequestTooLarge
+    ├── NotFound                there is nothing under that name
+    ├── RateLimited             too many requests; carries `retry_after`
+    ├── SourceError             a file or site to be indexed cannot be used
+    └── UpstreamError           a service did not do its part; carries `service`
+        ├── UpstreamTimeout
+        ├── UpstreamRejected    the service refused: key, quota, content
+        │   └── StatementRejected   PostgreSQL refused a statement; carries `sqlstate`
+        └── UpstreamOverloaded  429 or 503 after all retries
+
+    `str(error)` is for the log and the author, `detail` a plain sentence for the reader.
+    """
+
+    code: ClassVar[str] = "internal"
+    detail: str = "Something went wrong on our side. Please try again."
+
+    def __init__(self, message: str = "", *, detail: str = "") -> None:
+        super().__init__(message or detail or type(self).detail)
+        if detail:
+            self.detail = detail
+
+
+class ConfigurationError(BookError):
+    code = "configuration"
+    detail = "This service is not set up completely. Its author can see in the log what is missing."
+
+
+class IndexMissing(ConfigurationError):
+    code = "index_missing"
+    detail = "The book has not been indexed yet, so there is nothing to answer from."
+
+
+class IndexMismatch(ConfigurationError):
+    code = "index_mismatch"
+    detail = "The book must be indexed again before questions can be answered."
+
+
+class InvalidRequest(BookError):
+    code = "invalid_request"
+    detail = "This request could not be understood."
+
+
+class RequestTooLarge(InvalidRequest):
+    code = "too_large"
+    detail = "This request is too large."
+
+
+class NotFound(BookError):
+    code = "not_found"
+    detail = "There is nothing here."
+
+
+class RateLimited(BookError):
+    code = "rate_limited"
+    detail = "That was a lot of questions in a short time. Please wait a moment."
+
+    def __init__(self, message: str = "", *, detail: str = "", retry_after: float = 30.0) -> None:
+        super().__init__(message, detail=detail)
+        self.retry_after = retry_after
+        """Seconds."""
+
+
+class SourceError(BookError):
+    code = "source"
+
+
+class UpstreamError(BookError):
+    code = "upstream"
+    detail = "A service this book depends on is not answering. Please try again in a moment."
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        service: str,
+        detail: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"{service}: {message}" if message else service, detail=detail)
+        self.service = service
+        self.retry_after = retry_after
+
+
+class UpstreamTimeout(UpstreamError):
+    code = "upstream_timeout"
+
+
+class UpstreamRejected(UpstreamError):
+    code = "upstream_rejected"
+
+
+class StatementRejected(UpstreamRejected):
+    """The statement was undone completely; `sqlstate` is PostgreSQL's five-character reason."""
+
+    def __init__(self, message: str, *, service: str, sqlstate: str) -> None:
+        super().__init__(message, service=service)
+        self.sqlstate = sqlstate
+
+
+class UpstreamOverloaded(UpstreamError):
+    code = "upstream_overloaded"

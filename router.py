@@ -1,0 +1,137 @@
+"""The routes, and the three ways to serve them: uvicorn, Vercel and Lambda.
+
+python router.py                        on a laptop or in a container
+uvicorn router:app --port 7860          the same, by hand
+router.lambda_handler                   on AWS Lambda
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from types import ModuleType
+from typing import Any, TypeAlias, get_args, get_type_hints
+
+from fastapi import FastAPI
+from fastapi.responses import Response
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from handlers import book, chat, config, delete, feedback, health, history, page, search
+from rag.clients import get_clients, get_settings, stop_engines, warm_up
+from rag.types import ConfigurationError
+from web import failures, origins
+from web.aws import LambdaFunction
+from web.requests import RequestMiddleware
+from web.server import serve
+
+Handler: TypeAlias = Callable[..., Awaitable[Any]]
+Route: TypeAlias = tuple[str, str, Handler]
+
+ROUTES: tuple[Route, ...] = (
+    ("POST", "/chat", chat.chat),
+    ("GET", "/chat/sessions/{session_id}", history.history),
+    ("DELETE", "/chat/sessions/{session_id}", delete.delete),
+    ("POST", "/chat/sessions/{session_id}/turns/{n}/feedback", feedback.feedback),
+    ("POST", "/search", search.search),
+    ("GET", "/health", health.health),
+    ("GET", "/config", config.config),
+    ("GET", "/", page.page),
+    ("GET", "/widget.js", page.widget),
+    ("GET", "/book/{slug:path}", book.book),
+)
+
+
+class App(FastAPI):
+    """FastAPI with CORS and the log around everything: an unhandled error's 500 has both."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        settings = get_settings()
+        return CORSMiddleware(
+            RequestMiddleware(super().build_middleware_stack(), settings.base_path),
+            allow_origins=origins.allowed_origins(settings),
+            allow_origin_regex=origins.preview_pattern(settings),
+            allow_methods=origins.METHODS,
+            allow_headers=["*"],
+            allow_credentials=True,
+            expose_headers=["Retry-After", "X-Request-ID"],
+        )
+
+
+def create_app(routes: Sequence[Route] = ROUTES) -> App:
+    """An app with these routes. Raises ConfigurationError if a secret they need is missing."""
+    get_settings().require(needed for _, _, handler in routes for needed in _module(handler).NEEDS)
+    app = App(title="Ask the Book", lifespan=_lifespan)
+    failures.install(app)
+    for method, path, handler in routes:
+        app.add_api_route(
+            path,
+            handler,
+            methods=[method],
+            response_model=_response_model(handler),
+            responses=failures.RESPONSES,
+            operation_id=handler.__name__,
+        )
+    return app
+
+
+def selected_routes() -> Sequence[Route]:
+    """The routes of the handlers that the setting ROUTES names, or all."""
+    wanted = get_settings().routes
+    if unknown := set(wanted) - {_name(handler) for _, _, handler in ROUTES}:
+        raise ConfigurationError(f"Configuration error: ROUTES names no handler {sorted(unknown)}")
+    return [route for route in ROUTES if not wanted or _name(route[2]) in wanted]
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Get ready while the first requests are already taken; leave nothing behind."""
+    warming = asyncio.create_task(warm_up(get_clients()))
+    yield
+    warming.cancel()
+    await asyncio.wait([warming])
+    await get_clients().close()
+    await asyncio.to_thread(stop_engines)
+
+
+def _module(handler: Handler) -> ModuleType:
+    return sys.modules[handler.__module__]
+
+
+def _name(handler: Handler) -> str:
+    return handler.__module__.rpartition(".")[2]
+
+
+def _response_model(handler: Handler) -> Any:
+    """What the handler returns as JSON; responses of its own making need no model."""
+    returned = get_type_hints(handler)["return"]
+    models = [
+        kind
+        for kind in get_args(returned) or (returned,)
+        if not (isinstance(kind, type) and issubclass(kind, Response))
+    ]
+    return models[0] if models else None
+
+
+def _configured_app() -> App:
+    """The app for the environment, or one line that says what is wrong with it."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    for noisy in ("httpx", "httpx2"):  # they log whole addresses, which may be secret
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        return create_app(selected_routes())
+    except ConfigurationError as error:
+        # A stack would bury the only line that helps.
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from None
+
+
+app = _configured_app()
+lambda_handler = LambdaFunction(app)
+
+
+if __name__ == "__main__":
+    serve(app)

@@ -1,0 +1,45 @@
+"""Attribute lists, `{#id .class key=value}`, as several Markdown dialects have them."""
+
+from __future__ import annotations
+
+import re
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
+
+_ITEM = r"(?:[#.][^\s{}#.]+|[\w:-]+=(?:\"[^\"{}]*\"|'[^'{}]*'|[^\s{}]+))"
+_LIST = re.compile(rf"\{{(:?)[ \t]*({_ITEM}(?:[ \t]+{_ITEM})*)[ \t]*\}}")
+_TRAILING = re.compile(rf"[ \t]*{_LIST.pattern}[ \t]*$")
+_AFTER = frozenset(")]`*_~>")
+"""What the markup ends with that a list without a colon belongs to."""
+
+
+def trailing_id(tokens: list[Token]) -> str:
+    """Take an attribute list off the end of a heading; its id, or ""."""
+    if not tokens:
+        return ""
+    last = tokens[-1]
+    match = _TRAILING.search(last.content) if last.type in ("text", "attributes") else None
+    if match is None:
+        return ""
+    last.content = last.content[: match.start()]
+    ids = [word[1:] for word in match[2].split() if word.startswith("#")]
+    return ids[-1] if ids else ""
+
+
+def attribute_lists(md: MarkdownIt) -> None:
+    """Teach a parser attribute lists behind links, images, code and emphasis."""
+    md.inline.ruler.before("backticks", "attributes", _attributes)
+
+
+def _attributes(state: StateInline, silent: bool) -> bool:
+    if state.src[state.pos] != "{":
+        return False
+    match = _LIST.match(state.src, state.pos, state.posMax)
+    if match is None or not (match[1] or state.src[state.pos - 1 : state.pos] in _AFTER):
+        return False
+    if not silent:
+        state.push("attributes", "", 0).content = match[0]
+    state.pos = match.end()
+    return True

@@ -1,0 +1,289 @@
+"""Docusaurus: https://docusaurus.io, version 2 and 3.
+
+The rules are those of @docusaurus/plugin-content-docs (slug.js, docs.js, numberPrefix.js)
+and @docusaurus/mdx-loader (remark/headings).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from markdown_it.token import Token
+
+from rag.types import Page
+from sites.directives import directives
+from sites.files import Report, list_files, load_yaml, read_text, split_front_matter
+from sites.javascript import read_script
+from sites.markdown import Dialect, give_anchors, plain_text, read_tokens
+from sites.mdx import mdx
+from sites.slugs import github_slugger
+from sites.source import Book, Request, find_above, natural_key, site_path
+
+CONFIGS = tuple(f"docusaurus.config.{ending}" for ending in ("js", "ts", "mjs", "cjs", "mts"))
+_IMPORT = re.compile(r"import\s+(\w+)\s+from\s+['\"]([^'\"]+\.mdx?)['\"]")
+_DATED = re.compile(r"\d+[-_.]\d+")
+_PREFIX = re.compile(r"(\d+)\s*[-_.]+\s*([^-_.\s].*)", re.DOTALL)
+_TEXT_DIRECTIVE = re.compile(r"(?<!:):[A-Za-z][\w-]*(?![\w:-])")
+_CLASSIC_ID = re.compile(r"\s*\{#((?:.(?!\{#|\}))*.)\}$")
+_COMMENT_ID = re.compile(r"\s*/\*\s*#([^\s*]+).*\*/\s*", re.DOTALL)
+
+
+def recognise(folder: Path) -> bool:
+    """A configuration above, category files, MDX, or front matter of its own kind."""
+    if find_above(folder, CONFIGS):
+        return True
+    checked = 0
+    for path in sorted(folder.rglob("*"))[:2000]:
+        if path.name in ("_category_.json", "_category_.yml", "_category_.yaml"):
+            return True
+        if path.suffix == ".mdx":
+            return True
+        if path.suffix == ".md" and checked < 40:
+            checked += 1
+            with path.open("rb") as file:
+                head = file.read(600)
+            if head.startswith(b"---") and re.search(
+                rb"^(sidebar_(label|position)|slug|hide_title|pagination_(next|prev)):", head, re.M
+            ):
+                return True
+    return False
+
+
+def strip_number(name: str) -> tuple[str, int | None]:
+    """`01-intro` -> (`intro`, 1); dates and versions such as `2021-11-foo` stay."""
+    match = None if _DATED.match(name) else _PREFIX.fullmatch(name)
+    return (match[2], int(match[1])) if match else (name, None)
+
+
+def _anchor_text(tokens: Sequence[Token]) -> str:
+    """mdast-util-to-string; `:name` is a text directive there, which has no text."""
+    parts = []
+    for token in tokens:
+        if token.type == "text":
+            parts.append(_TEXT_DIRECTIVE.sub("", token.content))
+        elif token.type == "mdx_expression":
+            parts.append(token.content)
+        else:
+            parts.append(plain_text([token]))
+    return "".join(parts)
+
+
+def _heading_id(tokens: list[Token]) -> str:
+    """An id written `{#id}` or `{/* #id */}` at the end of a heading."""
+    if tokens and tokens[-1].type == "mdx_expression":
+        comment = _COMMENT_ID.fullmatch(tokens[-1].content)
+        if comment:
+            tokens.pop()
+            if tokens and tokens[-1].type == "text":
+                tokens[-1].content = tokens[-1].content.rstrip()
+            return comment[1]
+    if tokens and tokens[-1].type == "text":
+        match = _CLASSIC_ID.search(tokens[-1].content)
+        if match:
+            tokens[-1].content = tokens[-1].content[: match.start()]
+            return match[1].strip()
+    return ""
+
+
+_MAGIC = re.compile(
+    r"^[ \t]*(?://|#|--|%|;|/\*|\{/\*|<!--)[ \t]*highlight-(?:next-line|start|end)[^\n]*\n?",
+    re.MULTILINE,
+)
+
+
+def _shown_code(code: str, info: str) -> str:
+    """Code without the comments that only steer its highlighting."""
+    return _MAGIC.sub("", code) if "highlight-" in code else code
+
+
+DIALECT = Dialect(
+    slugger=github_slugger,
+    plugins=(mdx, directives),
+    anchor_text=_anchor_text,
+    heading_id=_heading_id,
+    h1_has_anchor=False,
+    shown_code=_shown_code,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Docs:
+    """The docs plugin as the configuration sets it."""
+
+    folder: Path
+    base_path: str
+    title: str
+    site: Path
+    """What a page may import from."""
+    language: str = "en"
+    site_url: str = ""
+
+
+def read(request: Request) -> Book:
+    """Read the docs of the site's last version in its default language."""
+    docs = _configured(request)
+    root, report = docs.folder, request.report
+    partials = _Partials(docs.site)
+    pages: list[tuple[list[Any], Page]] = []
+    positions = _category_positions(root, request)
+    for path in list_files(root, (".md", ".mdx"), report):
+        if any(part.startswith("_") for part in path.split("/")) or _is_test(path):
+            continue
+        text = read_text(root, path, report)
+        if text is None:
+            continue
+        meta, body = split_front_matter(text, path, report)
+        # An unlisted page is there for those who were given its address, a draft for nobody.
+        if meta.get("draft") is True or meta.get("unlisted") is True:
+            continue
+        slug = site_path(docs.base_path, doc_slug(path, meta))
+        stem = strip_number(PurePosixPath(path).stem)[0]
+        title = str(meta.get("title") or "")
+        tokens = partials.parse(body, root / path)
+        document = read_tokens(tokens, DIALECT, title, str(meta.get("id") or stem))
+        report.add_all(path, document.warnings)
+        page = Page(path, document.title, slug, document.sections, docs.language)
+        pages.append((_order(path, meta, positions), page))
+    pages.sort(key=lambda item: item[0])
+    ordered = tuple(page for _, page in pages)
+    return Book(docs.title, docs.language, "docusaurus", ordered, site_url=docs.site_url)
+
+
+class _Partials:
+    """Parses pages and puts in what they import and show: `<Part />` of `_part.mdx`."""
+
+    def __init__(self, site: Path) -> None:
+        self._site = site.resolve()
+        self._parser = DIALECT.parser()
+        self._parsed: dict[Path, list[Token]] = {}
+
+    def parse(self, text: str, path: Path, depth: int = 0) -> list[Token]:
+        tokens = self._parser.parse(text)
+        imports = {
+            name: source
+            for token in tokens
+            if token.type == "mdx_esm"
+            for name, source in _IMPORT.findall(token.content)
+        }
+        done: list[Token] = []
+        for token in tokens:
+            names = [name for name, _ in token.meta["tags"]] if token.type == "mdx_tags" else []
+            if len(names) == 1 and names[0] in imports and depth < 5:
+                done += self._partial(imports[names[0]], path, depth)
+            else:
+                done.append(token)
+        return done
+
+    def _partial(self, source: str, path: Path, depth: int) -> list[Token]:
+        below = source.startswith("@site/")
+        place = self._site / source[6:] if below else path.parent / source
+        place = place.resolve()
+        if place not in self._parsed:
+            self._parsed[place] = []  # a partial that shows itself shows nothing
+            if place.is_relative_to(self._site):
+                text = read_text(place.parent, place.name, Report())
+                body = split_front_matter(text or "", place.name, Report())[1]
+                tokens = self.parse(body, place, depth + 1)
+                give_anchors(tokens, DIALECT)  # each file numbers its own headings
+                self._parsed[place] = tokens
+        return self._parsed[place]
+
+
+def _is_test(path: str) -> bool:
+    """Docusaurus leaves out `**/*.test.*` and `**/__tests__/**` in every kind of content."""
+    return bool(re.search(r"\.test\.mdx?$|(^|/)__tests__/", path))
+
+
+def doc_slug(path: str, meta: dict[str, Any]) -> str:
+    """The path of a document below the docs' base path, as getSlug() computes it."""
+    strip = meta.get("parse_number_prefixes", True) is not False
+    source = PurePosixPath(path)
+    folders = list(source.parts[:-1])
+    stem = strip_number(source.stem)[0] if strip else source.stem
+    prefix = "/".join(strip_number(part)[0] if strip else part for part in folders)
+    slug = meta.get("slug")
+    if isinstance(slug, str) and slug.startswith("/"):
+        return slug
+    if not slug:
+        parent = folders[-1].lower() if folders else "."
+        if source.stem.lower() in ("index", "readme", parent):
+            return prefix + "/"
+        return f"{prefix}/{meta.get('id') or stem}"
+    return f"{prefix}/{slug}"
+
+
+def _order(path: str, meta: dict[str, Any], positions: dict[str, float]) -> list[Any]:
+    """Sort key of the generated sidebar: by position, then by name, level by level."""
+    key: list[Any] = []
+    parts = path.split("/")
+    for depth, name in enumerate(parts):
+        last = depth == len(parts) - 1
+        stem = PurePosixPath(name).stem if last else name
+        position: float | None = strip_number(stem)[1]
+        if last:
+            position = _number(meta.get("sidebar_position"), position)
+            is_index = stem.lower() in ("index", "readme")
+            rank = 0 if is_index and position is None else 1
+        else:
+            position = positions.get("/".join(parts[: depth + 1]), position)
+            rank = 1
+        place = float("inf") if position is None else float(position)
+        key.append((rank, place, natural_key(stem)))
+    return key
+
+
+def _number(value: Any, default: float | None) -> float | None:
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if numeric else default
+
+
+def _category_positions(root: Path, request: Request) -> dict[str, float]:
+    positions: dict[str, float] = {}
+    for path in list_files(
+        root, ("_category_.json", "_category_.yml", "_category_.yaml"), type(request.report)()
+    ):
+        data = load_yaml(root, path, request.report)  # JSON is YAML
+        position = _number(data.get("position"), None)
+        if position is not None:
+            positions[path.rpartition("/")[0]] = position
+    return positions
+
+
+def _configured(request: Request) -> _Docs:
+    """Find the configuration and read the literals in it that matter."""
+    found = find_above(request.folder, CONFIGS)
+    base = request.base_path
+    if found is None:
+        return _Docs(request.folder, "docs" if base is None else base, "", request.folder)
+    site = found.parent
+    script = read_script(found)
+    title = script.text("title") or ""
+    language = script.text("defaultLocale") or "en"
+    url = (script.text("url") or "") + (script.text("baseUrl") or "")
+    if base is None:
+        route = script.text("routeBasePath")
+        base = "docs" if route is None else route
+    folder = request.folder.resolve()
+    if folder == site:
+        folder = site / (script.text("path") or "docs")
+        versions = _versions(site)
+        if versions:
+            last = script.text("lastVersion") or versions[0]
+            if last != "current":
+                folder = site / "versioned_docs" / f"version-{last}"
+        if not folder.is_dir():
+            folder = site
+    return _Docs(folder, base, title, site, language, url.rstrip("/"))
+
+
+def _versions(site: Path) -> list[str]:
+    try:
+        data = json.loads((site / "versions.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [item for item in data if isinstance(item, str)] if isinstance(data, list) else []

@@ -1,0 +1,383 @@
+"""Markdown to sections and blocks, as a page of the site shows them.
+
+One reading for every generator; what differs between them is a `Dialect`: parser plugins
+and the rule by which a heading gets its anchor.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
+from markdown_it.tree import SyntaxTreeNode
+from mdit_py_plugins.footnote import footnote_plugin
+
+from rag.types import Block
+from sites.attributes import trailing_id
+from sites.fragments import (
+    HeadingMark,
+    TagWords,
+    fenced,
+    markdown_table,
+    read_fragment,
+    read_tag,
+    tag_words,
+)
+from sites.sections import Document, SectionBuilder
+from sites.slugs import Slugger, github_slugger
+
+MAX_INLINE = 20_000
+"""Characters of one paragraph; a longer one is shown as it was typed."""
+MAX_UNCLOSED = 100
+"""Brackets that one paragraph may open and never close; with more it stays as typed."""
+MAX_NESTING = 100
+"""Levels of lists and quotes; what is deeper is left out."""
+
+
+def plain_text(tokens: Sequence[Token]) -> str:
+    """The text of inline tokens without any markup, as most generators slug it."""
+    parts = []
+    for token in tokens:
+        if token.type in ("text", "code_inline", "text_special", "entity"):
+            parts.append(token.content)
+        elif token.type == "softbreak":
+            parts.append("\n")
+        elif token.type == "image":
+            parts.append(plain_text(token.children or ()))
+    return "".join(parts)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What a generator does its own way."""
+
+    slugger: Callable[[Sequence[str]], Slugger] = github_slugger
+    """Makes a page's slugger, given the ids that its author wrote."""
+    plugins: tuple[Callable[[MarkdownIt], None], ...] = ()
+    anchor_text: Callable[[Sequence[Token]], str] = plain_text
+    """What of a heading's inline tokens goes to the slugger."""
+    heading_id: Callable[[list[Token]], str] = trailing_id
+    """Takes an id that the author wrote out of the heading's tokens and returns it, or ""."""
+    h1_has_anchor: bool = True
+    tag_words: TagWords = tag_words
+    shown_code: Callable[[str, str], str] = lambda code, info: code
+    """(code, info string) -> the code as the page shows it."""
+
+    def parser(self) -> MarkdownIt:
+        md = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING})
+        md.enable(["table", "strikethrough"]).use(footnote_plugin).disable("footnote_inline")
+        md.core.ruler.at("inline", _bounded_inline)
+        for plugin in self.plugins:
+            plugin(md)
+        return md
+
+
+def _bounded_inline(state: StateCore) -> None:
+    """Inline parsing can take quadratic time: it is not tried on monstrous paragraphs."""
+    for token in state.tokens:
+        if token.type != "inline":
+            continue
+        if token.children is None:
+            token.children = []
+        if len(token.content) > MAX_INLINE or _unclosed(token.content) > MAX_UNCLOSED:
+            token.children.append(Token("text", "", 0, content=token.content))
+        else:
+            state.md.inline.parse(token.content, state.md, state.env, token.children)
+
+
+def _unclosed(text: str) -> int:
+    """How many `[` are never closed: each makes the parser look through the rest."""
+    if text.count("[") <= MAX_UNCLOSED:
+        return 0
+    depth = 0
+    for match in re.finditer(r"[\[\]]", text):
+        depth = depth + 1 if match[0] == "[" else max(0, depth - 1)
+    return depth
+
+
+_HEADING_TAG = re.compile(r"h[1-6]")
+_LANGUAGE = re.compile(r"[\w+#.-]{1,40}")
+
+
+def read_markdown(
+    text: str, dialect: Dialect, parser: MarkdownIt, title: str = "", fallback: str = ""
+) -> Document:
+    """Parse one page. `title` wins over the page's own heading, `fallback` is the last resort."""
+    return read_tokens(parser.parse(text), dialect, title, fallback)
+
+
+def read_tokens(
+    tokens: Sequence[Token], dialect: Dialect, title: str = "", fallback: str = ""
+) -> Document:
+    """The same for a page that is parsed already."""
+    give_anchors(tokens, dialect)
+    document = _Page(dialect, title).read(SyntaxTreeNode(list(tokens)), fallback)
+    if any(token.level >= MAX_NESTING - 1 for token in tokens):
+        warning = f"is nested more than {MAX_NESTING} levels deep; what is deeper is left out."
+        return replace(document, warnings=(*document.warnings, warning))
+    return document
+
+
+def give_anchors(tokens: Sequence[Token], dialect: Dialect) -> None:
+    """Note at every heading, wherever it stands, the anchor that its generator gives it.
+
+    Headings that have their note already are left alone: they belong to another file.
+    """
+    headings = [
+        (token, tokens[at + 1].children or [])
+        for at, token in enumerate(tokens)
+        if token.type == "heading_open" and "anchor" not in token.meta
+    ]
+    explicit = [dialect.heading_id(children) for _, children in headings]
+    slug = dialect.slugger([name for name in explicit if name])
+    for (token, children), name in zip(headings, explicit, strict=True):
+        anchor = slug(dialect.anchor_text(children), name)
+        token.meta["anchor"] = "" if token.tag == "h1" and not dialect.h1_has_anchor else anchor
+
+
+class _Page:
+    """Walks one page's syntax tree."""
+
+    def __init__(self, dialect: Dialect, title: str) -> None:
+        self._dialect = dialect
+        self._sections = SectionBuilder(title)
+        self._warnings: dict[str, None] = {}
+
+    def read(self, root: SyntaxTreeNode, fallback: str) -> Document:
+        self._container(root)
+        return replace(self._sections.finish(fallback), warnings=tuple(self._warnings))
+
+    def _heading(self, node: SyntaxTreeNode) -> HeadingMark:
+        words = self._inline(_children(node)).text.replace("`", "")
+        return HeadingMark(int(node.tag[1:]), words, node.meta["anchor"])
+
+    # ------------------------------------------------------------ blocks
+
+    def _container(self, node: SyntaxTreeNode) -> None:
+        for child in node.children:
+            self._block(child)
+
+    def _block(self, node: SyntaxTreeNode) -> None:
+        kind = node.type
+        if kind == "heading":
+            self._sections.add(self._heading(node))
+        elif kind == "blockquote":
+            mark = self._sections.mark()
+            self._container(node)
+            self._sections.resume(mark)
+        elif kind in ("bullet_list", "ordered_list") and _has_heading(node):
+            mark = self._sections.mark()
+            for child in node.children:  # headings open sections wherever they stand
+                self._container(child)
+            self._sections.resume(mark)
+        elif kind in ("bullet_list", "ordered_list"):
+            links = _Links()
+            text = "\n".join(self._list(node, links))
+            if text and not (links.only and links.local):
+                self._sections.add(Block("links" if links.only else "list", text))
+        elif kind == "html_block" or kind == "mdx_tags":
+            for item in self._fragment(node):
+                self._sections.add(item)
+        elif kind in ("fence", "code_block", "table"):
+            if text := self._whole(node):
+                self._sections.add(Block("table" if kind == "table" else "code", text))
+        elif kind == "inline" and (heading := self._jsx_heading(_children(node))):
+            self._sections.add(heading)
+        elif kind == "inline":
+            line = self._inline(_children(node))
+            if line.text:
+                self._sections.add(Block("links" if line.links.only else "paragraph", line.text))
+        elif kind not in ("hr", "mdx_esm", "footnote_anchor"):
+            self._container(node)
+
+    def _jsx_heading(self, tokens: Sequence[Token]) -> HeadingMark | None:
+        """`<h2 id="x">…</h2>` in MDX; without an id it is a paragraph like others."""
+        if not tokens or tokens[0].type != "mdx_tag":
+            return None
+        name, attributes = tokens[0].meta["tags"][0]
+        if not _HEADING_TAG.fullmatch(name) or not attributes.get("id"):
+            return None
+        words = self._inline(tokens).text.replace("`", "")
+        return HeadingMark(int(name[1]), words, attributes["id"])
+
+    def _fragment(self, node: SyntaxTreeNode) -> list[Block | HeadingMark]:
+        if node.type == "html_block":
+            if node.content.rfind("<!--") > node.content.rfind("-->"):
+                self._warnings["has an HTML comment that is never closed; it hides the rest."] = (
+                    None
+                )
+            return read_fragment(node.content, self._dialect.tag_words)
+        words = (self._dialect.tag_words(name, attrs) for name, attrs in node.meta["tags"])
+        return [Block("paragraph", text) for text in words if text]
+
+    def _whole(self, node: SyntaxTreeNode) -> str:
+        """Code as a fenced block, or a table as Markdown rows; "" if there is nothing in it."""
+        if node.type == "table":
+            rows = [
+                [self._inline(_children(cell)).text.replace("|", "\\|") for cell in row.children]
+                for part in node.children
+                for row in part.children
+            ]
+            return markdown_table(rows) if any(any(row) for row in rows) else ""
+        info = node.info if node.type == "fence" else ""
+        code = self._dialect.shown_code(node.content, info).rstrip("\n")
+        language = _LANGUAGE.match(info)
+        return fenced(code, language[0] if language else "") if code.strip() else ""
+
+    def _list(self, node: SyntaxTreeNode, links: _Links) -> Iterator[str]:
+        """The lines of a list: marker, text, and what else is in the item, indented."""
+        start = node.attrs.get("start", 1)
+        number = start if isinstance(start, int) else 1
+        for item in node.children:
+            marker = f"{number}." if node.type == "ordered_list" else "-"
+            number += 1
+            lines: list[str] = []
+            for text in self._item(item, links):
+                lines += text.split("\n")
+            indent = " " * (len(marker) + 1)
+            if lines:
+                yield f"{marker} {lines[0]}"
+                yield from (indent + line if line else "" for line in lines[1:])
+
+    def _item(self, node: SyntaxTreeNode, links: _Links) -> Iterator[str]:
+        """The pieces of a list item, each as text."""
+        previous = ""
+        for child in node.children:
+            kind = child.type
+            if kind in ("bullet_list", "ordered_list"):
+                text = "\n".join(self._list(child, links))
+            elif kind in ("fence", "code_block", "table"):
+                text, links.only = self._whole(child), False
+            elif kind in ("html_block", "mdx_tags"):
+                items = self._fragment(child)
+                text = "\n".join(i.words if isinstance(i, HeadingMark) else i.text for i in items)
+                links.only = links.only and not text
+            elif kind == "inline":
+                line = self._inline(_children(child))
+                text = line.text
+                links.merge(line.links)
+            else:
+                text = "\n".join(self._item(child, links))
+            if text:
+                if previous == "paragraph" and kind == "paragraph":
+                    yield ""
+                yield text
+                previous = kind
+
+    # ------------------------------------------------------------ inline
+
+    def _inline(self, tokens: Sequence[Token]) -> _Line:
+        line = _Line(self._dialect.tag_words)
+        for token in tokens:
+            line.add(token)
+        return line.finish()
+
+
+def _has_heading(node: SyntaxTreeNode) -> bool:
+    return any(inner.type == "heading" for inner in node.walk())
+
+
+def _children(node: SyntaxTreeNode) -> Sequence[Token]:
+    """The inline tokens of a heading, cell or inline node."""
+    if node.type != "inline":
+        inline = [child for child in node.children if child.type == "inline"]
+        if not inline:
+            return ()
+        node = inline[0]
+    return node.token.children or () if node.token else ()
+
+
+@dataclass(slots=True)
+class _Links:
+    """Whether a block is nothing but links, and whether they all stay on the page."""
+
+    count: int = 0
+    other: bool = False
+    local: bool = True
+
+    @property
+    def only(self) -> bool:
+        return self.count > 0 and not self.other
+
+    @only.setter
+    def only(self, value: bool) -> None:
+        self.other = self.other or not value
+
+    def merge(self, other: _Links) -> None:
+        self.count += other.count
+        self.other = self.other or other.other
+        self.local = self.local and other.local
+
+
+_POWER = re.compile(r"(?:(\^)\((\w+)\)|\^\([^\w)]*\))")
+_TAGS_WITHOUT_SPACE = frozenset(
+    {"a", "abbr", "b", "bdi", "bdo", "cite", "code", "del", "dfn", "em", "font", "i", "ins"}
+    | {"kbd", "mark", "q", "s", "samp", "small", "span", "strong", "sub", "sup", "tt", "u"}
+    | {"var", "wbr"}
+)
+
+
+class _Line:
+    """Inline tokens to the words that the page shows."""
+
+    def __init__(self, words_of: TagWords) -> None:
+        self.text = ""
+        self.links = _Links()
+        self._words_of = words_of
+        self._parts: list[str] = []
+        self._in_link = 0
+
+    def add(self, token: Token) -> None:
+        kind = token.type
+        if kind in ("text", "text_special", "entity"):
+            self._put(token.content)
+        elif kind == "code_inline":
+            tick = "``" if "`" in token.content else "`"
+            pad = " " if token.content[:1] == "`" or token.content[-1:] == "`" else ""
+            self._put(f"{tick}{pad}{token.content}{pad}{tick}")
+        elif kind == "softbreak":
+            self._parts.append(" ")
+        elif kind == "hardbreak":
+            self._parts.append("\n")
+        elif kind == "image":
+            self._put(plain_text(token.children or ()))
+        elif kind == "link_open":
+            self._in_link += 1
+            self.links.count += 1
+            self.links.local = self.links.local and str(token.attrs.get("href")).startswith("#")
+        elif kind == "link_close":
+            self._in_link -= 1
+        elif kind == "mdx_expression":
+            self._put(token.meta["words"])
+        elif kind == "mdx_tag":
+            for name, attributes in token.meta["tags"]:
+                self._tag(name, attributes)
+        elif kind == "html_inline":
+            self._tag(*read_tag(token.content))
+
+    def _tag(self, name: str, attributes: dict[str, str]) -> None:
+        bare = name.lstrip("/")
+        if bare == "br":
+            self._parts.append("\n")
+        elif bare in ("code", "tt"):
+            self._parts.append("`")
+        elif bare == "sup":  # 2<sup>n</sup> is not 2n
+            self._parts.append("^(" if name == bare else ")")
+        elif bare not in _TAGS_WITHOUT_SPACE:
+            self._parts.append(" ")
+        if words := "" if name[:1] == "/" else self._words_of(name, attributes):
+            self._put(f"{words} ")
+
+    def _put(self, text: str) -> None:
+        self._parts.append(text)
+        if not self._in_link and any(ch.isalnum() for ch in text):
+            self.links.other = True
+
+    def finish(self) -> _Line:
+        lines = _POWER.sub(r"\1\2", "".join(self._parts)).split("\n")
+        self.text = "\n".join(part for part in (" ".join(line.split()) for line in lines) if part)
+        return self

@@ -1,0 +1,199 @@
+"""mdBook: https://rust-lang.github.io/mdBook/.
+
+The order, the titles and the choice of pages come from SUMMARY.md; anchors follow mdBook's
+`id_from_content`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
+from typing import Any
+from urllib.parse import unquote
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from rag.types import Page
+from sites.files import Report, list_files, read_text
+from sites.fragments import tag_words
+from sites.markdown import Dialect, plain_text, read_markdown
+from sites.slugs import mdbook_slugger
+from sites.source import Book, Request, find_above, site_path
+
+_DIRECTIVE = re.compile(
+    r"(\\?)\{\{\s*#(include|rustdoc_include|playground|title|shiftinclude)\s+([^}]*?)\s*\}\}"
+)
+_HIDDEN = re.compile(r"[ \t]*#(?:[ \t]|$)")
+_ANCHOR = re.compile(r"ANCHOR(_END)?:\s*(\S+)")
+MAX_INCLUDED = 1_000_000
+"""Characters that all includes of one page may add."""
+
+
+def recognise(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("book.toml", "SUMMARY.md", "src/SUMMARY.md"))
+
+
+def _tag_words(name: str, attributes: dict[str, str]) -> str:
+    """`<Listing>` of the Rust books shows its number, file and caption."""
+    if name != "listing":
+        return tag_words(name, attributes)
+    number, caption = attributes.get("number", ""), attributes.get("caption", "")
+    words = f"Listing {number}" if number else "Listing" if caption else ""
+    if file := attributes.get("file-name"):
+        words = f"{words} ({file})".strip()
+    caption = re.sub("<[^>]*>", "", caption)
+    return f"{words}: {caption}" if caption else words
+
+
+def _anchor_text(tokens: Sequence[Token]) -> str:
+    """The heading's text; smart punctuation (on by default) makes dashes of `--`."""
+    parts = []
+    for token in tokens:
+        if token.type == "text":
+            parts.append(re.sub("-{2,}", "", token.content))
+        elif token.type != "image":
+            parts.append(plain_text([token]))
+    return "".join(parts)
+
+
+def _shown_code(code: str, info: str) -> str:
+    """Rust without the lines that begin with `# `, which the page hides."""
+    if not info.startswith("rust"):
+        return code
+    lines = (
+        line.replace("##", "#", 1) if line.lstrip().startswith("##") else line
+        for line in code.split("\n")
+        if not _HIDDEN.match(line)
+    )
+    return "\n".join(lines)
+
+
+DIALECT = Dialect(
+    slugger=mdbook_slugger,
+    anchor_text=_anchor_text,
+    tag_words=_tag_words,
+    shown_code=_shown_code,
+)
+
+
+def read(request: Request) -> Book:
+    """Read the pages that SUMMARY.md lists, in its order; all of the folder without one."""
+    root, config = _root(request)
+    book = config.get("book", {}) if isinstance(config.get("book"), dict) else {}
+    title, language = str(book.get("title") or ""), str(book.get("language") or "en")
+    summary = read_text(root, "SUMMARY.md", request.report)
+    parser = DIALECT.parser()
+    entries: list[tuple[str, str]] = []
+    if summary is not None:
+        heading, entries = _summary(summary, parser)
+        title = title or ("" if heading.lower() == "summary" else heading)
+    else:
+        entries = [(p, "") for p in list_files(root, (".md",), request.report)]
+    pages, seen = [], set[str]()
+    for path, name in entries:
+        if path in seen:
+            continue
+        seen.add(path)
+        if not (root / path).resolve().is_relative_to(root.resolve()):
+            request.report.add(path, "is listed in SUMMARY.md but lies outside of the book.")
+            continue
+        text = read_text(root, path, request.report)
+        if text is None:
+            continue
+        source = PurePosixPath(path)
+        text = _include(root, path, text)
+        document = read_markdown(text, DIALECT, parser, name, source.stem)
+        request.report.add_all(path, document.warnings)
+        stem = "index" if source.stem.lower() == "readme" else source.stem
+        slug = site_path(request.base_path or "", str(source.parent), f"{stem}.html")
+        pages.append(Page(path, document.title, slug, document.sections, language))
+    return Book(title, language, "mdbook", tuple(pages))
+
+
+def _root(request: Request) -> tuple[Path, dict[str, Any]]:
+    """The folder of the sources, and `book.toml`."""
+    folder = request.folder
+    config: dict[str, Any] = {}
+    found = find_above(folder, ("book.toml",), levels=2)
+    if found:
+        try:
+            config = tomllib.loads(found.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            request.report.add("book.toml", f"is not valid TOML ({error}); it was ignored.")
+    if (folder / "SUMMARY.md").is_file():
+        return folder, config
+    book = config.get("book")
+    source = str(book.get("src", "src")) if isinstance(book, dict) else "src"
+    return (folder / source if (folder / source).is_dir() else folder), config
+
+
+def _summary(text: str, parser: MarkdownIt) -> tuple[str, list[tuple[str, str]]]:
+    """The heading of SUMMARY.md and its links as (path, title), in order; drafts have no path."""
+    heading = ""
+    entries: list[tuple[str, str]] = []
+    tokens = parser.parse(text)
+    for position, token in enumerate(tokens):
+        if token.type != "inline":
+            continue
+        children = token.children or []
+        if not entries and not heading and tokens[position - 1].tag == "h1":
+            heading = plain_text(children)
+        for at, child in enumerate(children):
+            if child.type == "link_open":
+                end = next(i for i in range(at, len(children)) if children[i].type == "link_close")
+                href = unquote(str(child.attrs.get("href") or "")).split("#")[0]
+                if href.endswith(".md") and "://" not in href:
+                    entries.append((normpath(href), plain_text(children[at:end])))
+    return heading, entries
+
+
+def _include(root: Path, page: str, text: str, depth: int = 0) -> str:
+    """Put in what `{{#include}}` names, where it is inside the book; else drop the line."""
+    budget = MAX_INCLUDED
+
+    def put(match: re.Match[str]) -> str:
+        nonlocal budget
+        escaped, kind, rest = match.groups()
+        if escaped:
+            return match[0][1:]
+        if kind == "title":
+            return ""
+        name, *window = rest.split()[0].split(":") if rest else [""]
+        target = (root / page).parent / name
+        # The folder above the sources holds the listings of many books.
+        if not target.resolve().is_relative_to(root.resolve().parent) or not target.is_file():
+            return ""
+        found = read_text(target.parent, target.name, Report())
+        if found is None:
+            return ""
+        found = "\n".join(_window(found.split("\n"), window)).strip("\n")
+        if len(found) > budget:
+            return ""
+        budget -= len(found)
+        inner = str(PurePosixPath(page).parent / name)
+        return _include(root, inner, found, depth + 1) if depth < 5 else found
+
+    return _DIRECTIVE.sub(put, text)
+
+
+def _window(lines: list[str], window: list[str]) -> Iterator[str]:
+    """The lines that `:from:to` or `:anchor` selects, without the anchors' own lines."""
+    if window and window[0] and not window[0].isdigit():
+        inside = False
+        for line in lines:
+            mark = _ANCHOR.search(line)
+            if mark and mark[2] == window[0]:
+                inside = not mark[1]
+            elif inside and not mark:
+                yield line
+        return
+    numbers = [int(part) if part.isdigit() else None for part in window[:2]]
+    first = numbers[0] or 1 if numbers else 1
+    last = numbers[1] if len(numbers) > 1 else (first if numbers else None)
+    for line in lines[first - 1 : last]:
+        if not _ANCHOR.search(line):
+            yield line

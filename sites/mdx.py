@@ -1,0 +1,205 @@
+"""MDX for markdown-it: JSX tags, `{expressions}` and import/export, as MDX 3 parses them.
+
+Tags and expressions become tokens of their own, so that what stands between them is
+Markdown like the rest. There is no indented code, raw HTML or `<autolink>` in MDX.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from markdown_it import MarkdownIt
+from markdown_it.ruler import RuleOptionsType
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_inline import StateInline
+
+_NAME = re.compile(r"</?\s*([A-Za-z_$][\w$.:-]*)?\s*")
+_ATTRIBUTE = re.compile(r"([A-Za-z_$][\w$.:-]*)\s*(=\s*)?")
+_SPACE = re.compile(r"\s*")
+_LITERAL = re.compile(r"\{\s*(['\"`])([^'\"`\n]*)\1\s*\}")
+_ESM = re.compile(
+    r"import\s+['\"{*]|import\s+[\w$]+\s*(,|from\b)"
+    r"|export\s+(default|const|let|var|function|class|async)\b|export\s*[{*]"
+)
+MAX_TAG = 20_000
+"""Characters; a longer tag is text."""
+
+
+def mdx(md: MarkdownIt) -> None:
+    """Teach a parser MDX."""
+    md.disable(["code", "html_block", "html_inline", "autolink"])
+    interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    md.block.ruler.before("fence", "mdx_esm", _esm_block)
+    md.block.ruler.before("fence", "mdx_flow", _flow_block, interrupts)
+    md.inline.ruler.before("html_inline", "mdx_text", _inline)
+
+
+@lru_cache(maxsize=4)
+def _braces(source: str) -> dict[int, int]:
+    """Position of each `{` that is closed, to the position after its `}`."""
+    pairs: dict[int, int] = {}
+    stack: list[int] = []
+    for match in re.finditer(r"/\*.*?\*/|[{}]", source, re.DOTALL):
+        if match[0] == "{":
+            stack.append(match.start())
+        elif match[0] == "}" and stack:
+            pairs[stack.pop()] = match.end()
+    return pairs
+
+
+@lru_cache(maxsize=4)
+def _last_comment(source: str) -> int:
+    """Where the last comment ends; -1 without one."""
+    return source.rfind("-->")
+
+
+def scan_tag(source: str, start: int, limit: int) -> tuple[int, str, dict[str, str]] | None:
+    """Read the JSX tag or HTML comment at `start`: (end, name, attributes), or None.
+
+    The name of a closing tag starts with `/`; that of a comment is `!--`, of a fragment
+    empty. Only attributes that are strings (or literals in braces) have their value.
+    """
+    if source.startswith("<!--", start):
+        if _last_comment(source) < start:
+            return None
+        end = source.find("-->", start + 4, limit)
+        return (end + 3, "!--", {}) if end >= 0 else None
+    limit = min(limit, start + MAX_TAG)
+    head = _NAME.match(source, start, limit)
+    if head is None:
+        return None
+    name = ("/" if source.startswith("</", start) else "") + (head[1] or "")
+    position = head.end()
+    attributes: dict[str, str] = {}
+    while position < limit:
+        ch = source[position]
+        if ch == ">":
+            return position + 1, name, attributes
+        if ch == "/":
+            position = _skip(source, position + 1, limit)
+            continue
+        if ch == "{":
+            closed = _braces(source).get(position)
+            if closed is None or closed > limit:
+                return None
+            position = _skip(source, closed, limit)
+            continue
+        attribute = _ATTRIBUTE.match(source, position, limit)
+        if attribute is None or name in ("", "/"):
+            return None
+        position, value = attribute.end(), ""
+        if attribute[2]:
+            quote = source[position : position + 1]
+            if quote and quote in "\"'":
+                end = source.find(quote, position + 1, limit)
+                if end < 0:
+                    return None
+                value, position = source[position + 1 : end], end + 1
+            elif quote == "{":
+                closed = _braces(source).get(position)
+                if closed is None or closed > limit:
+                    return None
+                literal = _LITERAL.fullmatch(source, position, closed)
+                value, position = literal[2] if literal else "", closed
+            else:
+                return None
+        attributes[attribute[1]] = value
+        position = _skip(source, position, limit)
+    return None
+
+
+def _skip(source: str, position: int, limit: int) -> int:
+    match = _SPACE.match(source, position, limit)
+    return match.end() if match else position
+
+
+def _flow_block(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+    """A line of nothing but tags and expressions (each may go over several lines)."""
+    position = state.bMarks[start_line] + state.tShift[start_line]
+    if position >= state.eMarks[start_line] or state.src[position] not in "<{":
+        return False
+    limit = state.eMarks[end_line - 1]
+    parts: list[tuple[str, dict[str, str]]] = []
+    line = start_line
+    while True:
+        if state.src[position] == "{":
+            end = _braces(state.src).get(position)
+            if end is None or end > limit or state.src.startswith("{#", position):
+                return False
+            position = end
+        else:
+            tag = scan_tag(state.src, position, limit)
+            if tag is None:
+                return False
+            position = tag[0]
+            parts.append((tag[1], tag[2]))
+        while line < end_line - 1 and state.eMarks[line] < position:
+            line += 1
+        while position < state.eMarks[line] and state.src[position] in " \t":
+            position += 1
+        if position >= state.eMarks[line]:
+            break
+        if state.src[position] not in "<{":
+            return False
+    if silent:
+        return True
+    token = state.push("mdx_tags", "", 0)
+    token.meta = {"tags": parts}
+    token.map = [start_line, line + 1]
+    state.line = line + 1
+    return True
+
+
+def _esm_block(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+    """import/export at the left margin, up to a blank line outside of its braces."""
+    if state.level or state.sCount[start_line] or state.parentType != "root":
+        return False
+    begin = state.bMarks[start_line]
+    if not _ESM.match(state.src, begin, state.eMarks[start_line]):
+        return False
+    depth = 0
+    line = start_line
+    while line < end_line:
+        text = state.src[state.bMarks[line] : state.eMarks[line]]
+        if not text.strip() and depth <= 0:
+            break
+        depth += sum(text.count(ch) for ch in "{([") - sum(text.count(ch) for ch in "})]")
+        line += 1
+    else:
+        if depth > 0:  # never closed: take the paragraph only
+            line = start_line
+            while line < end_line and not state.isEmpty(line):
+                line += 1
+    if silent:
+        return True
+    token = state.push("mdx_esm", "", 0)
+    token.content = state.getLines(start_line, line, 0, False)
+    state.line = line
+    return True
+
+
+def _inline(state: StateInline, silent: bool) -> bool:
+    ch = state.src[state.pos]
+    if ch == "{" and not state.src.startswith("{#", state.pos):
+        end = _braces(state.src).get(state.pos)
+        if end is None or end > state.posMax:
+            return False
+        if not silent:
+            token = state.push("mdx_expression", "", 0)
+            token.content = state.src[state.pos + 1 : end - 1]
+            literal = _LITERAL.fullmatch(state.src, state.pos, end)
+            token.meta = {"words": literal[2] if literal else ""}
+        state.pos = end
+        return True
+    if ch == "<":
+        tag = scan_tag(state.src, state.pos, state.posMax)
+        if tag is None:
+            return False
+        if not silent:
+            token = state.push("mdx_tag", "", 0)
+            token.content = state.src[state.pos : tag[0]]
+            token.meta = {"tags": [(tag[1], tag[2])]}
+        state.pos = tag[0]
+        return True
+    return False

@@ -1,0 +1,92 @@
+"""What Python-Markdown and its usual extensions read differently, for markdown-it.
+
+Admonitions (`!!! note "Title"`, `??? …`) and content tabs (`=== "Title"`) hold what is
+indented by four spaces below them; a heading needs no space after its `#`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from markdown_it import MarkdownIt
+from markdown_it.ruler import RuleOptionsType
+from markdown_it.rules_block import StateBlock
+from mdit_py_plugins.deflist import deflist_plugin
+
+from sites.directives import push_paragraph
+
+_BOX = re.compile(r"(?:!!!|\?\?\?\+?)[ \t]*([\w-]+(?:[ \t]+[\w-]+)*)?(?:[ \t]+\"(.*)\")?[ \t]*")
+_TAB = re.compile(r"===[!+]*[ \t]+\"(.*)\"[ \t]*")
+_HEADING = re.compile(r"(#{1,6})(.*?)#*[ \t]*")
+_ABBREVIATION = re.compile(r"\*\[[^\]]+\]:.*")
+
+
+def python_markdown(md: MarkdownIt) -> None:
+    """Teach a parser the ways of Python-Markdown."""
+    md.use(deflist_plugin)
+    interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    md.block.ruler.at("heading", _heading, interrupts)
+    md.block.ruler.before("fence", "indented_box", _indented_box, interrupts)
+    md.block.ruler.before("reference", "abbreviation", _abbreviation, interrupts)
+
+
+def _line(state: StateBlock, line: int) -> str:
+    return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
+
+
+def _heading(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+    extra = state.sCount[start_line] - state.blkIndent
+    if extra > (3 if state.listIndent >= 0 else 0):  # a list item's text begins at four
+        return False
+    match = _HEADING.fullmatch(_line(state, start_line))
+    if match is None or not match[2].strip():
+        return False
+    if silent:
+        return True
+    token = state.push("heading_open", f"h{len(match[1])}", 1)
+    token.map = [start_line, start_line + 1]
+    token = state.push("inline", "", 0)
+    token.content = match[2].strip()
+    token.map = [start_line, start_line + 1]
+    token.children = []
+    state.push("heading_close", f"h{len(match[1])}", -1)
+    state.line = start_line + 1
+    return True
+
+
+def _indented_box(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+    text = _line(state, start_line)
+    if text[:3] not in ("!!!", "???", "===") or state.is_code_block(start_line):
+        return False
+    tab, box = _TAB.fullmatch(text), _BOX.fullmatch(text)
+    if tab:
+        title = tab[1]
+    elif box and (box[1] or box[2]):
+        title = box[1].split()[0].capitalize() if box[2] is None else box[2]
+    else:
+        return False
+    if silent:
+        return True
+    indent = state.sCount[start_line] + 4
+    end = start_line + 1
+    while end < end_line and (state.isEmpty(end) or state.sCount[end] >= indent):
+        end += 1
+    if title:
+        push_paragraph(state, title, start_line)
+    before = (state.blkIndent, state.lineMax, state.parentType)
+    state.blkIndent, state.lineMax, state.parentType = indent, end, "blockquote"
+    state.level += 1
+    state.md.block.tokenize(state, start_line + 1, end)
+    state.level -= 1
+    state.blkIndent, state.lineMax, state.parentType = before
+    state.line = end
+    return True
+
+
+def _abbreviation(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+    """`*[HTML]: …` explains an abbreviation; the page shows it as a tooltip only."""
+    if not _ABBREVIATION.fullmatch(_line(state, start_line)):
+        return False
+    if not silent:
+        state.line = start_line + 1
+    return True

@@ -1,0 +1,114 @@
+"""Headings and blocks, as they come, to the sections of a page."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from rag.types import Block, Section
+from sites.fragments import HeadingMark
+
+MAX_HEADING = 200
+"""Characters; the words of a longer heading stand below it as a paragraph too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed page."""
+
+    title: str
+    """What the author set, else the heading that the page begins with, else the fallback."""
+    sections: tuple[Section, ...]
+    warnings: tuple[str, ...] = ()
+    """What of the page is not in the sections; a sentence without its subject each."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """The section that is being filled."""
+
+    heading: str
+    level: int
+    anchor: str
+    path: tuple[str, ...]
+    blocks: list[Block] = field(default_factory=list)
+
+
+class SectionBuilder:
+    """Collects the sections of one page; `title` is what the author set, or ""."""
+
+    def __init__(self, title: str) -> None:
+        self._title = clip(title)
+        self._stack: list[tuple[int, str]] = []
+        self._section = _Open("", 1, "", ())
+        self._sections = [self._section]
+        self._started = False
+        self._has_title_heading = False
+
+    def add(self, item: Block | HeadingMark) -> None:
+        """Add a block to the section, or open the next one."""
+        if isinstance(item, HeadingMark):
+            self._open(item)
+        else:
+            self._started = True
+            self._section.blocks.append(item)
+
+    def _open(self, mark: HeadingMark) -> None:
+        words = " ".join(mark.words.split())
+        shown = clip(words)
+        if not self._started and shown and (mark.level == 1 or _same(shown, self._title)):
+            self._has_title_heading = True
+            self._title = self._title or shown
+            self._section.heading, self._section.level = shown, mark.level
+            self._section.anchor = mark.anchor
+        else:
+            while self._stack and self._stack[-1][0] >= mark.level:
+                self._stack.pop()
+            if shown:
+                self._stack.append((mark.level, shown))
+            # Without an id of its own a heading can only be linked to at the one above it.
+            anchor = mark.anchor or self._section.anchor
+            path = tuple(text for _, text in self._stack)
+            self._section = _Open(shown, mark.level, anchor, path)
+            self._sections.append(self._section)
+        self._started = True
+        if shown != words:
+            self.add(Block("paragraph", words))
+
+    def mark(self) -> tuple[_Open, list[tuple[int, str]]]:
+        """Remember the section, to come back to it with `resume`."""
+        return self._section, list(self._stack)
+
+    def resume(self, mark: tuple[_Open, list[tuple[int, str]]]) -> None:
+        """What follows belongs to the remembered section again, if another was opened."""
+        section, stack = mark
+        if self._section is not section:
+            self._stack = stack
+            self._section = _Open(section.heading, section.level, section.anchor, section.path)
+            self._sections.append(self._section)
+
+    def finish(self, fallback: str) -> Document:
+        """The page; `fallback` is its title where nobody gave it one."""
+        title = self._title or clip(fallback)
+        first = self._sections[0]
+        first.heading = first.heading or title
+        if len(self._sections) > 1 and not first.blocks and not self._has_title_heading:
+            del self._sections[0]
+        sections = (
+            Section(s.heading, s.level, s.anchor, s.path, tuple(s.blocks)) for s in self._sections
+        )
+        return Document(title, tuple(sections))
+
+
+def clip(words: str) -> str:
+    """A heading or title of bearable length, on one line."""
+    words = " ".join(words.split()).encode("utf-8", "replace").decode("utf-8")
+    return words if len(words) <= MAX_HEADING else words[: MAX_HEADING - 1] + "…"
+
+
+def _same(heading: str, title: str) -> bool:
+    """Whether a page's first heading says its title: the same words, or a few more."""
+    said, wanted = (re.findall(r"\w+", text.casefold()) for text in (heading, title))
+    if said == wanted:
+        return True
+    return len(wanted) > 1 and set(wanted) <= set(said) and len(said) <= 2 * len(wanted)

@@ -1,0 +1,125 @@
+"""How generators make an anchor from a heading, each with the source of its rule.
+
+A slugger is made for each page: it remembers what it gave out and numbers repetitions.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+
+Slugger = Callable[[str, str], str]
+"""(text of the heading, id written by the author or "") -> id on the page."""
+
+_CIRCLED = ((0x24B6, 0x24E9), (0x1F130, 0x1F149), (0x1F150, 0x1F169), (0x1F170, 0x1F189))
+_KEPT_BY_GITHUB = {"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "Pc"}
+
+
+def github_slug(text: str) -> str:
+    """Lower case; letters, marks, digits, `_` and `-` stay; each space becomes `-`.
+
+    Rule of the npm package github-slugger, used by GitHub-like renderers and Docusaurus:
+    it keeps Alphabetic, Mark, Decimal_Number and Connector_Punctuation.
+    """
+    kept = (ch for ch in text.lower() if ch in " -" or _github_keeps(ch))
+    return "".join(kept).replace(" ", "-")
+
+
+def _github_keeps(ch: str) -> bool:
+    if unicodedata.category(ch) in _KEPT_BY_GITHUB:
+        return True
+    return any(low <= ord(ch) <= high for low, high in _CIRCLED)
+
+
+def github_slugger(_taken: Iterable[str] = ()) -> Slugger:
+    """Repetitions get `-1`, `-2`. An explicit id is taken as it is and not remembered."""
+    seen: dict[str, int] = {}
+    return lambda text, explicit: explicit or _first_free(github_slug(text), seen)
+
+
+_VITE_SPECIAL = re.compile(r"[\s~`!@#$%^&*()\-_+=\[\]{}|\\;:\"'“”‘’<>,.?/]+")
+
+
+def vitepress_slug(text: str) -> str:
+    """NFKD without combining marks, punctuation to `-`, `_` before a leading digit.
+
+    Rule of the npm package @mdit-vue/shared.
+    """
+    text = re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFKD", text))
+    text = _VITE_SPECIAL.sub("-", re.sub("[\x00-\x1f]", "", text))
+    text = re.sub("-{2,}", "-", text).strip("-")
+    return re.sub("^([0-9])", r"_\1", text).lower()
+
+
+def vitepress_slugger(_taken: Iterable[str] = ()) -> Slugger:
+    """Repetitions get `-1`, `-2`, as markdown-it-anchor numbers them."""
+    seen: dict[str, int] = {}
+
+    return lambda text, explicit: _first_free(explicit or vitepress_slug(text), seen)
+
+
+def python_markdown_slug(text: str, separator: str = "-", *, ascii_only: bool = True) -> str:
+    """ASCII of the NFKD form, word characters only, lower case, `-` between words.
+
+    Rule of `markdown.extensions.toc.slugify`.
+    """
+    if ascii_only:
+        text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+    value = re.sub(r"[^\w\s-]", "", text).strip().lower()
+    return re.sub(rf"[{re.escape(separator)}\s]+", separator, value)
+
+
+def python_markdown_slugger(taken: Iterable[str], rule: Callable[[str], str]) -> Slugger:
+    """Repetitions and empty ids get `_1`, `_2`; a number that is there already counts on.
+
+    Rule of `markdown.extensions.toc.unique`. Ids that the author wrote anywhere on the page
+    are `taken` from the start.
+    """
+    seen = set(taken)
+    tried: dict[tuple[str, int], int] = {}
+
+    def slug(text: str, explicit: str) -> str:
+        result = explicit or rule(text)
+        if not explicit and (result in seen or not result):
+            match = re.fullmatch(r"(.*)_([0-9]{1,15})", result, re.DOTALL)
+            stem, start = (match[1], int(match[2])) if match else (result, 0)
+            number = tried.get((stem, start), start)
+            while result in seen or not result:
+                number += 1
+                result = f"{stem}_{number}"
+            tried[stem, start] = number
+        seen.add(result)
+        return result
+
+    return slug
+
+
+def mdbook_slug(text: str) -> str:
+    """Alphanumerics, `_` and `-` in lower case, each white space to `-`, the rest dropped.
+
+    Rule of mdBook 0.5 (`id_from_content` in mdbook-html).
+    """
+    result = []
+    for ch in text.strip().lower():
+        if ch.isalnum() or ch in "_-":
+            result.append(ch)
+        elif ch.isspace():
+            result.append("-")
+    return "".join(result)
+
+
+def mdbook_slugger(_taken: Iterable[str] = ()) -> Slugger:
+    """Repetitions get `-1`, `-2`; an explicit id is taken as it is and not remembered."""
+    seen: dict[str, int] = {}
+    return lambda text, explicit: explicit or _first_free(mdbook_slug(text), seen)
+
+
+def _first_free(base: str, seen: dict[str, int]) -> str:
+    """The id itself or with the first free number; `seen` holds the last one tried."""
+    result = base
+    while result in seen:
+        seen[base] += 1
+        result = f"{base}-{seen[base]}"
+    seen[result] = 0
+    return result

@@ -1,0 +1,79 @@
+"""What the readers hand back, and the few steps they share."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag.types import Page
+from sites.files import Problem, Report
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A site's pages as its generator would publish them."""
+
+    title: str
+    """From the site's configuration; else "", or the root page's title."""
+    language: str
+    """BCP 47 tag."""
+    generator: str
+    pages: tuple[Page, ...]
+    """In reading order."""
+    problems: tuple[Problem, ...] = ()
+    site_url: str = ""
+    """Address of the site as its configuration says, without a trailing slash; else ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a reader is asked for."""
+
+    folder: Path
+    base_path: str | None
+    """Path on the site under which the pages stand; None means what the generator says."""
+    report: Report
+
+
+def site_path(*parts: str) -> str:
+    """Join parts of a path into a slug: no leading slash, no doubled ones, `.` and `..` gone.
+
+    A trailing slash of the last part stays.
+    """
+    joined = "/".join(parts)
+    done: list[str] = []
+    for part in joined.split("/"):
+        if part == "..":
+            del done[-1:]
+        elif part not in ("", "."):
+            done.append(part)
+    tail = "/" if done and joined.endswith("/") else ""
+    return "/".join(done) + tail
+
+
+def natural_key(text: str) -> list[tuple[int, str]]:
+    """Sort key in which `part-2` comes before `part-10`."""
+    return [
+        (int(piece), "") if piece.isdecimal() else (-1, piece)
+        for piece in re.findall(r"\d{1,15}|\D+", text.lower())
+    ]
+
+
+def humanize(name: str) -> str:
+    """A file's name as a title: `getting-started` becomes `Getting started`."""
+    words = re.sub(r"[-_]+", " ", name).strip()
+    return words[:1].upper() + words[1:]
+
+
+def find_above(folder: Path, names: tuple[str, ...], levels: int = 3) -> Path | None:
+    """The first of the files that exists in the folder or one of its parents."""
+    current = folder.resolve()
+    for _ in range(levels + 1):
+        for name in names:
+            if (current / name).is_file():
+                return current / name
+        if current.parent == current or (current / ".git").exists():
+            break
+        current = current.parent
+    return None

@@ -1,0 +1,162 @@
+"""VitePress: https://vitepress.dev."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
+
+from rag.types import Block, Page, Section
+from sites.attributes import attribute_lists
+from sites.directives import directives
+from sites.files import Report, list_files, read_text, split_front_matter
+from sites.javascript import Script, read_script
+from sites.markdown import Dialect, read_markdown
+from sites.slugs import vitepress_slugger
+from sites.source import Book, Request, natural_key, site_path
+
+CONFIGS = tuple(f".vitepress/config.{ending}" for ending in ("ts", "mts", "js", "mjs", "cjs"))
+CONFIGS += tuple(f".vitepress/config/index.{ending}" for ending in ("ts", "mts", "js", "mjs"))
+_EMOJI = re.compile(r"(?<![:\w]):[a-z0-9_+-]+:(?![:\w])")
+_INCLUDE = re.compile(r"<!--\s*@include:\s*([^\s{#]+)(?:#[\w-]+)?(?:\{(\d*)(?:,(\d*))?\})?\s*-->")
+_MARK = re.compile(r"[ \t]*(?://|#|--|/\*|<!--)[ \t]*\[!code [^\]\n]*\][ \t]*(?:\*/|-->)?")
+_NOISE = re.compile(r"^[ \t]*(?:\[\[toc\]\]|<<<[ \t].*)[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_SETUP = re.compile(r"^<(script|style)\b.*?^</\1>[ \t]*$", re.DOTALL | re.MULTILINE)
+
+
+def recognise(folder: Path) -> bool:
+    return _config(folder) is not None
+
+
+def _config(folder: Path) -> Path | None:
+    """The site's folder: this one, its `docs`, or one of its parents."""
+    folder = folder.resolve()
+    places = (folder, folder / "docs", *list(folder.parents)[:3])
+    return next((place for place in places if (place / ".vitepress").is_dir()), None)
+
+
+def _anchor_text(tokens: Sequence[Token]) -> str:
+    """markdown-it-anchor takes text and code; emoji are tokens of their own there.
+
+    An entity is taken as it was typed: VitePress keeps it for Vue's sake.
+    """
+    parts = []
+    for token in tokens:
+        if token.type == "text":
+            parts.append(_EMOJI.sub("", token.content))
+        elif token.type == "code_inline":
+            parts.append(token.content)
+        elif token.type == "entity":
+            parts.append(token.markup)
+    return "".join(parts)
+
+
+def _keep_entities(md: MarkdownIt) -> None:
+    def rule(state: StateCore) -> None:
+        for token in state.tokens:
+            for child in token.children or ():
+                if child.type == "text_special" and child.info == "entity":
+                    child.type = "entity"
+
+    md.core.ruler.before("text_join", "keep_entities", rule)
+
+
+def _shown_code(code: str, info: str) -> str:
+    """Code without the `[!code …]` marks that only steer its highlighting."""
+    return _MARK.sub("", code) if "[!code" in code else code
+
+
+DIALECT = Dialect(
+    vitepress_slugger,
+    (directives, attribute_lists, _keep_entities),
+    _anchor_text,
+    shown_code=_shown_code,
+)
+
+
+def read(request: Request) -> Book:
+    """Read every page; those that the sidebar links to first, in its order."""
+    site = _config(request.folder) or request.folder.resolve()
+    script = next((read_script(site / c) for c in CONFIGS if (site / c).is_file()), Script(""))
+    folder = request.folder.resolve()
+    root = folder if folder.is_relative_to(site) and folder != site else site
+    if root == site:
+        root = site / (script.text("srcDir") or ".")
+    clean = script.flag("cleanUrls")
+    language = script.text("lang") or "en"
+    excluded = script.texts("srcExclude")
+    order = {link: rank for rank, link in reversed(list(enumerate(script.texts("link"))))}
+    parser = DIALECT.parser()
+    pages: list[tuple[Any, Page]] = []
+    for path in list_files(root, (".md",), request.report):
+        if any(fnmatch(f"/{path}", f"*/{glob.removeprefix('**/')}") for glob in excluded):
+            continue
+        text = read_text(root, path, request.report)
+        if text is None:
+            continue
+        meta, body = split_front_matter(text, path, request.report)
+        body = _NOISE.sub("", _SETUP.sub("", _include(root, path, body)))
+        source = PurePosixPath(path)
+        title = str(meta.get("title") or "")
+        document = read_markdown(body, DIALECT, parser, title, source.stem)
+        request.report.add_all(path, document.warnings)
+        index = source.stem == "index"
+        last = "" if index else source.stem if clean else f"{source.stem}.html"
+        slug = site_path(request.base_path or "", str(source.parent), last)
+        slug = site_path(slug, "") if index and slug else slug
+        home = _home(meta, document.title)
+        sections = (home, *document.sections) if home else document.sections
+        page = Page(path, document.title, slug, sections, language)
+        place = path.removesuffix(".md").removesuffix("index")
+        ranks = (order.get(f"/{place}"), order.get(f"/{place}/"), order.get(f"/{path}"), 10**6)
+        rank = next(r for r in ranks if r is not None)
+        pages.append(((0 if path == "index.md" else 1, rank, natural_key(place)), page))
+    pages.sort(key=lambda item: item[0])
+    title = script.text("title") or ""
+    return Book(title, language, "vitepress", tuple(page for _, page in pages))
+
+
+def _include(root: Path, page: str, text: str, depth: int = 0) -> str:
+    """Put in the files that `<!--@include: ./part.md-->` names, where they are in the site."""
+
+    def put(match: re.Match[str]) -> str:
+        name = match[1]
+        place = root / name[2:] if name.startswith("@/") else (root / page).parent / name
+        place = place.resolve()
+        if depth > 5 or not place.is_relative_to(root.resolve()) or not place.is_file():
+            return ""
+        path = place.relative_to(root.resolve()).as_posix()
+        found = read_text(root, path, Report())
+        if found is None:
+            return ""
+        if match[2] is None:
+            found = split_front_matter(found, path, Report())[1]
+        else:
+            last = match[2] if match[3] is None else match[3]
+            found = "\n".join(
+                found.split("\n")[int(match[2] or 1) - 1 : int(last) if last else None]
+            )
+        return _include(root, path, found, depth + 1)
+
+    return _INCLUDE.sub(put, text)
+
+
+def _home(meta: dict[str, Any], title: str) -> Section | None:
+    """The words that a home page keeps in its front matter: hero and features."""
+    hero, features = meta.get("hero"), meta.get("features")
+    parts: list[Any] = []
+    if isinstance(hero, dict):
+        parts += [hero.get("name"), hero.get("text"), hero.get("tagline")]
+    for feature in features if isinstance(features, list) else []:
+        if isinstance(feature, dict):
+            pair = (feature.get("title"), feature.get("details"))
+            parts.append(": ".join(part for part in pair if isinstance(part, str)))
+    texts = [part.strip() for part in parts if isinstance(part, str) and part.strip()]
+    blocks = tuple(Block("paragraph", " ".join(text.split())) for text in texts)
+    return Section(title, 1, "", (), blocks) if blocks else None

@@ -1,0 +1,311 @@
+"""A backend on loopback that speaks the chat's HTTP contract and misbehaves on demand.
+
+It answers like the service does, from a script that a test sets: slow, cut, failing,
+sleeping, or hostile. The book site that embeds the widget runs on another port, so that every
+request is a cross-origin one, as in production.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import re
+import socket
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+Json = dict[str, Any]
+
+WIDGET = Path(__file__).parents[2] / "widget"
+BUNDLE = WIDGET / "widget.js"
+PAGE = WIDGET / "page.html"
+
+ANSWER = (
+    "Run the **installer** and follow its questions [1]. It writes one file, `book.toml`, "
+    "which you can edit later [2].\n\n"
+    "1. Fetch the archive.\n2. Unpack it [1].\n3. Run `install`.\n\n"
+    "```sh\n./install --prefix ~/books   # [1] stays as it is in code\n```\n\n"
+    "| Platform | Needs |\n|---|---|\n| Linux | glibc 2.31 |\n| macOS | nothing [2] |\n"
+)
+
+
+def source(n: int, site: str = "http://book.example", **given: Any) -> Json:
+    """A source as the contract has it."""
+    slug = f"docs/install#step-{n}"
+    return {
+        "chunk_id": f"00000000-0000-4000-8000-{n:012}",
+        "title": ["Installation", "Configuration", "Troubleshooting"][(n - 1) % 3],
+        "section": ["Install › Linux", "The file book.toml", ""][(n - 1) % 3],
+        "slug": slug,
+        "url": f"{site}/{slug}:~:text=Fetch%20the%20archive",
+        "snippet": "Fetch the archive for your platform, unpack it, and run the installer, "
+        "which asks where the books are to be kept and writes the file book.toml.",
+        "score": round(0.95 - 0.1 * n, 2),
+        **given,
+    }
+
+
+@dataclass
+class Reply:
+    """How the next question is answered. The default is a good answer at once."""
+
+    message: str = ANSWER
+    sources: list[Json] = field(default_factory=lambda: [source(1), source(2)])
+    offered: list[Json] | None = None
+    """Sources of the stream, where their numbering differs from the answer's."""
+    streamed: str | None = None
+    suggestions: list[str] = field(default_factory=list)
+    metadata: Json = field(default_factory=dict)
+    delay: float = 0.0
+    """Seconds between tokens."""
+    hang: float = 0.0
+    """Seconds of silence before the headers."""
+    cut_after: int | None = None
+    """Tokens after which the connection breaks."""
+    problem: Json | None = None
+    """Problem details to answer with instead; `retry_after` becomes the header."""
+    html: int = 0
+    """Status of a proxy's HTML page to answer with instead."""
+    error_event: Json | None = None
+    plain: bool = False
+    """One JSON body instead of a stream."""
+
+
+class Fake:
+    """The state of the backend, read and changed by tests while it runs."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.replies: list[Reply] = []
+        self.default = Reply()
+        self.asleep_until = 0.0
+        self.history_status = 0
+        self.delete_status = 0
+        self.sessions: dict[str, list[Json]] = {}
+        self.asked: list[Json] = []
+        self.ratings: list[Json] = []
+        self.seen: list[str] = []
+        self.config: Json = {
+            "title": "The Book of Books",
+            "language": "en",
+            "site_url": "http://book.example/",
+            "starters": ["How do I install it?", "Where is it configured?"],
+            "engines": {"answers": "extractive, embedded", "vectors": "Qdrant"},
+            "privacy": "It is kept for 90 days. You can delete it at any time.",
+            "chunks": 12,
+        }
+
+    # ------------------------------------------------------------ endpoints
+
+    async def chat(self, request: Request) -> Response:
+        body = await request.json()
+        body["key"] = request.headers.get("idempotency-key", "")
+        self.asked.append(body)
+        reply = self.replies.pop(0) if self.replies else self.default
+        if reply.hang:
+            await asyncio.sleep(reply.hang)
+        if reply.html:
+            return HTMLResponse("<h1>Bad gateway</h1>", reply.html)
+        if reply.problem:
+            return problem(**reply.problem)
+        session = body.get("session_id")
+        if session not in self.sessions:
+            session = str(uuid.uuid4())
+            self.sessions[session] = []
+        done = self.answer(session, body["message"], reply)
+        if reply.plain:
+            return JSONResponse(done)
+        return StreamingResponse(
+            self.events(session, reply, done),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    def answer(self, session: str, question: str, reply: Reply) -> Json:
+        turns = self.sessions[session]
+        return {
+            "session_id": session,
+            "message": reply.message,
+            "sources": reply.sources,
+            "metadata": {
+                "response_time_ms": 12,
+                "tokens_used": 34,
+                "context_chunks": 6,
+                "turn": len(turns) + 1,
+                "saved": True,
+                "answered_by": "extractive",
+                "fallback": None,
+                "citations_reported": True,
+                **reply.metadata,
+            },
+            "suggestions": reply.suggestions,
+            "question": question,
+        }
+
+    async def events(self, session: str, reply: Reply, done: Json) -> AsyncIterator[str]:
+        yield event("session", {"session_id": session})
+        yield ": ping\n\n"
+        offered = reply.offered if reply.offered is not None else reply.sources
+        yield event("sources", {"sources": offered})
+        text = reply.streamed if reply.streamed is not None else reply.message
+        for n, start in enumerate(range(0, len(text), 7)):
+            if reply.cut_after is not None and n >= reply.cut_after:
+                raise ConnectionResetError  # uvicorn drops the connection
+            yield event("token", {"text": text[start : start + 7]})
+            await asyncio.sleep(reply.delay)
+        if reply.error_event:
+            yield event("error", {"type": "about:blank", **reply.error_event})
+            return
+        self.sessions[session].append(
+            {
+                "n": done["metadata"]["turn"],
+                "question": done.pop("question"),
+                "answer": done["message"],
+                "sources": done["sources"],
+                "created_at": "2026-11-23T00:00:00Z",
+                "rating": None,
+            }
+        )
+        yield event("done", done)
+
+    async def history(self, request: Request) -> Response:
+        if self.history_status:
+            return problem(self.history_status, "The history cannot be read right now.")
+        turns = self.sessions.get(request.path_params["session_id"])
+        if turns is None:
+            return problem(404, "There is no such conversation.")
+        after, limit = (int(request.query_params[name]) for name in ("after", "limit"))
+        page = [turn for turn in turns if turn["n"] > after][:limit]
+        more = bool(page) and page[-1]["n"] < len(turns)
+        return JSONResponse(
+            {
+                "session_id": request.path_params["session_id"],
+                "turns": page,
+                "total": len(turns),
+                "next": page[-1]["n"] if more else None,
+            }
+        )
+
+    async def delete(self, request: Request) -> Response:
+        if self.delete_status:
+            return problem(self.delete_status, "Deleting does not work right now.")
+        session = request.path_params["session_id"]
+        if self.sessions.pop(session, None) is None:
+            return problem(404, "There is no such conversation.")
+        return JSONResponse({"session_id": session, "deleted": True})
+
+    async def feedback(self, request: Request) -> Response:
+        body = {**request.path_params, **await request.json()}
+        self.ratings.append(body)
+        self.sessions[body["session_id"]][body["n"] - 1]["rating"] = body["rating"] or None
+        return JSONResponse({"rating": body["rating"]})
+
+    async def health(self, _: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def configuration(self, _: Request) -> Response:
+        return JSONResponse(self.config)
+
+    async def script(self, _: Request) -> Response:
+        return Response(BUNDLE.read_bytes(), media_type="text/javascript")
+
+    async def page(self, _: Request) -> Response:
+        return HTMLResponse(PAGE.read_bytes(), headers={"Content-Security-Policy": policy()})
+
+    def app(self) -> ASGIApp:
+        session = "/chat/sessions/{session_id}"
+        app = Starlette(
+            routes=[
+                Route("/", self.page),
+                Route("/widget.js", self.script),
+                Route("/config", self.configuration),
+                Route("/health", self.health),
+                Route("/chat", self.chat, methods=["POST"]),
+                Route(session, self.history, methods=["GET"]),
+                Route(session, self.delete, methods=["DELETE"]),
+                Route(session + "/turns/{n:int}/feedback", self.feedback, methods=["POST"]),
+            ],
+            middleware=[
+                Middleware(
+                    CORSMiddleware,
+                    allow_origins=["*"],
+                    allow_methods=["*"],
+                    allow_headers=["*"],
+                    expose_headers=["Retry-After"],
+                )
+            ],
+        )
+
+        async def gate(scope: Any, receive: Any, send: Any) -> None:
+            """Asleep, a proxy answers in the backend's place: HTML, and no CORS headers."""
+            if scope["type"] == "http":
+                self.seen.append(f"{scope['method']} {scope['path']}")
+            if time.monotonic() < self.asleep_until and scope["path"] not in ("/widget.js", "/"):
+                await HTMLResponse("<h1>Preparing Space</h1>", 503)(scope, receive, send)
+            else:
+                await app(scope, receive, send)
+
+        return gate
+
+
+def policy() -> str:
+    """The strictest policy under which the page works: no style but its own sheet."""
+    style = re.search(r"<style>(.*?)</style>", PAGE.read_text("utf-8"), re.DOTALL)
+    assert style
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    return (
+        "default-src 'none'; script-src 'self'; connect-src 'self'; img-src data:; "
+        f"style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+
+
+def event(name: str, data: Json) -> str:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
+
+
+def problem(status: int, detail: str, retry_after: int = 0, code: str = "test") -> Response:
+    body = {"type": "about:blank", "title": "Problem", "status": status, "detail": detail}
+    headers = {"Retry-After": str(retry_after)} if retry_after else {}
+    return JSONResponse(
+        body | {"code": code, "request_id": "r"},
+        status,
+        headers,
+        media_type="application/problem+json",
+    )
+
+
+@contextmanager
+def serve(app: ASGIApp) -> Iterator[str]:
+    """Run an app on a free port of loopback; gives its address."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(128)
+        config = uvicorn.Config(
+            app, log_level="critical", lifespan="off", ws="none", timeout_graceful_shutdown=1
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(10)

@@ -1,0 +1,225 @@
+"""What a reader meets when things go wrong: a sentence, a way on, and never a lost question."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import Reader, Site
+from tests.browser.fake import Fake, Reply
+
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import expect
+
+QUESTION = "How do I install it?"
+
+
+def again(reader: Reader) -> None:
+    """Try again, and find one question with one whole answer."""
+    reader.page.get_by_role("button", name="Try again").click()
+    expect(reader.answer.locator(".actions")).to_be_visible()
+    expect(reader.turns).to_have_count(1)
+    expect(reader.answer.locator(".problem")).to_have_count(0)
+    expect(reader.answer.locator(".prose > p")).to_have_count(1)
+
+
+def same_key(fake: Fake) -> bool:
+    return len({asked["key"] for asked in fake.asked}) == 1
+
+
+def test_too_many_questions_counts_down(reader: Reader, fake: Fake) -> None:
+    detail = "That was a lot of questions in a short time."
+    fake.replies = [Reply(problem={"status": 429, "detail": detail, "retry_after": 3})]
+    reader.open().type(QUESTION)
+    expect(reader.answer).to_contain_text(detail)
+    button = reader.answer.get_by_role("button", name="Try again")
+    expect(button).to_be_disabled()
+    expect(button).to_have_text("Try again in 2 s")
+    expect(button).to_be_enabled()
+    again(reader)
+    assert same_key(fake)
+
+
+def test_a_service_that_is_down_says_so_in_a_sentence(reader: Reader, fake: Fake) -> None:
+    detail = "A service this book depends on is not answering."
+    fake.replies = [Reply(problem={"status": 503, "detail": detail})]
+    reader.open().type(QUESTION)
+    expect(reader.answer).to_contain_text(detail)
+    expect(reader.page.locator("[aria-live]")).to_contain_text(detail)
+    again(reader)
+    assert same_key(fake)
+
+
+def test_an_error_after_the_first_word(reader: Reader, fake: Fake) -> None:
+    failure = {"status": 503, "detail": "The model stopped answering.", "code": "upstream"}
+    fake.replies = [Reply(error_event=failure)]
+    reader.open().type(QUESTION)
+    expect(reader.answer).to_contain_text("The model stopped answering.")
+    expect(reader.answer).to_contain_text("Run the installer")
+    again(reader)
+
+
+def test_a_connection_that_breaks_keeps_what_came(reader: Reader, fake: Fake) -> None:
+    fake.replies = [Reply(cut_after=8, delay=0.03)]
+    reader.open().type(QUESTION)
+    expect(reader.answer).to_contain_text("broke before the answer was complete")
+    expect(reader.answer).to_contain_text("Run the installer")
+    expect(reader.page.get_by_role("button", name="Send")).to_be_visible()
+    again(reader)
+    assert same_key(fake)
+    assert fake.asked[0] == fake.asked[1], "the same request, to the letter"
+
+
+def test_a_question_that_is_refused_can_be_edited(reader: Reader, fake: Fake) -> None:
+    fake.replies = [Reply(problem={"status": 422, "detail": "This question is too long."})]
+    reader.open().type(QUESTION)
+    expect(reader.answer).to_contain_text("This question is too long.")
+    reader.page.get_by_role("button", name="Edit question").click()
+    expect(reader.turns).to_have_count(0)
+    expect(reader.field).to_have_value(QUESTION)
+    expect(reader.field).to_be_focused()
+
+
+def test_an_error_without_a_sentence_gets_one(reader: Reader, fake: Fake) -> None:
+    fake.replies = [Reply(html=500)]
+    reader.open().type(QUESTION)
+    expect(reader.answer).to_contain_text("That did not work. Please try again.")
+    expect(reader.answer).not_to_contain_text("Bad gateway")
+    again(reader)
+
+
+def test_offline_keeps_the_question_and_asks_it_later(reader: Reader, fake: Fake) -> None:
+    reader.open()
+    reader.page.context.set_offline(True)
+    reader.type(QUESTION)
+    expect(reader.answer).to_contain_text("You are offline. Your question is kept")
+    assert fake.asked == []
+    reader.page.context.set_offline(False)
+    expect(reader.answer.locator(".actions")).to_be_visible()
+    expect(reader.turns).to_have_count(1)
+    assert len(fake.asked) == 1
+
+
+def test_a_sleeping_service_is_woken_and_asked(reader: Reader, fake: Fake) -> None:
+    """A proxy answers 503 with a page and without CORS headers, as hosts that sleep do."""
+    reader.open()
+    fake.seen.clear()
+    fake.asleep_until = time.monotonic() + 3.5
+    reader.type(QUESTION)
+    expect(reader.answer).to_contain_text("The service seems to be asleep")
+    expect(reader.page.locator("[aria-live]")).to_contain_text("Waking it takes up to a minute")
+    expect(reader.page.get_by_role("button", name="Stop")).to_be_visible()
+    expect(reader.answer.locator(".actions")).to_be_visible(timeout=20_000)
+    assert len(fake.asked) == 1
+    assert fake.seen.count("POST /chat") == 1, "it is /health that is asked again and again"
+    assert fake.seen.count("GET /health") >= 2
+
+
+@pytest.mark.slow
+def test_a_silent_service_gets_an_honest_message(reader: Reader, fake: Fake) -> None:
+    fake.replies = [Reply(hang=7.5)]
+    reader.open().type(QUESTION)
+    expect(reader.answer).to_contain_text("Looking through the book")
+    expect(reader.answer).to_contain_text("seems to be asleep", timeout=9_000)
+    expect(reader.answer.locator(".actions")).to_be_visible()
+    assert len(fake.asked) == 1
+
+
+@pytest.mark.slow
+def test_a_service_that_never_wakes_is_given_up(reader: Reader, fake: Fake) -> None:
+    reader.page.clock.install()
+    reader.open()
+    fake.asleep_until = time.monotonic() + 3600
+    reader.type(QUESTION)
+    expect(reader.answer).to_contain_text("seems to be asleep")
+    for _ in range(40):
+        reader.page.clock.fast_forward(8_000)
+        reader.page.wait_for_timeout(40)
+        if reader.answer.locator(".problem").count():
+            break
+    expect(reader.answer).to_contain_text("cannot be reached at the moment")
+    reader.page.clock.resume()
+    fake.asleep_until = 0
+    again(reader)
+    assert same_key(fake)
+
+
+def test_waking_can_be_stopped(reader: Reader, fake: Fake) -> None:
+    reader.open()
+    fake.asleep_until = time.monotonic() + 3600
+    reader.type(QUESTION)
+    expect(reader.answer).to_contain_text("seems to be asleep")
+    reader.page.get_by_role("button", name="Stop").click()
+    expect(reader.answer).to_contain_text("Stopped.")
+    fake.asleep_until = 0
+    again(reader)
+
+
+def test_the_panel_opens_before_a_sleeping_service_wakes(reader: Reader, fake: Fake) -> None:
+    fake.asleep_until = time.monotonic() + 3
+    reader.open()
+    expect(reader.page.locator(".greeting")).to_contain_text("seems to be asleep")
+    expect(reader.page.get_by_role("button", name=QUESTION)).to_be_visible(timeout=15_000)
+    expect(reader.page.locator(".greeting")).not_to_contain_text("asleep")
+
+
+def test_an_unanswered_question_survives_a_reload(reader: Reader, fake: Fake) -> None:
+    fake.asleep_until = time.monotonic() + 3600
+    reader.open().type(QUESTION)
+    expect(reader.turns).to_have_count(1)
+    reader.page.reload()
+    expect(reader.field).to_have_value(QUESTION)
+
+
+def test_a_history_that_cannot_be_read_is_no_obstacle(reader: Reader, fake: Fake) -> None:
+    reader.open().ask()
+    fake.history_status = 503
+    reader.page.reload()
+    note = reader.page.locator(".loading")
+    expect(note).to_contain_text("Earlier messages could not be loaded.")
+    reader.ask("And on a Mac?")
+    assert fake.asked[1]["session_id"] in fake.sessions
+    fake.history_status = 0
+    reader.page.reload()
+    expect(reader.turns).to_have_count(2)
+
+
+def test_a_rating_that_is_not_kept_is_taken_back(reader: Reader, fake: Fake) -> None:
+    reader.open().ask()
+    fake.asleep_until = time.monotonic() + 3600
+    up = reader.page.get_by_role("button", name="Good answer")
+    up.click()
+    expect(reader.page.locator("[aria-live]")).to_contain_text("That did not work")
+    expect(up).to_have_attribute("aria-pressed", "false")
+
+
+FRAMED = '<iframe sandbox="allow-scripts" title="book" src="{}" width="600" height="700"></iframe>'
+
+
+def test_without_storage_it_lasts_as_long_as_the_page(
+    readers: Callable[..., Reader], fake: Fake, site: Site
+) -> None:
+    """A sandboxed frame has an opaque origin: localStorage throws there."""
+    site.pages["/outer"] = FRAMED.format(fake.url)
+    reader = readers()
+    reader.page.goto(f"{site.url}/outer")
+    frame = reader.page.frame_locator("iframe")
+    for n, question in enumerate((QUESTION, "And then?")):
+        field = frame.get_by_role("textbox", name="Ask a question")
+        field.fill(question)
+        field.press("Enter")
+        expect(frame.locator(".turn .actions")).to_have_count(n + 1)
+    assert fake.asked[1]["session_id"] in fake.sessions
+
+
+@pytest.mark.parametrize("config", [{}, {"title": None, "starters": None}], ids=["empty", "null"])
+def test_a_configuration_that_says_nothing(
+    reader: Reader, fake: Fake, config: dict[str, Any]
+) -> None:
+    fake.config = config
+    reader.open()
+    expect(reader.page.get_by_role("dialog", name="Ask the book")).to_be_visible()
+    reader.ask()

@@ -1,0 +1,87 @@
+"""Fixtures that every part shares."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rag import clients
+from rag.embedded.postgres import start
+from rag.settings import PLATFORMS, SECRETS
+from tests.pg import new_database, query
+from tests.service import Service, environment, run, serving
+
+# A shell that starts a job in the background lets it ignore Ctrl-C, and with it all processes
+# that the tests start; some of them are there to be interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server: TEST_DATABASE_URL, or an embedded one."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        yield url
+        return
+    server = start(tmp_path_factory.mktemp("postgres"))
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def test_database(postgres_server: str) -> Iterator[str]:
+    """The URL of a database of this run's own."""
+    with new_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def handbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with this project's handbook indexed; copy it before serving from it."""
+    folder = tmp_path_factory.mktemp("handbook")
+    finished = run("ingest.py", "docs", env=environment(DATA_DIR=str(folder)))
+    assert finished.returncode == 0, finished.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def service(handbook: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service over the handbook, on the embedded engines."""
+    folder = tmp_path_factory.mktemp("service")
+    shutil.copytree(handbook, folder / "data")
+    with serving(folder / "log", DATA_DIR=str(folder / "data")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def in_process(handbook: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The same for handlers that are called in the tests' own process."""
+    folder = tmp_path_factory.mktemp("in-process") / "data"
+    shutil.copytree(handbook, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (*SECRETS, *PLATFORMS, "SITE_URL", "ROUTES", "PORT"):
+            patch.delenv(name, raising=False)
+        patch.setenv("DATA_DIR", str(folder))
+        clients.reset()
+        yield folder
+        clients.reset()
+
+
+@pytest.fixture
+def database_url(test_database: str) -> Iterator[str]:
+    """The URL of a database without any tables."""
+    yield test_database
+    query(test_database, "DROP SCHEMA IF EXISTS book CASCADE")
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """A port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,109 @@
+"""An imitation of Neon's SQL over HTTP in front of a real PostgreSQL.
+
+Requests and answers as Neon's serverless driver exchanges them: rows as lists of text, the
+types of columns as object ids, refusals as status 400 with the fields of the error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from pg8000.exceptions import DatabaseError
+from pg8000.native import Connection
+
+from rag.services.postgres_url import parse_url
+
+
+@dataclass
+class Neon:
+    port: int = 0
+    broken: int = 0
+    """Status that everything is answered with, if not 0."""
+    told: list[str] = field(default_factory=list)
+    """Connection strings that came."""
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    neon: Neon
+    database_url: str
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """No noise in the test's output."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.neon.asked.append(body)
+        self.neon.told.append(self.headers["Neon-Connection-String"])
+        assert self.path == "/sql"
+        assert self.headers["Neon-Array-Mode"] == self.headers["Neon-Raw-Text-Output"] == "true"
+        if self.neon.broken:
+            self._send(self.neon.broken, {"message": "broken"})
+            return
+        try:
+            self._send(200, self._run(body))
+        except DatabaseError as error:
+            said = error.args[0]
+            names = {"message": "M", "code": "C", "severity": "S"}
+            self._send(400, {name: said.get(key) for name, key in names.items()})
+
+    def _run(self, body: dict[str, Any]) -> dict[str, Any]:
+        server = parse_url(self.database_url)
+        with Connection(
+            server.user,
+            host=None if server.unix_socket else server.host,
+            port=server.port,
+            unix_sock=server.unix_socket or None,
+            database=server.database,
+            password=server.password,
+        ) as database:
+            database.pg_types = defaultdict(lambda: str)
+            if "queries" not in body:
+                return self._statement(database, body)
+            database.execute_unnamed("BEGIN")
+            results = [self._statement(database, query) for query in body["queries"]]
+            database.execute_unnamed("COMMIT")
+            return {"results": results}
+
+    def _statement(self, database: Connection, query: dict[str, Any]) -> dict[str, Any]:
+        assert all(value is None or isinstance(value, str) for value in query["params"])
+        done = database.execute_unnamed(query["query"], query["params"])
+        columns = done.columns or ()
+        return {
+            "fields": [{"name": c["name"], "dataTypeID": c["type_oid"]} for c in columns],
+            "rows": done.rows or [],
+            "rowCount": done.row_count,
+        }
+
+    def _send(self, status: int, body: dict[str, Any]) -> None:
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+@contextlib.contextmanager
+def neon_over(database_url: str) -> Iterator[Neon]:
+    neon = Neon()
+    handler = type("Handler", (_Handler,), {"neon": neon, "database_url": database_url})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    neon.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield neon
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

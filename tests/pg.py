@@ -1,0 +1,57 @@
+"""Helpers around a PostgreSQL for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from rag import schema
+from rag.services.postgres import Postgres
+
+T = TypeVar("T")
+
+
+def with_name(url: str, name: str) -> str:
+    """The same server, another database."""
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+@contextmanager
+def new_database(url: str) -> Iterator[str]:
+    """The URL of an empty database on that server, which goes away again."""
+    name = f"test_{uuid.uuid4().hex}"
+    query(url, f"CREATE DATABASE {name}")
+    try:
+        yield with_name(url, name)
+    finally:
+        query(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def query(url: str, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """One statement on a connection of its own, without the schema."""
+
+    async def once() -> list[tuple[Any, ...]]:
+        db = Postgres(url, connections=1)
+        try:
+            return await db.run(sql, **parameters)
+        finally:
+            await db.close()
+
+    return asyncio.run(once())
+
+
+def using(url: str, work: Callable[[Postgres], Awaitable[T]], **options: Any) -> T:
+    """Run `work` with a client that knows the schema, in a loop of its own."""
+
+    async def main() -> T:
+        db = Postgres(url, **{"schema": schema.SCRIPT, **options})
+        try:
+            return await work(db)
+        finally:
+            await db.close()
+
+    return asyncio.run(main())

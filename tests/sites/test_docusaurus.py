@@ -1,0 +1,177 @@
+"""Docusaurus: addresses, anchors and words as @docusaurus/core 3 publishes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag.types import Page
+from sites import Book, read_book
+from sites.docusaurus import doc_slug, strip_number
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    return root
+
+
+def one_page(tmp_path: Path, text: str, **options: Any) -> Page:
+    book: Book = read_book(write(tmp_path, {"a.md": text}), generator="docusaurus", **options)
+    return book.pages[0]
+
+
+def text_of(page: Page) -> str:
+    return "\n\n".join(block.text for section in page.sections for block in section.blocks)
+
+
+@pytest.mark.parametrize(
+    ("name", "stripped"),
+    [
+        ("01-intro", "intro"),
+        ("1. intro", "intro"),
+        ("003 - my doc", "my doc"),
+        ("7_x", "x"),
+        ("2021-11-foo", "2021-11-foo"),
+        ("7.0-foo", "7.0-foo"),
+        ("10", "10"),
+        ("1intro", "1intro"),
+    ],
+)
+def test_number_prefixes(name: str, stripped: str) -> None:
+    assert strip_number(name)[0] == stripped
+
+
+@pytest.mark.parametrize(
+    ("path", "meta", "slug"),
+    [
+        ("01-guide/02-intro.md", {}, "guide/intro"),
+        ("guide/index.md", {}, "guide/"),
+        ("guide/README.md", {}, "guide/"),
+        ("guide/guide.mdx", {}, "guide/"),
+        ("Guide/guide.md", {}, "Guide/"),
+        ("guide/other.md", {"id": "named"}, "guide/named"),
+        ("guide/other.md", {"slug": "short"}, "guide/short"),
+        ("guide/other.md", {"slug": "./short"}, "guide/./short"),
+        ("guide/other.md", {"slug": "../up"}, "guide/../up"),
+        ("guide/other.md", {"slug": "/top/place"}, "/top/place"),
+        ("01-a/01-b.md", {"parse_number_prefixes": False}, "01-a/01-b"),
+        ("guide/index.md", {"slug": "x"}, "guide/x"),
+    ],
+)
+def test_addresses(path: str, meta: dict[str, Any], slug: str) -> None:
+    assert doc_slug(path, meta).lstrip("/") == slug.lstrip("/")
+
+
+def test_base_path(tmp_path: Path) -> None:
+    assert one_page(tmp_path, "x").slug == "docs/a"
+    assert one_page(tmp_path, "x", base_path="/").slug == "a"
+    assert one_page(tmp_path, "---\nslug: /\n---\nx", base_path="/").slug == ""
+
+
+def test_mdx_is_reduced_to_its_words(tmp_path: Path) -> None:
+    page = one_page(
+        tmp_path,
+        """---
+title: Install it
+---
+import Tabs from '@theme/Tabs';
+import {
+  A,
+
+  B,
+} from './x';
+
+export const answer = () => {
+
+  return 42;
+};
+
+<Tabs>
+<TabItem value="npm" label="With npm">
+```bash
+npm install
+import kept from 'code'
+```
+</TabItem>
+  <TabItem value="pnpm">
+
+    Use **pnpm** <b>now</b>{/* hidden */}{' '}please.
+
+  </TabItem>
+</Tabs>
+
+:::tip[Know this]
+Inside the *tip*.
+:::
+
+<!-- gone -->
+{/* gone
+too */}
+""",
+    )
+    assert page.title == "Install it"
+    assert text_of(page).split("\n\n") == [
+        "With npm",
+        "```bash\nnpm install\nimport kept from 'code'\n```",
+        "pnpm",
+        "Use pnpm now please.",
+        "Know this",
+        "Inside the tip.",
+    ]
+
+
+def test_anchors(tmp_path: Path) -> None:
+    page = one_page(
+        tmp_path,
+        "# Title\n\n## Same\n\n## Same\n\n## With `code` & [link](x) \n\n## Own {#my-id}\n\n"
+        "## Comment {/* #other */}\n\n## :tada: Party\n\n## npm:install\n",
+    )
+    assert [(section.heading, section.anchor) for section in page.sections] == [
+        ("Title", ""),
+        ("Same", "same"),
+        ("Same", "same-1"),
+        ("With code & link", "with-code--link"),
+        ("Own", "my-id"),
+        ("Comment", "other"),
+        (":tada: Party", "tada-party"),
+        ("npm:install", "npm"),
+    ]
+
+
+def test_drafts_partials_and_tests_are_no_pages(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "a.md": "---\ndraft: true\n---\nx",
+            "b.md": "---\nunlisted: true\n---\nx",
+            "_c.md": "x",
+            "_d/e.md": "x",
+            "f.test.md": "x",
+            "g.md": "x",
+        },
+    )
+    book = read_book(tmp_path, generator="docusaurus")
+    assert [page.source_path for page in book.pages] == ["g.md"]
+
+
+def test_configuration(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "docusaurus.config.ts": "// title: 'no'\nexport default {title: 'My site', "
+            "baseUrl: '/',\n i18n: {defaultLocale: 'fr', locales: ['fr']}, presets: [['classic', "
+            "{docs: {routeBasePath: '/'}}]]};",
+            "docs/intro.md": "Bonjour",
+            "versions.json": '["2.0", "1.0"]',
+            "versioned_docs/version-2.0/intro.md": "Deux",
+            "versioned_docs/version-1.0/intro.md": "Un",
+        },
+    )
+    book = read_book(tmp_path)
+    assert (book.title, book.language, book.generator) == ("My site", "fr", "docusaurus")
+    assert [(page.slug, text_of(page)) for page in book.pages] == [("intro", "Deux")]

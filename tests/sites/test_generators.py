@@ -1,0 +1,149 @@
+"""Addresses and anchors against what the generators themselves built from the samples.
+
+`samples/*.json` hold what Docusaurus 3.10.2, MkDocs 1.6.1 (Markdown 3.11.3) and
+VitePress 1.6.4 made of the sites beside them; the slow tests build them again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from sites import read_book
+
+SAMPLES = Path(__file__).parent / "samples"
+VOID = frozenset({"area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr"})
+
+
+SITES = {"docusaurus": ".", "mkdocs": ".", "vitepress": "docs"}
+"""Each sample's folder to read, below the folder of its name."""
+
+
+class _Headings(HTMLParser):
+    """Ids of the headings inside of <article>, role="main" or class="vp-doc"."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self._open: list[bool] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in VOID:
+            return
+        given = {name: value or "" for name, value in attrs}
+        content = tag == "article" or given.get("role") == "main"
+        content = content or "vp-doc" in given.get("class", "").split()
+        self._open.append(content or bool(self._open and self._open[-1]))
+        if len(tag) == 2 and tag[0] == "h" and tag[1].isdigit() and self._open[-1]:
+            self.ids += [given["id"]] if given.get("id") else []
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID and self._open:
+            self._open.pop()
+
+
+def built_ids(site: Path) -> dict[str, list[str]]:
+    """For each page of a built site, by its address without `index.html`, its heading ids."""
+    found = {}
+    for path in sorted(site.rglob("*.html")):
+        name = path.relative_to(site).as_posix()
+        if name != "404.html":
+            page = _Headings()
+            page.feed(path.read_text("utf-8"))
+            found[address(name)] = page.ids
+    return found
+
+
+def address(path: str) -> str:
+    """One form for `a/index.html`, `a.html`, `a/` and `a`."""
+    path = path.removesuffix(".html")
+    return (path.removesuffix("index") if path.endswith(("/index", "index")) else path).strip("/")
+
+
+def read_ids(folder: Path, generator: str) -> dict[str, list[str]]:
+    """What the reader says: for each page its anchors, in order.
+
+    A section that goes on after a quotation counts once; so does an anchor that a heading
+    without one takes from the heading above it.
+    """
+    found = {}
+    for page in read_book(folder, generator=generator).pages:
+        keys = dict.fromkeys((section.anchor, section.heading_path) for section in page.sections)
+        found[address(page.slug)] = [anchor for anchor, _ in groupby(keys, key=lambda k: k[0])]
+    return {page: [anchor for anchor in anchors if anchor] for page, anchors in found.items()}
+
+
+def recorded(generator: str) -> dict[str, list[str]]:
+    text = (SAMPLES / f"{generator}.json").read_text("utf-8")
+    return {page: [name for name, _ in groupby(ids)] for page, ids in json.loads(text).items()}
+
+
+@pytest.mark.parametrize("generator", SITES)
+def test_reader_agrees_with_the_generator(generator: str) -> None:
+    assert read_ids(SAMPLES / generator / SITES[generator], generator) == recorded(generator)
+
+
+@pytest.mark.parametrize("generator", SITES)
+def test_generator_is_recognised(generator: str) -> None:
+    assert read_book(SAMPLES / generator / SITES[generator]).generator == generator
+
+
+def run(command: list[str], folder: Path) -> None:
+    """Run a tool; where it cannot be had, skip and say what is needed."""
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"needs {command[0]}; install it and run `make test-slow` again")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
+    if done.returncode and "install" in command:
+        pytest.skip(f"`{' '.join(command)}` needs a package registry; run it where there is one")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def npm(folder: Path, *packages: str) -> None:
+    (folder / "package.json").write_text('{"private": true}', "utf-8")
+    run(["npm", "install", "--no-audit", "--no-fund", *packages], folder)
+
+
+def build_docusaurus(site: Path) -> Path:
+    packages = [f"@docusaurus/{name}@3.10.2" for name in ("core", "preset-classic")]
+    npm(site, *packages, "react@19", "react-dom@19")
+    run(["npx", "docusaurus", "build"], site)
+    return site / "build"
+
+
+def build_mkdocs(site: Path) -> Path:
+    run([sys.executable, "-m", "venv", "venv"], site)
+    python = str(site / "venv" / "bin" / "python")
+    packages = ["mkdocs==1.6.1", "Markdown==3.11.3", "pymdown-extensions"]
+    run([python, "-m", "pip", "install", "-q", *packages], site)
+    run([python, "-m", "mkdocs", "build", "-q"], site)
+    return site / "site"
+
+
+def build_vitepress(site: Path) -> Path:
+    npm(site, "vitepress@1.6.4")
+    run(["npx", "vitepress", "build", "docs"], site)
+    return site / "docs" / ".vitepress" / "dist"
+
+
+BUILDS = {
+    "docusaurus": build_docusaurus,
+    "mkdocs": build_mkdocs,
+    "vitepress": build_vitepress,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("generator", SITES)
+def test_generator_still_builds_what_is_recorded(generator: str, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    shutil.copytree(SAMPLES / generator, site)
+    built = BUILDS[generator](site)
+    assert built_ids(built) == json.loads((SAMPLES / f"{generator}.json").read_text("utf-8"))
+    assert read_ids(built, "html") == recorded(generator)

@@ -1,0 +1,125 @@
+"""Whatever lies in the folder: named in a sentence, bounded, and the rest is read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rag.chunks import LIMIT, chunk_book
+from rag.types import SourceError
+from sites import read_book
+from sites.files import MAX_FILE_BYTES
+from sites.slugs import python_markdown_slug, python_markdown_slugger
+
+
+def messages(folder: Path, generator: str = "plain") -> list[str]:
+    return [problem.message for problem in read_book(folder, generator=generator).problems]
+
+
+def test_bad_files_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    (tmp_path / "good.md").write_text("# Good\n\ntext")
+    (tmp_path / "binary.md").write_bytes(b"\x89PNG\r\n\0\0\0")
+    (tmp_path / "latin.md").write_bytes("# Caf\xe9\n\ntext".encode("latin-1"))
+    (tmp_path / "empty.md").write_text(" \n")
+    (tmp_path / "yaml.md").write_text("---\ntitle: [never\n---\n\n# Body\n\ntext")
+    (tmp_path / "comment.md").write_text("# Seen\n\ntext\n\n<!-- never closed\n\nhidden")
+    (tmp_path / "deep.md").write_text("> " * 500 + "deep\n\nshown")
+    (tmp_path / "folder.md").mkdir()
+    with open(tmp_path / "huge.md", "wb") as file:
+        file.truncate(MAX_FILE_BYTES + 1)
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "dangling.md").symlink_to(tmp_path / "nowhere")
+    book = read_book(tmp_path, generator="plain")
+    named = {problem.source_path: problem.message for problem in book.problems}
+    assert {page.source_path for page in book.pages} == {
+        "good.md",
+        "latin.md",
+        "yaml.md",
+        "comment.md",
+        "deep.md",
+    }
+    assert "binary" in named["binary.md"]
+    assert "UTF-8" in named["latin.md"]
+    assert "empty" in named["empty.md"]
+    assert "front matter in line 3" in named["yaml.md"]
+    assert "never closed" in named["comment.md"]
+    assert "nested" in named["deep.md"]
+    assert "larger than" in named["huge.md"]
+    assert "loop" in named
+    assert "could not be read" in named["dangling.md"]
+    assert all(message.startswith(path) for path, message in named.items())
+
+
+@pytest.mark.parametrize("generator", ["plain", "docusaurus", "mkdocs"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# a\n" * 3_000,
+        "x" * 1_000_000,
+        "[" * 1_000_000,
+        "\n\n".join(["[" * 2_000] * 50),
+        "- " * 3_000 + "a",
+        "\n".join("  " * depth + "- a" for depth in range(300)),
+        ">" * 3_000 + "a",
+        "<!-- \n" * 10_000,
+        "<A b={\n" * 5_000,
+        "{\n" * 5_000,
+        "```\n" * 5_000,
+        "\n".join("    " * depth + "!!! note" for depth in range(200)),
+        "<div>" + "<![CDATA[" * 5_000,
+        "|" * 100_000,
+        "`" * 15_000 + "a",
+        "import {\n" * 5_000,
+    ],
+    ids=lambda text: repr(text[:12]),
+)
+def test_monstrous_pages_end(tmp_path: Path, generator: str, text: str) -> None:
+    (tmp_path / "a.md").write_text(f"# Top\n\nfirst words\n\n{text}")
+    book = read_book(tmp_path, generator=generator)
+    chunks = chunk_book(book.pages)
+    assert chunks[0].text.startswith("first words")
+    assert max(len(chunk.text) for chunk in chunks) <= LIMIT
+
+
+def test_long_paragraph_loses_nothing(tmp_path: Path) -> None:
+    words = " ".join(f"w{number}" for number in range(100_000))
+    (tmp_path / "a.md").write_text(words)
+    chunks = chunk_book(read_book(tmp_path, generator="plain").pages)
+    assert " ".join(chunk.text for chunk in chunks).split() == words.split()
+
+
+def test_pages_at_one_address_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("---\nslug: /x\n---\none")
+    (tmp_path / "b.md").write_text("---\nslug: /x\n---\ntwo")
+    book = read_book(tmp_path, generator="docusaurus")
+    assert [page.source_path for page in book.pages] == ["a.md"]
+    assert book.problems[0].message == "b.md has the same address as a.md (docs/x); it was skipped."
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything; run as another user")
+def test_unreadable_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("text")
+    (tmp_path / "b.md").write_text("text")
+    (tmp_path / "b.md").chmod(0)
+    assert "could not be read" in messages(tmp_path)[0]
+
+
+def test_nothing_to_read(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="There is no folder"):
+        read_book(tmp_path / "missing")
+    with pytest.raises(SourceError, match="There is no page to read"):
+        read_book(tmp_path)
+    (tmp_path / "a.md").write_text("")
+    with pytest.raises(SourceError, match=r"a\.md is empty"):
+        read_book(tmp_path)
+    with pytest.raises(SourceError, match="is a file"):
+        read_book(tmp_path / "a.md")
+    with pytest.raises(SourceError, match="no reader called word"):
+        read_book(tmp_path, generator="word")
+
+
+def test_ten_thousand_equal_headings_are_numbered() -> None:
+    slug = python_markdown_slugger((), python_markdown_slug)
+    assert [slug("a", "") for _ in range(10_000)][-1] == "a_9999"

@@ -1,0 +1,67 @@
+"""What hosts do to the service: read-only disks, proxies, versions of Python."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from rag import clients
+from rag.settings import load_settings
+from web.server import trusted_hop
+
+
+@pytest.fixture
+def read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that cannot be written. Root writes anywhere, so the answer is imitated."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    allowed = os.access
+    monkeypatch.setattr(
+        os,
+        "access",
+        lambda path, mode: not str(path).startswith(str(folder)) and allowed(path, mode),
+    )
+    return folder
+
+
+def test_on_a_read_only_disk_conversations_go_to_the_temporary_files(
+    read_only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "tmp"))
+    settings = load_settings({"DATA_DIR": str(read_only)})
+
+    async def ask() -> list[tuple[object, ...]]:
+        made = clients.Clients(settings)
+        rows = await (await made.database()).run("SELECT 1")
+        await made.close()
+        return rows
+
+    try:
+        assert asyncio.run(ask()) == [(1,)]
+        assert (tmp_path / "tmp" / "ask-the-book" / "postgres").is_dir()
+        assert not list(read_only.iterdir())
+    finally:
+        clients.reset()
+
+
+@pytest.mark.parametrize(
+    ("environ", "forwarded", "client"),
+    [
+        # The reader may write what they like: the last entry that is no hop counts.
+        ({"SPACE_ID": "a/b"}, "1.2.3.4, 203.0.113.9", "203.0.113.9"),
+        ({"SPACE_ID": "a/b"}, "10.9.9.9, 203.0.113.9, 10.1.2.3", "203.0.113.9"),
+        ({}, "1.2.3.4", "1.2.3.4"),
+    ],
+)
+def test_the_platforms_hop_names_the_client(
+    environ: dict[str, str], forwarded: str, client: str
+) -> None:
+    hop = trusted_hop(load_settings(environ))
+    trusted = ProxyHeadersMiddleware(lambda *_: None, trusted_hosts=hop).trusted_hosts  # type: ignore[arg-type]
+    assert ("10.16.3.2" in trusted) == ("SPACE_ID" in environ)
+    assert "203.0.113.9" not in trusted
+    assert trusted.get_trusted_client_address(forwarded)[0] == client

@@ -1,0 +1,70 @@
+"""The documents say what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import router
+from tests.service import ROOT
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/api.md"])
+def test_every_route_is_documented(document: str) -> None:
+    text = (ROOT / document).read_text()
+    for method, path, _ in router.ROUTES:
+        shown = path.replace(":path}", "}")
+        assert f"`{method} {shown}`" in text
+
+
+def test_every_direct_dependency_is_justified() -> None:
+    readme = (ROOT / "README.md").read_text()
+    table = readme[readme.index("## Dependencies") :]
+    for requirements in ROOT.glob("requirements*.in"):
+        for line in requirements.read_text().splitlines():
+            if line and line[0] not in "#-":
+                assert re.search(rf"\b{re.escape(line.strip())}\b", table), line
+
+
+def test_every_direct_dependency_is_pinned_with_hashes() -> None:
+    for requirements in ROOT.glob("requirements*.in"):
+        pinned = requirements.with_suffix(".txt").read_text().lower()
+        for line in requirements.read_text().splitlines():
+            if line and line[0] not in "#-":
+                name = line.strip().lower()
+                assert re.search(rf"^{re.escape(name)}==[^\\]+\\\n\s+--hash=", pinned, re.M), name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", document.read_text()):
+        assert (document.parent / target).exists(), target
+
+
+def test_commands_in_the_readme_exist() -> None:
+    readme = (ROOT / "README.md").read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"make ([a-z][a-z-]+)", readme))
+    assert {"run", "test"} <= targets
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.M), target
+    for script in re.findall(r"python ([a-z_/]+\.py)", readme):
+        assert (ROOT / script).exists(), script
+
+
+def test_handlers_are_imported_without_an_sdk() -> None:
+    """A cold start pays for nothing that a request does not need."""
+    from tests.service import environment, run
+
+    finished = run(
+        "-c",
+        "import router, sys; print([m for m in "
+        "('openai', 'cohere', 'qdrant_client', 'qdrant_edge', 'pg8000', 'numpy', 'tokenizers', "
+        "'markdown_it', 'snowballstemmer') if m in sys.modules])",
+        env=environment(),
+    )
+    assert finished.stdout.strip() == "[]", finished.stderr

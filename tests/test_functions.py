@@ -1,0 +1,93 @@
+"""Handlers called as plain functions, each call in a loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from fastapi.responses import StreamingResponse
+
+from handlers.chat import ChatRequest, ChatResponse, chat
+from handlers.delete import delete
+from handlers.health import health
+from handlers.history import history
+from handlers.search import SearchRequest, search
+from rag.types import NotFound
+
+QUESTION = "How do I delete a conversation?"
+
+
+@pytest.fixture(autouse=True)
+def _in_process(in_process: Path) -> None:
+    """The handbook's index and a history, used by this very process."""
+
+
+def ask(message: str, session_id: str | None = None, key: str = "") -> ChatResponse:
+    request = ChatRequest(message=message, session_id=session_id)
+    answer = asyncio.run(chat(request, idempotency_key=key))
+    assert isinstance(answer, ChatResponse)
+    return answer
+
+
+def test_ask_read_and_delete() -> None:
+    answer = ask(QUESTION)
+    assert "delete" in answer.sources[0].slug.partition("#")[2]
+    kept = asyncio.run(history(answer.session_id))
+    assert [turn.question for turn in kept.turns] == [QUESTION]
+    assert asyncio.run(delete(answer.session_id)).deleted == 1
+    with pytest.raises(NotFound):
+        asyncio.run(delete(answer.session_id))
+    with pytest.raises(NotFound):
+        asyncio.run(history(answer.session_id))
+
+
+def test_the_answer_is_the_same_in_every_loop() -> None:
+    first, second = ask(QUESTION), ask(QUESTION)
+    assert first.message == second.message
+    assert first.sources == second.sources
+    assert first.session_id != second.session_id
+
+
+def test_questions_at_once_in_one_session_are_all_kept() -> None:
+    session = ask(QUESTION).session_id
+
+    async def many() -> None:
+        await asyncio.gather(
+            *(
+                chat(ChatRequest(message=f"What is question {n}?", session_id=session))
+                for n in range(12)
+            )
+        )
+
+    asyncio.run(many())
+    kept = asyncio.run(history(session))
+    assert [turn.n for turn in kept.turns] == list(range(1, 14))
+    assert {turn.question for turn in kept.turns[1:]} == {
+        f"What is question {n}?" for n in range(12)
+    }
+
+
+def test_a_repeated_question_with_the_same_key_is_one_turn() -> None:
+    first = ask(QUESTION, key="8f14e45f-ceea-467f-a0e6-1c1b5b5f0a11")
+    again = ask(QUESTION, key="8f14e45f-ceea-467f-a0e6-1c1b5b5f0a11")
+    assert again.session_id == first.session_id
+    assert asyncio.run(history(first.session_id)).total == 1
+
+
+def test_a_stream_is_a_response_that_has_already_begun() -> None:
+    async def first_bytes() -> bytes:
+        response = await chat(ChatRequest(message=QUESTION), accept="text/event-stream")
+        assert isinstance(response, StreamingResponse)
+        async for chunk in response.body_iterator:
+            return bytes(chunk) if not isinstance(chunk, str) else chunk.encode()
+        return b""
+
+    assert asyncio.run(first_bytes()).startswith(b"event: session\ndata: {")
+
+
+def test_search_and_health() -> None:
+    found = asyncio.run(search(SearchRequest(query="retention", top_k=2)))
+    assert len(found.results) == 2
+    assert asyncio.run(health()).status == "ok"
+    assert asyncio.run(health(deep=True)).problems == {}

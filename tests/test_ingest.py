@@ -1,0 +1,290 @@
+"""The command `ingest.py`: what its user types, reads and gets back."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import ingest
+from rag.embedded.qdrant import EdgeStore
+from rag.index import Progress
+from rag.services.cohere import CohereEmbedder
+from rag.types import Embedder, IndexInfo
+from tests.offline import Offline
+from tests.points import HashEmbedder, run
+from tests.upstreams import Upstreams
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    folder = tmp_path / "book"
+    (folder / "guide").mkdir(parents=True)
+    (folder / "README.md").write_text("# My Book\n\nWelcome, reader.\n\n## Install\n\nRun it.\n")
+    for n in range(3):
+        text = "".join(f"## Step {k}\n\n{f'Word{n}{k} is explained. ' * 40}\n\n" for k in range(3))
+        (folder / "guide" / f"part-{n}.md").write_text(f"# Part {n}\n\n{text}")
+    return folder
+
+
+def call(data: Path, *arguments: object, embedder: Embedder | None = None, title: str = "") -> int:
+    return ingest.main([str(a) for a in arguments], lambda: Offline(data, embedder, title))
+
+
+async def info(data: Path) -> IndexInfo | None:
+    store = EdgeStore(data)
+    found = await store.info()
+    await store.close()
+    return found
+
+
+def test_index_then_nothing_then_one_edit(
+    tmp_path: Path, book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(tmp_path / "d", book) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("My Book: 4 pages (plain), 10 chunks\n")
+    assert re.search(
+        r"Indexed 4 pages, 10 chunks in [\d.]+ s: 10 embedded in 1 call, 0 reused", out
+    )
+    assert "embedded 10/10 chunks" in err
+
+    assert call(tmp_path / "d", book) == 0
+    assert "Nothing has changed; the index is up to date." in capsys.readouterr().out
+
+    part = book / "guide" / "part-1.md"
+    part.write_text(part.read_text().replace("Word11", "Changed"))
+    assert call(tmp_path / "d", book) == 0
+    assert ": 1 embedded in 1 call, 9 reused (0 moved), 1 removed." in capsys.readouterr().out
+
+
+def test_a_dry_run_changes_nothing(
+    tmp_path: Path, book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    embedder = HashEmbedder()
+    assert call(tmp_path / "d", book, "--dry-run", embedder=embedder) == 0
+    assert "Would embed 10 chunks in 1 call, reuse 0 (0 moved) and remove 0." in (
+        capsys.readouterr().out
+    )
+    assert embedder.texts == []
+    assert run(info(tmp_path / "d")) is None
+
+
+@pytest.mark.parametrize("spelling", ["folder", "slash", "relative", "home", "file"])
+def test_paths_as_people_write_them(
+    tmp_path: Path, book: Path, spelling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(book.parent)
+    monkeypatch.setenv("HOME", str(book.parent))
+    path = {
+        "folder": str(book),
+        "slash": f"{book}/",
+        "relative": "./book",
+        "home": "~/book",
+        "file": str(book / "guide" / "part-0.md"),
+    }[spelling]
+    assert call(tmp_path / "d", path) == 0
+    found = run(info(tmp_path / "d"))
+    assert found is not None
+    assert (found.chunks, found.book_title) == (
+        (3, "Part 0") if spelling == "file" else (10, "My Book")
+    )
+
+
+def test_a_book_without_a_title_is_called_after_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "redux" / "docs"
+    folder.mkdir(parents=True)
+    for name in ("a", "b"):
+        (folder / f"{name}.md").write_text(f"# {name}\n\nText.\n")
+    assert call(tmp_path / "d", folder) == 0
+    found = run(info(tmp_path / "d"))
+    assert found is not None
+    assert found.book_title == "redux"
+
+
+def test_the_title_that_is_set_wins(tmp_path: Path, book: Path) -> None:
+    assert call(tmp_path / "d", book, title="Their Title") == 0
+    found = run(info(tmp_path / "d"))
+    assert found is not None
+    assert found.book_title == "Their Title"
+
+
+def test_quiet_prints_problems_only(
+    tmp_path: Path, book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (book / "broken.md").write_bytes(b"# Caf\xe9\n\ntext \xff\n")
+    assert call(tmp_path / "d", book, "--quiet") == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert err.startswith("broken.md ")
+    found = run(info(tmp_path / "d"))
+    assert found is not None, "the rest goes on"
+
+
+@pytest.mark.parametrize("what", ["missing", "empty", "no markdown", "only blank", "unreadable"])
+def test_nothing_could_be_done(
+    tmp_path: Path, book: Path, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(tmp_path / "d", book) == 0
+    before = run(info(tmp_path / "d"))
+    bad = tmp_path / "bad"
+    if what != "missing":
+        bad.mkdir()
+    if what == "no markdown":
+        (bad / "photo.png").write_bytes(b"\x89PNG")
+    elif what == "only blank":
+        (bad / "a.md").write_text("\n \n")
+    elif what == "unreadable":
+        (bad / "a.md").write_bytes(b"\x00\x01\x02" * 100)
+    capsys.readouterr()
+    assert call(tmp_path / "d", bad) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert str(bad) in err
+    assert "Traceback" not in err
+    assert run(info(tmp_path / "d")) == before
+
+
+@pytest.mark.parametrize("arguments", [[], ["book", "--generator", "word"], ["a", "b"], ["--what"]])
+def test_usage(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        ingest.main(arguments)
+    assert stopped.value.code == 2
+    assert "usage: ingest.py" in capsys.readouterr().err
+
+
+def test_a_used_up_quota_is_a_sentence_and_what_was_paid_for_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The real SDK over HTTP: the second call is refused for good."""
+    book = tmp_path / "book"
+    book.mkdir()
+    sections = "".join(f"## Part {n}\n\n{f'Word{n} is here. ' * 60}\n\n" for n in range(150))
+    (book / "long.md").write_text(f"# Long\n\n{sections}")
+    quota = {"message": "You are using a Trial key, limited to 1000 API calls / month"}
+    with Upstreams() as up:
+
+        def index() -> int:
+            embedder = CohereEmbedder(up.cohere.key, base_url=up.cohere.url)
+            return call(tmp_path / "d", book, embedder=embedder)
+
+        up.cohere.fail(429, times=1, body=quota)
+        assert index() == 1
+        _, err = capsys.readouterr()
+        assert "cohere: 429 the key's quota is used up" in err
+        assert up.cohere.key not in err
+        assert run(info(tmp_path / "d")) is None
+        paid = sum(len(request.json()["texts"]) for request in up.cohere.requests[1:])
+
+        up.cohere.forget()
+        assert index() == 0
+        out, _ = capsys.readouterr()
+        assert paid + sum(len(r.json()["texts"]) for r in up.cohere.requests) == 150
+        assert re.search(rf"{150 - paid} embedded in \d calls?, {paid} reused", out)
+
+
+def test_a_broken_index_is_made_again(tmp_path: Path, book: Path) -> None:
+    assert call(tmp_path / "d", book) == 0
+    (record,) = (tmp_path / "d").glob("index/*/index.json")
+    record.write_text("{")
+    assert call(tmp_path / "d", book) == 0
+    found = run(info(tmp_path / "d"))
+    assert found is not None
+    assert found.chunks == 10
+
+
+INTERRUPTED = """
+import asyncio, sys
+from pathlib import Path
+import ingest
+from tests.points import HashEmbedder
+from tests.offline import Offline
+
+class Slow(HashEmbedder):
+    batch = 2
+    async def embed_passages(self, texts):
+        if len(self.sizes) == 2:
+            print("interrupt me", flush=True)
+            await asyncio.sleep(60)
+        return await super().embed_passages(texts)
+
+data = Path(sys.argv[1])
+sys.exit(ingest.main(sys.argv[2:], lambda: Offline(data, Slow())))
+"""
+
+
+def test_ctrl_c(tmp_path: Path, book: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, str(tmp_path / "d"), str(book)],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line == "interrupt me\n":
+                break
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert "Stopped. The index in use is whole" in err
+    assert "Traceback" not in err
+    assert run(info(tmp_path / "d")) is None
+    assert call(tmp_path / "d", book) == 0
+    assert ": 6 embedded in 1 call, 4 reused" in capsys.readouterr().out
+
+
+def test_the_command_itself(tmp_path: Path, book: Path) -> None:
+    """A process of its own with the embedded model, and no setting but the data folder."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATA_DIR": str(tmp_path / "d"),
+        "OPENBLAS_NUM_THREADS": "1",  # on a busy machine its threads wait for each other
+    }
+    for expected in ("10 embedded in", "Nothing has changed"):
+        done = subprocess.run(
+            [sys.executable, "ingest.py", str(book)],
+            cwd=ROOT,
+            env=environment,
+            text=True,
+            capture_output=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar() -> None:
+    screen, log = Terminal(), io.StringIO()
+    for out in (screen, log):
+        bar = ingest.Bar(out)
+        for done in (96, 192, 200):
+            bar.show(Progress(done, 200, -(-done // 96)))
+    assert re.match(
+        r"\r\[#{11}\.{13}\] embedded 96/200 chunks, \d+/s, [\d.]+ s left, 1 call\x1b\[K",
+        screen.getvalue(),
+    )
+    assert screen.getvalue().endswith("left, 3 calls\x1b[K\n")
+    assert screen.getvalue().count("\n") == 1
+    assert len(log.getvalue().splitlines()) == 1, "between the lines of a log there are ten seconds"
+    assert log.getvalue().startswith("embedded 200/200 chunks")

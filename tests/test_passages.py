@@ -1,0 +1,232 @@
+"""Question to passages: fusion, coverage, calibration, and the search over a real store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.passages import (
+    CANDIDATES,
+    RELEVANT,
+    blend,
+    calibrate,
+    evidence,
+    find,
+    fuse,
+    idf,
+    search,
+    term_weights,
+)
+from rag.text import sparse_passage, sparse_question
+from rag.types import Candidates, Chunk, Hit, IndexInfo, Page, Passage, SparseVector
+
+RANGE = (0.1, 0.7)
+TEXTS = {
+    "install": "To install the server, run the setup program. It takes a minute.",
+    "upgrade": "An upgrade keeps your settings. Run the setup program again.",
+    "cats": "Cats sleep most of the day. They like warm places.",
+    "history": "The first version was written in winter and published in spring.",
+    "licence": "The licence allows any use, as long as the notice is kept.",
+    "colours": "Colours are given as hexadecimal numbers or by name.",
+    "network": "The network layer retries a request three times before it gives up.",
+}
+
+
+def chunk(key: str, text: str = "", **fields: str) -> Chunk:
+    made = Chunk(key, text or TEXTS[key], "Handbook", "", f"docs/{key}", f"{key}.md", 0)
+    return replace(made, **fields) if fields else made  # type: ignore[arg-type]
+
+
+class Store:
+    """A few chunks in memory; cosines are given, BM25 scores computed."""
+
+    def __init__(self, cosines: dict[str, float], *, sparse: bool = True) -> None:
+        self.cosines, self.sparse, self.limit = cosines, sparse, 0
+        self.asked = SparseVector()
+
+    async def candidates(
+        self, dense: Sequence[float], sparse: SparseVector, limit: int
+    ) -> Candidates:
+        self.asked, self.limit = sparse, limit
+        chunks = [chunk(key) for key in self.cosines]
+        if not self.sparse:
+            return Candidates(
+                tuple(Hit(c, self.cosines[c.chunk_id], 0.0) for c in chunks), len(chunks)
+            )
+        vectors = [sparse_passage(c.text, title=c.title) for c in chunks]
+        known = {term: sum(term in vector.indices for vector in vectors) for term in sparse.indices}
+        known = {term: count for term, count in known.items() if count}
+        weights = dict(zip(sparse.indices, sparse.values, strict=True))
+        hits = [
+            Hit(
+                c,
+                self.cosines[c.chunk_id],
+                sum(
+                    value * weights[term] * idf(known[term], len(chunks))
+                    for term, value in zip(vector.indices, vector.values, strict=True)
+                    if term in weights
+                ),
+            )
+            for c, vector in zip(chunks, vectors, strict=True)
+        ]
+        return Candidates(tuple(hits), len(chunks), known)
+
+    async def info(self) -> IndexInfo | None:
+        return None
+
+    async def neighbours(self, order_index: int, reach: int) -> Sequence[Chunk]:
+        return ()
+
+    async def page(self, slug: str) -> Page | None:
+        return None
+
+    async def pages(self) -> Sequence[tuple[str, str]]:
+        return ()
+
+    async def close(self) -> None:
+        pass
+
+
+class Words:
+    """A reranker that counts a word, and an embedder that knows one vector."""
+
+    model = "words"
+    dimensions = 1
+    cosine_range = RANGE
+
+    async def embed_question(self, text: str) -> Sequence[float]:
+        return [1.0]
+
+    async def embed_passages(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        return [[1.0] for _ in texts]
+
+    async def rerank(self, question: str, texts: Sequence[str]) -> Sequence[float]:
+        return [0.9 if "spring" in text else 0.3 for text in texts]
+
+    async def close(self) -> None:
+        pass
+
+
+EVEN = dict.fromkeys(TEXTS, 0.2)
+
+
+def ask(store: Store, question: str, limit: int = 3, **options: object) -> list[Passage]:
+    return asyncio.run(
+        search(store, [1.0], question, limit, cosine_range=RANGE, **options)  # type: ignore[arg-type]
+    )
+
+
+def keys(passages: Sequence[Passage]) -> list[str]:
+    return [passage.chunk.chunk_id for passage in passages]
+
+
+def test_words_and_meaning_both_count() -> None:
+    assert keys(ask(Store(EVEN), "How do I install the server?"))[0] == "install"
+    assert keys(ask(Store({**EVEN, "cats": 0.8}), "Where do kittens rest?"))[0] == "cats"
+
+
+def test_a_sure_answer_scores_high_and_noise_is_refused() -> None:
+    found = ask(Store({**EVEN, "install": 0.7}), "How do I install the server?")
+    assert found[0].score > 0.9
+    assert ask(Store(dict.fromkeys(TEXTS, 0.05)), "Who won the football cup?") == []
+    low = ask(Store(dict.fromkeys(TEXTS, 0.05)), "Who won the football cup?", least=0.0)
+    assert len(low) == 3
+    assert low[0].score < RELEVANT
+
+
+def test_scores_fall_and_ties_are_broken_by_id() -> None:
+    found = ask(Store(EVEN), "zebra", limit=7, least=0.0)
+    assert keys(found) == sorted(TEXTS)
+    scores = [p.score for p in ask(Store({**EVEN, "cats": 0.6}), "setup program", 7, least=0.0)]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+
+
+def test_an_index_without_sparse_vectors_works() -> None:
+    store = Store({**EVEN, "licence": 0.75}, sparse=False)
+    found = ask(store, "May I use it in any way if the notice is kept? licence")
+    assert keys(found)[0] == "licence"
+    assert found[0].score > 0.5
+
+
+def test_an_empty_index_and_an_empty_question() -> None:
+    assert ask(Store({}), "anything") == []
+    assert keys(ask(Store({**EVEN, "cats": 0.7}), "?!"))[0] == "cats"
+
+
+def test_one_question_to_the_store() -> None:
+    store = Store(EVEN)
+    ask(store, "install")
+    assert store.limit == CANDIDATES
+    assert store.asked == sparse_question("install")
+
+
+def test_highlighted_text_tips_the_balance_but_does_not_drown_the_question() -> None:
+    assert keys(ask(Store(EVEN), "How do I run it?"))[0] in {"install", "upgrade"}
+    hint = "An upgrade keeps settings. " * 500
+    assert keys(ask(Store(EVEN), "How do I run it?", highlighted=hint))[0] == "upgrade"
+    assert keys(ask(Store(EVEN), "install the server", highlighted=hint))[0] == "install"
+
+
+def test_blend_keeps_the_questions_weights() -> None:
+    question, hint = sparse_question("install server"), sparse_question("server upgrade settings")
+    both = blend(question, hint)
+    weights = dict(zip(both.indices, both.values, strict=True))
+    assert [weights[i] for i in question.indices] == [1.0, 1.0]
+    assert 0 < min(weights.values()) < 0.5
+    assert list(both.indices) == sorted(both.indices)
+    assert blend(question, SparseVector()) == question
+
+
+def test_a_reranker_decides_order_and_score() -> None:
+    found = ask(Store(EVEN), "How do I install the server?", 7, reranker=Words())
+    assert (keys(found)[0], found[0].score) == ("history", 0.9)
+    assert ask(Store(EVEN), "install", reranker=Words(), least=0.95) == []
+
+
+def test_find_embeds_and_searches() -> None:
+    found = asyncio.run(find(Words(), Store(EVEN), "install the server", 2))
+    assert keys(found)[0] == "install"
+
+
+@given(st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 100)), max_size=30))
+def test_fused_scores_are_between_0_and_1(scores: list[tuple[float, float]]) -> None:
+    hits = [Hit(chunk("cats"), dense, sparse) for dense, sparse in scores]
+    fused = fuse(hits, RANGE)
+    assert len(fused) == len(hits)
+    assert all(0 <= value <= 1 for value in fused)
+    for hit, value in zip(hits, fused, strict=True):  # the best on both sides has all
+        if hit.dense > RANGE[0] and hit.sparse > 0:
+            best = all(o.dense <= hit.dense and o.sparse <= hit.sparse for o in hits)
+            assert (value == pytest.approx(1)) == best
+
+
+def test_evidence_counts_rare_words_sentences_and_cosine() -> None:
+    question = sparse_question("settings program")
+    found = Candidates((), 100, {question.indices[0]: 1, question.indices[1]: 90})
+    rare, common = sorted(term_weights(question, found).items(), key=lambda item: -item[1])
+    assert rare[1] > 10 * common[1]
+    weights = term_weights(sparse_question("upgrade settings"), Candidates((), 10))
+    near = evidence(weights, Hit(chunk("upgrade"), 0.7, 0), RANGE)
+    assert near == pytest.approx(1.0)
+    far = evidence(weights, Hit(chunk("upgrade"), 0.1, 0), RANGE)
+    assert far == pytest.approx(2 / 3)
+    apart = chunk("x", "An upgrade is quick. Your settings are kept.")
+    assert evidence(weights, Hit(apart, 0.1, 0), RANGE) == pytest.approx(0.5)
+    titled = chunk("x", "It is quick.", title="Upgrade", section="Settings")
+    assert evidence(weights, Hit(titled, 0.1, 0), RANGE) == pytest.approx(1 / 3)
+
+
+def test_calibration_rewards_what_stands_out() -> None:
+    assert calibrate([]) == []
+    alone, among = calibrate([0.6, 0.2, 0.2])[0], calibrate([0.6, 0.6, 0.6])[0]
+    assert alone > among
+    falling = calibrate([0.9, 0.5, 0.1])
+    assert falling == sorted(falling, reverse=True)
+    assert falling[0] > 0.95
+    assert falling[2] < 0.05

@@ -1,0 +1,505 @@
+"""The PostgreSQL adapter: parameters, lost connections, deadlines, migrations."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag import schema, turns
+from rag.services import postgres
+from rag.services.postgres import Postgres
+from rag.services.postgres_url import Server, parse_url
+from rag.types import (
+    ConfigurationError,
+    StatementRejected,
+    Turn,
+    UpstreamError,
+    UpstreamRejected,
+    UpstreamTimeout,
+)
+from tests.pg import query, using, with_name
+from tests.pg_proxy import Proxy, proxy
+
+ROOT = Path(__file__).parent.parent
+
+NEON = (
+    "postgresql://owner:npg_s3cret@ep-cool-name-123-pooler.eu-central-1.aws.neon.tech/neondb"
+    "?sslmode=require&channel_binding=require"
+)
+
+
+# ---------------------------------------------------------------- connection strings
+
+
+def test_a_connection_string_of_neon() -> None:
+    server = parse_url(NEON)
+    assert server == Server(
+        host="ep-cool-name-123-pooler.eu-central-1.aws.neon.tech",
+        port=5432,
+        user="owner",
+        database="neondb",
+        password="npg_s3cret",
+        ssl_mode="require",
+        require_channel_binding=True,
+    )
+    assert server.ssl_context is not None
+    assert "s3cret" not in repr(server)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgres://u@h/d", {"host": "h", "port": 5432, "user": "u", "password": None}),
+        ("postgresql://u:p@h:6000/d", {"port": 6000, "password": "p", "database": "d"}),
+        ("postgresql://u:p%40%2F%3A%23%25+@h/d", {"password": "p@/:#%+"}),
+        ("postgresql://u%40x:p@h", {"user": "u@x", "database": "u@x"}),
+        ("postgresql://u:a@b@h/d", {"password": "a@b", "host": "h"}),
+        ("postgresql://u:p@[::1]:6000/d", {"host": "::1", "port": 6000}),
+        ("postgresql://u:p@[::1]/d", {"host": "::1", "port": 5432}),
+        ("postgresql://u@/d?host=/tmp/a+b", {"unix_socket": "/tmp/a+b/.s.PGSQL.5432"}),
+        ("postgresql://u@/d?host=%2Ftmp%2FX&port=7", {"unix_socket": "/tmp/X/.s.PGSQL.7"}),
+        ("postgresql://u@%2Ftmp%2FX/d", {"unix_socket": "/tmp/X/.s.PGSQL.5432"}),
+        ("postgresql:///d?user=u&password=p&host=h&dbname=e", {"host": "h", "database": "e"}),
+        ("postgresql://u@h/d?options=endpoint%3Dep-x", {"startup": {"options": "endpoint=ep-x"}}),
+        ("postgresql://u@h/d?connect_timeout=7&what=ever", {"connect_timeout": 7.0}),
+        ("postgresql://u@h/d", {"ssl_mode": "prefer", "ssl_optional": True}),
+        ("postgresql://u@h/d?sslmode=disable", {"ssl_context": None}),
+    ],
+)
+def test_connection_strings(url: str, expected: dict[str, Any]) -> None:
+    server = parse_url(url)
+    assert {name: getattr(server, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://u:s3cret@h/d",
+        "postgresql://u:s3cret/x@h/d",
+        "postgresql://u:s3cret#x@h/d",
+        "postgresql://u:s3cret@h:port/d",
+        "postgresql://u:s3cret@h1,h2/d",
+        "postgresql://u:s3cret@[::1/d",
+        "postgresql://u:s3cret@h/d?sslmode=s3cret",
+        "postgresql://u:s3cret@h/d?port=s3cret",
+        "postgresql://u:s3cret@h/d?sslmode=require&sslrootcert=/s3cret",
+    ],
+)
+def test_a_bad_connection_string_is_explained_without_repeating_it(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="DATABASE_URL") as failure:
+        assert parse_url(url).ssl_context
+    assert "s3cret" not in str(failure.value)
+    assert failure.value.__cause__ is None
+
+
+# ---------------------------------------------------------------- statements
+
+
+def test_parameters_and_rows(database_url: str) -> None:
+    key = uuid.uuid4()
+    text = "a'b\"c\\d :x $1 \u202eשלום 👩‍👩‍👧"
+    row = query(
+        database_url,
+        "SELECT :t::text, :n::bigint, :f::float8, :b::bytea, :u::uuid, :none::text, :yes::bool, "
+        ":ids::uuid[], :t::text || '::x'",
+        t=text,
+        n=2**62,
+        f=0.1,
+        b=b"\0\xff",
+        u=key,
+        none=None,
+        yes=True,
+        ids=[str(key)],
+    )
+    assert row == [(text, 2**62, 0.1, b"\0\xff", key, None, True, [key], text + "::x")]
+    assert query(database_url, "SELECT 1 WHERE false") == []
+    assert query(database_url, "CREATE TABLE pg_temp.t (i int)") == []
+
+
+def test_a_refused_statement_leaves_the_connection_usable(database_url: str) -> None:
+    async def work(db: Postgres) -> None:
+        for sql, value, state in [
+            ("SELECT :x::text", "a\0b", "22021"),
+            ("SELECT :x::text", "a\ud800b", "22021"),
+            ("SELECT :x::uuid", "reader's words", "22P02"),
+            ("SELEC :x", 0, "42601"),
+            ("SELECT 1/(:x::int)", 0, "22012"),
+        ]:
+            with pytest.raises(StatementRejected) as failure:
+                await db.run(sql, x=value)
+            assert failure.value.sqlstate == state
+            assert failure.value.service == "postgres"
+            assert "reader" not in str(failure.value)
+        with pytest.raises(TypeError, match="missing"):
+            await db.run("SELECT :missing", x=1)
+        assert await db.run("SELECT :x::int", x=1) == [(1,)]
+
+    using(database_url, work, connections=1)
+
+
+def test_a_script_is_one_transaction(database_url: str) -> None:
+    async def work(db: Postgres) -> None:
+        with pytest.raises(StatementRejected):
+            await db.run("CREATE TABLE half (i int); SELECT 1/0")
+        with pytest.raises(StatementRejected, match="half"):
+            await db.run("SELECT * FROM half")
+
+    using(database_url, work)
+
+
+def test_answers_do_not_get_mixed_up(database_url: str) -> None:
+    async def work(db: Postgres) -> None:
+        sql = "SELECT :i::int, pg_sleep(random() / 100)::text"
+        found = await asyncio.gather(*(db.run(sql, i=i) for i in range(100)))
+        assert [rows[0][0] for rows in found] == list(range(100))
+
+    using(database_url, work, connections=5)
+
+
+def test_several_loops_share_one_client(database_url: str) -> None:
+    db = Postgres(database_url, connections=3)
+    found: list[int] = []
+
+    async def ask(i: int) -> None:
+        rows = await asyncio.gather(*(db.run("SELECT :i::int", i=i) for _ in range(10)))
+        found.extend(row[0][0] for row in rows)
+
+    threads = [threading.Thread(target=lambda i=i: asyncio.run(ask(i))) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == sorted(list(range(4)) * 10)
+    asyncio.run(db.close())
+
+
+def test_a_cancelled_task_harms_nothing(database_url: str) -> None:
+    async def work(db: Postgres) -> None:
+        await db.run("CREATE TABLE book_cancelled (i int)")
+        slow = "INSERT INTO book_cancelled SELECT :i::int FROM pg_sleep(0.2)"
+        tasks = [asyncio.create_task(db.run(slow, i=i)) for i in range(4)]
+        await asyncio.sleep(0.1)
+        for task in tasks:
+            task.cancel()
+        assert await db.run("SELECT :x::text", x="mine") == [("mine",)]
+        found = await db.run("SELECT i FROM book_cancelled ORDER BY i")
+        assert found == [(0,)], "what was running ended; what waited for a thread never began"
+        await db.run("DROP TABLE book_cancelled")
+
+    using(database_url, work, connections=1)
+
+
+def test_closing_lets_running_statements_end(database_url: str) -> None:
+    async def main() -> None:
+        db = Postgres(database_url, connections=2)
+        running = asyncio.create_task(db.run("SELECT 'done', pg_sleep(0.2)::text"))
+        await asyncio.sleep(0.1)
+        await db.close()
+        await db.close()
+        assert (await running)[0][0] == "done"
+        with pytest.raises(UpstreamError, match="closed"):
+            await db.run("SELECT 1")
+
+    asyncio.run(main())
+
+
+# ---------------------------------------------------------------- lost connections
+
+
+def through_proxy(
+    url: str, work: Callable[[Postgres, Proxy], Awaitable[None]], **options: Any
+) -> None:
+    async def main() -> None:
+        async with proxy(url) as between:
+            db = Postgres(between.url, **{"connections": 2, "schema": schema.SCRIPT, **options})
+            try:
+                await work(db, between)
+            finally:
+                await db.close()
+
+    asyncio.run(main())
+
+
+def test_a_statement_is_one_round_trip(database_url: str) -> None:
+    async def work(db: Postgres, between: Proxy) -> None:
+        await db.run("SELECT 1")
+        before = between.exchanges
+        await db.run("SELECT :x::int", x=1)
+        await db.run("SELECT 1")
+        assert between.exchanges == before + 2
+        assert between.connections == 1
+
+    through_proxy(database_url, work)
+
+
+def test_dead_pooled_connections_are_replaced(database_url: str) -> None:
+    async def work(db: Postgres, between: Proxy) -> None:
+        await db.run("CREATE SCHEMA book; CREATE TABLE book.t (i int)")
+        await asyncio.gather(*(db.run("SELECT pg_sleep(0.1)::text") for _ in range(2)))
+        assert between.connections == 2
+        between.hang_up()
+        await asyncio.sleep(0.1)
+        await asyncio.gather(*(db.run("INSERT INTO book.t VALUES (:i)", i=i) for i in range(4)))
+        assert between.connections == 4
+        assert await db.run("SELECT count(*) FROM book.t") == [(4,)]
+
+    through_proxy(database_url, work)
+
+
+def test_a_connection_long_unused_is_not_trusted(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(db: Postgres, between: Proxy) -> None:
+        await db.run("SELECT 1")
+        await db.run("SELECT 1")
+        assert between.connections == 1
+        monkeypatch.setattr(postgres, "IDLE_SECONDS", 0.0)
+        await db.run("SELECT 1")
+        assert between.connections == 2
+
+    through_proxy(database_url, work)
+
+
+def test_a_lost_answer_is_asked_for_again_where_that_is_safe(database_url: str) -> None:
+    async def work(db: Postgres, between: Proxy) -> None:
+        await db.run("CREATE SCHEMA book; CREATE TABLE book.t (i int PRIMARY KEY)")
+        between.lose_answers = 1
+        assert await db.run("SELECT 7") == [(7,)]
+
+        between.lose_answers = 1
+        with pytest.raises(UpstreamError, match="lost"):
+            await db.run("INSERT INTO book.t VALUES (1)")
+        assert await db.run("SELECT i FROM book.t") == [(1,)], "not repeated"
+
+        between.lose_answers = 1
+        sql = "/* idempotent */ INSERT INTO book.t VALUES (2) ON CONFLICT DO NOTHING"
+        await db.run(sql)
+        assert await db.run("SELECT count(*)::int FROM book.t") == [(2,)]
+
+        between.lose_answers = 2
+        with pytest.raises(UpstreamError, match="lost"):
+            await db.run("SELECT 7")
+        assert await db.run("SELECT 7") == [(7,)]
+
+    through_proxy(database_url, work)
+
+
+def test_a_turn_whose_answer_was_lost_is_there_once(database_url: str) -> None:
+    async def work(db: Postgres, between: Proxy) -> None:
+        sid = turns.new_session_id()
+        await turns.delete(db, sid)
+        for n in range(1, 5):
+            between.lose_answers = 1
+            turn = Turn(f"q{n}", "a")
+            assert await turns.save(db, sid, turn, new=n == 1, retention_days=9) == (sid, n)
+        found = await turns.export(db, sid, retention_days=9) or []
+        assert [turn.question for turn in found] == ["q1", "q2", "q3", "q4"]
+        between.lose_answers = 1
+        await turns.delete(db, sid)
+        assert await turns.export(db, sid, retention_days=9) is None
+
+    through_proxy(database_url, work)
+
+
+def test_a_silent_server_ends_in_a_timeout(database_url: str) -> None:
+    async def work(db: Postgres, between: Proxy) -> None:
+        await db.run("SELECT 1")
+        between.speaking.clear()
+        with pytest.raises(UpstreamTimeout):
+            await db.run("SELECT 2")
+        between.speaking.set()
+        assert await db.run("SELECT 3") == [(3,)]
+
+    through_proxy(database_url, work, statement_timeout=0.3)
+
+
+def test_waiting_for_a_thread_is_bounded_too(database_url: str) -> None:
+    async def work(db: Postgres) -> None:
+        slow = [asyncio.create_task(db.run("SELECT pg_sleep(0.4)::text")) for _ in range(6)]
+        done = await asyncio.gather(*slow, return_exceptions=True)
+        assert any(isinstance(result, UpstreamTimeout) for result in done)
+        assert await db.run("SELECT 3") == [(3,)]
+
+    using(database_url, work, connections=1, statement_timeout=0.7, connect_timeout=0.3)
+
+
+def test_a_server_that_comes_back_is_waited_for(database_url: str) -> None:
+    async def work(db: Postgres, between: Proxy) -> None:
+        await db.run("SELECT 1")
+        await between.refuse()
+        asked = asyncio.create_task(db.run("SELECT 2"))
+        await asyncio.sleep(0.3)
+        await between.listen()
+        assert await asked == [(2,)]
+
+    through_proxy(database_url, work)
+
+
+def test_a_server_that_stays_away_is_not_waited_for_each_time(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(db: Postgres, between: Proxy) -> None:
+        await between.refuse()
+        for _ in range(2):
+            with pytest.raises(UpstreamError, match="cannot connect"):
+                await db.run("SELECT 1")
+        assert pauses == list(postgres.CONNECT_PAUSES)
+        await between.listen()
+        assert await db.run("SELECT 2") == [(2,)]
+
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    through_proxy(database_url, work)
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0" * 40, b"", b"Z"])
+def test_a_server_that_speaks_something_else(answer: bytes, unused_tcp_port: int) -> None:
+    async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(answer)
+        writer.close()
+
+    async def main() -> None:
+        async with await asyncio.start_server(other, "127.0.0.1", unused_tcp_port):
+            url = f"postgresql://u:s3cret@127.0.0.1:{unused_tcp_port}/d"
+            for mode in ("disable", "require"):
+                db = Postgres(f"{url}?sslmode={mode}", connect_timeout=2)
+                with pytest.raises(UpstreamError) as failure:
+                    await db.run("SELECT 1")
+                assert "s3cret" not in str(failure.value)
+                await db.close()
+
+    asyncio.run(main())
+
+
+def test_a_server_that_never_answers(unused_tcp_port: int) -> None:
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # until the client has given up
+        writer.close()
+
+    async def main() -> None:
+        async with await asyncio.start_server(mute, "127.0.0.1", unused_tcp_port):
+            db = Postgres(f"postgresql://u@127.0.0.1:{unused_tcp_port}/d", connect_timeout=0.3)
+            with pytest.raises(UpstreamTimeout):
+                await db.run("SELECT 1")
+            await db.close()
+            await asyncio.sleep(0.1)
+
+    asyncio.run(main())
+
+
+def test_a_deadlock_is_tried_again(database_url: str) -> None:
+    """Two scripts change two rows crosswise; only their first runs stop in between."""
+
+    async def work(db: Postgres) -> None:
+        await db.run("""CREATE SCHEMA book; CREATE SEQUENCE book.runs;
+            CREATE TABLE book.t AS SELECT 1 AS i, 0 AS n UNION SELECT 2, 0""")
+        script = """UPDATE book.t SET n = n + 1 WHERE i = {0};
+            SELECT pg_sleep(CASE WHEN nextval('book.runs') <= 2 THEN 0.5 ELSE 0 END)::text;
+            UPDATE book.t SET n = n + 1 WHERE i = {1}"""
+        await asyncio.gather(db.run(script.format(1, 2)), db.run(script.format(2, 1)))
+        assert await db.run("SELECT n FROM book.t") == [(2,), (2,)]
+        assert await db.run("SELECT last_value FROM book.runs") == [(3,)], "there was a deadlock"
+
+    using(database_url, work)
+
+
+def test_an_unknown_database_is_named(database_url: str) -> None:
+    with pytest.raises(UpstreamRejected, match=r"no_such_database.*3D000"):
+        query(with_name(database_url, "no_such_database"), "SELECT 1")
+
+
+# ---------------------------------------------------------------- the schema
+
+
+def test_tables_are_made_on_first_use_and_cost_nothing_later(database_url: str) -> None:
+    async def work(db: Postgres, between: Proxy) -> None:
+        assert await turns.recent(db, turns.new_session_id(), 5, retention_days=9) is None
+        before = between.exchanges
+        assert await turns.recent(db, turns.new_session_id(), 5, retention_days=9) is None
+        assert between.exchanges == before + 1
+
+    through_proxy(database_url, work)
+
+
+_FIRST_USE = """
+import asyncio, json, sys
+from rag import schema, turns
+from rag.services.postgres import Postgres
+from rag.types import Turn
+
+async def main(url):
+    db = Postgres(url, schema=schema.SCRIPT)
+    ids = [turns.new_session_id() for _ in range(4)]
+    places = await asyncio.gather(
+        *(turns.save(db, i, Turn("q", "a"), new=True, retention_days=9) for i in ids)
+    )
+    await db.close()
+    print(len([place for place in places if place]))
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+def test_many_processes_make_the_tables_at_once(database_url: str) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _FIRST_USE, database_url],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(4)
+    ]
+    outputs = [process.communicate(timeout=60) for process in processes]
+    assert [json.loads(out or b"0") for out, _ in outputs] == [4] * 4, outputs
+    assert query(database_url, "SELECT count(*)::int FROM book.turns") == [(16,)]
+    assert query(database_url, "SELECT version FROM book.migrations") == [(1,)]
+
+
+def test_a_later_migration_is_picked_up_once(database_url: str) -> None:
+    later = schema.script((*schema.MIGRATIONS, "ALTER TABLE book.turns ADD COLUMN liked integer;"))
+
+    async def save(db: Postgres) -> None:
+        await turns.save(db, turns.new_session_id(), Turn("q", "a"), new=True, retention_days=9)
+
+    async def use(db: Postgres) -> None:
+        await asyncio.gather(*(db.run("SELECT liked FROM book.turns") for _ in range(4)))
+        assert await db.run("SELECT liked FROM book.turns") == [(None,)]
+        assert await db.run("SELECT max(version) FROM book.migrations") == [(2,)]
+
+    using(database_url, save)
+    using(database_url, use, schema=later)
+    using(database_url, save)
+
+
+def test_a_schema_that_does_not_help_is_tried_once(database_url: str) -> None:
+    async def work(db: Postgres) -> None:
+        with pytest.raises(StatementRejected, match="nowhere"):
+            await db.run("SELECT * FROM book.nowhere")
+
+    using(database_url, work)
+
+
+def test_tables_that_may_not_be_made_are_explained(database_url: str) -> None:
+    role = f"reader_{uuid.uuid4().hex}"
+    query(database_url, f"CREATE ROLE {role}")
+
+    async def work(db: Postgres) -> None:
+        with pytest.raises(StatementRejected, match=r"tables could not be created.*42501"):
+            await turns.recent(db, turns.new_session_id(), 5, retention_days=9)
+
+    try:
+        using(database_url, work, schema=f"SET LOCAL ROLE {role}; {schema.SCRIPT}")
+    finally:
+        query(database_url, f"DROP ROLE {role}")

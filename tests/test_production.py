@@ -1,0 +1,301 @@
+"""The production path: the real SDKs against imitated services, a real PostgreSQL, real HTTP."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.service import Service, environment, run, serving
+from tests.upstreams import Reply, Upstreams, sections
+
+QUESTION = "How do I delete a conversation?"
+SITE = "https://book.example"
+_asked = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def upstreams() -> Iterator[Upstreams]:
+    """The services, with the handbook indexed through the same command as anywhere."""
+    with Upstreams() as up:
+        finished = run("ingest.py", "docs", env=environment(**up.environ()))
+        assert finished.returncode == 0, finished.stderr
+        yield up
+
+
+@pytest.fixture(autouse=True)
+def _healed(upstreams: Upstreams) -> Iterator[None]:
+    yield
+    upstreams.heal()
+
+
+@pytest.fixture(scope="module")
+def production(
+    upstreams: Upstreams, test_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    log = tmp_path_factory.mktemp("production") / "log"
+    variables = upstreams.environ() | {
+        "DATABASE_URL": test_database,
+        "SITE_URL": SITE,
+        "SPACE_ID": "author/book",  # a host: nothing embedded stands in for anything
+        "DEADLINE_SECONDS": "9",
+    }
+    with serving(log, **variables) as running:
+        assert ask(running, QUESTION)["sources"]
+        yield running
+        assert "sk-openai" not in running.log
+
+
+@pytest.fixture
+def http(production: Service) -> Iterator[httpx.Client]:
+    with production.client() as client:
+        yield client
+
+
+def post(service: Service, message: str, **fields: Any) -> httpx.Response:
+    with service.client() as client:
+        return client.post("/chat", json={"message": message, **fields})
+
+
+def ask(service: Service, message: str, **fields: Any) -> dict[str, Any]:
+    response = post(service, message, **fields)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def fresh() -> str:
+    """A question that no test has asked to the letter, so that nothing about it is cached."""
+    return QUESTION + "!" * next(_asked)
+
+
+def test_the_model_answers_from_numbered_passages(
+    production: Service, upstreams: Upstreams
+) -> None:
+    upstreams.openai.script("Use the button [2], or a request [1, 2]. See also [9].")
+    answer = ask(production, fresh())
+    assert answer["message"] == "Use the button [2], or a request [1][2]. See also."
+    assert [source["url"].startswith(SITE) for source in answer["sources"]] == [True, True]
+    assert answer["metadata"]["answered_by"] == "gpt-4o-mini"
+    assert answer["metadata"]["tokens_used"] > 0
+    assert answer["metadata"]["saved"] is True
+
+
+def test_citations_are_numbered_by_falling_score_without_gaps(
+    production: Service, upstreams: Upstreams
+) -> None:
+    upstreams.openai.script("First [4], then [2].")
+    answer = ask(production, fresh())
+    assert answer["message"] == "First [2], then [1]."
+    scores = [source["score"] for source in answer["sources"]]
+    assert len(scores) == 2
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_an_answer_without_citations_keeps_the_best_sources(
+    production: Service, upstreams: Upstreams
+) -> None:
+    upstreams.openai.script("It is easy.")
+    answer = ask(production, fresh())
+    assert answer["metadata"]["citations_reported"] is False
+    assert len(answer["sources"]) == 3
+
+
+def test_a_follow_up_is_rewritten_and_searched_for_standalone(
+    production: Service, upstreams: Upstreams
+) -> None:
+    session = ask(production, QUESTION)["session_id"]
+    upstreams.openai.requests.clear()
+    answer = ask(production, "and how long is it kept otherwise?", session_id=session)
+    assert answer["metadata"]["turn"] == 2
+    rewriting, answering = upstreams.openai.requests
+    assert QUESTION in json.dumps(rewriting.json())
+    shown = sections(answering)
+    assert any("and how long" in text for text in shown.values())
+
+
+def test_a_question_is_embedded_once_and_forgotten_with_its_conversation(
+    production: Service, upstreams: Upstreams, http: httpx.Client
+) -> None:
+    question = fresh()
+    upstreams.cohere.requests.clear()
+    first, second = ask(production, question), ask(production, question)
+    assert len(upstreams.cohere.requests) == 1
+    assert upstreams.cohere.requests[0].json()["input_type"] == "search_query"
+    for answer in (first, second):
+        assert http.delete(f"/chat/sessions/{answer['session_id']}").status_code == 200
+    ask(production, question)
+    assert len(upstreams.cohere.requests) == 2
+
+
+def test_a_repeated_request_is_answered_from_the_history(
+    production: Service, upstreams: Upstreams, http: httpx.Client
+) -> None:
+    body, headers = {"message": fresh()}, {"Idempotency-Key": str(uuid.uuid4())}
+    first = http.post("/chat", json=body, headers=headers).json()
+    upstreams.openai.requests.clear()
+    again = http.post("/chat", json=body, headers=headers).json()
+    assert again["session_id"] == first["session_id"]
+    assert (again["message"], again["sources"]) == (first["message"], first["sources"])
+    assert upstreams.openai.requests == []
+
+
+def test_nothing_relevant_asks_no_model(production: Service, upstreams: Upstreams) -> None:
+    upstreams.openai.requests.clear()
+    answer = ask(production, f"zyx{uuid.uuid4().hex} wvu{uuid.uuid4().hex}")
+    assert answer["sources"] == []
+    assert upstreams.openai.requests == []
+
+
+def test_tokens_stream_as_they_come(production: Service, upstreams: Upstreams) -> None:
+    upstreams.openai.script(Reply("one two three four five six [1].", delay=0.15))
+    with (
+        production.client() as client,
+        client.stream(
+            "POST",
+            "/chat",
+            json={"message": fresh()},
+            headers={"Accept": "text/event-stream"},
+        ) as response,
+    ):
+        assert response.headers["x-accel-buffering"] == "no"
+        blocks = "".join(response.iter_text()).strip().split("\n\n")
+    tokens = [block for block in blocks if block.startswith("event: token")]
+    assert len(tokens) >= 4
+    assert blocks[-1].startswith("event: done")
+
+
+def test_when_the_reader_leaves_the_model_is_stopped(
+    production: Service, upstreams: Upstreams
+) -> None:
+    upstreams.openai.script(Reply("word " * 400, delay=0.05))
+    sent, upstreams.openai.abandoned = upstreams.openai.tokens_sent, 0
+    with (
+        production.client() as client,
+        client.stream(
+            "POST",
+            "/chat",
+            json={"message": fresh()},
+            headers={"Accept": "text/event-stream"},
+        ) as response,
+    ):
+        for text in response.iter_text():
+            if "event: token" in text:
+                break
+    deadline = time.monotonic() + 5
+    while not upstreams.openai.abandoned and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert upstreams.openai.abandoned
+    assert upstreams.openai.tokens_sent - sent < 100
+
+
+MODEL_FAULTS: list[int | str] = [401, 429, 500, 503, "reset", "hang", "malformed", "shape", "empty"]
+
+
+@pytest.mark.parametrize("fault", MODEL_FAULTS)
+def test_a_model_that_is_down_is_replaced(
+    production: Service, upstreams: Upstreams, fault: Any
+) -> None:
+    upstreams.openai.fail(fault, times=20)
+    answer = ask(production, fresh())
+    assert answer["metadata"]["answered_by"] == "extractive"
+    assert answer["metadata"]["fallback"].startswith("upstream")
+    assert answer["metadata"]["saved"] is True
+    assert "[1]" in answer["message"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply("The answer begins [1] but", cut_after=3),
+        Reply("The answer begins [1] but", hang_after=3),
+        Reply("The answer begins [1] but", junk_after=3),
+        Reply("The answer begins [1] but", error_after=3),
+    ],
+    ids=["cut", "hang", "junk", "error"],
+)
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+def test_an_answer_that_breaks_off_is_replaced(
+    production: Service, upstreams: Upstreams, reply: Reply, accept: str
+) -> None:
+    upstreams.openai.script(reply)
+    with production.client() as client:
+        response = client.post("/chat", json={"message": fresh()}, headers={"Accept": accept})
+    if accept == "text/event-stream":
+        done = response.text.strip().split("\n\n")[-1]
+        assert done.startswith("event: done\ndata: ")
+        answer = json.loads(done.partition("data: ")[2])
+    else:
+        answer = response.json()
+    assert answer["metadata"]["answered_by"] == "extractive"
+    assert answer["metadata"]["fallback"].startswith("upstream")
+    assert answer["metadata"]["saved"] is True
+    assert "The answer begins" not in answer["message"]
+
+
+@pytest.mark.parametrize("service", ["cohere", "qdrant"])
+@pytest.mark.parametrize(
+    "fault", [429, 500, 503, "reset", "hang", "drip", "malformed", "shape", "cut", "empty"]
+)
+def test_without_passages_there_is_a_sentence(
+    production: Service, upstreams: Upstreams, service: str, fault: Any
+) -> None:
+    getattr(upstreams, service).fail(fault, times=50)
+    response = post(production, fresh())
+    assert response.status_code == 503
+    problem = response.json()
+    assert problem["code"].startswith("upstream")
+    assert problem["detail"].endswith(".")
+    assert "Traceback" not in response.text
+    assert upstreams.cohere.key not in response.text
+
+
+@pytest.mark.parametrize("service", ["cohere", "qdrant", "openai"])
+@pytest.mark.parametrize("fault", [503, "reset"])
+def test_one_failure_is_tried_again(
+    production: Service, upstreams: Upstreams, service: str, fault: Any
+) -> None:
+    getattr(upstreams, service).fail(fault, times=1)
+    answer = ask(production, fresh())
+    assert answer["metadata"]["fallback"] is None
+    assert answer["sources"]
+
+
+def test_without_a_database_the_answer_is_not_saved(upstreams: Upstreams, tmp_path: Path) -> None:
+    variables = upstreams.environ() | {
+        "DATABASE_URL": "postgresql://reader:hunter2@127.0.0.1:9/book?sslmode=disable",
+        "SITE_URL": SITE,
+        "SPACE_ID": "author/book",
+    }
+    with serving(tmp_path / "log", **variables) as service, service.client() as client:
+        answer = ask(service, QUESTION)
+        assert answer["metadata"]["saved"] is False
+        assert answer["sources"]
+        assert client.get(f"/chat/sessions/{answer['session_id']}").status_code == 503
+        known = ask(service, QUESTION, session_id=answer["session_id"])
+        assert known["session_id"] == answer["session_id"]
+        deep = client.get("/health", params={"deep": True}).json()
+        assert deep["status"] == "degraded"
+        assert deep["postgres"] == "down"
+        assert list(deep["problems"]) == ["postgres"]
+        assert "hunter2" not in service.log + json.dumps(deep)
+
+
+def test_health_asks_each_service_only_when_told(
+    production: Service, upstreams: Upstreams, http: httpx.Client
+) -> None:
+    for service in upstreams.services:
+        service.forget()
+    assert http.get("/health").json()["openai"] == "configured"
+    assert not any(service.requests for service in upstreams.services)
+    upstreams.openai.fail(401, times=5)
+    deep = http.get("/health", params={"deep": True}).json()
+    assert list(deep["problems"]) == ["openai"]
+    assert upstreams.openai.key not in json.dumps(deep)

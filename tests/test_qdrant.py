@@ -1,0 +1,452 @@
+"""The Qdrant adapters, through the real client against an imitated server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+from uuid import NAMESPACE_URL, uuid5
+
+import pytest
+from qdrant_client import AsyncQdrantClient
+from qdrant_client import models as m
+
+from rag.services.qdrant import QdrantStore
+from rag.services.qdrant_writer import QdrantWriter
+from rag.types import (
+    Candidates,
+    Chunk,
+    ConfigurationError,
+    IndexInfo,
+    IndexMismatch,
+    IndexMissing,
+    Point,
+    SparseVector,
+    UpstreamError,
+    UpstreamOverloaded,
+    UpstreamRejected,
+    UpstreamTimeout,
+)
+from tests.upstreams import Upstreams
+
+T = TypeVar("T")
+
+INFO = IndexInfo("model-a", 4, 3, "A Book", "en", "fingerprint")
+TERMS = {"port": 7, "host": 519, "key": 4_000_000_000}  # 7 and 519 share a bucket
+
+
+def chunk(name: str, order: int) -> Chunk:
+    chunk_id = str(uuid5(NAMESPACE_URL, name))
+    return Chunk(chunk_id, f"Text of {name}", "Title", "A › B", f"docs/{name}#a", "a.md", order)
+
+
+def point(name: str, order: int, dense: Sequence[float], **terms: float) -> Point:
+    found = sorted((TERMS[term], value) for term, value in terms.items())
+    sparse = SparseVector(tuple(i for i, _ in found), tuple(v for _, v in found))
+    return Point(chunk(name, order), dense, sparse)
+
+
+POINTS = [
+    point("one", 0, [1, 0, 0, 0], port=2.0),
+    point("two", 1, [0.8, 0.6, 0, 0], host=1.0),
+    point("three", 2, [0, 0, 1, 0], port=1.0, key=1.0),
+]
+FREQUENCIES = {TERMS["port"]: 2, TERMS["host"]: 1, TERMS["key"]: 1}
+ALL_TERMS = SparseVector(tuple(sorted(TERMS.values())), (1.0, 1.0, 1.0))
+
+
+class World(Upstreams):
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.made: list[QdrantStore | QdrantWriter] = []
+        self.collection = ""
+        self.finders: dict[str, QdrantStore] = {}
+
+    def run(self, what: Awaitable[T]) -> T:
+        return self.runner.run(_run(what))
+
+    def store(self, **options: Any) -> QdrantStore:
+        store = QdrantStore(self.qdrant.url, self.qdrant.key, self.collection, **options)
+        self.made.append(store)
+        return store
+
+    def writer(self) -> QdrantWriter:
+        writer = QdrantWriter(self.qdrant.url, self.qdrant.key, self.collection)
+        self.made.append(writer)
+        return writer
+
+    def publish(self, points: Sequence[Point] = POINTS, info: IndexInfo = INFO) -> QdrantWriter:
+        async def run() -> QdrantWriter:
+            writer = self.writer()
+            there = await writer.open(info)
+            await writer.stage([p for p in points if p.chunk.chunk_id not in there])
+            await writer.publish(info, [p.chunk for p in points], FREQUENCIES)
+            return writer
+
+        return self.run(run())
+
+    def find(self, dense: Sequence[float] = (1, 0, 0, 0), limit: int = 5) -> Candidates:
+        if self.collection not in self.finders:
+            self.finders[self.collection] = self.store()
+        return self.run(self.finders[self.collection].candidates(dense, ALL_TERMS, limit))
+
+    def names(self) -> set[str]:
+        async def run() -> set[str]:
+            headers = {"api-key": self.qdrant.key}
+            client = AsyncQdrantClient(
+                url=self.qdrant.url, headers=headers, check_compatibility=False
+            )
+            found = await client.get_collections()
+            await client.close()
+            return {c.name for c in found.collections if c.name.startswith(self.collection)}
+
+        return self.run(run())
+
+
+async def _run(what: Awaitable[T]) -> T:
+    return await what
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with World() as world:
+        yield world
+        for made in world.made:
+            world.run(made.close())
+        world.runner.close()
+
+
+@pytest.fixture
+def up(world: World, request: pytest.FixtureRequest) -> World:
+    world.heal()
+    world.collection = f"book-{abs(hash(request.node.name))}"
+    return world
+
+
+# ---------------------------------------------------------------- reading
+
+
+def test_one_round_trip_brings_everything(up: World) -> None:
+    up.publish()
+    up.qdrant.forget()
+    found = up.find()
+    assert len(up.qdrant.requests) == 1
+    assert found.info == INFO
+    assert found.total == 3
+    assert found.document_frequencies == FREQUENCIES
+    by_name = {hit.chunk.slug: hit for hit in found.hits}
+    assert by_name["docs/one#a"].chunk == POINTS[0].chunk
+    assert by_name["docs/one#a"].dense == pytest.approx(1)
+    assert by_name["docs/two#a"].dense == pytest.approx(0.8)
+    assert by_name["docs/three#a"].dense == pytest.approx(0)
+    # ln((N - n + 0.5) / (n + 0.5) + 1), times the weight
+    assert by_name["docs/one#a"].sparse == pytest.approx(2 * 0.4700, abs=1e-3)
+    assert by_name["docs/two#a"].sparse == pytest.approx(0.9808, abs=1e-3)
+
+
+def test_hits_of_one_vector_only_have_both_scores(up: World) -> None:
+    up.publish()
+    found = up.run(
+        up.store().candidates([1, 0, 0, 0], SparseVector((TERMS["key"],), (1.0,)), limit=1)
+    )
+    assert {(hit.chunk.slug, round(hit.dense, 3), hit.sparse > 0) for hit in found.hits} == {
+        ("docs/one#a", 1.0, False),
+        ("docs/three#a", 0.0, True),
+    }
+    assert found.document_frequencies == {TERMS["key"]: 1}
+
+
+def test_a_question_without_terms_is_searched_by_meaning(up: World) -> None:
+    up.publish()
+    found = up.run(up.store().candidates([0, 0, 1, 0], SparseVector(), 1))
+    assert [(hit.chunk.slug, hit.sparse) for hit in found.hits] == [("docs/three#a", 0.0)]
+    assert found.document_frequencies == {}
+
+
+def test_neighbours_are_in_the_books_order(up: World) -> None:
+    up.publish()
+    store = up.store()
+    assert [c.order_index for c in up.run(store.neighbours(1, 1))] == [0, 1, 2]
+    assert [c.order_index for c in up.run(store.neighbours(2, 1))] == [1, 2]
+
+
+def test_info_is_remembered_for_a_while(up: World) -> None:
+    up.publish()
+    store = up.store()
+    up.qdrant.forget()
+    assert up.run(store.info()) == INFO
+    assert up.run(store.info()) == INFO
+    assert len(up.qdrant.requests) == 1
+
+
+def test_nothing_indexed_yet(up: World) -> None:
+    store = up.store()
+    assert up.run(store.info()) is None
+    with pytest.raises(IndexMissing, match=r"ingest\.py PATH"):
+        up.find()
+    with pytest.raises(IndexMissing):
+        up.run(store.neighbours(0, 1))
+
+
+def test_a_vector_of_another_length_says_what_to_run(up: World) -> None:
+    up.publish()
+    with pytest.raises(IndexMismatch, match=r"2 dimensions: run `python ingest.py PATH`"):
+        up.find([1.0, 0.0])
+
+
+# ---------------------------------------------------------------- an older layout
+
+
+def older(up: World) -> None:
+    async def run() -> None:
+        headers = {"api-key": up.qdrant.key}
+        client = AsyncQdrantClient(url=up.qdrant.url, headers=headers, check_compatibility=False)
+        await client.create_collection(
+            up.collection, vectors_config=m.VectorParams(size=4, distance=m.Distance.COSINE)
+        )
+        payload = {
+            "chunk_id": "c1",
+            "text": "Old text",
+            "source_path": "docs/a.md",
+            "slug": "docs/a#b",
+            "title": "A",
+            "order_index": 3,
+        }
+        points = [
+            m.PointStruct(id=1, vector=[1, 0, 0, 0], payload=payload),
+            m.PointStruct(id=2, vector=[0, 1, 0, 0], payload=payload | {"chunk_id": "c2"}),
+        ]
+        await client.upsert(up.collection, points)
+        await client.close()
+
+    up.run(run())
+
+
+def test_an_older_layout_is_searched_as_it_is(up: World, caplog: pytest.LogCaptureFixture) -> None:
+    older(up)
+    store = up.store()
+
+    async def run() -> None:
+        found = await store.candidates([1, 0, 0, 0], ALL_TERMS, 2)
+        assert [hit.chunk.chunk_id for hit in found.hits] == ["c1", "c2"]
+        assert found.hits[0].dense == pytest.approx(1)
+        assert found.hits[0].sparse == 0
+        assert found.hits[0].chunk.slug == "docs/a#b"
+        assert (found.total, found.info) == (2, IndexInfo("", 4, 2))
+        up.qdrant.forget()
+        await store.candidates([1, 0, 0, 0], ALL_TERMS, 2)
+        assert len(up.qdrant.requests) == 1
+        assert await store.neighbours(3, 1) == ()
+        with pytest.raises(IndexMismatch):
+            await store.candidates([1, 0], ALL_TERMS, 2)
+
+    up.run(run())
+    assert caplog.text.count("older layout") == 1
+    assert up.run(up.store().info()) == IndexInfo("", 4, 2)
+
+
+def test_an_older_layout_is_not_written_over(up: World) -> None:
+    older(up)
+    with pytest.raises(ConfigurationError, match="set another name"):
+        up.run(up.writer().open(INFO))
+
+
+def test_a_strangers_collection_is_not_taken_for_ours(up: World) -> None:
+    async def run() -> None:
+        headers = {"api-key": up.qdrant.key}
+        client = AsyncQdrantClient(url=up.qdrant.url, headers=headers, check_compatibility=False)
+        vectors = {"text": m.VectorParams(size=4, distance=m.Distance.COSINE)}
+        await client.create_collection(up.collection, vectors_config=vectors)
+        await client.close()
+
+    up.run(run())
+    assert up.run(up.store().info()) is None
+    with pytest.raises(UpstreamRejected):
+        up.find()
+
+
+# ---------------------------------------------------------------- writing
+
+
+def test_what_is_staged_is_seen_by_nobody(up: World) -> None:
+    up.publish(POINTS[:2])
+    writer = up.writer()
+    up.run(writer.open(INFO))
+    up.run(writer.stage(POINTS[2:]))
+    assert {hit.chunk.slug for hit in up.find().hits} == {"docs/one#a", "docs/two#a"}
+    assert len(up.run(up.store().neighbours(1, 5))) == 2
+
+
+def test_an_interrupted_run_is_taken_up_again(up: World) -> None:
+    first = up.writer()
+    assert up.run(first.open(INFO)) == {}
+    up.run(first.stage(POINTS[:2]))
+    second = up.writer()
+    there = up.run(second.open(INFO))
+    assert there == {p.chunk.chunk_id: p.chunk for p in POINTS[:2]}
+    assert up.run(up.store().info()) is None
+    up.run(second.stage(POINTS[2:]))
+    up.run(second.publish(INFO, [p.chunk for p in POINTS], FREQUENCIES))
+    assert len(up.find().hits) == 3
+
+
+def test_ingesting_twice_changes_nothing(up: World) -> None:
+    up.publish()
+    before = up.find()
+    up.qdrant.forget()
+    up.publish()
+    assert up.find() == before
+    assert not [r for r in up.qdrant.requests if r.path.endswith("/points") and r.method == "PUT"]
+
+
+def test_edits_moves_and_removals(up: World) -> None:
+    up.publish()
+    moved = replace(POINTS[0], chunk=replace(POINTS[0].chunk, order_index=9, title="Moved"))
+    new = point("four", 0, [0, 0, 0, 1])
+    info = replace(INFO, chunks=2, fingerprint="next")
+    up.qdrant.forget()
+    up.publish([moved, new], info)
+    upserts = [r for r in up.qdrant.requests if r.method == "PUT" and r.path.endswith("/points")]
+    assert [len(r.json()["points"]) for r in upserts] == [1]  # only the new one is embedded
+    found = up.find()
+    assert {hit.chunk for hit in found.hits} == {moved.chunk, new.chunk}
+    assert found.info == info
+
+
+def test_a_live_chunk_staged_again_stays_live(up: World) -> None:
+    writer = up.publish()
+    up.run(writer.stage(POINTS[:1]))
+    assert len(up.find().hits) == 3
+
+
+def test_document_frequencies_are_replaced(up: World) -> None:
+    writer = up.publish()
+    up.run(writer.publish(INFO, [p.chunk for p in POINTS], {TERMS["host"]: 3}))
+    assert up.find().document_frequencies == {TERMS["host"]: 3}
+
+
+def test_publishing_what_was_never_staged_is_an_error(up: World) -> None:
+    writer = up.writer()
+    up.run(writer.open(INFO))
+    with pytest.raises(ValueError, match="not staged"):
+        up.run(writer.publish(INFO, [POINTS[0].chunk], {}))
+
+
+def test_a_new_model_is_built_beside_the_old_and_switched_to(up: World) -> None:
+    up.publish()
+    (old,) = up.names()
+    info = replace(INFO, embedding_model="model-b", dimensions=2)
+    points = [replace(p, dense=[1.0, 0.5]) for p in POINTS]
+    writer = up.writer()
+    assert up.run(writer.open(info)) == {}
+    up.run(writer.stage(points))
+    assert up.find().info == INFO
+    assert len(up.names()) == 2
+    up.run(writer.publish(info, [p.chunk for p in points], FREQUENCIES))
+    assert up.find([1, 0]).info == info
+    assert len(up.names()) == 1
+    assert old not in up.names()
+
+
+def test_many_chunks_are_published_in_steps(up: World) -> None:
+    points = [point(f"n{n}", n, [1, n, 0, 0], port=1.0) for n in range(600)]
+    up.publish(points)
+    moved = [
+        replace(p, chunk=replace(p.chunk, order_index=p.chunk.order_index + 1)) for p in points
+    ]
+    up.qdrant.forget()
+    up.publish(moved[:-1])
+    assert len([r for r in up.qdrant.requests if r.path.endswith("/batch")]) == 2
+    store = up.store()
+    assert [c.order_index for c in up.run(store.neighbours(599, 3))] == [596, 597, 598, 599]
+
+
+# ---------------------------------------------------------------- faults
+
+
+@pytest.fixture
+def published(up: World) -> World:
+    """A collection that these tests share, because they only read it."""
+    up.collection = "book-shared"
+    if not up.names():
+        up.publish()
+    return up
+
+
+@pytest.mark.parametrize("fault", [429, 500, 502, 503, "reset", "malformed", "shape", "cut"])
+def test_a_passing_fault_is_survived(published: World, fault: Any) -> None:
+    published.qdrant.fail(fault)
+    assert len(published.find().hits) == 3
+
+
+@pytest.mark.parametrize("path", ["/collections", "/collections/aliases", "/aliases"])
+def test_writing_survives_faults_at_every_step(up: World, path: str) -> None:
+    for fault in (500, "reset", "cut"):
+        up.qdrant.fail(fault, path=path)
+    up.publish(POINTS[:2])
+    assert len(up.find().hits) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (429, UpstreamOverloaded),
+        (500, UpstreamError),
+        (503, UpstreamOverloaded),
+        ("reset", UpstreamError),
+        ("malformed", UpstreamError),
+        ("hang", UpstreamTimeout),
+        ("drip", UpstreamTimeout),
+    ],
+)
+def test_lasting_faults_have_a_name(up: World, fault: Any, error: type[UpstreamError]) -> None:
+    slow = fault in ("hang", "drip")
+    store = up.store(seconds=2.0, attempt_seconds=0.9) if slow else up.store()
+    up.qdrant.fail(fault, times=99)
+    with pytest.raises(UpstreamError) as caught:
+        up.run(store.candidates([1, 0, 0, 0], ALL_TERMS, 5))
+    assert type(caught.value) is error
+    assert caught.value.service == "qdrant"
+    with pytest.raises(UpstreamError):
+        up.run(store.info())
+
+
+def test_retry_after_is_kept(published: World) -> None:
+    up = published
+    up.qdrant.fail(429, retry_after=1)
+    assert len(up.find().hits) == 3
+    up.qdrant.fail(429, retry_after="soon")
+    assert len(up.find().hits) == 3
+    up.qdrant.fail(429, retry_after=60, times=9)
+    with pytest.raises(UpstreamOverloaded) as caught:
+        up.find()
+    assert caught.value.retry_after == 60
+
+
+def test_a_refused_key_is_final_and_stays_secret(up: World) -> None:
+    store = QdrantStore(up.qdrant.url, "wrong-key-12345", up.collection)
+    up.made.append(store)
+    with pytest.raises(UpstreamRejected, match="key was refused") as caught:
+        up.run(store.info())
+    assert "wrong-key-12345" not in f"{caught.value}"
+
+
+@pytest.mark.parametrize(
+    ("url", "uri"),
+    [
+        ("https://x.cloud.qdrant.io", "https://x.cloud.qdrant.io:443"),
+        ("https://x.cloud.qdrant.io:6333", "https://x.cloud.qdrant.io:6333"),
+        ("http://qdrant", "http://qdrant:6333"),
+        ("https://x.example/qdrant", "https://x.example:443/qdrant"),
+    ],
+)
+def test_the_port_that_an_address_means(up: World, url: str, uri: str) -> None:
+    store = QdrantStore(url, "key")
+    up.made.append(store)
+
+    async def rest_uri() -> str:
+        return str(store._qdrant._connected()._client.rest_uri)  # type: ignore[attr-defined]
+
+    assert up.run(rest_uri()) == uri

@@ -1,0 +1,144 @@
+"""The shell around the handlers: failures, origins, request ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+import router
+from handlers import health
+from rag import clients
+from rag.types import (
+    ConfigurationError,
+    IndexMissing,
+    NotFound,
+    RateLimited,
+    RequestTooLarge,
+    UpstreamTimeout,
+)
+from web import origins
+
+SITE = "https://2-book.vercel.app"
+PREVIEW = "https://2-book-git-main-9f3k2-ada.vercel.app"
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("ALLOWED_ORIGINS", SITE)
+    monkeypatch.setenv("VERCEL_PROJECT", "2-book")
+    monkeypatch.setenv("VERCEL_SCOPE", "ada")
+    clients.reset()
+    yield
+    clients.reset()
+
+
+def failing(error: Exception) -> TestClient:
+    """A client of an app whose only route fails like that."""
+
+    async def fail() -> health.HealthResponse:
+        raise error
+
+    fail.__module__ = health.__name__
+    return TestClient(router.create_app([("GET", "/health", fail)]), raise_server_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (NotFound(), 404, "not_found"),
+        (RequestTooLarge(), 413, "too_large"),
+        (RateLimited(retry_after=7.2), 429, "rate_limited"),
+        (UpstreamTimeout("secret detail", service="cohere"), 503, "upstream_timeout"),
+        (IndexMissing("run python ingest.py"), 503, "index_missing"),
+        (ConfigurationError("secret detail"), 503, "configuration"),
+        (RuntimeError("secret detail"), 500, "internal"),
+    ],
+)
+def test_every_failure_is_a_problem_with_cors(
+    settings: None, error: Exception, status: int, code: str
+) -> None:
+    response = failing(error).get("/health", headers={"Origin": SITE})
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["access-control-allow-origin"] == SITE
+    assert response.json()["code"] == code
+    assert response.json()["request_id"] == response.headers["x-request-id"]
+    assert "secret" not in response.text
+    if status == 429:
+        assert response.headers["retry-after"] == "8"
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://localhost:3000",
+        "http://127.0.0.1:3000",
+        SITE,
+        PREVIEW,
+        "https://2-book-8dk3j2-ada.vercel.app",
+    ],
+)
+def test_allowed_origins(settings: None, origin: str) -> None:
+    response = failing(NotFound()).get("/health", headers={"Origin": origin})
+    assert response.headers["access-control-allow-origin"] == origin
+    assert response.headers["access-control-allow-credentials"] == "true"
+    assert "Origin" in response.headers["vary"]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null",
+        "https://evil.example",
+        "https://evil-2-book.vercel.app",
+        "https://2-book.vercel.app.evil.com",
+        "https://2-book-x-ada.vercel.app.evil.com",
+        "https://2-book-x-eve.vercel.app",
+        "https://2-book-x-adaxvercel.app",
+        "http://2-book.vercel.app",
+        "https://2-book.vercel.app:8443",
+        "https://localhost:3000",
+        "http://localhost:3001",
+        "https://evil.example/2-book-x-ada.vercel.app",
+    ],
+)
+def test_forbidden_origins(settings: None, origin: str) -> None:
+    client = failing(NotFound())
+    assert (
+        "access-control-allow-origin"
+        not in client.get("/health", headers={"Origin": origin}).headers
+    )
+    preflight = client.options(
+        "/health", headers={"Origin": origin, "Access-Control-Request-Method": "GET"}
+    )
+    assert "access-control-allow-origin" not in preflight.headers
+
+
+def test_previews_are_off_unless_project_and_scope_are_set(
+    monkeypatch: pytest.MonkeyPatch, settings: None
+) -> None:
+    monkeypatch.delenv("VERCEL_SCOPE")
+    clients.reset()
+    assert origins.preview_pattern(clients.get_settings()) is None
+
+
+def test_request_ids_are_taken_over_only_when_harmless(settings: None) -> None:
+    client = failing(NotFound())
+    given = client.get("/health", headers={"X-Request-ID": "trace-0123456789"})
+    assert given.headers["x-request-id"] == "trace-0123456789"
+    forged = client.get("/health", headers={"X-Request-ID": 'a" onload="x'})
+    assert len(forged.headers["x-request-id"]) == 32
+
+
+def test_routes_can_be_chosen_by_name(monkeypatch: pytest.MonkeyPatch, settings: None) -> None:
+    monkeypatch.setenv("ROUTES", "history, delete")
+    clients.reset()
+    assert [method for method, _, _ in router.selected_routes()] == ["GET", "DELETE"]
+    monkeypatch.setenv("ROUTES", "history,dance")
+    clients.reset()
+    with pytest.raises(ConfigurationError, match="dance"):
+        router.selected_routes()

@@ -1,0 +1,109 @@
+"""Settings: what the environment may say, and what is said back."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from rag.settings import PLATFORMS, SECRETS, Settings, load_settings, table
+from rag.types import ConfigurationError
+from tests.service import ROOT, environment, run
+
+SECRET_VALUES = {
+    "COHERE_API_KEY": "co-secret",
+    "OPENAI_API_KEY": "sk-secret",
+    "QDRANT_URL": "https://secret.cloud.qdrant.io",
+    "QDRANT_API_KEY": "qd-secret",
+    "DATABASE_URL": "postgresql://u:secret@db.example/neondb?sslmode=require",
+}
+
+
+def test_a_laptop_needs_nothing() -> None:
+    settings = load_settings({})
+    settings.require()
+    assert settings.port == 7860
+    assert settings.book_url == "http://localhost:7860/book"
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_host_names_all_that_is_missing_in_one_line(platform: str) -> None:
+    settings = load_settings({platform: "x", "OPENAI_API_KEY": "sk", "QDRANT_API_KEY": " "})
+    with pytest.raises(ConfigurationError) as caught:
+        settings.require()
+    assert str(caught.value) == (
+        "Configuration error: Missing COHERE_API_KEY, QDRANT_URL, QDRANT_API_KEY, DATABASE_URL"
+    )
+
+
+def test_an_embedded_demo_on_a_host_is_meant() -> None:
+    load_settings({"SPACE_ID": "a/b", "EMBEDDED": "1"}).require()
+
+
+def test_a_function_asks_only_for_the_secrets_it_needs() -> None:
+    settings = load_settings({"AWS_LAMBDA_FUNCTION_NAME": "delete"})
+    assert settings.missing(("DATABASE_URL",)) == ["DATABASE_URL"]
+
+
+def test_values_are_parsed() -> None:
+    settings = load_settings(
+        {
+            "PORT": "8000",
+            "ALLOWED_ORIGINS": "https://a.example/, https://b.example",
+            "LOG_QUESTIONS": "true",
+            "SITE_URL": "https://a.example/",
+            "STARTER_QUESTIONS": "What, exactly?|Why?",
+            "DATA_DIR": "~/book",
+        }
+    )
+    assert settings.port == 8000
+    assert settings.allowed_origins == ("https://a.example", "https://b.example")
+    assert settings.log_questions is True
+    assert settings.book_url == "https://a.example"
+    assert settings.starter_questions == ("What, exactly?", "Why?")
+    assert settings.data_dir == Path.home() / "book"
+
+
+def test_malformed_values_are_named_together_and_never_repeated() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(
+            {
+                "PORT": "hunter2",
+                "EMBEDDED": "hunter2",
+                "QDRANT_URL": "hunter2.cloud.qdrant.io",
+                "DATABASE_URL": "hunter2@neon",
+                "SITE_URL": "ftp://hunter2",
+                "RETENTION_DAYS": "-1",
+            }
+        )
+    sentence = str(caught.value)
+    assert "hunter2" not in sentence
+    for name in ("PORT", "EMBEDDED", "QDRANT_URL", "DATABASE_URL", "SITE_URL", "RETENTION_DAYS"):
+        assert name in sentence
+
+
+def test_secrets_are_in_no_repr() -> None:
+    shown = repr(load_settings(SECRET_VALUES))
+    assert "secret" not in shown
+
+
+def test_the_five_secrets_are_settings() -> None:
+    assert set(SECRETS) == set(SECRET_VALUES)
+    names = {item.metadata["name"] for item in fields(Settings) if item.metadata}
+    assert set(SECRETS) <= names
+
+
+@pytest.mark.parametrize("command", [("router.py",), ("-m", "uvicorn", "router:app")])
+def test_a_host_without_secrets_stops_with_one_line(command: tuple[str, ...]) -> None:
+    finished = run(*command, env=environment(SPACE_ID="a/b", OPENAI_API_KEY="sk-hunter2"))
+    assert finished.returncode == 1
+    assert finished.stderr.strip() == (
+        "Configuration error: Missing COHERE_API_KEY, QDRANT_URL, QDRANT_API_KEY, DATABASE_URL"
+    )
+    assert "hunter2" not in finished.stdout
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/settings.md"])
+def test_every_setting_is_documented(document: str) -> None:
+    assert table() in (ROOT / document).read_text()

@@ -1,0 +1,165 @@
+"""Words, sentences and sparse vectors in many scripts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.text import (
+    content_words,
+    guess_language,
+    question_terms,
+    sentences,
+    sparse_passage,
+    sparse_question,
+    term_hashes,
+)
+
+
+def shares(passage: str, question: str, language: str = "en") -> bool:
+    """Whether every term of the question that is not derived stands in the passage."""
+    asked = sparse_question(question, language)
+    wanted = {t for t, weight in zip(asked.indices, asked.values, strict=True) if weight == 1.0}
+    return bool(wanted) and wanted <= term_hashes(passage, language)
+
+
+@pytest.mark.parametrize(
+    ("passage", "question"),
+    [
+        ("Call `createSlice` once.", "createSlice"),
+        ("Call `createSlice` once.", "What is a slice?"),
+        ("Call `createSlice` once.", "createslice"),
+        ("The flag --dry-run prints the cost.", "What does --dry-run do?"),
+        ("The flag --dry-run prints the cost.", "dry run"),
+        ("Set use_state to true.", "useState"),
+        ("A std::vec grows.", "std::vec"),
+        ("A std::vec grows.", "vec"),
+        ("It is written in C++ and C#.", "Is it in C++?"),
+        ("Send an e-mail.", "How do I send email?"),
+        ("It costs $1,000.", "What costs 1000?"),
+        ("Needs Python 3.11.", "Python 3.11"),
+        ("President Biden’s administration", "biden administrations"),
+        ("The café is open.", "Which cafes are open?"),
+        ("React.createElement makes elements", "createElement"),
+    ],
+)
+def test_english_and_code_are_found(passage: str, question: str) -> None:
+    assert shares(passage, question)
+
+
+@pytest.mark.parametrize(
+    ("language", "passage", "question"),
+    [
+        ("de", "Die Häuser stehen in großen Straßen.", "Wo steht das Haus in der grossen Strasse?"),
+        ("fr", "L'installation des modules est rapide.", "Comment installer un module ?"),
+        ("ru", "Книги лежат на столах.", "Где лежит книга на столе?"),
+        ("ar", "تُستخدم المكتبات في البرامج.", "ما هي المكتبة؟"),
+        ("ur", "یہ کتاب ملکیت کے بارے میں ہے۔", "ملکیت کیا ہے؟"),
+        ("ur", "يہ كتاب ہے", "کتاب کیا ہے؟"),
+        ("fa", "این کتاب‌ها خوب هستند.", "کتاب‌ها چیست؟"),
+        ("hi", "किताबें मेज़ पर हैं।", "किताब कहाँ है?"),
+        ("zh", "所有权是Rust最独特的特性。", "什么是所有权？"),
+        ("zh", "所有权是Rust最独特的特性。", "Rust的特性"),
+        ("zh-Hans", "所有权是Rust最独特的特性。", "RUST"),
+        ("ja", "所有権はメモリを管理する仕組みです。", "所有権とは何ですか"),
+        ("ko", "소유권은 메모리를 관리하는 규칙이다.", "소유권"),
+        ("th", "ความเป็นเจ้าของคือกฎ", "เจ้าของ คืออะไร"),
+        ("vi", "Quyền sở hữu là quy tắc", "quyền sở hữu"),
+        ("ur", "Rust میں ownership کے قواعد", "rules of ownership"),
+    ],
+)
+def test_other_languages_are_found(language: str, passage: str, question: str) -> None:
+    asked = set(sparse_question(question, language).indices)
+    assert asked & set(sparse_passage(passage, language=language).indices)
+
+
+def test_question_words_are_left_out_unless_there_is_nothing_else() -> None:
+    assert content_words("How do I install the server?") == ["install", "server"]
+    assert content_words("¿Cómo puedo instalar el servidor?", "es") == ["instalar", "servidor"]
+    assert set(question_terms("To be or not to be?")) == {"to", "be", "or", "not"}
+    assert question_terms("") == {}
+
+
+def test_sparse_values_are_bm25_and_depend_on_the_passage_alone() -> None:
+    once = sparse_passage("cat " + "x" * 996)  # as long as a usual passage: 1,000 characters
+    twice = sparse_passage("cat cat " + "x" * 992)
+    titled = sparse_passage("x" * 1000, title="Cat")
+    (cat,) = sparse_question("cats").indices
+    values = [dict(zip(v.indices, v.values, strict=True))[cat] for v in (once, twice, titled)]
+    assert values == pytest.approx([1.9 / 1.9, 2 * 1.9 / 2.9, 2 * 1.9 / 2.9])
+
+
+def test_indices_are_stable_between_processes() -> None:
+    code = "from rag.text import sparse_question; print(sparse_question('Where is the café?'))"
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ".", "PYTHONUTF8": "1"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert runs == {f"{sparse_question('Where is the café?')}\n"}
+
+
+@given(st.text(max_size=200), st.sampled_from(["en", "de", "ar", "hi", "zh", "ja", "th", "xx", ""]))
+def test_any_text_makes_a_valid_vector(text: str, language: str) -> None:
+    for vector in (sparse_passage(text, language=language), sparse_question(text, language)):
+        assert list(vector.indices) == sorted(set(vector.indices))
+        assert all(0 <= index < 2**32 for index in vector.indices)
+        assert all(value > 0 for value in vector.values)
+        assert len(vector.indices) == len(vector.values)
+
+
+def test_hostile_lines_is_read_in_linear_time() -> None:
+    for part in ("a", "a-", ".", '".', "\n", "::", "`. "):
+        text = part * (300_000 // len(part))
+        sparse_passage(text)
+        sentences(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("One. Two! Three?", ["One.", "Two!", "Three?"]),
+        ("Dr. J. Smith came. He left.", ["Dr. J. Smith came.", "He left."]),
+        ("Use e.g. `a. B` here. Then stop.", ["Use e.g. `a. B` here.", "Then stop."]),
+        ("Version 1.2.3 is out. See node.js.", ["Version 1.2.3 is out.", "See node.js."]),
+        ('He said "Stop." Then he left.', ['He said "Stop."', "Then he left."]),
+        ("所有権とは規則です。「はい。」次。", ["所有権とは規則です。", "「はい。」", "次。"]),
+        ("کیا یہ ہے؟ جی ہاں۔ ٹھیک۔", ["کیا یہ ہے؟", "جی ہاں۔", "ٹھیک۔"]),
+        ("यह है। वह था।", ["यह है।", "वह था।"]),
+        ("no end", ["no end"]),
+        ("  ", []),
+    ],
+)
+def test_sentences(text: str, parts: list[str]) -> None:
+    assert sentences(text) == parts
+
+
+@given(st.text(alphabet="aB .!?`。\n'\"", max_size=80))
+def test_sentences_lose_nothing(text: str) -> None:
+    assert "".join("".join(sentences(text)).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [
+        ("How do I install it?", "en"),
+        ("Wie kann ich das installieren?", "de"),
+        ("¿Cómo lo instalo en el servidor?", "es"),
+        ("یہ کتاب کس بارے میں ہے؟", "ur"),
+        ("ما هو هذا الكتاب؟", "ar"),
+        ("这本书讲的是什么？", "zh"),
+        ("これは何ですか", "ja"),
+        ("Kubernetes", "en"),
+    ],
+)
+def test_guess_language(question: str, language: str) -> None:
+    assert guess_language(question) == language

@@ -1,0 +1,82 @@
+"""Cohere, OpenAI and Qdrant, imitated over real HTTP on loopback.
+
+The official SDKs talk to these unmodified. Each service can be slowed down and made to fail:
+
+    with Upstreams() as up:
+        up.cohere.latency = 0.08
+        up.cohere.fail(429, retry_after=1)
+        up.openai.script(Reply("A fact [1].", cut_after=2), "The next answer [1].")
+        up.qdrant.fail("hang", times=3)
+        settings = load_settings(up.environ())
+
+`python -m tests.upstreams` runs them until they are interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from types import TracebackType
+from typing import Self
+
+from tests.upstreams.cohere import Cohere
+from tests.upstreams.http import Request, Service
+from tests.upstreams.openai import OpenAI, Reply, sections
+from tests.upstreams.qdrant import Qdrant
+
+__all__ = ["Cohere", "OpenAI", "Qdrant", "Reply", "Request", "Service", "Upstreams", "sections"]
+
+
+class Upstreams:
+    """The three services, on a thread of their own as long as the `with` block lasts."""
+
+    def __init__(self, first_port: int = 0) -> None:
+        """From `first_port` on, or on any free ports."""
+        self.cohere = Cohere()
+        self.openai = OpenAI()
+        self.qdrant = Qdrant()
+        self._first_port = first_port
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        return (self.cohere, self.openai, self.qdrant)
+
+    def environ(self) -> dict[str, str]:
+        """Environment variables that point the project here."""
+        return {
+            "COHERE_API_KEY": self.cohere.key,
+            "COHERE_BASE_URL": self.cohere.url,
+            "OPENAI_API_KEY": self.openai.key,
+            "OPENAI_BASE_URL": f"{self.openai.url}/v1",
+            "QDRANT_URL": self.qdrant.url,
+            "QDRANT_API_KEY": self.qdrant.key,
+        }
+
+    def heal(self) -> None:
+        """No more faults, no more delays, nothing scripted, nothing recorded."""
+        for service in self.services:
+            service.heal()
+            service.forget()
+            service.latency = 0.0
+        self.openai.unscript()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        for n, service in enumerate(self.services):
+            port = self._first_port and self._first_port + n
+            asyncio.run_coroutine_threadsafe(service.open(port), self._loop).result(30)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for service in self.services:
+            asyncio.run_coroutine_threadsafe(service.close(), self._loop).result(30)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(30)
+        self._loop.close()

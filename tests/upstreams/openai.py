@@ -1,0 +1,199 @@
+"""OpenAI's chat completions on the wire, plain and streamed, with a scripted model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.upstreams.http import Request, Reset, Response, Service
+
+_KNOWN = {
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "temperature",
+    "max_completion_tokens",
+    "max_tokens",
+    "reasoning_effort",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model says, and how it goes wrong."""
+
+    text: str | Sequence[str] = ""
+    """Cut into tokens after each space, unless it is cut already."""
+    finish_reason: str = "stop"
+    refusal: str = ""
+    usage: bool = True
+    first_delay: float = 0.0
+    """Seconds before the first token; `delay` is between tokens."""
+    delay: float = 0.0
+    cut_after: int | None = None
+    """Break the connection after so many tokens."""
+    end_after: int | None = None
+    """End the stream properly, but without finish reason, after so many tokens."""
+    hang_after: int | None = None
+    """Say nothing more after so many tokens, and keep the connection."""
+    junk_after: int | None = None
+    """Send `junk` after so many tokens."""
+    junk: str = '{"choices": [{"del'
+    error_after: int | None = None
+    """Send an error object after so many tokens, as OpenAI does in a running stream."""
+
+    @property
+    def tokens(self) -> list[str]:
+        if isinstance(self.text, str):
+            return re.findall(r"\S*\s+|\S+", self.text)
+        return list(self.text)
+
+
+_MODELS = ("gpt-4o-mini", "gpt-5-mini")
+
+
+class OpenAI(Service):
+    """Replies as scripted; without a script it cites the passages that it was shown."""
+
+    key = "sk-openai-test-key"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._script: list[Reply] = []
+        self.reply: Reply | None = None
+        """Given to every request for which nothing is scripted."""
+        self.tokens_sent = 0
+        self.lacks: set[str] = set()
+        """Parameters that this server does not know: a request with one gets 400."""
+
+    def script(self, *replies: Reply | str) -> None:
+        """Replies to the next streamed requests, in order."""
+        self._script += [Reply(text) if isinstance(text, str) else text for text in replies]
+
+    def unscript(self) -> None:
+        self._script.clear()
+        self.reply = None
+        self.lacks = set()
+        self.tokens_sent = 0
+
+    async def answer(self, request: Request) -> Response:
+        if request.headers.get("authorization") != f"Bearer {self.key}":
+            return _error(401, f"Incorrect API key provided: {self.key[:6]}***", "invalid_api_key")
+        if request.path == "/v1/models":
+            models = [{"id": name, "object": "model", "created": 0} for name in _MODELS]
+            return Response(200, {"object": "list", "data": models})
+        if request.path.removeprefix("/v1") != "/chat/completions":
+            return _error(404, f"no such path {request.path}", "not_found")
+        body = request.json()
+        for name in body.keys() - _KNOWN | body.keys() & self.lacks:
+            return _error(400, f"Unsupported parameter: '{name}'", "unsupported_parameter", name)
+        if not body.get("stream"):
+            return Response(200, _completion(body, _rewritten(body)))
+        reply = self._script.pop(0) if self._script else self.reply or Reply(_cited(body))
+        return Response(stream=self._stream(body, reply))
+
+    async def _stream(self, body: dict[str, Any], reply: Reply) -> AsyncIterator[str]:
+        yield _event(_chunk(body, {"role": "assistant", "content": ""}))
+        await asyncio.sleep(reply.first_delay)
+        for n, token in enumerate([*reply.tokens, None]):
+            if n == reply.cut_after:
+                raise Reset
+            if n == reply.end_after:
+                return
+            if n == reply.hang_after:
+                await asyncio.sleep(3600)
+            if n == reply.junk_after:
+                yield f"data: {reply.junk}\n\n"
+            if n == reply.error_after:
+                yield _event(
+                    {"error": {"message": "The server had an error", "type": "server_error"}}
+                )
+            if token is not None:
+                self.tokens_sent += 1
+                yield _event(_chunk(body, {"content": token}))
+                if reply.delay:
+                    await asyncio.sleep(reply.delay)
+        if reply.refusal:
+            yield _event(_chunk(body, {"refusal": reply.refusal}))
+        yield _event(_chunk(body, {}, reply.finish_reason))
+        if reply.usage and (body.get("stream_options") or {}).get("include_usage"):
+            usage = _usage(body, len(reply.tokens))
+            yield _event(_chunk(body, None) | {"usage": usage})
+        yield "data: [DONE]\n\n"
+
+
+def sections(request: Request) -> dict[str, str]:
+    """The fenced parts of a chat request's last message, by name."""
+    content = request.json()["messages"][-1]["content"]
+    found = re.findall(r"^<<<([A-Z0-9 ]+) (\w+)\n(.*?)\n\2>>>$", content, re.S | re.M)
+    return {name: text for name, _, text in found}
+
+
+def _cited(body: dict[str, Any]) -> str:
+    """The first words of each passage with its number, as a dutiful model would."""
+    content = body["messages"][-1]["content"]
+    found = re.findall(r"^<<<PASSAGE (\d+) (\w+)\n(.*?)\n\2>>>$", content, re.S | re.M)
+    if not found:
+        return "The book does not say that."
+    said = []
+    for number, _, text in found[:2]:
+        line = text.split("\n\n", 1)[-1].strip().splitlines()[0].rstrip(".")
+        said.append(f"{line} [{number}].")
+    return " ".join(said)
+
+
+def _rewritten(body: dict[str, Any]) -> str:
+    """The last question with the one before it, which is all a test can want."""
+    content = body["messages"][-1]["content"]
+    asked = re.findall(r"^Reader: (.*)$", content, re.M)
+    last = re.search(r"^<<<LAST QUESTION (\w+)\n(.*?)\n\1>>>$", content, re.S | re.M)
+    question = last[2] if last else content
+    return f"{question} ({asked[-1]})" if asked else str(question)
+
+
+def _usage(body: dict[str, Any], completion: int) -> dict[str, int]:
+    prompt = sum(len(message["content"].split()) for message in body["messages"])
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+
+
+def _completion(body: dict[str, Any], text: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": body["model"],
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": _usage(body, len(text.split())),
+    }
+
+
+def _chunk(
+    body: dict[str, Any], delta: dict[str, str] | None, finish_reason: str | None = None
+) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": body["model"],
+        "choices": [] if delta is None else [choice],
+    }
+
+
+def _event(data: object) -> str:
+    return f"data: {json.dumps(data)}\n\n"
+
+
+def _error(status: int, message: str, code: str, param: str | None = None) -> Response:
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    return Response(status, {"error": error})

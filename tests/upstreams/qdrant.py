@@ -1,0 +1,233 @@
+"""Qdrant's REST API as qdrant-client uses it, backed by the client's own local engine.
+
+Strict mode is imitated in what it forbids: a filter on a field without payload index gets 400.
+Not covered: snapshots, clusters, facets, groups, partial vector updates.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter
+from qdrant_client import AsyncQdrantClient
+from qdrant_client import models as m
+
+from tests.upstreams.http import Request, Response, Service
+
+B = TypeVar("B")
+
+_COLLECTION = r"/collections/(?P<name>[^/]+)"
+
+
+class Qdrant(Service):
+    """The key is `key`; others get 403."""
+
+    key = "qdrant-test-key"
+    engine: AsyncQdrantClient
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._indexed: dict[str, set[str]] = {}
+        self._known: dict[tuple[str, str, bytes], bytes] = {}
+        """Answers to reads since the last write. The local engine filters point by point in
+        Python, far slower than a server, and benchmarks ask the same question again."""
+
+    async def opened(self) -> None:
+        self.engine = AsyncQdrantClient(":memory:")
+
+    async def closed(self) -> None:
+        await self.engine.close()
+
+    async def answer(self, request: Request) -> Response:
+        if request.headers.get("api-key") != self.key:
+            return _error(403, "Invalid API key")
+        for method, pattern, handler in _ROUTES:
+            if method == request.method and (found := re.fullmatch(pattern, request.path)):
+                reads = request.method == "GET" or handler in _READS
+                if not reads:
+                    self._known.clear()
+                key = (request.method, request.path, request.body)
+                if key not in self._known:
+                    try:
+                        result = await handler(self, request, **found.groupdict())
+                    except ValueError as error:
+                        return _refused(str(error))
+                    data = {"result": _plain(result), "status": "ok", "time": 0.001}
+                    if not reads:
+                        return Response(200, data)
+                    self._known[key] = json.dumps(data, ensure_ascii=False).encode()
+                return Response(200, self._known[key])
+        return _error(404, f"no such path {request.method} {request.path}")
+
+    async def collections(self, request: Request) -> object:
+        return await self.engine.get_collections()
+
+    async def aliases(self, request: Request) -> object:
+        return await self.engine.get_aliases()
+
+    async def change_aliases(self, request: Request) -> object:
+        actions = _body(request, m.ChangeAliasesOperation).actions
+        return await self.engine.update_collection_aliases(actions)
+
+    async def collection(self, request: Request, name: str) -> object:
+        return await self.engine.get_collection(name)
+
+    async def exists(self, request: Request, name: str) -> object:
+        return {"exists": await self.engine.collection_exists(name)}
+
+    async def create(self, request: Request, name: str) -> object:
+        body = _body(request, m.CreateCollection)
+        vectors: Any = body.vectors
+        return await self.engine.create_collection(
+            name, vectors_config=vectors, sparse_vectors_config=body.sparse_vectors
+        )
+
+    async def drop(self, request: Request, name: str) -> object:
+        self._indexed.pop(name, None)
+        return await self.engine.delete_collection(name)
+
+    async def index(self, request: Request, name: str) -> object:
+        await self.engine.get_collection(name)
+        self._indexed.setdefault(name, set()).add(request.json()["field_name"])
+        return m.UpdateResult(operation_id=0, status=m.UpdateStatus.COMPLETED)
+
+    async def upsert(self, request: Request, name: str) -> object:
+        points = _adapter(list[m.PointStruct]).validate_python(request.json()["points"])
+        return await self.engine.upsert(name, points)
+
+    async def retrieve(self, request: Request, name: str) -> object:
+        body = _body(request, m.PointRequest)
+        return await self.engine.retrieve(
+            name, body.ids, with_payload=_or(body.with_payload, True), with_vectors=False
+        )
+
+    async def scroll(self, request: Request, name: str) -> object:
+        body = _body(request, m.ScrollRequest)
+        await self._check(name, request.json())
+        points, after = await self.engine.scroll(
+            name,
+            scroll_filter=body.filter,
+            limit=_or(body.limit, 10),
+            offset=body.offset,
+            with_payload=_or(body.with_payload, True),
+        )
+        return {"points": [_plain(point) for point in points], "next_page_offset": after}
+
+    async def count(self, request: Request, name: str) -> object:
+        body = _body(request, m.CountRequest)
+        await self._check(name, request.json())
+        return await self.engine.count(name, count_filter=body.filter)
+
+    async def query(self, request: Request, name: str) -> object:
+        body = _body(request, m.QueryRequest)
+        await self._check(name, request.json())
+        return (await self.engine.query_batch_points(name, [body]))[0]
+
+    async def query_batch(self, request: Request, name: str) -> object:
+        searches = _body(request, m.QueryRequestBatch).searches
+        await self._check(name, request.json())
+        return await self.engine.query_batch_points(name, searches)
+
+    async def batch(self, request: Request, name: str) -> object:
+        operations = _body(request, m.UpdateOperations).operations
+        await self._check(name, request.json())
+        return await self.engine.batch_update_points(name, operations)
+
+    async def delete(self, request: Request, name: str) -> object:
+        selector: Any = _adapter(m.PointsSelector).validate_python(request.json())
+        await self._check(name, request.json())
+        return await self.engine.delete(name, selector)
+
+    async def set_payload(self, request: Request, name: str) -> object:
+        body = _body(request, m.SetPayload)
+        return await self.engine.set_payload(name, body.payload, points=body.points or [])
+
+    async def _check(self, name: str, body: object) -> None:
+        """Strict mode: a filter may only use fields that have a payload index."""
+        await self.engine.get_collection(name)
+        aliases = {
+            a.alias_name: a.collection_name for a in (await self.engine.get_aliases()).aliases
+        }
+        indexed = self._indexed.get(aliases.get(name, name), set())
+        for key in _filtered(body):
+            if key not in indexed:
+                raise ValueError(f'Bad request: Index required but not found for "{key}"')
+
+
+_Handler = Callable[..., Awaitable[object]]
+_ROUTES: tuple[tuple[str, str, _Handler], ...] = (
+    ("GET", r"/collections", Qdrant.collections),
+    ("GET", r"/aliases", Qdrant.aliases),
+    ("POST", r"/collections/aliases", Qdrant.change_aliases),
+    ("GET", _COLLECTION, Qdrant.collection),
+    ("PUT", _COLLECTION, Qdrant.create),
+    ("DELETE", _COLLECTION, Qdrant.drop),
+    ("GET", _COLLECTION + "/exists", Qdrant.exists),
+    ("PUT", _COLLECTION + "/index", Qdrant.index),
+    ("PUT", _COLLECTION + "/points", Qdrant.upsert),
+    ("POST", _COLLECTION + "/points", Qdrant.retrieve),
+    ("POST", _COLLECTION + "/points/scroll", Qdrant.scroll),
+    ("POST", _COLLECTION + "/points/count", Qdrant.count),
+    ("POST", _COLLECTION + "/points/query", Qdrant.query),
+    ("POST", _COLLECTION + "/points/query/batch", Qdrant.query_batch),
+    ("POST", _COLLECTION + "/points/batch", Qdrant.batch),
+    ("POST", _COLLECTION + "/points/delete", Qdrant.delete),
+    ("POST", _COLLECTION + "/points/payload", Qdrant.set_payload),
+)
+_READS = (Qdrant.retrieve, Qdrant.scroll, Qdrant.count, Qdrant.query, Qdrant.query_batch)
+
+
+def _body(request: Request, model: type[B]) -> B:
+    """The body as the client's own model; pydantic's error is a ValueError, so a 400."""
+    read: B = _adapter(model).validate_json(request.body)  # type: ignore[arg-type]
+    return read
+
+
+@cache
+def _adapter(model: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(model)
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _filtered(body: object) -> set[str]:
+    """Payload fields that the filters in a request name."""
+    if isinstance(body, list):
+        return {key for item in body for key in _filtered(item)}
+    if not isinstance(body, dict):
+        return set()
+    found = {key for name, item in body.items() if name != "payload" for key in _filtered(item)}
+    if isinstance(body.get("key"), str) and {"match", "range"} & body.keys():
+        found.add(body["key"])
+    return found
+
+
+def _refused(message: str) -> Response:
+    """Map the local engine's ValueErrors to what the server answers."""
+    if re.search(r"Collection \S+ not found", message):
+        return _error(404, f"Not found: {message.replace(' not found', '')} doesn't exist!")
+    if "already exists" in message:
+        return _error(409, f"Wrong input: {message}")
+    if found := re.search(r"shapes .* and \((\d+),\) not aligned: (\d+)", message):
+        message = f"Vector dimension error: expected dim: {found[2]}, got {found[1]}"
+    elif found := re.search(r"ector (\S*) is not found", message):
+        message = f"Not existing vector name error: {found[1]}"
+    return _error(400, f"Wrong input: {message}")
+
+
+def _error(status: int, message: str) -> Response:
+    return Response(status, {"status": {"error": message}, "time": 0.0})

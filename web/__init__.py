@@ -1,0 +1,1 @@
+"""What HTTP needs around the handlers: origins, requests, failures."""

@@ -1,0 +1,92 @@
+"""Around every request: an id, headers that protect, one line in the log."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rag import trace
+
+log = logging.getLogger("requests")
+
+MAX_BODY_BYTES = 1_000_000
+
+_OURS = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_SESSION = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}")
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+
+
+class RequestMiddleware:
+    """Pure ASGI, so that bodies stream through untouched.
+
+    `base_path` is what a proxy leaves in front of every path; without it paths work as well.
+    """
+
+    def __init__(self, app: ASGIApp, base_path: str = "") -> None:
+        self.app = app
+        self.base_path = base_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if self.base_path:
+            scope["root_path"] = self.base_path
+        request_id = Headers(scope=scope).get("x-request-id", "")
+        if not _OURS.fullmatch(request_id):
+            request_id = uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+        line = trace.begin(request_id=request_id, method=scope["method"], path=_path(scope))
+        line["status"] = 0
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                line["status"] = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self.app(scope, _bounded(scope, receive), send_with_headers)
+        finally:
+            line["ms"] = round((time.perf_counter() - started) * 1000, 1)
+            log.info(json.dumps(line, ensure_ascii=False))
+
+
+def _bounded(scope: Scope, receive: Receive) -> Receive:
+    """Refuse a body over MAX_BODY_BYTES where it is read: as problem details, like the rest."""
+    declared = Headers(scope=scope).get("content-length", "")
+    taken = int(declared) if declared.isdecimal() and len(declared) < 20 else 0
+
+    async def bounded() -> Message:
+        nonlocal taken
+        if taken > MAX_BODY_BYTES:
+            raise HTTPException(413)
+        message = await receive()
+        if not declared:
+            taken += len(message.get("body", b""))
+            if taken > MAX_BODY_BYTES:
+                raise HTTPException(413)
+        return message
+
+    return bounded
+
+
+def _path(scope: Scope) -> str:
+    """The path for the log: a session id is a key to its conversation, so only its start."""
+    return _SESSION.sub(lambda match: match[0][:8] + "…", scope["path"])[:200]

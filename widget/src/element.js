@@ -1,0 +1,199 @@
+// <ask-the-book>: a launcher with a panel beside the page, or the same chat in the page.
+import { Api } from './api.js';
+import { Chat } from './chat.js';
+import { h, icon, iconButton } from './dom.js';
+import { Memory } from './memory.js';
+import { fillPage } from './page.js';
+import { SelectionButton, highlighted } from './selection.js';
+import { directionOf, stringsFor } from './strings.js';
+import css from './style.css';
+import { accentRules, pageTheme, watchTheme } from './theme.js';
+
+const NARROW = '(max-width: 640px), (max-height: 420px)'; // phones, and desktops at 200 %
+
+export class AskTheBook extends HTMLElement {
+  /** Address that the script came from, with a slash at its end; the default API. */
+  static home = '/';
+  static observedAttributes = ['accent', 'theme'];
+
+  #accent = new CSSStyleSheet();
+  #life = null; // aborts what this element listens to outside of itself
+  #book = null; // the element that carries language, direction and theme
+  #chat = null;
+  #panel = null;
+  #narrow = matchMedia(NARROW);
+
+  connectedCallback() {
+    this.#life = new AbortController();
+    if (!this.#book) this.#build();
+    const { signal } = this.#life;
+    watchTheme(() => this.#dress(), signal);
+    this.#dress();
+    if (this.inline) return;
+    this.selectionButton.watch(signal);
+    this.#narrow.addEventListener('change', () => this.#panel?.open && this.#show(), { signal });
+    for (const type of ['resize', 'scroll']) {
+      window.visualViewport?.addEventListener(type, () => this.#fit(), { signal });
+    }
+    if (this.memory.open && !this.#narrow.matches) this.open({ focus: false });
+  }
+
+  disconnectedCallback() {
+    this.#life.abort();
+  }
+
+  attributeChangedCallback() {
+    if (this.#book) this.#dress();
+  }
+
+  get inline() {
+    return this.getAttribute('mode') === 'inline';
+  }
+
+  #build() {
+    const root = this.attachShadow({ mode: 'open' });
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(css);
+    root.adoptedStyleSheets = [sheet, this.#accent];
+
+    const page = document.documentElement.lang;
+    const lang = this.getAttribute('lang') || page || navigator.language;
+    const [language, t] = stringsFor(lang);
+    this.t = t;
+    this.api = new Api(new URL(this.getAttribute('api') || AskTheBook.home, document.baseURI).href);
+    this.memory = new Memory(this.api.base);
+    this.#book = h('div', { class: 'book', lang: language, dir: directionOf(language) });
+    root.append(this.#book);
+    if (this.inline) {
+      this.#book.append(this.#frame());
+      this.#chat.start();
+      return;
+    }
+    this.launcher = h(
+      'button',
+      { type: 'button', class: 'launcher', 'aria-haspopup': 'dialog', onclick: () => this.open() },
+      icon('ask'),
+      h('span', {}, this.getAttribute('label') || t.launcher),
+    );
+    this.selectionButton = new SelectionButton(t.askSelection, (found) => this.open({ about: found }));
+    this.#book.append(this.launcher, this.selectionButton.node);
+  }
+
+  /** Header and chat, for both forms. */
+  #frame() {
+    const { t } = this;
+    const given = this.getAttribute('heading');
+    const title = h('h2', { id: 'title', dir: 'auto' }, given || t.launcher);
+    this.#chat = new Chat({
+      api: this.api,
+      memory: this.memory,
+      t,
+      link: (url, label) => this.#link(url, label),
+      starters: (this.getAttribute('starters') ?? '').split('|').map((s) => s.trim()).filter(Boolean),
+      privacy: !this.inline, // the page says it beside the chat
+      loaded: (config) => {
+        if (!given && config.title) title.textContent = config.title;
+        if (this.hasAttribute('page')) fillPage(config);
+      },
+    });
+    return h(
+      'div',
+      { class: 'frame' },
+      h(
+        'header',
+        {},
+        title,
+        iconButton('fresh', t.fresh, () => this.#chat.fresh()),
+        iconButton('erase', t.eraseAll, () => this.#chat.erase()),
+        !this.inline && iconButton('close', t.close, () => this.close()),
+      ),
+      this.#chat.node,
+    );
+  }
+
+  /** Attributes of a link out of the chat. The book's own pages open in place. */
+  #link(url, label = null) {
+    const here = !this.inline && url.origin === location.origin && window.top === window;
+    const attributes = { href: url.href, rel: 'noopener' };
+    if (label) attributes['aria-label'] = here ? label : `${label} (${this.t.newTab})`;
+    if (here) attributes.onclick = () => this.#narrow.matches && this.close();
+    else attributes.target = '_blank';
+    return attributes;
+  }
+
+  // -------------------------------------------------------------- the panel
+
+  /** Open the panel, about what is highlighted on the page where something is. */
+  open({ about = highlighted(), focus = true } = {}) {
+    if (this.inline) return;
+    const first = !this.#panel;
+    if (first) {
+      this.#panel = h(
+        'dialog',
+        {
+          class: 'panel',
+          'aria-labelledby': 'title',
+          onkeydown: (event) => this.#keys(event),
+          oncancel: (event) => {
+            if (event.target !== this.#panel) return;
+            event.preventDefault(); // the back gesture of phones; Escape is among the keys
+            this.close();
+          },
+        },
+        this.#frame(),
+      );
+      this.#book.append(this.#panel);
+    }
+    this.memory.open = true;
+    if (about) this.#chat.composer.about = about;
+    if (!this.#panel.open) this.#show();
+    if (focus) this.#chat.composer.focus();
+    if (first) setTimeout(() => this.#chat.start()); // after the first paint
+  }
+
+  close() {
+    this.memory.open = false;
+    this.#panel.close();
+    this.launcher.hidden = false;
+    this.launcher.focus({ preventScroll: true });
+  }
+
+  /** On wide screens the page stays usable beside the panel; on narrow ones it is modal. */
+  #show() {
+    const focused = this.shadowRoot.activeElement;
+    this.#panel.close();
+    this.#fit();
+    if (this.#narrow.matches) this.#panel.showModal();
+    else {
+      const outside = document.activeElement;
+      this.#panel.show();
+      if (!focused) this.shadowRoot.activeElement?.blur(); // dialogs take the focus
+      if (!focused && outside && outside !== this) outside.focus({ preventScroll: true });
+    }
+    this.launcher.hidden = true;
+    focused?.focus({ preventScroll: true });
+  }
+
+  #keys(event) {
+    if (event.key !== 'Escape' || this.#chat.confirm.open) return;
+    event.stopPropagation();
+    event.preventDefault();
+    this.close();
+  }
+
+  /** A phone's keyboard covers the page: the panel keeps to what is left. */
+  #fit() {
+    const view = window.visualViewport;
+    if (!this.#panel || !view) return;
+    const style = this.#panel.style;
+    const covered = this.#narrow.matches && view.scale === 1;
+    style.setProperty('--height', covered ? `${view.height}px` : '100dvh');
+    style.setProperty('--top', covered ? `${view.offsetTop}px` : '0px');
+  }
+
+  #dress() {
+    const theme = this.getAttribute('theme');
+    this.#book.dataset.theme = theme === 'light' || theme === 'dark' ? theme : pageTheme();
+    this.#accent.replaceSync(accentRules(this.getAttribute('accent')));
+  }
+}

@@ -1,0 +1,144 @@
+// Markdown to DOM nodes. marked only cuts the text into tokens; every node is made here from
+// a fixed list of kinds, so nothing an answer contains can become markup, a script, an image
+// or a request. What is not on the list is shown as the text it is.
+import { Lexer } from '../vendor/marked/marked.esm.js';
+import { h, safeUrl } from './dom.js';
+
+const LONGEST = 60_000; // beyond this a text is shown as it is: lexing has quadratic corners
+
+const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' };
+
+function decode(text) {
+  return text.replace(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|(\w{2,6}));/gi, (all, dec, hex, name) => {
+    if (name) return ENTITIES[name] ?? all;
+    const code = dec ? Number(dec) : Number.parseInt(hex, 16);
+    return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : '\ufffd';
+  });
+}
+
+/** Top-level tokens. Link definitions are ignored: `[1]: …` must not take over a citation. */
+export function lex(text) {
+  if (text.length <= LONGEST) {
+    try {
+      const lexer = new Lexer({ gfm: true });
+      lexer.tokenizer.def = () => undefined;
+      return lexer.lex(text);
+    } catch {
+      // Nested beyond the stack: fall through to plain text.
+    }
+  }
+  return [{ type: 'plain', raw: text, text }];
+}
+
+/**
+ * Turns tokens into nodes. `cite(n)` gives the node for a citation marker `[n]`, or null where
+ * it points to nothing; `link(url)` gives the attributes of a link to follow; `base` resolves
+ * relative links; `code(text, language)` gives a code block.
+ */
+export class Renderer {
+  constructor({ cite, link, base, code }) {
+    Object.assign(this, { cite, link, base, code });
+  }
+
+  blocks(tokens, auto) {
+    return tokens.map((token) => this.block(token, auto)).filter(Boolean);
+  }
+
+  /**
+   * One block. `auto` is the value of `dir`: only the outermost element has one, since a
+   * browser that looks for the direction of a list passes over children with a `dir`.
+   */
+  block(token, auto = 'auto') {
+    switch (token.type) {
+      case 'space':
+      case 'def':
+        return null;
+      case 'heading':
+        // The panel has headings of its own above: an answer's start below them.
+        return h(`h${Math.min(token.depth + 2, 6)}`, { dir: auto }, this.inline(token.tokens));
+      case 'paragraph':
+        return h('p', { dir: auto }, this.inline(token.tokens));
+      case 'text':
+        return h('span', {}, token.tokens ? this.inline(token.tokens) : this.text(token.text));
+      case 'checkbox':
+        return token.checked ? '☑ ' : '☐ ';
+      case 'list':
+        return h(
+          token.ordered ? 'ol' : 'ul',
+          { dir: auto, start: token.ordered && token.start !== 1 ? token.start : null },
+          token.items.map((item) => h('li', {}, this.blocks(item.tokens, null))),
+        );
+      case 'blockquote':
+        return h('blockquote', { dir: auto }, this.blocks(token.tokens, null));
+      case 'code':
+        return this.code(token.text, (token.lang ?? '').split(/\s/)[0]);
+      case 'hr':
+        return h('hr');
+      case 'table':
+        return this.table(token, auto);
+      default:
+        return h('p', { dir: auto }, token.text ?? token.raw);
+    }
+  }
+
+  table({ header, rows }, auto) {
+    const cells = (tag, row) =>
+      h('tr', {}, row.map((cell) => h(tag, {}, this.inline(cell.tokens))));
+    return h(
+      'div',
+      { class: 'table', dir: auto, tabindex: 0, role: 'group' },
+      h('table', {}, h('thead', {}, cells('th', header)), h('tbody', {}, rows.map((row) => cells('td', row)))),
+    );
+  }
+
+  inline(tokens) {
+    return tokens.flatMap((token) => {
+      switch (token.type) {
+        case 'strong':
+        case 'em':
+        case 'del':
+          return h(token.type, {}, this.inline(token.tokens));
+        case 'codespan':
+          return h('code', {}, token.text);
+        case 'br':
+          return h('br');
+        case 'link': {
+          const url = safeUrl(token.href, this.base);
+          const words = this.inline(token.tokens);
+          return url ? h('a', this.link(url), words) : words;
+        }
+        case 'text':
+          return token.tokens ? this.inline(token.tokens) : this.text(token.text);
+        default: // escape, html and image: their words
+          return token.text ?? token.raw;
+      }
+    });
+  }
+
+  /** Words with their citation markers, which cling to the word before them. */
+  text(text) {
+    const parts = decode(text)
+      .split(/(\[\d{1,3}\])/)
+      .map((part, index) => (index % 2 ? (this.cite(Number(part.slice(1, -1))) ?? part) : part));
+    return parts.map((part, index) => (parts[index + 1]?.nodeType ? part.replace(/ $/, '') : part));
+  }
+}
+
+/** What a screen reader should say of tokens: words without markup, markers and code. */
+export function spoken(tokens) {
+  return tokens
+    .map((token) => {
+      if (token.type === 'list') return token.items.map((item) => `${spoken(item.tokens)}\n`).join('');
+      if (token.type === 'table') {
+        return [token.header, ...token.rows]
+          .map((row) => `${row.map((cell) => spoken(cell.tokens)).join(', ')}\n`)
+          .join('');
+      }
+      if (token.type === 'code' || token.type === 'space' || token.type === 'def') return '\n';
+      const words = token.tokens ? spoken(token.tokens) : (token.text ?? '');
+      const plain = token.type === 'text' && !token.tokens;
+      const end = /^(paragraph|heading|blockquote)$/.test(token.type) ? '\n' : '';
+      return (plain ? decode(words).replace(/\s?\[\d{1,3}\]/g, '') : words) + end;
+    })
+    .join('');
+}

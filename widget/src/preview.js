@@ -1,0 +1,76 @@
+// The passage behind a citation, shown while the citation is pointed at or focused. It can be
+// pointed at itself, and Escape dismisses it (WCAG 2.2, 1.4.13).
+import { h } from './dom.js';
+
+export class Preview {
+  #anchor = null;
+  #timer;
+  #escape = (event) => {
+    if (event.key !== 'Escape') return;
+    event.preventDefault();
+    event.stopPropagation(); // the panel stays
+    this.hide();
+  };
+
+  constructor() {
+    this.node = h('div', {
+      class: 'preview',
+      role: 'tooltip',
+      id: 'preview',
+      hidden: true,
+      onpointerenter: () => clearTimeout(this.#timer),
+      onpointerleave: () => this.#later(),
+    });
+  }
+
+  /** Make a link show `source` when it is pointed at or focused. */
+  attach(link, source) {
+    const show = () => this.#show(link, source);
+    link.addEventListener('pointerenter', (event) => {
+      if (event.pointerType === 'touch') return;
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(show, 120);
+    });
+    link.addEventListener('pointerleave', () => this.#later());
+    link.addEventListener('focus', () => link.matches(':focus-visible') && show());
+    link.addEventListener('blur', () => this.hide());
+    return link;
+  }
+
+  hide() {
+    clearTimeout(this.#timer);
+    document.removeEventListener('keydown', this.#escape, true);
+    this.node.hidden = true;
+    this.#anchor?.removeAttribute('aria-describedby');
+    this.#anchor = null;
+  }
+
+  #later() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.hide(), 200);
+  }
+
+  #show(link, source) {
+    this.hide();
+    if (!link.isConnected) return;
+    this.#anchor = link;
+    this.node.replaceChildren(
+      h('strong', { dir: 'auto' }, source.title),
+      source.section ? h('span', { class: 'section', dir: 'auto' }, source.section) : '',
+      h('p', { dir: 'auto' }, source.snippet),
+    );
+    this.node.hidden = false;
+    link.setAttribute('aria-describedby', 'preview');
+    document.addEventListener('keydown', this.#escape, true);
+
+    // Beside the link, inside the panel: above where there is room, else below.
+    const frame = this.node.offsetParent.getBoundingClientRect();
+    const at = link.getBoundingClientRect();
+    const { offsetWidth: width, offsetHeight: height } = this.node;
+    const above = at.top - frame.top > height + 12;
+    const top = above ? at.top - frame.top - height - 6 : at.bottom - frame.top + 6;
+    const left = Math.min(Math.max(at.left - frame.left - width / 2, 12), frame.width - width - 12);
+    this.node.style.setProperty('top', `${top}px`);
+    this.node.style.setProperty('left', `${Math.max(left, 12)}px`);
+  }
+}

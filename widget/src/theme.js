@@ -1,0 +1,81 @@
+// Light or dark as the page is, and an accent colour that can be read on both.
+
+const LIGHT = [255, 255, 255];
+const DARK = [22, 24, 29];
+
+/** Relative luminance, 0 to 1: https://www.w3.org/TR/WCAG22/#dfn-relative-luminance */
+function luminance(rgb) {
+  const [r, g, b] = rgb.map((part) => {
+    const value = part / 255;
+    return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+function contrast(one, other) {
+  const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+}
+
+/** Red, green, blue and alpha (each 0 to 255) of any CSS colour; null where it is none. */
+function parse(colour) {
+  if (!colour || !CSS.supports('color', colour)) return null;
+  const canvas = document.createElement('canvas');
+  canvas.width = canvas.height = 1;
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  context.fillStyle = colour;
+  context.fillRect(0, 0, 1, 1);
+  return [...context.getImageData(0, 0, 1, 1).data];
+}
+
+/** The colour, moved toward black or white until it stands out 4.7 : 1 from `ground`. */
+function readable(rgb, ground) {
+  const goal = luminance(ground) > 0.4 ? 0 : 255;
+  for (let share = 0; share < 1; share += 0.04) {
+    const mixed = rgb.map((part) => Math.round(part + (goal - part) * share));
+    // The tinted grounds on which it also stands cost a little contrast.
+    if (contrast(mixed, ground) >= 5.2) return mixed;
+  }
+  return [goal, goal, goal];
+}
+
+/** CSS that sets the accent for both themes, or an empty string where the colour is none. */
+export function accentRules(colour) {
+  const rgb = parse(colour)?.slice(0, 3);
+  if (!rgb) return '';
+  const rule = (selector, ground) => {
+    const accent = readable(rgb, ground);
+    const on = contrast(accent, LIGHT) >= contrast(accent, DARK) ? '#fff' : '#16181d';
+    return `${selector}{--accent:rgb(${accent.join(' ')});--on-accent:${on}}`;
+  };
+  return rule('.book', LIGHT) + rule('.book[data-theme="dark"]', DARK);
+}
+
+/**
+ * The theme of the page: its own word (`data-theme`, as Docusaurus and Furo set it), else the
+ * brightness of its background (VitePress, Material, mdBook), else what the system prefers.
+ */
+export function pageTheme() {
+  for (const element of [document.documentElement, document.body]) {
+    const { theme } = element.dataset;
+    if (theme === 'dark' || theme === 'light') return theme;
+  }
+  for (const element of [document.body, document.documentElement]) {
+    const rgba = parse(getComputedStyle(element).backgroundColor);
+    if (rgba && rgba[3] > 200) return luminance(rgba.slice(0, 3)) < 0.25 ? 'dark' : 'light';
+  }
+  return matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
+}
+
+/** Call `changed` whenever the theme of the page may have changed, until `signal` aborts. */
+export function watchTheme(changed, signal) {
+  const observer = new MutationObserver(() => {
+    changed();
+    setTimeout(changed, 350); // backgrounds often fade
+  });
+  const watched = { attributeFilter: ['class', 'style', 'data-theme', 'data-md-color-scheme'] };
+  observer.observe(document.documentElement, watched);
+  observer.observe(document.body, watched);
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', changed, { signal });
+  signal.addEventListener('abort', () => observer.disconnect());
+}

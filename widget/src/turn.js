@@ -1,0 +1,316 @@
+// One question and its answer, from the waiting dots to the thumbs below it.
+import { h, icon, iconButton, safeUrl } from './dom.js';
+import { Renderer, lex, spoken } from './markdown.js';
+
+/** Copy text; false where the browser forbids it. */
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = h('textarea', { class: 'unseen', readonly: true });
+    area.value = text;
+    document.body.append(area); // a frame may forbid the clipboard and still allow this
+    area.select();
+    const copied = document.execCommand('copy');
+    area.remove();
+    return copied;
+  }
+}
+
+/**
+ * `chat` is what a turn needs of its surroundings: `t` (the strings), `link(url)`, `base()`,
+ * `preview`, `announcer`, `ask(text)`, `rate(n, rating, comment)`, `settled()`.
+ */
+export class TurnView {
+  #chat;
+  #blocks = []; // [raw, node] of what is on the screen
+  #frame = 0;
+  #text = '';
+  #sources = [];
+  #countdown;
+
+  constructor(chat, { question, quote = '', turn = 0 }) {
+    this.#chat = chat;
+    const { t } = chat;
+    this.question = question;
+    this.n = turn;
+    this.status = h('div', { class: 'status' });
+    this.prose = h('div', { class: 'prose' });
+    this.below = h('div', { class: 'below' });
+    this.node = h(
+      'article',
+      { class: 'turn', tabindex: -1, 'aria-label': question.slice(0, 120) },
+      h(
+        'div',
+        { class: 'question', dir: 'auto' },
+        h('span', { class: 'unseen' }, `${t.youAsked} `),
+        quote && h('blockquote', { dir: 'auto' }, quote),
+        h('p', { dir: 'auto' }, question),
+      ),
+      h('div', { class: 'answer' }, this.prose, this.status, this.below),
+    );
+  }
+
+  // -------------------------------------------------------------- while it arrives
+
+  /** Show that the answer is being made; `text` where there is something to say. */
+  wait(text = '') {
+    this.#settle();
+    this.node.classList.add('arriving');
+    const dots = h('span', { class: 'dots', 'aria-hidden': 'true' }, h('i'), h('i'), h('i'));
+    this.status.replaceChildren(dots, h('span', { dir: 'auto' }, text || this.#chat.t.looking));
+  }
+
+  offer(sources) {
+    this.#sources = sources;
+  }
+
+  add(text) {
+    if (!this.#text) this.status.replaceChildren();
+    this.#text += text;
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#chat.announcer.follow(spoken(this.#paint()));
+      this.#chat.settled();
+    });
+  }
+
+  /** Forget what has arrived, for another attempt. */
+  restart() {
+    this.#settle();
+    this.#text = '';
+    this.#sources = [];
+    this.#blocks = [];
+    this.prose.replaceChildren();
+    this.below.replaceChildren();
+  }
+
+  // -------------------------------------------------------------- how it ends
+
+  /**
+   * The whole answer. Its numbering may differ from what was streamed: what differs is drawn
+   * anew. Returns a function that says the rest of it.
+   */
+  finish({ message, sources, n = 0, rating = 0, metadata = {}, suggestions = [] }) {
+    const { t, announcer } = this.#chat;
+    this.#settle();
+    this.below.replaceChildren();
+    this.#text = message;
+    this.#sources = sources;
+    this.n = n;
+    const tokens = this.#paint();
+    if (metadata.fallback) this.#note(t.fallback);
+    if (metadata.saved === false) this.#note(t.unsaved);
+    if (sources.length) this.below.append(this.#sourceList());
+    this.below.append(this.#actions(rating, metadata.saved !== false));
+    this.suggest(suggestions);
+    return () => {
+      announcer.follow(spoken(tokens), true);
+      if (sources.length) announcer.say(`${t.sources}: ${sources.length}.`);
+    };
+  }
+
+  suggest(suggestions) {
+    if (!suggestions.length) return;
+    const { t } = this.#chat;
+    const chips = suggestions.map((text) =>
+      h('button', { type: 'button', dir: 'auto', onclick: () => this.#chat.ask(text) }, text),
+    );
+    this.below.append(
+      h('div', { class: 'suggestions', role: 'group', 'aria-label': t.related }, chips),
+    );
+  }
+
+  /** It ended early: a sentence, and buttons as `[label, action]`. */
+  fail(sentence, actions, { wait = 0 } = {}) {
+    if (this.#text) this.#paint();
+    this.#settle();
+    const { t } = this.#chat;
+    const buttons = actions.map(([label, onclick]) =>
+      h('button', { type: 'button', class: 'plain', onclick }, label),
+    );
+    const said = h('p', { dir: 'auto' }, sentence);
+    this.status.replaceChildren(h('div', { class: 'problem' }, said, h('div', {}, buttons)));
+    if (wait) this.#count(buttons[0], wait, t.tryAgainIn, actions[0][0]);
+  }
+
+  #count(button, seconds, template, label) {
+    const end = Date.now() + seconds * 1000;
+    const tick = () => {
+      const left = Math.ceil((end - Date.now()) / 1000);
+      button.disabled = left > 0;
+      button.textContent = left > 0 ? template.replace('{n}', left) : label;
+      if (left <= 0) clearInterval(this.#countdown);
+    };
+    tick();
+    this.#countdown = setInterval(tick, 500);
+  }
+
+  #settle() {
+    this.node.classList.remove('arriving');
+    clearInterval(this.#countdown);
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    this.status.replaceChildren();
+  }
+
+  // -------------------------------------------------------------- drawing
+
+  /** Draw the text so far; blocks that did not change keep their nodes. */
+  #paint() {
+    const chat = this.#chat;
+    const base = chat.base();
+    const tokens = lex(this.#text);
+    const renderer = new Renderer({
+      base,
+      link: chat.link,
+      cite: (n) => {
+        const source = this.#sources[n - 1];
+        const url = source && safeUrl(source.url, base);
+        if (!url) return null;
+        const label = chat.t.source.replace('{n}', n).replace('{title}', source.title);
+        const anchor = h('a', { ...chat.link(url, label), class: 'cite' }, String(n));
+        return chat.preview.attach(anchor, source);
+      },
+      code: (text, language) => this.#code(text, language),
+    });
+    // What a block shows: its text, and the passages that its markers mean.
+    const meaning = ({ raw }) =>
+      raw.replace(/\[(\d{1,3})\]/g, (marker, n) => marker + (this.#sources[n - 1]?.chunk_id ?? ''));
+    let kept = 0;
+    while (kept < tokens.length && this.#blocks[kept]?.[0] === meaning(tokens[kept])) kept += 1;
+    for (const [, node] of this.#blocks.splice(kept)) node?.remove();
+    for (const token of tokens.slice(kept)) {
+      const node = renderer.block(token);
+      this.#blocks.push([meaning(token), node]);
+      if (node) this.prose.append(node);
+    }
+    return tokens;
+  }
+
+  #code(text, language) {
+    const { t } = this.#chat;
+    return h(
+      'figure',
+      {},
+      h('figcaption', {}, h('span', {}, language), this.#copyButton(t.copyCode, () => text)),
+      h('pre', { tabindex: 0, dir: 'ltr' }, h('code', {}, text)),
+    );
+  }
+
+  #copyButton(label, text) {
+    const { t, announcer } = this.#chat;
+    const button = iconButton('copy', label, async () => {
+      const copied = await copy(text());
+      announcer.say(copied ? t.copied : t.copyFailed);
+      button.replaceChildren(icon(copied ? 'done' : 'close'));
+      setTimeout(() => button.replaceChildren(icon('copy')), 1600);
+    });
+    return button;
+  }
+
+  #note(text) {
+    this.below.append(h('p', { class: 'note', dir: 'auto' }, text));
+  }
+
+  #sourceList() {
+    const { t, link } = this.#chat;
+    const base = this.#chat.base();
+    const items = this.#sources.map((source, index) => {
+      const url = safeUrl(source.url, base);
+      const section = source.section && h('span', { class: 'section', dir: 'auto' }, source.section);
+      const words = [
+        h('span', { class: 'number' }, String(index + 1)),
+        h(
+          'span',
+          { class: 'where' },
+          h('span', { class: 'title', dir: 'auto' }, source.title),
+          section,
+          h('span', { class: 'snippet', dir: 'auto' }, source.snippet),
+        ),
+      ];
+      return h('li', {}, url ? h('a', link(url), words) : h('span', {}, words));
+    });
+    return h(
+      'section',
+      { class: 'sources', 'aria-label': t.sources },
+      h('h3', {}, t.sources),
+      h('ol', {}, items),
+    );
+  }
+
+  /** The answer as Markdown with its sources, as it is copied. */
+  #plain() {
+    const sources = this.#sources.map((source, index) => {
+      const where = source.section ? `${source.title} › ${source.section}` : source.title;
+      return `[${index + 1}] ${where}: ${safeUrl(source.url, this.#chat.base())?.href ?? ''}`;
+    });
+    return [this.#text, sources.join('\n')].filter(Boolean).join('\n\n');
+  }
+
+  #actions(rating, saved) {
+    const { t } = this.#chat;
+    const bar = h('div', { class: 'actions' }, this.#copyButton(t.copy, () => this.#plain()));
+    if (saved && this.n) this.#thumbs(bar, rating);
+    return bar;
+  }
+
+  #thumbs(bar, rating) {
+    const { t, announcer } = this.#chat;
+    let current = rating ?? 0;
+    const show = () => {
+      up.setAttribute('aria-pressed', current === 1);
+      down.setAttribute('aria-pressed', current === -1);
+    };
+    const press = async (value) => {
+      const before = current;
+      current = current === value ? 0 : value;
+      show();
+      this.below.querySelector('.comment')?.remove();
+      if (current) bar.after(this.#comment(() => current));
+      try {
+        await this.#chat.rate(this.n, current);
+        announcer.say(t.noted);
+      } catch (problem) {
+        current = before;
+        show();
+        this.below.querySelector('.comment')?.remove();
+        announcer.say(problem.detail || t.failed);
+      }
+    };
+    const up = iconButton('good', t.good, () => press(1));
+    const down = iconButton('bad', t.bad, () => press(-1));
+    show();
+    bar.append(up, down);
+  }
+
+  /** The optional word that goes with a thumb. */
+  #comment(rating) {
+    const { t, announcer } = this.#chat;
+    const input = h('input', { maxlength: 1000, placeholder: t.comment, 'aria-label': t.comment, dir: 'auto' });
+    const form = h(
+      'form',
+      {
+        class: 'comment',
+        onsubmit: async (event) => {
+          event.preventDefault();
+          const comment = input.value.trim();
+          if (!comment) return;
+          try {
+            await this.#chat.rate(this.n, rating(), comment);
+            form.replaceChildren(h('p', { class: 'note' }, t.noted));
+            announcer.say(t.noted);
+            this.node.focus({ preventScroll: true });
+          } catch (problem) {
+            announcer.say(problem.detail || t.failed);
+            input.setAttribute('aria-invalid', 'true');
+          }
+        },
+      },
+      input,
+      h('button', { class: 'plain' }, t.send),
+    );
+    return form;
+  }
+}
