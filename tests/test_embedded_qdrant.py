@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -390,6 +391,31 @@ def without_rights() -> Iterator[None]:
         yield
     finally:
         os.setresuid(0, 0, 0)
+
+
+def test_an_index_that_others_open_meanwhile(tmp_path: Path) -> None:
+    """Whoever opens a shard writes and removes a temporary folder beside the engine's files."""
+    run(write(tmp_path, [point(n) for n in range(20)]))
+    found = generations.pin(tmp_path / "index")
+    assert found is not None
+    done = threading.Event()
+
+    def others() -> None:
+        while not done.is_set():
+            temporary = tempfile.mkdtemp(prefix=".atomicwrite", dir=found.shard)
+            os.rmdir(temporary)
+
+    thread = threading.Thread(target=others)
+    thread.start()
+    try:
+        for _ in range(100):
+            shard = Shard(found)
+            assert shard.chunks([7])[7].text == "text 7"
+            shard.close()
+    finally:
+        done.set()
+        thread.join()
+        found.release()
 
 
 def test_a_read_only_folder_is_copied(caplog: pytest.LogCaptureFixture) -> None:

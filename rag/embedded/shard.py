@@ -35,7 +35,7 @@ class Shard:
         self._cache: dict[int, Chunk] = {}
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         folder = generation.shard
-        if not all(os.access(path, os.W_OK) for path in [folder, *folder.rglob("*")]):
+        if not _writable(folder):
             try:
                 self._copy = tempfile.TemporaryDirectory(prefix="ask-the-book-")
                 folder = Path(self._copy.name)
@@ -140,6 +140,19 @@ class Shard:
 
     def _damaged(self, reason: str) -> Damaged:
         return Damaged(f"The index in {self._path} is damaged ({reason}). {ADVICE}")
+
+
+def _writable(folder: Path) -> bool:
+    """Whether all of it may be written to.
+
+    Another process that opens the same shard writes and removes a temporary file in it, so what
+    was listed may be gone when it is looked at.
+    """
+    return not any(
+        not os.access(path, os.W_OK) and os.path.lexists(path)
+        for parent, _, names in os.walk(folder)
+        for path in [parent, *(os.path.join(parent, name) for name in names)]
+    )
 
 
 def _chunks(records: Iterable[Any]) -> dict[int, Chunk]:
