@@ -259,7 +259,8 @@ def _configured(request: Request) -> _Docs:
     found = find_above(request.folder, CONFIGS)
     base = request.base_path
     if found is None:
-        return _Docs(request.folder, "docs" if base is None else base, "", request.folder)
+        folder = _only_docs(request.folder) or request.folder
+        return _Docs(folder, "docs" if base is None else base, "", request.folder)
     site = found.parent
     script = read_script(found)
     title = script.text("title") or ""
@@ -279,6 +280,14 @@ def _configured(request: Request) -> _Docs:
         if not folder.is_dir():
             folder = site
     return _Docs(folder, base, title, site, language, url.rstrip("/"))
+
+
+def _only_docs(site: Path) -> Path | None:
+    """Its folder `docs`, where all Markdown is in there: a site's root without its settings."""
+    docs = site / "docs"
+    names = list_files(site, (".md", ".mdx"), Report())
+    pages = [name for name in names if PurePosixPath(name).name.lower() != "readme.md"]
+    return docs if pages and all(name.startswith("docs/") for name in pages) else None
 
 
 def _versions(site: Path) -> list[str]:

@@ -73,6 +73,14 @@ def test_base_path(tmp_path: Path) -> None:
     assert one_page(tmp_path, "---\nslug: /\n---\nx", base_path="/").slug == ""
 
 
+def test_the_root_of_a_site_without_its_configuration(tmp_path: Path) -> None:
+    files = {"docs/a.md": "A.", "docs/b/c.md": "C.", "README.md": "For developers."}
+    book = read_book(write(tmp_path, files), generator="docusaurus")
+    assert [page.slug for page in book.pages] == ["docs/a", "docs/b/c"]
+    book = read_book(write(tmp_path, {"more/d.md": "D."}), generator="docusaurus")
+    assert {page.slug for page in book.pages} >= {"docs/docs/a", "docs/more/d"}
+
+
 def test_mdx_is_reduced_to_its_words(tmp_path: Path) -> None:
     page = one_page(
         tmp_path,
