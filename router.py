@@ -51,7 +51,9 @@ class App(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         settings = get_settings()
         return CORSMiddleware(
-            RequestMiddleware(super().build_middleware_stack(), settings.base_path),
+            RequestMiddleware(
+                super().build_middleware_stack(), settings.base_path, settings.platform
+            ),
             allow_origins=origins.allowed_origins(settings),
             allow_origin_regex=origins.preview_pattern(settings),
             allow_methods=origins.METHODS,

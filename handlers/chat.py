@@ -10,7 +10,7 @@ from fastapi import Header
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, BeforeValidator, Field
 
-from handlers.fields import SourceModel, Text, string_or_none
+from handlers.fields import ReaderAddress, SourceModel, Text, string_or_none
 from rag import chat as domain
 from rag import sse
 from rag.clients import get_clients
@@ -54,15 +54,22 @@ async def chat(
     request: ChatRequest,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
     idempotency_key: Annotated[str, Header(max_length=200)] = "",
+    address: ReaderAddress = "",
 ) -> ChatResponse | StreamingResponse:
     """Answer from the book, with numbered citations.
 
     With `Accept: text/event-stream` the answer arrives as the events `session`, `sources`,
     `token`… and `done`, which carries the same JSON as the plain response; or `error`,
-    which carries problem details. A repeated `Idempotency-Key` does not double the turn.
+    which carries problem details. A repeated `Idempotency-Key` does not double the turn; in
+    a question without a conversation it must be a random UUID, because whoever repeats it is
+    shown the answer.
     """
     question = domain.Question(
-        request.message, request.session_id or "", request.highlighted, idempotency_key
+        request.message,
+        request.session_id or "",
+        request.highlighted,
+        idempotency_key,
+        address,
     )
     events = await domain.ask(get_clients(), question)
     if "text/event-stream" not in accept:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
+from fastapi import Depends, Request
 from pydantic import BaseModel, BeforeValidator, StringConstraints
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
@@ -20,6 +21,13 @@ def string_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _address(request: Request) -> str:
+    """As the host's own hop tells it; all whose address is not known count as one reader."""
+    return str(getattr(request.state, "client", "") or "unknown")
+
+
+ReaderAddress = Annotated[str, Depends(_address)]
+"""Where the reader is, for the limits. A program that calls a handler leaves it empty."""
 Text = Annotated[str, BeforeValidator(clean), StringConstraints(strip_whitespace=True)]
 
 

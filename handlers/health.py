@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from rag import doctor
+from handlers.fields import ReaderAddress
+from rag import doctor, gate
 from rag.clients import get_clients
 
 NEEDS = ()
@@ -25,15 +26,21 @@ class HealthResponse(BaseModel):
     """By service, in a sentence; only `deep=true` finds them."""
 
 
-async def health(deep: bool = False) -> HealthResponse:
-    """Cheap by default: it looks at settings only and wakes no sleeping database."""
-    clients = get_clients()
-    problems = await doctor.examine(clients) if deep else {}
+async def health(deep: bool = False, address: ReaderAddress = "") -> HealthResponse:
+    """Cheap by default: it looks at settings only and wakes no sleeping database.
+
+    With `deep` it asks each service, which costs a call of each, so that counts as a question.
+    """
+    clients, problems = get_clients(), {}
+    if deep:
+        await gate.admit(clients, address, questions=0)
+        problems = await doctor.examine(clients)
+    states = clients.states()
     return HealthResponse.model_validate(
         {
             "status": "degraded" if problems else "ok",
-            **clients.states(),
-            **dict.fromkeys(problems, "down"),
+            **states,
+            **dict.fromkeys(states.keys() & problems, "down"),
             "engines": clients.engines(),
             "problems": problems,
         }

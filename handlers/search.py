@@ -7,11 +7,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from handlers.fields import SourceModel, Text
-from rag import chat, sources
+from handlers.fields import ReaderAddress, SourceModel, Text
+from rag import chat, gate, sources
 from rag.clients import get_clients
 
-NEEDS = ("COHERE_API_KEY", "QDRANT_URL", "QDRANT_API_KEY")
+NEEDS = ("COHERE_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
 
 
 class SearchRequest(BaseModel):
@@ -24,9 +24,10 @@ class SearchResponse(BaseModel):
     results: list[SourceModel]
 
 
-async def search(request: SearchRequest) -> SearchResponse:
-    """The best passages for a query, by falling relevance."""
+async def search(request: SearchRequest, address: ReaderAddress = "") -> SearchResponse:
+    """The best passages for a query, by falling relevance. Counts against the rate."""
     clients = get_clients()
+    await gate.admit(clients, address, questions=0)
     found = await chat.find(clients, request.query, request.top_k)
     results = [sources.source(p, clients.settings.book_url, request.query) for p in found]
     return SearchResponse(

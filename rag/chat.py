@@ -9,9 +9,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from rag import passages, sources, trace, turns
+from rag import gate, passages, sources, trace, turns
 from rag.citations import CitationFilter, renumber
 from rag.clients import Clients
+from rag.limits import Admission
 from rag.types import (
     Answerer,
     AnswerPart,
@@ -35,6 +36,8 @@ UNREPORTED_SOURCES = 3
 """Sources kept when a model answered without citing any."""
 NEIGHBOURHOOD = 4
 """How far from the best passage suggestions may come, in chunks."""
+OVER_BUDGET = "over_budget"
+"""Why the model did not answer, where the day's budget is used up."""
 RESERVE_SECONDS = 4.0
 """Kept back from the deadline for the extractive answer and for saving."""
 
@@ -46,6 +49,8 @@ class Question:
     highlighted: str = ""
     request_key: str = ""
     """The client's Idempotency-Key: the same question again gets the same turn."""
+    address: str = ""
+    """Of the reader, from the host's own hop; empty where a program asks by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +88,9 @@ async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
     """Open an answer and return its events: session, sources, tokens and last the reply.
 
     Whatever can fail with a status of its own fails here, before the first event. Raises
-    UpstreamError when embeddings or vectors are down, ConfigurationError when the book is
-    not indexed. A model that is down is no failure: the extractive answerer takes over.
+    RateLimited for a reader who asks too often, UpstreamError when embeddings or vectors are
+    down, ConfigurationError when the book is not indexed. A model that is down or over its
+    budget is no failure: the extractive answerer takes over.
     """
     journey = _Journey(clients, question)
     try:
@@ -158,6 +164,15 @@ class _Journey:
     """The question's embedding, where it was paid for and is worth keeping."""
     fallback: str | None = None
     """Why the model did not answer."""
+    counting: asyncio.Task[Admission] = field(init=False)
+    """The request's admission by the limits, while other things are looked up."""
+    spent: int = 0
+    """Tokens that the model has reported or that are known by other means."""
+    unreported: Brief | None = None
+    """What the model was told, until it reports its tokens."""
+    written: str = ""
+    """What it has answered so far."""
+    settled: bool = False
 
     def __post_init__(self) -> None:
         question, settings = self.question, self.clients.settings
@@ -167,18 +182,31 @@ class _Journey:
         )
 
     async def open(self) -> AsyncGenerator[Event]:
+        self.counting = asyncio.create_task(self._count())
+        try:
+            return await self._open()
+        except BaseException:
+            await self._settle()
+            raise
+
+    async def _open(self) -> AsyncGenerator[Event]:
         question = self.question
         if self.clients.settings.log_questions:
             trace.note(question=question.message)
         if before := await self._before():
+            await self._admitted()
+            await self._settle()
             return self._again(*before)
-        standalone, vector = question.message, None
+        standalone = question.message
         if turns.is_session_id(question.session_id):
             history = await self._history()
             standalone = await self._standalone(history.turns)
         else:
             history = _History(turns.new_session_id())
+        if not (history.known or turns.is_unguessable(question.request_key)):
+            self.request_key = ""  # whoever repeats it would be shown the new conversation
         vector = await self._embed(standalone)
+        await self._admitted()
         found = await find(
             self.clients,
             standalone,
@@ -190,6 +218,34 @@ class _Journey:
         brief = Brief(question.message, found, history.turns, question.highlighted, standalone)
         answerer, parts = await self._open_answer(brief)
         return self._events(brief, history, answerer, parts)
+
+    # -------------------------------------------------------------- the limits
+
+    async def _count(self) -> Admission:
+        question, settings = self.question, self.clients.settings
+        tokens = gate.expected_tokens(
+            settings,
+            question.message,
+            question.highlighted,
+            follow_up=turns.is_session_id(question.session_id),
+        )
+        return await gate.admit(self.clients, question.address, question.session_id, tokens=tokens)
+
+    async def _admitted(self) -> Admission:
+        """To be awaited before anything that costs money; raises RateLimited."""
+        return await asyncio.shield(self.counting)
+
+    async def _settle(self) -> None:
+        """Book what was really used, whichever way the journey ended."""
+        await asyncio.wait([self.counting])
+        if self.settled or self.counting.cancelled() or self.counting.exception():
+            return
+        self.settled = True
+        if self.unreported:
+            self.spent += gate.unreported_tokens(
+                self.clients.settings, self.unreported, self.written
+            )
+        await gate.settle(self.clients, self.counting.result(), self.spent)
 
     # -------------------------------------------------------------- before the answer
 
@@ -230,11 +286,17 @@ class _Journey:
         return _History(session_id, True, recent)
 
     async def _standalone(self, history: Sequence[Turn]) -> str:
+        question = self.question.message
         if not history:
-            return self.question.message
+            return question
+        answerer, *others = await self.clients.answerers()
+        if not (await self._admitted()).within_budget:
+            answerer, others = await self.clients.extractive(), []
         with trace.stage("rewrite"):
-            answerer = (await self.clients.answerers())[0]
-            return await answerer.standalone(self.question.message, history)
+            standalone = await answerer.standalone(question, history)
+        if others:  # it was the model
+            self.spent += gate.rewriting_tokens(question, history, standalone)
+        return standalone
 
     async def _embed(self, text: str) -> Sequence[float]:
         """The question's vector; one that was paid for before is taken from the database."""
@@ -249,6 +311,7 @@ class _Journey:
                     return cached
             except UpstreamError as error:
                 log.warning("the cache of embeddings is out of reach: %s", error)
+            await self._admitted()
             vector = await embedder.embed_question(text)
             self.embedding = turns.QuestionEmbedding(embedder.model, text, vector)
             return vector
@@ -256,11 +319,19 @@ class _Journey:
     async def _open_answer(self, brief: Brief) -> tuple[Answerer, AsyncIterator[AnswerPart]]:
         """The first answerer that opens. Without passages no model is asked."""
         *models, extractive = await self.clients.answerers()
-        for model in models if brief.passages else ():
+        if not brief.passages:
+            models = []
+        elif models and not (await self._admitted()).within_budget:
+            models = []
+            self.fallback = OVER_BUDGET
+            log.warning("answering without the model: the day's budget is used up")
+        for model in models:
             try:
                 with trace.stage("model"):
                     async with asyncio.timeout_at(self.deadline - RESERVE_SECONDS):
-                        return model, await model.answer(brief)
+                        parts = await model.answer(brief)
+                self.unreported = brief
+                return model, parts
             except (UpstreamError, TimeoutError) as error:
                 self._fall_back(error)
         return extractive, await extractive.answer(brief)
@@ -286,8 +357,11 @@ class _Journey:
             try:
                 async for part in self._timed(parts):
                     if isinstance(part, Usage):
-                        usage = part
-                    elif shown := citations.feed(part):
+                        usage, self.unreported = part, None
+                        self.spent += usage.total
+                        continue
+                    self.written += part
+                    if shown := citations.feed(part):
                         text += shown
                         yield Token(shown)
                 if rest := citations.flush():
@@ -302,16 +376,18 @@ class _Journey:
                 if aclose := getattr(parts, "aclose", None):
                     await aclose()
             finished = self._reply(brief, history, answerer, text, usage, citations.cited)
-            saved = await self._save(history, brief, finished)
+            saved, _ = await asyncio.gather(self._save(history, brief, finished), self._settle())
             suggested = sources.suggestions(await near, brief.passages) if brief.passages else ()
             metadata = {
                 **finished.metadata,
                 "saved": saved is not None,
                 "turn": saved.n if saved else None,
             }
-            yield replace(finished, metadata=metadata, suggestions=suggested)
+            session_id = saved.session_id if saved else finished.session_id
+            yield replace(finished, session_id=session_id, metadata=metadata, suggestions=suggested)
         finally:
             near.cancel()
+            await self._settle()
 
     async def _timed(self, parts: AsyncIterator[AnswerPart]) -> AsyncIterator[AnswerPart]:
         """The parts, as long as the deadline leaves time to finish after them."""

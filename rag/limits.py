@@ -15,7 +15,7 @@ import ipaddress
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from rag.types import Database, RateLimited
@@ -27,8 +27,9 @@ class Limits:
 
     per_minute: float = 20.0
     """Requests that one key may make, in the long run."""
-    burst: int = 20
-    """Requests that one key may make at once after a pause."""
+    burst: int = 40
+    """Requests that one key may make at once after a pause. Two minutes' worth by default: 35
+    within two minutes, in whatever pattern, are a lively reader whose page tries again."""
     daily_questions: int | None = None
     daily_tokens: int | None = None
 
@@ -42,6 +43,11 @@ class Admission:
     within_budget: bool
     """Whether `tokens` were set aside; otherwise the day's budget does not cover them."""
     tokens: int
+    """How many were set aside."""
+    upkeep_due: bool = False
+    """Whether old rows should be deleted now; asked for about once an hour."""
+    in_memory: bool = field(default=False, compare=False)
+    """Whether it was counted by this process alone."""
 
 
 def client_key(secret: str, address: str, today: date | None = None) -> str:
@@ -72,34 +78,40 @@ def _key(secret: str, *parts: str) -> str:
     return str(uuid.UUID(bytes=digest[:16]))
 
 
-# A key that is refused is not charged; others of the same request are. A timestamp further
-# ahead than any charge could have put it, and a minute more for those who waited for its
-# lock, is from before a jump of the clock: it starts anew. The budget is charged only if
-# every key was. Nobody waits for the disk: counts of a crash's last half second may be lost.
-_ADMIT = """
-WITH asked AS (
-  SELECT DISTINCT unnest(:keys::uuid[]) AS key
-  FROM set_config('synchronous_commit', 'off', true)
-), charged AS (
+# Keys are charged in the order given, and none behind one that is refused: who is refused by
+# address leaves no row under session ids that were made up. A timestamp further ahead than any
+# charge could have put it, and a minute more for those who waited for its lock, is from before
+# a jump of the clock: it starts anew. The budget is charged only if every key was. Nobody waits
+# for the disk: counts of a crash's last half second may be lost.
+_CHARGE = """
   INSERT INTO book.rates AS r (key, free_at)
-  SELECT key, now() + :interval::interval FROM asked ORDER BY key
+  SELECT key, now() + :interval::interval FROM asked WHERE {which} ORDER BY key
   ON CONFLICT (key) DO UPDATE SET free_at = :interval::interval + CASE
     WHEN r.free_at > now() + :burst::interval + interval '1 minute' THEN now()
     ELSE greatest(r.free_at, now()) END
   WHERE r.free_at + :interval::interval <= now() + :burst::interval
      OR r.free_at > now() + :burst::interval + interval '1 minute'
   RETURNING key
+"""
+_ADMIT = f"""
+WITH asked AS (
+  SELECT key, min(n) AS n
+  FROM set_config('synchronous_commit', 'off', true),
+    unnest(:keys::uuid[]) WITH ORDINALITY AS keys (key, n)
+  GROUP BY key
+), first AS ({_CHARGE.format(which="n = 1")}
+), others AS ({_CHARGE.format(which="n > 1 AND EXISTS (SELECT FROM first)")}
 ), refused AS (
-  SELECT key FROM asked EXCEPT SELECT key FROM charged
+  SELECT key FROM asked EXCEPT (SELECT key FROM first UNION ALL SELECT key FROM others)
 ), booked AS (
   INSERT INTO book.days AS d (day, questions, tokens)
-  SELECT (now() AT TIME ZONE 'UTC')::date, 1, :tokens::bigint
-  WHERE NOT EXISTS (SELECT FROM refused)
-    AND coalesce(:daily_questions::bigint > 0, true)
+  SELECT (now() AT TIME ZONE 'UTC')::date, :questions::bigint, :tokens::bigint
+  WHERE :questions::bigint > 0 AND NOT EXISTS (SELECT FROM refused)
+    AND coalesce(:daily_questions::bigint >= :questions::bigint, true)
     AND coalesce(:daily_tokens::bigint >= :tokens::bigint, true)
   ON CONFLICT (day) DO UPDATE SET
-    questions = d.questions + 1, tokens = d.tokens + excluded.tokens
-  WHERE coalesce(d.questions < :daily_questions::bigint, true)
+    questions = d.questions + excluded.questions, tokens = d.tokens + excluded.tokens
+  WHERE coalesce(d.questions + excluded.questions <= :daily_questions::bigint, true)
     AND coalesce(d.tokens + excluded.tokens <= :daily_tokens::bigint, true)
   RETURNING day
 )
@@ -107,8 +119,9 @@ SELECT (now() AT TIME ZONE 'UTC')::date,
   EXISTS (SELECT FROM booked),
   (SELECT count(*) FROM refused),
   (SELECT max(extract(epoch FROM free_at + :interval::interval - now() - :burst::interval))::float
-   FROM refused JOIN book.rates USING (key))
-"""
+   FROM refused JOIN book.rates USING (key)),
+  (SELECT done_at < now() - interval '1 hour' FROM book.upkeep)
+"""  # noqa: S608
 
 
 _SETTLE = """
@@ -118,11 +131,15 @@ WHERE day = :day
 """
 
 
-async def admit(db: Database, keys: Sequence[str], limits: Limits, *, tokens: int = 0) -> Admission:
+async def admit(
+    db: Database, keys: Sequence[str], limits: Limits, *, questions: int = 1, tokens: int = 0
+) -> Admission:
     """Count one request under each of `keys` and set `tokens` of the day's budget aside.
 
-    Raises RateLimited, with the seconds to wait, where one of the keys is over its rate.
-    Over the budget nothing is booked and `within_budget` is False.
+    `questions` is 0 for a request that asks no question: it is counted against the rate only.
+    Raises RateLimited, with the seconds to wait, where one of the keys is over its rate; the
+    keys before it in the list are charged nevertheless. Over the budget nothing is booked and
+    `within_budget` is False.
     """
     interval = 60.0 / limits.per_minute
     (row,) = await db.run(
@@ -130,15 +147,17 @@ async def admit(db: Database, keys: Sequence[str], limits: Limits, *, tokens: in
         keys=list(keys),
         interval=f"{interval:.6f} seconds",
         burst=f"{interval * limits.burst:.6f} seconds",
+        questions=questions,
         tokens=tokens,
         daily_questions=limits.daily_questions,
         daily_tokens=limits.daily_tokens,
     )
-    day, within_budget, refused, wait = row
+    day, booked, refused, wait, due = row
     if refused:
         # Others may have been charged since the statement began: the wait is at least a bit.
         raise RateLimited(retry_after=max(wait or interval, 0.1))
-    return Admission(day, within_budget, tokens if within_budget else 0)
+    within_budget = booked or not questions
+    return Admission(day, within_budget, tokens if within_budget else 0, upkeep_due=due)
 
 
 async def settle(db: Database, admission: Admission, tokens: int) -> None:
@@ -162,38 +181,37 @@ class MemoryLimits:
         self._questions = 0
         self._tokens = 0
 
-    def admit(self, keys: Sequence[str], limits: Limits, *, tokens: int = 0) -> Admission:
+    def admit(
+        self, keys: Sequence[str], limits: Limits, *, questions: int = 1, tokens: int = 0
+    ) -> Admission:
         """As the function `admit`."""
         now = time.monotonic()
         interval = 60.0 / limits.per_minute
-        waits = []
         for key in dict.fromkeys(keys):
             free_at = max(self._free_at.get(key, now), now) + interval
             if free_at > now + interval * limits.burst + 1e-9:
-                waits.append(free_at - now - interval * limits.burst)
-            else:
-                self._free_at[key] = free_at
-        self._forget(now)
-        if waits:
-            raise RateLimited(retry_after=max(waits))
-        return self._book(limits, tokens)
+                raise RateLimited(retry_after=free_at - now - interval * limits.burst)
+            self._free_at[key] = free_at
+            self._forget(now)
+        return self._book(limits, questions, tokens)
 
     def settle(self, admission: Admission, tokens: int) -> None:
         """As the function `settle`."""
         if admission.day == self._day:
             self._tokens = max(0, self._tokens + tokens - admission.tokens)
 
-    def _book(self, limits: Limits, tokens: int) -> Admission:
+    def _book(self, limits: Limits, questions: int, tokens: int) -> Admission:
         today = datetime.now(UTC).date()
         if today != self._day:
             self._day, self._questions, self._tokens = today, 0, 0
-        questions_left = limits.daily_questions is None or self._questions < limits.daily_questions
-        tokens_left = limits.daily_tokens is None or self._tokens + tokens <= limits.daily_tokens
-        if not (questions_left and tokens_left):
-            return Admission(today, False, 0)
-        self._questions += 1
-        self._tokens += tokens
-        return Admission(today, True, tokens)
+        asked, used = self._questions + questions, self._tokens + tokens
+        if questions and (
+            (limits.daily_questions is not None and asked > limits.daily_questions)
+            or (limits.daily_tokens is not None and used > limits.daily_tokens)
+        ):
+            return Admission(today, False, 0, in_memory=True)
+        self._questions, self._tokens = asked, used
+        return Admission(today, True, tokens, in_memory=True)
 
     def _forget(self, now: float) -> None:
         """Keep the table small: keys that have paid go first, then the oldest."""

@@ -94,6 +94,20 @@ class Settings:
     retention_days: int = _setting(
         "RETENTION_DAYS", 90, "Conversations unused for this long are deleted."
     )
+    rate_per_minute: float = _setting(
+        "RATE_PER_MINUTE",
+        20.0,
+        "Questions and searches a minute from one address, and in one conversation.",
+    )
+    rate_burst: int = _setting("RATE_BURST", 40, "How many of them may come at once after a pause.")
+    daily_token_budget: int = _setting(
+        "DAILY_TOKEN_BUDGET",
+        1_000_000,
+        "Tokens of the chat model a day, for all readers together; then answers are extractive.",
+    )
+    daily_question_budget: int = _setting(
+        "DAILY_QUESTION_BUDGET", 5000, "Questions a day that the chat model may answer."
+    )
     log_questions: bool = _setting("LOG_QUESTIONS", False, "Write questions to the log.")
 
     platform: str = ""

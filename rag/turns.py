@@ -26,6 +26,9 @@ EXPIRE_BATCH = 200
 """Sessions that one save deletes at most."""
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_RANDOM_KEY = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE
+)
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _SOURCE_FIELDS = frozenset(field.name for field in fields(Source))
 _UNIQUE_VIOLATION = "23505"
@@ -66,14 +69,30 @@ def is_session_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+def _looked_up(session_id: str) -> str:
+    """The id to ask the database for: one that cannot be ours is one that does not exist.
+
+    So the answer, its time and what happens while the database is down are the same for both.
+    """
+    return session_id if is_session_id(session_id) else new_session_id()
+
+
 def request_key(*parts: str) -> str:
     """A key for `save` and `saved` from everything that makes a request the same request.
 
-    That is the client's Idempotency-Key, its session id, its question, and something that
-    sets clients apart: with a weak key alone a stranger could guess another's answer.
+    That is the client's Idempotency-Key, its session id and its question. Whoever repeats all
+    three is shown the turn, so one of them must be a secret. In a conversation that exists it
+    is the session id. A question that begins one has none: there the key itself must be, see
+    `is_unguessable`. The client's address is no part of it: a reader whose train leaves the
+    station's network tries again from another.
     """
     digest = hashlib.sha256(json.dumps(parts).encode()).digest()
     return str(uuid.UUID(bytes=digest[:16]))
+
+
+def is_unguessable(key: str) -> bool:
+    """Whether an Idempotency-Key is a UUID with enough random bits: version 4 or 7."""
+    return _RANDOM_KEY.fullmatch(key) is not None
 
 
 # ---------------------------------------------------------------- reading
@@ -119,10 +138,12 @@ async def page(
     db: Database, session_id: str, after: int, limit: int, *, retention_days: int
 ) -> History | None:
     """Up to `limit` turns that follow turn `after` (0: from the first one)."""
-    if not is_session_id(session_id):
-        return None
     rows = await db.run(
-        _PAGE, session_id=session_id, after=after, limit=limit, retention_days=retention_days
+        _PAGE,
+        session_id=_looked_up(session_id),
+        after=after,
+        limit=limit,
+        retention_days=retention_days,
     )
     return History(_turns(rows), rows[0][7]) if rows else None
 
@@ -223,9 +244,9 @@ async def delete(db: Database, session_id: str) -> int:
 
     The cached embeddings of questions that no other conversation asked go with it.
     """
-    if not is_session_id(session_id):
-        return 0
-    rows = await db.run("SELECT book.forget(ARRAY[:session_id::uuid])", session_id=session_id)
+    rows = await db.run(
+        "SELECT book.forget(ARRAY[:session_id::uuid])", session_id=_looked_up(session_id)
+    )
     return int(rows[0][0])
 
 
@@ -249,10 +270,8 @@ RETURNING n
 
 async def rate(db: Database, session_id: str, n: int, thumbs: int, comment: str = "") -> bool:
     """Keep a reader's judgement of turn `n`: 1 up, -1 down, 0 taken back. False: no such turn."""
-    if not is_session_id(session_id):
-        return False
     parameters = {"thumbs": thumbs or None, "comment": _storable(comment) or None}
-    return bool(await db.run(_RATE, session_id=session_id, n=n, **parameters))
+    return bool(await db.run(_RATE, session_id=_looked_up(session_id), n=n, **parameters))
 
 
 # ---------------------------------------------------------------- embeddings of questions

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag import trace
+from web.address import client_address
 
 log = logging.getLogger("requests")
 
@@ -32,11 +33,13 @@ class RequestMiddleware:
     """Pure ASGI, so that bodies stream through untouched.
 
     `base_path` is what a proxy leaves in front of every path; without it paths work as well.
+    `platform` is the host, which decides who is believed about a reader's address.
     """
 
-    def __init__(self, app: ASGIApp, base_path: str = "") -> None:
+    def __init__(self, app: ASGIApp, base_path: str = "", platform: str = "") -> None:
         self.app = app
         self.base_path = base_path
+        self.platform = platform
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,7 +50,9 @@ class RequestMiddleware:
         request_id = Headers(scope=scope).get("x-request-id", "")
         if not _OURS.fullmatch(request_id):
             request_id = uuid.uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        state["client"] = client_address(scope, self.platform)
         started = time.perf_counter()
         line = trace.begin(request_id=request_id, method=scope["method"], path=_path(scope))
         line["status"] = 0

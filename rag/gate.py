@@ -1,0 +1,133 @@
+"""Whether a request may go on: the limits of `rag.limits`, as this service is set up.
+
+They are counted in PostgreSQL, so they hold over all processes and hosts. While it is down
+they are counted in this process's memory: never an open door.
+
+Keys are hashes under the connection string, which every process of a service has and no
+database holds: who has the tables alone cannot try addresses against them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rag import limits, trace, turns
+from rag.clients import Clients
+from rag.limits import Admission, Limits, MemoryLimits
+from rag.services.prompt import answer_messages, count_tokens, standalone_messages
+from rag.settings import Settings
+from rag.types import Brief, Turn, UpstreamError
+
+log = logging.getLogger(__name__)
+
+COUNT_SECONDS = 4.0
+"""How long the database may take to count; then memory counts."""
+_RULES_TOKENS = 1000
+_PASSAGE_TOKENS = 500
+_HIGHLIGHTED_TOKENS = 1500
+_REWRITING_TOKENS = 1700
+
+_memory = MemoryLimits()
+_no_secret = secrets.token_hex()
+"""Of this process: the embedded database has no other."""
+
+
+async def admit(
+    clients: Clients, address: str, session_id: str = "", *, questions: int = 1, tokens: int = 0
+) -> Admission:
+    """Count a request of a reader; set `tokens` of the model's budget aside.
+
+    `address` is empty where there is no network between: a function call is not limited, and
+    neither are requests from the machine itself unless it is a known host. Raises RateLimited.
+    """
+    settings = clients.settings
+    keys = _keys(settings, address, session_id)
+    if not keys and not tokens:
+        return Admission(datetime.now(UTC).date(), True, 0, in_memory=True)
+    rules = rules_of(settings, tokens)
+    with trace.stage("limits"):
+        try:
+            if settings.missing(("DATABASE_URL",)):
+                return _memory.admit(keys, rules, questions=questions, tokens=tokens)
+            async with asyncio.timeout(COUNT_SECONDS):
+                database = await clients.database()
+                admission = await limits.admit(
+                    database, keys, rules, questions=questions, tokens=tokens
+                )
+                if admission.upkeep_due:
+                    await turns.expire(database, settings.retention_days)
+                return admission
+        except (UpstreamError, TimeoutError) as error:
+            log.warning("limits are counted in memory: %s", error or "the database is slow")
+            trace.note(limits="memory")
+            return _memory.admit(keys, rules, questions=questions, tokens=tokens)
+
+
+async def settle(clients: Clients, admission: Admission, tokens: int) -> None:
+    """Replace what was set aside by what was used. What cannot be settled stays set aside."""
+    if admission.in_memory:
+        _memory.settle(admission, tokens)
+        return
+    try:
+        async with asyncio.timeout(COUNT_SECONDS):
+            await limits.settle(await clients.database(), admission, tokens)
+    except (UpstreamError, TimeoutError) as error:
+        log.warning("tokens were not settled: %s", error or "the database is slow")
+
+
+def rules_of(settings: Settings, tokens: int = 1) -> Limits:
+    """The limits that are set; without a model (`tokens` is 0) there is no budget to keep."""
+    return Limits(
+        settings.rate_per_minute,
+        settings.rate_burst,
+        settings.daily_question_budget if tokens else None,
+        settings.daily_token_budget if tokens else None,
+    )
+
+
+def expected_tokens(
+    settings: Settings, question: str, highlighted: str = "", *, follow_up: bool = False
+) -> int:
+    """What an answer may cost, before anything is known but the question; 0 without a model."""
+    if not settings.openai_api_key:
+        return 0
+    tokens = _RULES_TOKENS + settings.context_passages * _PASSAGE_TOKENS + count_tokens(question)
+    tokens += min(_HIGHLIGHTED_TOKENS, count_tokens(highlighted)) + settings.max_answer_tokens
+    return tokens + (settings.history_tokens + _REWRITING_TOKENS if follow_up else 0)
+
+
+def unreported_tokens(settings: Settings, brief: Brief, written: str) -> int:
+    """About what a model has cost that was stopped before it told: its prompt and its words."""
+    messages = answer_messages(
+        brief, history_tokens=settings.history_tokens, book=settings.book_title
+    )
+    return sum(count_tokens(message["content"]) for message in messages) + count_tokens(written)
+
+
+def rewriting_tokens(question: str, history: Sequence[Turn], written: str) -> int:
+    """About what it has cost to make a follow-up stand alone."""
+    messages = standalone_messages(question, history)
+    return sum(count_tokens(message["content"]) for message in messages) + count_tokens(written)
+
+
+def _keys(settings: Settings, address: str, session_id: str) -> list[str]:
+    """Under which a request counts, its address first: who is over that writes nothing else."""
+    if not address or (not settings.platform and _is_own_machine(address)):
+        return []
+    secret = settings.database_url or _no_secret
+    keys = [limits.client_key(secret, address)]
+    if turns.is_session_id(session_id):
+        keys.append(limits.session_key(secret, session_id))
+    return keys
+
+
+def _is_own_machine(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
