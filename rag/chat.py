@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 from rag import gate, passages, sources, trace, turns
 from rag.citations import CitationFilter, renumber
 from rag.clients import Clients
-from rag.limits import Admission
 from rag.types import (
     Answerer,
     AnswerPart,
@@ -164,15 +163,7 @@ class _Journey:
     """The question's embedding, where it was paid for and is worth keeping."""
     fallback: str | None = None
     """Why the model did not answer."""
-    counting: asyncio.Task[Admission] = field(init=False)
-    """The request's admission by the limits, while other things are looked up."""
-    spent: int = 0
-    """Tokens that the model has reported or that are known by other means."""
-    unreported: Brief | None = None
-    """What the model was told, until it reports its tokens."""
-    written: str = ""
-    """What it has answered so far."""
-    settled: bool = False
+    bill: gate.Bill = field(init=False)
 
     def __post_init__(self) -> None:
         question, settings = self.question, self.clients.settings
@@ -182,11 +173,18 @@ class _Journey:
         )
 
     async def open(self) -> AsyncGenerator[Event]:
-        self.counting = asyncio.create_task(self._count())
+        question = self.question
+        self.bill = gate.Bill(
+            self.clients,
+            question.address,
+            question.session_id,
+            question.message,
+            question.highlighted,
+        )
         try:
             return await self._open()
         except BaseException:
-            await self._settle()
+            await self.bill.settle()
             raise
 
     async def _open(self) -> AsyncGenerator[Event]:
@@ -194,8 +192,8 @@ class _Journey:
         if self.clients.settings.log_questions:
             trace.note(question=question.message)
         if before := await self._before():
-            await self._admitted()
-            await self._settle()
+            await self.bill.admission()
+            await self.bill.settle()
             return self._again(*before)
         standalone = question.message
         if turns.is_session_id(question.session_id):
@@ -206,7 +204,7 @@ class _Journey:
         if not (history.known or turns.is_unguessable(question.request_key)):
             self.request_key = ""  # whoever repeats it would be shown the new conversation
         vector = await self._embed(standalone)
-        await self._admitted()
+        await self.bill.admission()
         found = await find(
             self.clients,
             standalone,
@@ -218,34 +216,6 @@ class _Journey:
         brief = Brief(question.message, found, history.turns, question.highlighted, standalone)
         answerer, parts = await self._open_answer(brief)
         return self._events(brief, history, answerer, parts)
-
-    # -------------------------------------------------------------- the limits
-
-    async def _count(self) -> Admission:
-        question, settings = self.question, self.clients.settings
-        tokens = gate.expected_tokens(
-            settings,
-            question.message,
-            question.highlighted,
-            follow_up=turns.is_session_id(question.session_id),
-        )
-        return await gate.admit(self.clients, question.address, question.session_id, tokens=tokens)
-
-    async def _admitted(self) -> Admission:
-        """To be awaited before anything that costs money; raises RateLimited."""
-        return await asyncio.shield(self.counting)
-
-    async def _settle(self) -> None:
-        """Book what was really used, whichever way the journey ended."""
-        await asyncio.wait([self.counting])
-        if self.settled or self.counting.cancelled() or self.counting.exception():
-            return
-        self.settled = True
-        if self.unreported:
-            self.spent += gate.unreported_tokens(
-                self.clients.settings, self.unreported, self.written
-            )
-        await gate.settle(self.clients, self.counting.result(), self.spent)
 
     # -------------------------------------------------------------- before the answer
 
@@ -290,12 +260,12 @@ class _Journey:
         if not history:
             return question
         answerer, *others = await self.clients.answerers()
-        if not (await self._admitted()).within_budget:
+        if not (await self.bill.admission()).within_budget:
             answerer, others = await self.clients.extractive(), []
         with trace.stage("rewrite"):
             standalone = await answerer.standalone(question, history)
         if others:  # it was the model
-            self.spent += gate.rewriting_tokens(question, history, standalone)
+            self.bill.rewritten(question, history, standalone)
         return standalone
 
     async def _embed(self, text: str) -> Sequence[float]:
@@ -311,7 +281,7 @@ class _Journey:
                     return cached
             except UpstreamError as error:
                 log.warning("the cache of embeddings is out of reach: %s", error)
-            await self._admitted()
+            await self.bill.admission()
             vector = await embedder.embed_question(text)
             self.embedding = turns.QuestionEmbedding(embedder.model, text, vector)
             return vector
@@ -321,7 +291,7 @@ class _Journey:
         *models, extractive = await self.clients.answerers()
         if not brief.passages:
             models = []
-        elif models and not (await self._admitted()).within_budget:
+        elif models and not (await self.bill.admission()).within_budget:
             models = []
             self.fallback = OVER_BUDGET
             log.warning("answering without the model: the day's budget is used up")
@@ -330,7 +300,7 @@ class _Journey:
                 with trace.stage("model"):
                     async with asyncio.timeout_at(self.deadline - RESERVE_SECONDS):
                         parts = await model.answer(brief)
-                self.unreported = brief
+                self.bill.asked(brief)
                 return model, parts
             except (UpstreamError, TimeoutError) as error:
                 self._fall_back(error)
@@ -357,10 +327,10 @@ class _Journey:
             try:
                 async for part in self._timed(parts):
                     if isinstance(part, Usage):
-                        usage, self.unreported = part, None
-                        self.spent += usage.total
+                        usage = part
+                        self.bill.reported(usage)
                         continue
-                    self.written += part
+                    self.bill.wrote(part)
                     if shown := citations.feed(part):
                         text += shown
                         yield Token(shown)
@@ -376,7 +346,9 @@ class _Journey:
                 if aclose := getattr(parts, "aclose", None):
                     await aclose()
             finished = self._reply(brief, history, answerer, text, usage, citations.cited)
-            saved, _ = await asyncio.gather(self._save(history, brief, finished), self._settle())
+            saved, _ = await asyncio.gather(
+                self._save(history, brief, finished), self.bill.settle()
+            )
             suggested = sources.suggestions(await near, brief.passages) if brief.passages else ()
             metadata = {
                 **finished.metadata,
@@ -387,7 +359,7 @@ class _Journey:
             yield replace(finished, session_id=session_id, metadata=metadata, suggestions=suggested)
         finally:
             near.cancel()
-            await self._settle()
+            await self.bill.settle()
 
     async def _timed(self, parts: AsyncIterator[AnswerPart]) -> AsyncIterator[AnswerPart]:
         """The parts, as long as the deadline leaves time to finish after them."""

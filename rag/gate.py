@@ -19,20 +19,23 @@ from datetime import UTC, datetime
 from rag import limits, trace, turns
 from rag.clients import Clients
 from rag.limits import Admission, Limits, MemoryLimits
-from rag.services.prompt import answer_messages, count_tokens, standalone_messages
+from rag.services.prompt import Message, answer_messages, count_tokens, standalone_messages
 from rag.settings import Settings
-from rag.types import Brief, Turn, UpstreamError
+from rag.types import Brief, Turn, UpstreamError, Usage
 
 log = logging.getLogger(__name__)
 
-COUNT_SECONDS = 4.0
+COUNT_SECONDS = 10.0
 """How long the database may take to count; then memory counts."""
+SETTLE_SECONDS = 4.0
+"""How long a reader waits for the settling; it goes on behind them."""
 _RULES_TOKENS = 1000
 _PASSAGE_TOKENS = 500
 _HIGHLIGHTED_TOKENS = 1500
 _REWRITING_TOKENS = 1700
 
 _memory = MemoryLimits()
+_settling: set[asyncio.Task[None]] = set()
 _no_secret = secrets.token_hex()
 """Of this process: the embedded database has no other."""
 
@@ -72,12 +75,18 @@ async def settle(clients: Clients, admission: Admission, tokens: int) -> None:
     """Replace what was set aside by what was used. What cannot be settled stays set aside."""
     if admission.in_memory:
         _memory.settle(admission, tokens)
-        return
+    elif tokens != admission.tokens:
+        task = asyncio.create_task(_settle(clients, admission, tokens))
+        _settling.add(task)
+        task.add_done_callback(_settling.discard)
+        await asyncio.wait([task], timeout=SETTLE_SECONDS)
+
+
+async def _settle(clients: Clients, admission: Admission, tokens: int) -> None:
     try:
-        async with asyncio.timeout(COUNT_SECONDS):
-            await limits.settle(await clients.database(), admission, tokens)
-    except (UpstreamError, TimeoutError) as error:
-        log.warning("tokens were not settled: %s", error or "the database is slow")
+        await limits.settle(await clients.database(), admission, tokens)
+    except UpstreamError as error:
+        log.warning("%s tokens were not settled: %s", admission.tokens - tokens, error)
 
 
 def rules_of(settings: Settings, tokens: int = 1) -> Limits:
@@ -101,18 +110,64 @@ def expected_tokens(
     return tokens + (settings.history_tokens + _REWRITING_TOKENS if follow_up else 0)
 
 
-def unreported_tokens(settings: Settings, brief: Brief, written: str) -> int:
-    """About what a model has cost that was stopped before it told: its prompt and its words."""
-    messages = answer_messages(
-        brief, history_tokens=settings.history_tokens, book=settings.book_title
-    )
-    return sum(count_tokens(message["content"]) for message in messages) + count_tokens(written)
+class Bill:
+    """One question at the gate, from its being counted to the settling of what it cost.
+
+    Counting begins at once and goes on beside the caller, who awaits `admission` before the
+    first thing that costs money.
+    """
+
+    def __init__(
+        self, clients: Clients, address: str, session_id: str, question: str, highlighted: str
+    ) -> None:
+        settings, follow_up = clients.settings, turns.is_session_id(session_id)
+        tokens = expected_tokens(settings, question, highlighted, follow_up=follow_up)
+        self._clients = clients
+        self._counting = asyncio.create_task(admit(clients, address, session_id, tokens=tokens))
+        self._spent = 0
+        self._unreported: Brief | None = None
+        self._written = ""
+        self._settled = False
+
+    async def admission(self) -> Admission:
+        """Raises RateLimited."""
+        return await asyncio.shield(self._counting)
+
+    def rewritten(self, question: str, history: Sequence[Turn], standalone: str) -> None:
+        """The model has made a follow-up stand alone, and does not tell what that cost."""
+        self._spent += _tokens(standalone_messages(question, history)) + count_tokens(standalone)
+
+    def asked(self, brief: Brief) -> None:
+        """The model has begun to answer."""
+        self._unreported = brief
+
+    def wrote(self, text: str) -> None:
+        self._written += text
+
+    def reported(self, usage: Usage) -> None:
+        """What an answerer says it cost."""
+        self._spent, self._unreported = self._spent + usage.total, None
+
+    async def settle(self) -> None:
+        """Book what was really used, whichever way it ended; only the first call counts.
+
+        A model that was stopped before it told is charged its prompt and what it has written.
+        """
+        await asyncio.wait([self._counting])
+        if self._settled or self._counting.cancelled() or self._counting.exception():
+            return
+        self._settled = True
+        if brief := self._unreported:
+            settings = self._clients.settings
+            messages = answer_messages(
+                brief, history_tokens=settings.history_tokens, book=settings.book_title
+            )
+            self._spent += _tokens(messages) + count_tokens(self._written)
+        await settle(self._clients, self._counting.result(), self._spent)
 
 
-def rewriting_tokens(question: str, history: Sequence[Turn], written: str) -> int:
-    """About what it has cost to make a follow-up stand alone."""
-    messages = standalone_messages(question, history)
-    return sum(count_tokens(message["content"]) for message in messages) + count_tokens(written)
+def _tokens(messages: Sequence[Message]) -> int:
+    return sum(count_tokens(message["content"]) for message in messages)
 
 
 def _keys(settings: Settings, address: str, session_id: str) -> list[str]:

@@ -170,6 +170,14 @@ async def settle(db: Database, admission: Admission, tokens: int) -> None:
         )
 
 
+async def used_today(db: Database) -> tuple[int, int]:
+    """Questions and tokens booked on this day (UTC)."""
+    rows = await db.run(
+        "SELECT questions, tokens FROM book.days WHERE day = (now() AT TIME ZONE 'UTC')::date"
+    )
+    return (int(rows[0][0]), int(rows[0][1])) if rows else (0, 0)
+
+
 class MemoryLimits:
     """The same for one process without a database: what counts while PostgreSQL is down."""
 

@@ -46,6 +46,7 @@ def production(
         "SITE_URL": SITE,
         "SPACE_ID": "author/book",  # a host: nothing embedded stands in for anything
         "DEADLINE_SECONDS": "9",
+        "RATE_BURST": "100000",
     }
     with serving(log, **variables) as running:
         assert ask(running, QUESTION)["sources"]

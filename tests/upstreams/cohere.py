@@ -30,6 +30,8 @@ class Cohere(Service):
         super().__init__()
         self.lacks: set[str] = set()
         """Embedding types that are refused with 400."""
+        self.quota: dict[str, str] = {}
+        """Headers of every answer, as a trial key gets them."""
 
     async def answer(self, request: Request) -> Response:
         if request.headers.get("authorization") != f"Bearer {self.key}":
@@ -64,6 +66,7 @@ class Cohere(Service):
                 "embeddings": {kind: forms[kind] for kind in kinds},
                 "meta": {"api_version": {"version": "2"}, "billed_units": {"input_tokens": 9}},
             },
+            self.quota,
         )
 
     def _rerank(self, body: dict[str, object]) -> Response:

@@ -70,6 +70,8 @@ class OpenAI(Service):
         self.tokens_sent = 0
         self.lacks: set[str] = set()
         """Parameters that this server does not know: a request with one gets 400."""
+        self.quota: dict[str, str] = {}
+        """Headers of every completion, such as `x-ratelimit-remaining-requests`."""
 
     def script(self, *replies: Reply | str) -> None:
         """Replies to the next streamed requests, in order."""
@@ -93,9 +95,9 @@ class OpenAI(Service):
         for name in body.keys() - _KNOWN | body.keys() & self.lacks:
             return _error(400, f"Unsupported parameter: '{name}'", "unsupported_parameter", name)
         if not body.get("stream"):
-            return Response(200, _completion(body, _rewritten(body)))
+            return Response(200, _completion(body, _rewritten(body)), self.quota)
         reply = self._script.pop(0) if self._script else self.reply or Reply(_cited(body))
-        return Response(stream=self._stream(body, reply))
+        return Response(headers=self.quota, stream=self._stream(body, reply))
 
     async def _stream(self, body: dict[str, Any], reply: Reply) -> AsyncIterator[str]:
         yield _event(_chunk(body, {"role": "assistant", "content": ""}))
