@@ -34,6 +34,8 @@ def serve(app: FastAPI) -> None:
     # Imported here: Lambda and Vercel load this module and never serve.
     import uvicorn
 
+    from web.protocol import HEAD_BYTES, KEEP_ALIVE_SECONDS, BoundedProtocol
+
     settings = get_settings()
     try:
         check_free(settings)
@@ -50,6 +52,9 @@ def serve(app: FastAPI) -> None:
         raise SystemExit(1) from None
     config = uvicorn.Config(
         app,
+        http=BoundedProtocol,
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=GRACE_SECONDS,
