@@ -27,6 +27,12 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
+"""Of every response. None of them keeps the page out of an iframe."""
+API_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""Of what is data, not a page: a conversation stays in no cache and is shown in no frame."""
 
 
 class RequestMiddleware:
@@ -62,7 +68,8 @@ class RequestMiddleware:
                 line["status"] = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
-                for name, value in SECURITY_HEADERS.items():
+                data = headers.get("content-type", "").startswith("application/")
+                for name, value in (SECURITY_HEADERS | (API_HEADERS if data else {})).items():
                     headers.setdefault(name, value)
             await send(message)
 
