@@ -3,7 +3,7 @@
 Runs the service with its default deadlines against imitated upstreams (`tests/upstreams`),
 lets each of them fail in each way, asks a question, and prints a Markdown table: status or
 fallback, seconds to the answer, what the reader reads, whether the turn is in the history.
-Last, the stages of one chat with realistic latencies. Ends in one JSON line.
+So for readers who are over the limits. Last, the stages of one chat with realistic latencies. Ends in one JSON line.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from rag.embedded.postgres import start
+from tests.pg import query
 from tests.service import Service, environment, run, serving
 from tests.upstreams import Reply, Upstreams
 
@@ -40,10 +41,14 @@ BREAKS = {
 }
 
 
-def ask(service: Service, message: str) -> dict[str, Any]:
+STRANGER = {"X-Forwarded-For": "203.0.113.9"}
+"""A reader behind a proxy on this machine; requests from the machine itself are not counted."""
+
+
+def ask(service: Service, message: str, headers: dict[str, str]) -> dict[str, Any]:
     """One row: how a question ended."""
     began = time.perf_counter()
-    with httpx.Client(base_url=service.url, timeout=70) as http:
+    with httpx.Client(base_url=service.url, timeout=70, headers=headers) as http:
         response = http.post("/chat", json={"message": message})
         seconds = time.perf_counter() - began
         body = response.json()
@@ -71,10 +76,12 @@ def main() -> None:
         server = start(Path(folder) / "postgres")
         variables = up.environ() | {"DATABASE_URL": server.url, "SITE_URL": "https://book.example"}
 
-        def measure(service: Service, name: str, fault: str) -> None:
+        def measure(
+            service: Service, name: str, fault: str, headers: dict[str, str] | None = None
+        ) -> None:
             nonlocal asked
             asked += 1
-            rows.append((name, fault, ask(service, QUESTION + "!" * asked)))
+            rows.append((name, fault, ask(service, QUESTION + "!" * asked, headers or {})))
             up.heal()
 
         with serving(Path(folder) / "log", **variables) as service:
@@ -94,10 +101,17 @@ def main() -> None:
                 measure(service, "OpenAI", fault)
             up.cohere.latency, up.qdrant.latency = 0.08, 0.02
             up.openai.reply = Reply("A usual answer [1]. " * 20, first_delay=0.3)
-            ask(service, f"{QUESTION} Please")
+            ask(service, f"{QUESTION} Please", {})
             lines = [json.loads(line) for line in service.log.splitlines() if line[:1] == "{"]
             stages = next(line["stages_ms"] for line in reversed(lines) if line["path"] == "/chat")
             up.heal()
+            with httpx.Client(base_url=service.url, headers=STRANGER) as http:
+                while http.post("/search", json={"query": QUESTION}).status_code == 200:
+                    pass
+            measure(service, "limits", "over the rate", STRANGER)
+            query(server.url, "UPDATE book.days SET tokens = 1000000")
+            measure(service, "limits", "over the day's budget")
+            query(server.url, "UPDATE book.days SET tokens = 0")
             server.stop()
             measure(service, "PostgreSQL", "stopped while serving")
         variables["DATABASE_URL"] = "postgresql://reader@127.0.0.1:9/book?sslmode=disable"
