@@ -2,8 +2,9 @@
 
 Runs the service with its default deadlines against imitated upstreams (`tests/upstreams`),
 lets each of them fail in each way, asks a question, and prints a Markdown table: status or
-fallback, seconds to the answer, what the reader reads, whether the turn is in the history.
-So for readers who are over the limits. Last, the stages of one chat with realistic latencies. Ends in one JSON line.
+fallback, seconds to the answer, what the reader reads, whether the turn is in the history;
+the same for readers over the limits. Last, the stages of one chat with realistic latencies.
+Ends in one JSON line.
 """
 
 from __future__ import annotations

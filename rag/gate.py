@@ -21,7 +21,7 @@ from rag.clients import Clients
 from rag.limits import Admission, Limits, MemoryLimits
 from rag.services.prompt import Message, answer_messages, count_tokens, standalone_messages
 from rag.settings import Settings
-from rag.types import Brief, Turn, UpstreamError, Usage
+from rag.types import Brief, Database, Turn, UpstreamError, Usage
 
 log = logging.getLogger(__name__)
 
@@ -62,13 +62,22 @@ async def admit(
                 admission = await limits.admit(
                     database, keys, rules, questions=questions, tokens=tokens
                 )
-                if admission.upkeep_due:
-                    await turns.expire(database, settings.retention_days)
-                return admission
         except (UpstreamError, TimeoutError) as error:
             log.warning("limits are counted in memory: %s", error or "the database is slow")
             trace.note(limits="memory")
             return _memory.admit(keys, rules, questions=questions, tokens=tokens)
+    if admission.upkeep_due:
+        with trace.stage("upkeep"):
+            await _upkeep(database, settings.retention_days)
+    return admission
+
+
+async def _upkeep(database: Database, retention_days: int) -> None:
+    """Delete what is old: there is no scheduler, so about once an hour a request does it."""
+    try:
+        await turns.expire(database, retention_days)
+    except UpstreamError as error:
+        log.warning("old rows were not deleted: %s", error)
 
 
 async def settle(clients: Clients, admission: Admission, tokens: int) -> None:

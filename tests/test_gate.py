@@ -16,9 +16,12 @@ from typing import Any
 import httpx
 import pytest
 
-from rag import gate
-from rag.settings import load_settings
-from tests.pg import new_database, query
+from rag import chat, gate
+from rag.clients import Clients
+from rag.services.postgres import Postgres
+from rag.settings import Settings, load_settings
+from rag.types import Database
+from tests.pg import new_database, query, using
 from tests.service import Service, environment, run, serving
 from tests.upstreams import Reply, Upstreams
 
@@ -287,6 +290,7 @@ def test_over_the_budget_the_book_still_answers(
         ]
 
 
+@pytest.mark.slow
 def test_limits_are_exact_over_three_processes(
     upstreams: Upstreams, postgres_server: str, tmp_path: Path
 ) -> None:
@@ -342,6 +346,44 @@ def test_counting_deletes_what_is_old(reader: httpx.Client, database: str) -> No
     assert reader.post("/search", json={"query": "delete"}).status_code == 200
     old = "SELECT count(*)::int FROM book.rates WHERE free_at < now() - interval '1 day'"
     assert query(database, old) == [(0,)]
+
+
+class Together(Clients):
+    """Its database answers the first statement only when a second one has been asked."""
+
+    def __init__(self, settings: Settings, db: Postgres) -> None:
+        super().__init__(settings)
+        self.db = db
+        self.asked: list[str] = []
+        self.second = asyncio.Event()
+
+    async def database(self) -> Database:
+        return self
+
+    async def run(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        self.asked.append(sql)
+        if len(self.asked) == 2:
+            self.second.set()
+        async with asyncio.timeout(20):
+            await self.second.wait()
+        return await self.db.run(sql, **parameters)
+
+
+@pytest.mark.parametrize("session_id", ["", str(uuid.uuid4())])
+def test_counting_takes_no_round_trip_of_its_own(
+    upstreams: Upstreams, database: str, session_id: str
+) -> None:
+    """It goes on beside the look-up of the history, or of the question's embedding."""
+
+    async def test(db: Postgres) -> None:
+        clients = Together(load_settings(upstreams.environ()), db)
+        question = chat.Question(QUESTION, session_id, address="203.0.113.99")
+        assert (await chat.reply(await chat.ask(clients, question))).metadata["saved"]
+        assert sum("book.rates" in sql for sql in clients.asked[:2]) == 1
+        assert sum("book.rates" in sql for sql in clients.asked) == 1
+        await clients.close()
+
+    using(database, test)
 
 
 # ---------------------------------------------------------------- the same request again

@@ -15,7 +15,16 @@ from pathlib import Path
 import pytest
 
 from rag import limits
-from rag.limits import Admission, Limits, MemoryLimits, admit, client_key, session_key, settle
+from rag.limits import (
+    Admission,
+    Limits,
+    MemoryLimits,
+    admit,
+    client_key,
+    session_key,
+    settle,
+    used_today,
+)
 from rag.services.postgres import Postgres
 from rag.types import RateLimited
 from tests.pg import query, using
@@ -30,10 +39,12 @@ class Counter:
     def __init__(self, where: Postgres | MemoryLimits) -> None:
         self.where = where
 
-    async def admit(self, keys: Sequence[str], limits: Limits, *, tokens: int = 0) -> Admission:
+    async def admit(
+        self, keys: Sequence[str], limits: Limits, *, questions: int = 1, tokens: int = 0
+    ) -> Admission:
         if isinstance(self.where, MemoryLimits):
-            return self.where.admit(keys, limits, tokens=tokens)
-        return await admit(self.where, keys, limits, tokens=tokens)
+            return self.where.admit(keys, limits, questions=questions, tokens=tokens)
+        return await admit(self.where, keys, limits, questions=questions, tokens=tokens)
 
     async def settle(self, admission: Admission, tokens: int) -> None:
         if isinstance(self.where, MemoryLimits):
@@ -144,15 +155,61 @@ def test_a_refused_request_takes_nothing_from_the_budget(run: Run) -> None:
     run(test)
 
 
-def test_a_lively_reader_passes() -> None:
-    """35 questions within two minutes, 20 of them in the first ten seconds."""
-    rules, now = Limits(), 1000.0
-    times = [i * 0.5 for i in range(20)] + [10 + i * 7 for i in range(15)]
-    memory = MemoryLimits()
+def test_a_key_behind_a_refused_one_is_not_charged(run: Run) -> None:
+    async def test(counter: Counter) -> None:
+        reader, conversation = _key(), _key()
+        assert await counter.admitted([reader], SLOW, 5) == 5
+        assert await counter.admitted([reader, conversation], SLOW, 3) == 0
+        assert await counter.admitted([conversation], SLOW, 9) == 5
+
+    run(test)
+
+
+def test_what_is_no_question_is_not_in_the_budget(run: Run) -> None:
+    async def test(counter: Counter) -> None:
+        rules = Limits(per_minute=1 / 60, burst=2, daily_questions=1, daily_tokens=10)
+        key = _key()
+        assert (await counter.admit([key], rules, questions=0)).within_budget
+        assert (await counter.admit([_key()], rules, tokens=10)).within_budget
+        assert (await counter.admit([key], rules, questions=0)).within_budget
+        with pytest.raises(RateLimited):
+            await counter.admit([key], rules, questions=0)
+        assert not (await counter.admit([_key()], rules)).within_budget
+
+    run(test)
+
+
+PATTERNS = {
+    "at once": [0.0] * 35,
+    "even": [i * 120 / 35 for i in range(35)],
+    "lively at first": [i * 0.5 for i in range(20)] + [10 + i * 7 for i in range(15)],
+    "silent, then all": [0.0, *(119 + i / 50 for i in range(34))],
+}
+
+
+@pytest.mark.parametrize("pattern", PATTERNS.values(), ids=PATTERNS.keys())
+def test_a_lively_reader_passes(pattern: list[float]) -> None:
+    """35 requests within two minutes, in whatever pattern."""
+    memory, rules = MemoryLimits(), Limits()
     with pytest.MonkeyPatch.context() as patch:
-        for at in times:
-            patch.setattr(time, "monotonic", lambda at=at: now + at)
+        for at in pattern:
+            patch.setattr(time, "monotonic", lambda at=at: 1000.0 + at)
             memory.admit(["reader"], rules)
+
+
+def test_a_program_does_not_pass() -> None:
+    """One request a second: after the burst, one of three."""
+    memory, rules, admitted, waits = MemoryLimits(), Limits(), [], []
+    with pytest.MonkeyPatch.context() as patch:
+        for at in range(600):
+            patch.setattr(time, "monotonic", lambda at=at: 1000.0 + at)
+            try:
+                memory.admit(["program"], rules)
+                admitted.append(at)
+            except RateLimited as refusal:
+                waits.append(refusal.retry_after)
+    assert 0 < min(waits) <= max(waits) <= 3
+    assert 40 + 600 / 3 - 2 <= len(admitted) <= 40 + 600 / 3
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,6 +238,17 @@ def test_rows_go_away_by_themselves(database_url: str) -> None:
             WHERE key = (SELECT min(key::text)::uuid FROM book.rates)""")
         await db.run("SELECT book.expire(90, 10)")
         assert await db.run("SELECT count(*)::int FROM book.rates") == [(1,)]
+
+    using(database_url, test)
+
+
+def test_old_rows_are_noticed_and_the_day_is_told(database_url: str) -> None:
+    async def test(db: Postgres) -> None:
+        assert await used_today(db) == (0, 0)
+        assert not (await admit(db, [_key()], Limits(), tokens=7)).upkeep_due
+        await db.run("UPDATE book.upkeep SET done_at = now() - interval '61 minutes'")
+        assert (await admit(db, [_key()], Limits(), tokens=7)).upkeep_due
+        assert await used_today(db) == (2, 14)
 
     using(database_url, test)
 
