@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import uvicorn
 
+from rag.settings import load_settings
 from web.protocol import HEAD_BYTES, BoundedProtocol
+from web.server import configured
 
 LONGEST = 20.0
 """Seconds after which a test has failed."""
@@ -57,14 +59,9 @@ def with_server(test: Callable[[Connect, App], Awaitable[None]]) -> None:
     async def main() -> None:
         app = App()
         listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            app,
-            http=Hasty,
-            lifespan="off",
-            log_level="critical",
-            h11_max_incomplete_event_size=HEAD_BYTES,
-            timeout_graceful_shutdown=1,
-        )
+        config = configured(app, load_settings({}))
+        assert config.http is BoundedProtocol
+        config.http, config.lifespan, config.timeout_graceful_shutdown = Hasty, "off", 1
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
 
