@@ -250,6 +250,19 @@ def test_a_reader_who_leaves_has_spent_what_was_written(
     assert 300 < spent < expected(QUESTION) - 500
 
 
+def test_a_reader_who_leaves_before_the_first_word_stops_the_model(
+    reader: httpx.Client, database: str, upstreams: Upstreams
+) -> None:
+    before, upstreams.openai.abandoned = used(database), 0
+    upstreams.openai.script(Reply("word " * 400, first_delay=1.5, delay=0.05))
+    body, headers = {"message": QUESTION}, {"Accept": "text/event-stream"}
+    with pytest.raises(httpx.ReadTimeout):
+        reader.post("/chat", json=body, headers=headers, timeout=0.7)
+    spent = settled(database, before, expected(QUESTION) - 500)
+    assert 300 < spent < expected(QUESTION) - 500
+    assert upstreams.openai.abandoned == 1
+
+
 def expected(question: str) -> int:
     return gate.expected_tokens(load_settings({"OPENAI_API_KEY": "key"}), question)
 
