@@ -25,10 +25,14 @@ class SearchResponse(BaseModel):
 
 
 async def search(request: SearchRequest, address: ReaderAddress = "") -> SearchResponse:
-    """The best passages for a query, by falling relevance. Counts against the rate."""
+    """The best passages for a query, by falling relevance.
+
+    Counts against the rate, and as a question of the day's budget where a reranker is paid.
+    """
     clients = get_clients()
-    await gate.admit(clients, address, questions=0)
-    found = await chat.find(clients, request.query, request.top_k)
+    reranked = await clients.reranker() is not None
+    admission = await gate.admit(clients, address, questions=int(reranked))
+    found = await chat.find(clients, request.query, request.top_k, rerank=admission.within_budget)
     results = [sources.source(p, clients.settings.book_url, request.query) for p in found]
     return SearchResponse(
         query=request.query,

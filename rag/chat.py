@@ -114,8 +114,11 @@ async def find(
     *,
     vector: Sequence[float] | None = None,
     highlighted: str = "",
+    rerank: bool = True,
 ) -> list[Passage]:
     """The passages for a question, best first; `vector` where it is embedded already.
+
+    Without `rerank` the reranker that is set is not asked: it is paid by the call.
 
     Raises IndexMissing, and IndexMismatch where the index was made with another model.
     """
@@ -140,7 +143,7 @@ async def find(
             cosine_range=embedder.cosine_range,
             language=info.language,
             highlighted=highlighted,
-            reranker=await clients.reranker(),
+            reranker=await clients.reranker() if rerank else None,
         )
 
 
@@ -204,13 +207,14 @@ class _Journey:
         if not (history.known or turns.is_unguessable(question.request_key)):
             self.request_key = ""  # whoever repeats it would be shown the new conversation
         vector = await self._embed(standalone)
-        await self.bill.admission()
+        admission = await self.bill.admission()
         found = await find(
             self.clients,
             standalone,
             self.clients.settings.context_passages,
             vector=vector,
             highlighted=question.highlighted,
+            rerank=admission.within_budget,
         )
         trace.note(passages=[[p.chunk.chunk_id, round(p.score, 3)] for p in found])
         brief = Brief(question.message, found, history.turns, question.highlighted, standalone)

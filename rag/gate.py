@@ -45,14 +45,17 @@ async def admit(
 ) -> Admission:
     """Count a request of a reader; set `tokens` of the model's budget aside.
 
+    Beyond the budget (`within_budget` is False) nothing should be paid for but an embedding.
+
     `address` is empty where there is no network between: a function call is not limited, and
     neither are requests from the machine itself unless it is a known host. Raises RateLimited.
     """
     settings = clients.settings
     keys = _keys(settings, address, session_id)
-    if not keys and not tokens:
+    paid = settings.openai_api_key or (settings.rerank_model and settings.cohere_api_key)
+    if not keys and not (questions and paid):
         return Admission(datetime.now(UTC).date(), True, 0, in_memory=True)
-    rules = rules_of(settings, tokens)
+    rules = _rules(settings)
     with trace.stage("limits"):
         try:
             if settings.missing(("DATABASE_URL",)):
@@ -98,13 +101,12 @@ async def _settle(clients: Clients, admission: Admission, tokens: int) -> None:
         log.warning("%s tokens were not settled: %s", admission.tokens - tokens, error)
 
 
-def rules_of(settings: Settings, tokens: int = 1) -> Limits:
-    """The limits that are set; without a model (`tokens` is 0) there is no budget to keep."""
+def _rules(settings: Settings) -> Limits:
     return Limits(
         settings.rate_per_minute,
         settings.rate_burst,
-        settings.daily_question_budget if tokens else None,
-        settings.daily_token_budget if tokens else None,
+        settings.daily_question_budget,
+        settings.daily_token_budget,
     )
 
 

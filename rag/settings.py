@@ -106,7 +106,9 @@ class Settings:
         "Tokens of the chat model a day, for all readers together; then answers are extractive.",
     )
     daily_question_budget: int = _setting(
-        "DAILY_QUESTION_BUDGET", 5000, "Questions a day that the chat model may answer."
+        "DAILY_QUESTION_BUDGET",
+        5000,
+        "Questions a day that the chat model may answer, or a reranker sort passages for.",
     )
     log_questions: bool = _setting("LOG_QUESTIONS", False, "Write questions to the log.")
 
