@@ -35,7 +35,8 @@ class InsightsResponse(BaseModel):
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
+    told = getattr(request.state, "client", "")
+    return told or (request.client.host if request.client else "")
 
 
 async def admin() -> Response:
