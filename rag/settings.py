@@ -133,6 +133,10 @@ class Settings:
             raise ConfigurationError(f"Configuration error: Missing {', '.join(missing)}")
 
 
+HIDDEN = tuple(item.metadata["name"] for item in fields(Settings) if not item.repr)
+"""Settings that nobody may see: SECRETS, without which a host does not start, and others."""
+
+
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the environment, and `.env` in the project's folder where there is one.
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from urllib.parse import unquote, urlsplit
 
-from rag.settings import Settings
+from rag.settings import HIDDEN
 
 _MIXED = r"(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Z])(?=[A-Za-z0-9_-]*[a-z])"
 _NAMES = "COHERE_API_KEY|OPENAI_API_KEY|QDRANT_API_KEY|ADMIN_TOKEN|HF_TOKEN|VERCEL_TOKEN"
@@ -30,8 +29,6 @@ PATTERNS = {
     "private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
 }
 _COMPILED = {kind: re.compile(pattern) for kind, pattern in PATTERNS.items()}
-NAMES = tuple(f.metadata["name"] for f in fields(Settings) if f.metadata and not f.repr)
-"""Settings that are secrets."""
 
 
 def found(text: str) -> list[str]:
@@ -45,7 +42,7 @@ def found(text: str) -> list[str]:
 
 def leaked(text: str, environ: Mapping[str, str]) -> list[str]:
     """The same, and the settings among `environ` whose very values are in a text."""
-    values = {name: [environ[name]] for name in NAMES if environ.get(name)}
+    values = {name: [environ[name]] for name in HIDDEN if environ.get(name)}
     if "DATABASE_URL" in values:
         password = urlsplit(environ["DATABASE_URL"]).password or ""
         values["DATABASE_URL"] += [password, unquote(password)]

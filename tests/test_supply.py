@@ -172,7 +172,6 @@ def test_values_of_settings_are_found_whatever_they_look_like() -> None:
     assert secrets.leaked("port 78607860 and nothing else", environ) == []
     assert secrets.leaked("password=plain/words", environ) == ["DATABASE_URL"]
     assert secrets.leaked("Bearer all-lower-case-words", environ) == ["ADMIN_TOKEN"]
-    assert {"COHERE_API_KEY", "OPENAI_API_KEY", "QDRANT_API_KEY"} <= set(secrets.NAMES)
 
 
 def test_a_command_that_shows_a_secret_fails_its_test() -> None:
