@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from handlers import admin
-from rag import clients
+from rag import clients, insights
 from rag.services.postgres import Postgres
-from rag.types import NotFound, RateLimited, Unauthorized
+from rag.types import Database, NotFound, RateLimited, Unauthorized
 from tests.pg import using
 from tests.readers import month
 from tests.service import Service, serving
@@ -139,6 +139,36 @@ def test_guessing_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
             await admin.insights("days", authorization="Bearer wrong", address="192.0.2.2")
 
     asyncio.run(guess())
+    clients.reset()
+
+
+def test_the_author_never_takes_more_than_one_connection(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str
+) -> None:
+    """Readers need the others: a page of slow tables must not make anybody wait."""
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("ADMIN_TOKEN", TOKEN)
+    clients.reset()
+    running, most = 0, 0
+
+    async def slow(db: Database, view: insights.View) -> list[insights.Row]:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await db.run("SELECT pg_sleep(0.05)")
+        running -= 1
+        return []
+
+    monkeypatch.setattr(insights, "TABLES", {"days": slow})
+
+    async def load() -> None:
+        await asyncio.gather(
+            *(admin.insights("days", authorization=AUTHOR["Authorization"]) for _ in range(6))
+        )
+
+    asyncio.run(load())
+    assert most == 1
     clients.reset()
 
 
