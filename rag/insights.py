@@ -47,8 +47,8 @@ class View:
 
 # A turn younger than the retention time belongs to a conversation that has not expired.
 _SINCE = """t.created_at >= greatest(
-  date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
-    - make_interval(days => :days - 1),
+  (date_trunc('day', now() AT TIME ZONE 'UTC') - make_interval(days => :days - 1))
+    AT TIME ZONE 'UTC',
   now() - make_interval(days => :retention_days)
 )"""
 # Nothing was found, or the model cited nothing of what was found.
