@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps
 export PORT
 
-.PHONY: help run ingest test test-slow lint format lock openapi lambda bench-retrieval clean
+.PHONY: help run ingest test test-slow lint format lock openapi lambda sbom audit bench-retrieval clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
@@ -48,6 +48,12 @@ openapi: .venv/ready-dev ## write client/openapi.json and client/types.ts
 
 lambda: .venv/ready-dev ## build/lambda-arm64.zip for AWS Lambda
 	.venv/bin/python deploy/lambda_zip.py
+
+sbom: .venv/ready-dev ## build/sbom.json (CycloneDX) and build/licences.md of what is shipped
+	.venv/bin/python deploy/supply.py sbom
+
+audit: .venv/ready-dev ## known vulnerabilities of the pinned packages, where osv.dev can be reached
+	.venv/bin/python deploy/supply.py audit
 
 bench-retrieval: .venv/ready-dev ## quality of retrieval on the test sets in RETRIEVAL_SETS
 	.venv/bin/python bench/retrieval.py

@@ -20,7 +20,19 @@ from fastapi.responses import Response
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from handlers import book, chat, config, delete, feedback, health, history, page, search
+from handlers import (
+    admin,
+    book,
+    chat,
+    config,
+    delete,
+    export,
+    feedback,
+    health,
+    history,
+    page,
+    search,
+)
 from rag.clients import get_clients, get_settings, stop_engines, warm_up
 from rag.types import ConfigurationError
 from web import failures, origins
@@ -35,6 +47,7 @@ ROUTES: tuple[Route, ...] = (
     ("POST", "/chat", chat.chat),
     ("GET", "/chat/sessions/{session_id}", history.history),
     ("DELETE", "/chat/sessions/{session_id}", delete.delete),
+    ("GET", "/chat/sessions/{session_id}/export", export.export),
     ("POST", "/chat/sessions/{session_id}/turns/{n}/feedback", feedback.feedback),
     ("POST", "/search", search.search),
     ("GET", "/health", health.health),
@@ -42,6 +55,8 @@ ROUTES: tuple[Route, ...] = (
     ("GET", "/", page.page),
     ("GET", "/widget.js", page.widget),
     ("GET", "/book/{slug:path}", book.book),
+    ("GET", "/admin", admin.admin),
+    ("GET", "/admin/{table}", admin.insights),
 )
 
 
@@ -81,11 +96,17 @@ def create_app(routes: Sequence[Route] = ROUTES) -> App:
 
 
 def selected_routes() -> Sequence[Route]:
-    """The routes of the handlers that the setting ROUTES names, or all."""
-    wanted = get_settings().routes
+    """The routes of the handlers that the setting ROUTES names, or all.
+
+    Without a token there is no author's view, not even one that refuses.
+    """
+    wanted, token = get_settings().routes, get_settings().admin_token
     if unknown := set(wanted) - {_name(handler) for _, _, handler in ROUTES}:
         raise ConfigurationError(f"Configuration error: ROUTES names no handler {sorted(unknown)}")
-    return [route for route in ROUTES if not wanted or _name(route[2]) in wanted]
+    names = set(wanted) or {_name(handler) for _, _, handler in ROUTES}
+    if not token:
+        names.discard("admin")
+    return [route for route in ROUTES if _name(route[2]) in names]
 
 
 @contextlib.asynccontextmanager

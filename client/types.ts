@@ -58,6 +58,13 @@ export interface HistoryResponse {
   next: number | null;
 }
 
+export interface InsightsResponse {
+  table: string;
+  days: number;
+  rows: Record<string, unknown>[];
+  next: number | null;
+}
+
 export interface PageModel {
   url: string;
   title: string;

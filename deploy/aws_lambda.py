@@ -34,6 +34,7 @@ PARAMETERS = {
     "QDRANT_URL": "QdrantUrl",
     "QDRANT_API_KEY": "QdrantApiKey",
     "DATABASE_URL": "DatabaseUrl",
+    "ADMIN_TOKEN": "AdminToken",
     "SITE_URL": "SiteUrl",
     "ALLOWED_ORIGINS": "AllowedOrigins",
 }

@@ -15,7 +15,7 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from rag.settings import SECRETS, Settings, load_settings  # noqa: E402
+from rag.settings import HIDDEN, SECRETS, Settings, load_settings  # noqa: E402
 from rag.types import ConfigurationError  # noqa: E402
 
 LOCAL = ("HOST", "PORT", "DATA_DIR", "ROUTES")
@@ -48,8 +48,8 @@ def settings_for_host() -> tuple[dict[str, str], dict[str, str]]:
             f"Missing {', '.join(missing)}: write them into {ROOT / '.env'}, or set EMBEDDED=1 "
             "where the host can run the embedded engines."
         )
-    secrets = {name: values[name] for name in SECRETS if name in values}
-    others = {n: v for n, v in values.items() if n not in SECRETS and n not in LOCAL}
+    secrets = {name: values[name] for name in HIDDEN if name in values}
+    others = {n: v for n, v in values.items() if n not in HIDDEN and n not in LOCAL}
     return secrets, others
 
 

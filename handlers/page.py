@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import functools
-import hashlib
-import re
-
 from fastapi import Response
 
-from rag.settings import ROOT
+from handlers.files import file, hashes
 
 NEEDS = ()
 
@@ -17,30 +12,22 @@ NEEDS = ()
 async def page() -> Response:
     """The chat page. What it says about the book it asks `/config` for."""
     headers = {"Content-Security-Policy": _policy(), "Cache-Control": "no-cache"}
-    return Response(_file("page.html"), media_type="text/html", headers=headers)
+    return Response(file("page.html"), media_type="text/html", headers=headers)
 
 
 async def widget() -> Response:
     """The chat widget: one module that finds this service by its own address."""
     headers = {"Cache-Control": "public, max-age=3600"}
-    return Response(_file("widget.js"), media_type="text/javascript", headers=headers)
+    return Response(file("widget.js"), media_type="text/javascript", headers=headers)
 
 
-@functools.cache
-def _file(name: str) -> bytes:
-    return (ROOT / "widget" / name).read_bytes()
-
-
-@functools.cache
 def _policy() -> str:
     """Only the page's own script and style sheet run, and talk to this service alone.
 
     Any site may frame the page: a Hugging Face Space shows it in an iframe.
     """
-    style = b"".join(re.findall(rb"<style>(.*?)</style>", _file("page.html"), re.DOTALL))
-    digest = base64.b64encode(hashlib.sha256(style).digest()).decode()
     return (
         "default-src 'none'; script-src 'self'; connect-src 'self'; img-src data:; "
-        f"style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; "
+        f"style-src {hashes('page.html', 'style')}; base-uri 'none'; form-action 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )

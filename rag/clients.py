@@ -26,6 +26,7 @@ from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from rag import schema
+from rag.limits import MemoryLimits
 from rag.settings import Settings, load_settings
 from rag.types import Answerer, BookError, Database, Embedder, IndexWriter, Reranker, VectorStore
 
@@ -54,6 +55,9 @@ class Clients:
         self.settings = settings
         self._made: dict[str, asyncio.Task[Any]] = {}
         self._closer: AsyncIterator[None] | None = None
+        self.author_lock = asyncio.Lock()
+        """Around statements over all conversations: readers keep the other connections."""
+        self.author_limits = MemoryLimits()
 
     async def embedder(self) -> Embedder:
         return await self._once("embedder", self._make_embedder)

@@ -11,6 +11,7 @@ from rag.types import (
     NotFound,
     RateLimited,
     RequestTooLarge,
+    Unauthorized,
     UpstreamError,
 )
 
@@ -19,6 +20,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[BookError], int] = {
     RequestTooLarge: 413,
     InvalidRequest: 422,
+    Unauthorized: 401,
     NotFound: 404,
     RateLimited: 429,
     UpstreamError: 503,
@@ -29,6 +31,7 @@ STATUS: dict[type[BookError], int] = {
 
 TITLES = {
     400: "Bad request",
+    401: "Unauthorized",
     404: "Not found",
     405: "Method not allowed",
     413: "Too large",

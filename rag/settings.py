@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -111,6 +112,15 @@ class Settings:
         "Questions a day that the chat model may answer, or a reranker sort passages for.",
     )
     log_questions: bool = _setting("LOG_QUESTIONS", False, "Write questions to the log.")
+    admin_token: str = _setting(
+        "ADMIN_TOKEN",
+        "",
+        "Opens the author's view at `/admin`, 16 characters or more; unset: there is no such page.",
+        secret=True,
+    )
+    token_price: float = _setting(
+        "TOKEN_PRICE", 0.0, "Price of a million tokens; the author's view then shows amounts."
+    )
 
     platform: str = ""
     """The variable by which a host was recognised, or empty on a laptop."""
@@ -137,6 +147,10 @@ class Settings:
         """Raise one ConfigurationError that names every missing secret."""
         if missing := self.missing(needed):
             raise ConfigurationError(f"Configuration error: Missing {', '.join(missing)}")
+
+
+HIDDEN = tuple(item.metadata["name"] for item in fields(Settings) if not item.repr)
+"""Settings that nobody may see: SECRETS, without which a host does not start, and others."""
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -193,6 +207,8 @@ def _parse(name: str, raw: str, default: Any) -> Any:
         return tuple(part.strip().rstrip("/") for part in raw.split(separator) if part.strip())
     if isinstance(default, Path):
         return Path(raw).expanduser()
+    if name == "admin_token" and not re.fullmatch(r"[!-~]{16,}", raw):
+        raise ValueError("must be 16 or more visible ASCII characters")
     if name == "base_path":
         return f"/{raw.strip('/')}" if raw.strip("/") else ""
     if name == "database_url":

@@ -341,6 +341,7 @@ class BookError(Exception):
     │   └── IndexMismatch       the index was made with another embedding model
     ├── InvalidRequest          the reader must change the request
     │   └── RequestTooLarge
+    ├── Unauthorized            the request does not carry the author's token
     ├── NotFound                there is nothing under that name
     ├── RateLimited             too many requests; carries `retry_after`
     ├── SourceError             a file or site to be indexed cannot be used
@@ -385,6 +386,11 @@ class InvalidRequest(BookError):
 class RequestTooLarge(InvalidRequest):
     code = "too_large"
     detail = "This request is too large."
+
+
+class Unauthorized(BookError):
+    code = "unauthorized"
+    detail = "This is for the author of the book: the token is missing or wrong."
 
 
 class NotFound(BookError):

@@ -14,12 +14,26 @@ import pytest
 from rag import clients
 from rag.embedded.postgres import start
 from rag.settings import PLATFORMS, SECRETS
+from tests import secrets
 from tests.pg import new_database, query
 from tests.service import Service, environment, run, serving
 
 # A shell that starts a job in the background lets it ignore Ctrl-C, and with it all processes
 # that the tests start; some of them are there to be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_secret_in_any_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """At the end of the run, over every log that its tests have left."""
+    yield
+    findings = [
+        f"{path} {finding}"
+        for path in tmp_path_factory.getbasetemp().rglob("*log*")
+        if path.is_file()
+        for finding in secrets.found(path.read_text(errors="replace"))
+    ]
+    assert findings == []
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.secrets import leaked
+
 ROOT = Path(__file__).parent.parent
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_FILE")
 
@@ -33,8 +35,8 @@ def environment(**variables: str) -> dict[str, str]:
 def run(
     *command: str, env: Mapping[str, str], timeout: float = 120
 ) -> subprocess.CompletedProcess[str]:
-    """A command of the project to its end, with its output as text."""
-    return subprocess.run(
+    """A command of the project to its end, with its output as text, in which no secret is."""
+    finished = subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,
         env=dict(env),
@@ -43,6 +45,8 @@ def run(
         timeout=timeout,
         check=False,
     )
+    assert not (shown := leaked(finished.stdout + finished.stderr, env)), shown
+    return finished
 
 
 class Service:
@@ -67,7 +71,10 @@ class Service:
 
 @contextlib.contextmanager
 def serving(log: Path, **variables: str) -> Iterator[Service]:
-    """Start the service, wait until it answers, and end it whatever happens."""
+    """Start the service, wait until it answers, and end it whatever happens.
+
+    What it has logged by then must hold none of the secrets it was given.
+    """
     port = free_port()
     command = [sys.executable, "router.py"]
     env = environment(PORT=str(port), **variables)
@@ -92,3 +99,4 @@ def serving(log: Path, **variables: str) -> Iterator[Service]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(20)
+    assert not (shown := leaked(service.log, env)), shown

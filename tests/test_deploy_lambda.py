@@ -23,7 +23,7 @@ from starlette.middleware import Middleware
 
 import router
 from deploy import aws_lambda
-from rag.settings import SECRETS
+from rag.settings import HIDDEN, SECRETS
 from tests.deploy.hub import Hub, imitation
 from tests.service import ROOT
 from web import failures
@@ -146,6 +146,8 @@ class _Loader(yaml.SafeLoader):
 
 
 def _tag(loader: _Loader, tag: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.SequenceNode):
+        return {tag: loader.construct_sequence(node, deep=True)}
     assert isinstance(node, yaml.ScalarNode)
     return {tag: loader.construct_scalar(node)}
 
@@ -169,8 +171,9 @@ def functions(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("name", ["app.yaml", "functions.yaml", "container.yaml"])
 def test_a_template_hides_secrets_and_allows_only_the_log(name: str) -> None:
     document = template(name)
-    for secret in SECRETS:
+    for secret in HIDDEN:
         assert document["Parameters"][aws_lambda.PARAMETERS[secret]]["NoEcho"] is True
+    assert set(SECRETS) < set(HIDDEN)
     assert document["Resources"]["Logs"]["Properties"]["RetentionInDays"]
     (policy,) = document["Resources"]["Role"]["Properties"]["Policies"]
     (statement,) = policy["PolicyDocument"]["Statement"]
@@ -244,6 +247,7 @@ VALUES = {
     "QDRANT_URL": "https://7f3a53.cloud.qdrant.io",
     "QDRANT_API_KEY": "qd-7f3a54",
     "DATABASE_URL": "postgresql://reader:7f3a55@db.neon.tech/book",
+    "ADMIN_TOKEN": "token-of-the-author-7f3a56",
     "SITE_URL": "https://book.example",
     "CHAT_MODEL": "gpt-4o",
 }
@@ -281,6 +285,7 @@ def test_the_command_deploys_and_asks(
     parameters = json.loads((aws / "parameters").read_text())
     given = {item["ParameterKey"]: item["ParameterValue"] for item in parameters}
     assert given["QdrantUrl"] == VALUES["QDRANT_URL"]
+    assert given["AdminToken"] == VALUES["ADMIN_TOKEN"]
     assert (given["Runtime"], given["Architecture"]) == ("python3.13", "arm64")
     service = json.loads((aws / "template").read_text())["Resources"]["Service"]
     assert service["Properties"]["Environment"]["Variables"] == {"CHAT_MODEL": "gpt-4o"}

@@ -63,10 +63,11 @@ def deploy(
 
 
 def test_a_space_is_made_filled_and_asked(clone: Path, hub: Hub) -> None:
-    write_env(clone, **SECRETS, SITE_URL="https://book.example", PORT="8000")
+    secrets = {**SECRETS, "ADMIN_TOKEN": "token-of-the-author-7f3a56"}
+    write_env(clone, **secrets, SITE_URL="https://book.example", PORT="8000")
     finished = deploy(clone, hub)
     assert finished.returncode == 0, finished.stderr
-    assert hub.secrets == SECRETS
+    assert hub.secrets == secrets
     assert hub.variables == {"SITE_URL": "https://book.example"}
     assert {"Dockerfile", "README.md", ".dockerignore", "router.py", "rag/types.py"} <= set(
         hub.files

@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from handlers.chat import ChatRequest, ChatResponse, chat
 from handlers.delete import delete
+from handlers.export import export
 from handlers.health import health
 from handlers.history import history
 from handlers.search import SearchRequest, search
@@ -35,9 +36,12 @@ def test_ask_read_and_delete() -> None:
     assert "delete" in answer.sources[0].slug.partition("#")[2]
     kept = asyncio.run(history(answer.session_id))
     assert [turn.question for turn in kept.turns] == [QUESTION]
+    assert answer.message in bytes(asyncio.run(export(answer.session_id)).body).decode()
     assert asyncio.run(delete(answer.session_id)).deleted == 1
     with pytest.raises(NotFound):
         asyncio.run(delete(answer.session_id))
+    with pytest.raises(NotFound):
+        asyncio.run(export(answer.session_id))
     with pytest.raises(NotFound):
         asyncio.run(history(answer.session_id))
 

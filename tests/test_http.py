@@ -124,6 +124,33 @@ def test_a_conversation_is_kept_in_order_and_deleted_completely(http: httpx.Clie
     assert ask(http, session_id=session)["session_id"] != session
 
 
+def test_a_conversation_can_be_downloaded(http: httpx.Client) -> None:
+    first = ask(http)
+    session = first["session_id"]
+    ask(http, "Which port does it listen on?", session_id=session)
+    path = f"/chat/sessions/{session}/export"
+
+    markdown = http.get(path, headers={"Origin": LOCAL})
+    assert markdown.headers["content-type"] == "text/markdown; charset=utf-8"
+    assert markdown.headers["content-disposition"] == 'attachment; filename="conversation.md"'
+    assert markdown.headers["cache-control"] == "no-store"
+    assert markdown.headers["access-control-allow-origin"] == LOCAL
+    assert f"> {QUESTION}\n\n{first['message']}" in markdown.text
+    assert first["sources"][0]["url"] in markdown.text
+
+    written = http.get(path, params={"format": "json"})
+    assert written.headers["content-disposition"] == 'attachment; filename="conversation.json"'
+    turns = written.json()["turns"]
+    assert [turn["question"] for turn in turns] == [QUESTION, "Which port does it listen on?"]
+    assert (turns[0]["answer"], turns[0]["sources"]) == (first["message"], first["sources"])
+    assert session[:8] not in markdown.text + written.text
+
+    assert_problem(http.get(path, params={"format": "exe"}), 422)
+    assert_problem(http.get(f"/chat/sessions/{uuid.uuid4()}/export"), 404)
+    http.delete(f"/chat/sessions/{session}")
+    assert_problem(http.get(path), 404)
+
+
 def test_a_follow_up_keeps_its_subject(http: httpx.Client) -> None:
     session = ask(http, "How do I deploy on a Hugging Face Space?")["session_id"]
     answer = ask(http, "and on Lambda?", session_id=session)
@@ -297,7 +324,8 @@ def test_questions_are_logged_only_when_the_author_asks_for_it(
     handbook: Path, tmp_path: Path
 ) -> None:
     data = Path(shutil.copytree(handbook, tmp_path / "data"))
-    with serving(tmp_path / "log", DATA_DIR=str(data), LOG_QUESTIONS="1") as service:
-        with service.client() as client:
-            ask(client, "How do I delete a zanzibar conversation?")
-        assert "delete a zanzibar conversation" in service.log
+    serve = serving(tmp_path / "log", DATA_DIR=str(data), LOG_QUESTIONS="1")
+    with serve as service, service.client() as client:
+        ask(client, "How do I delete a zanzibar conversation?")
+    # The line is written after the answer has been sent.
+    assert "delete a zanzibar conversation" in service.log

@@ -17,6 +17,7 @@ from rag.types import (
     NotFound,
     RateLimited,
     RequestTooLarge,
+    Unauthorized,
     UpstreamTimeout,
 )
 from web import origins
@@ -48,6 +49,7 @@ def failing(error: Exception) -> TestClient:
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
+        (Unauthorized(), 401, "unauthorized"),
         (NotFound(), 404, "not_found"),
         (RequestTooLarge(), 413, "too_large"),
         (RateLimited(retry_after=7.2), 429, "rate_limited"),

@@ -83,8 +83,17 @@ def test_malformed_values_are_named_together_and_never_repeated() -> None:
         assert name in sentence
 
 
+@pytest.mark.parametrize(
+    "token", ["short", "fifteen-letters", "sixteen letters and spaces", "ü" * 16]
+)
+def test_a_token_that_could_be_guessed_or_not_be_sent_is_refused(token: str) -> None:
+    with pytest.raises(ConfigurationError, match="ADMIN_TOKEN must be 16 or more") as caught:
+        load_settings({"ADMIN_TOKEN": token})
+    assert token not in str(caught.value)
+
+
 def test_secrets_are_in_no_repr() -> None:
-    shown = repr(load_settings(SECRET_VALUES))
+    shown = repr(load_settings({**SECRET_VALUES, "ADMIN_TOKEN": "secret-of-the-author"}))
     assert "secret" not in shown
 
 

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from rag import trace
 from rag.problems import MEDIA_TYPE, details, problem
-from rag.types import BookError, RateLimited, UpstreamError
+from rag.types import BookError, RateLimited, Unauthorized, UpstreamError
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,8 @@ async def _known(request: Request, error: Exception) -> JSONResponse:
     headers = {}
     if isinstance(error, RateLimited | UpstreamError) and error.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after))
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
     trace.note(error=body["code"])
     if body["status"] >= 500:
         log.error("%s: %s", body["code"], error)

@@ -203,6 +203,12 @@ class Fake:
             }
         )
 
+    async def export(self, request: Request) -> Response:
+        turns = self.sessions.get(request.path_params["session_id"])
+        if turns is None:
+            return problem(404, "There is no such conversation.")
+        return Response("\n".join(turn["question"] for turn in turns), media_type="text/markdown")
+
     async def delete(self, request: Request) -> Response:
         if self.delete_status:
             return problem(self.delete_status, "Deleting does not work right now.")
@@ -240,6 +246,7 @@ class Fake:
                 Route("/chat", self.chat, methods=["POST"]),
                 Route(session, self.history, methods=["GET"]),
                 Route(session, self.delete, methods=["DELETE"]),
+                Route(session + "/export", self.export),
                 Route(session + "/turns/{n:int}/feedback", self.feedback, methods=["POST"]),
             ],
             middleware=[

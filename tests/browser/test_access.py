@@ -127,7 +127,12 @@ def test_the_keyboard_is_enough(reader: Reader, fake: Fake, site: Site) -> None:
         if order[-1] == "New conversation":
             break
     assert order[:4] == ["Bad answer", "Good answer", "Copy answer", order[3]]
-    assert order[-3:] == ["Close", "Delete my conversations", "New conversation"]
+    assert order[-4:] == [
+        "Close",
+        "Delete my conversations",
+        "Download this conversation",
+        "New conversation",
+    ]
     assert "Source 1: Installation (opens in a new tab)" in order
 
     page.keyboard.press("Escape")

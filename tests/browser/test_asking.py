@@ -211,6 +211,23 @@ def test_a_conversation_the_service_has_forgotten_begins_anew(reader: Reader, fa
     assert len(fake.sessions) == 1
 
 
+def test_a_conversation_can_be_downloaded(reader: Reader, fake: Fake) -> None:
+    save = reader.page.get_by_role("button", name="Download this conversation")
+    reader.open()
+    expect(save).to_be_hidden()
+    reader.ask("How do I install it?")
+    with reader.page.expect_download() as download:
+        save.click()
+    assert download.value.suggested_filename == "conversation.md"
+    assert download.value.path().read_text() == "How do I install it?"
+
+    fake.sessions.clear()
+    save.click()
+    notice = reader.page.get_by_role("dialog", name="There is no such conversation.")
+    notice.get_by_role("button", name="Close").click()
+    expect(notice).to_be_hidden()
+
+
 def test_begin_anew_then_delete_everything(reader: Reader, fake: Fake) -> None:
     reader.open().ask()
     reader.page.get_by_role("button", name="New conversation").click()

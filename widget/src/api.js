@@ -95,6 +95,12 @@ export class Api {
     return turns;
   }
 
+  /** A conversation as a file to keep. */
+  async file(id, options) {
+    const path = `/chat/sessions/${encodeURIComponent(id)}/export`;
+    return (await this.#patiently(path, {}, options)).blob();
+  }
+
   /** Delete a conversation; one that is not there counts as deleted. */
   async erase(id, options) {
     try {

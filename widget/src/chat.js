@@ -292,12 +292,32 @@ export class Chat {
     this.#greet(notice);
   }
 
+  /** Hand the reader the conversation as a file; a failure is said in a dialog. */
+  async save() {
+    try {
+      const link = h('a', { download: 'conversation.md' });
+      link.href = URL.createObjectURL(await this.#api.file(this.#memory.current));
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    } catch (problem) {
+      this.#tell(problem.detail || this.t.failed);
+    }
+  }
+
+  /** A modal question, or a notice where there is no `go` to choose. */
+  #tell(sentence, go = '') {
+    const { t } = this;
+    const text = h('p', { id: 'confirm-text', dir: 'auto' }, sentence);
+    const close = h('button', { type: 'button', class: 'plain', onclick: () => this.confirm.close() }, go ? t.cancel : t.close);
+    this.confirm.replaceChildren(text, h('div', {}, close, go));
+    this.confirm.showModal();
+    return text;
+  }
+
   /** Ask once more, then delete all conversations of this browser from the service. */
   erase() {
     const { t } = this;
     const count = this.#memory.sessions.length;
-    const text = h('p', { id: 'confirm-text', dir: 'auto' }, count ? t.eraseAsk : t.nothing);
-    const close = h('button', { type: 'button', class: 'plain', onclick: () => this.confirm.close() }, count ? t.cancel : t.close);
     const go = h('button', { type: 'button', class: 'danger' }, t.erase);
     go.addEventListener('click', async () => {
       go.disabled = true;
@@ -320,7 +340,6 @@ export class Chat {
         go.focus();
       }
     });
-    this.confirm.replaceChildren(text, h('div', {}, close, count ? go : ''));
-    this.confirm.showModal();
+    const text = this.#tell(count ? t.eraseAsk : t.nothing, count ? go : '');
   }
 }

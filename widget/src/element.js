@@ -104,6 +104,7 @@ export class AskTheBook extends HTMLElement {
         {},
         title,
         iconButton('fresh', t.fresh, () => this.#chat.fresh()),
+        iconButton('save', t.save, () => this.#chat.save(), { class: 'icon save' }),
         iconButton('erase', t.eraseAll, () => this.#chat.erase()),
         !this.inline && iconButton('close', t.close, () => this.close()),
       ),
