@@ -297,7 +297,10 @@ def test_questions_are_logged_only_when_the_author_asks_for_it(
     handbook: Path, tmp_path: Path
 ) -> None:
     data = Path(shutil.copytree(handbook, tmp_path / "data"))
-    with serving(tmp_path / "log", DATA_DIR=str(data), LOG_QUESTIONS="1") as service:
-        with service.client() as client:
-            ask(client, "How do I delete a zanzibar conversation?")
-        assert "delete a zanzibar conversation" in service.log
+    with (
+        serving(tmp_path / "log", DATA_DIR=str(data), LOG_QUESTIONS="1") as service,
+        service.client() as client,
+    ):
+        ask(client, "How do I delete a zanzibar conversation?")
+    # Ended: the line is written after the answer.
+    assert "delete a zanzibar conversation" in service.log
