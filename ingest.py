@@ -1,46 +1,47 @@
-"""Index a book: `python ingest.py PATH` reads its Markdown and makes it answerable.
+"""Index a book: `python ingest.py SOURCE` reads it and makes it answerable.
 
+The source is a folder of Markdown (or of built HTML), one file, or the address of a live site.
 Run it again after an edit: only what changed is embedded. It may run while the server does;
 readers see the old index until the new one is whole.
 
-Exit status: 0 done, 1 nothing could be done and the old index is untouched, 2 usage,
-130 interrupted (what was embedded is kept for the next run).
+`--verify SITE` checks every link against the built or the live site: of the source that is
+indexed, or, without a source, of the index in use.
+
+Exit status: 0 done, 1 nothing could be done and the old index is untouched, or links are dead,
+2 usage, 130 interrupted (what was embedded is kept for the next run).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import shutil
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TextIO
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
 from rag.clients import get_clients
-from rag.index import Plan, Progress, Summary, build, describe, plan
+from rag.index import build, carry_over, describe, plan, published_chunks
+from rag.progress import Bar, checked, count, done, planned
 from rag.settings import Settings
 from rag.types import (
     BookError,
     Chunk,
     ConfigurationError,
     Embedder,
+    IndexInfo,
+    IndexMissing,
     IndexWriter,
+    Page,
     SourceError,
     SparseVector,
     VectorStore,
 )
+from rag.verify import Verdict, verify
 
 if TYPE_CHECKING:
     from sites import Book
-
-
-SOURCES = ("docs", "doc", "documentation", "content", "src", "book", "/")
-"""Names of folders that say nothing about the book."""
 
 
 class Clients(Protocol):
@@ -62,9 +63,9 @@ def main(
     arguments: Sequence[str] | None = None, clients: Callable[[], Clients] = get_clients
 ) -> int:
     """The command. Whatever goes wrong, its user meets a sentence, never a stack trace."""
-    options = _parser().parse_args(arguments)
+    options = _options(arguments)
     try:
-        return asyncio.run(_ingest(options, clients))
+        return asyncio.run(_run(options, clients))
     except BookError as error:
         print(error, file=sys.stderr)
         return 1
@@ -77,73 +78,111 @@ def main(
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     from sites import GENERATORS
 
     parser = argparse.ArgumentParser(
         prog="ingest.py",
         description="Index a book so that it can be asked. Only what changed is embedded.",
-        epilog="Exit status: 0 done, 1 nothing could be done, 2 usage, 130 interrupted.",
+        epilog="Exit status: 0 done, 1 nothing could be done or links are dead, 2 usage, "
+        "130 interrupted.",
     )
-    parser.add_argument("path", type=Path, help="folder (or one file) of Markdown")
-    parser.add_argument(
-        "--generator", choices=GENERATORS, default="auto", help="what builds the site"
-    )
-    parser.add_argument(
-        "--base-path", metavar="PATH", help="where the book lies on the site, such as docs"
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be embedded, and stop"
-    )
-    parser.add_argument("--quiet", action="store_true", help="print problems only")
-    return parser
+    add = parser.add_argument
+    add("source", nargs="?", help="folder (or one file) of Markdown or HTML, or a site's address")
+    add("--generator", choices=GENERATORS, default="auto", help="what builds the site")
+    add("--base-path", metavar="PATH", help="where the book lies on the site, such as docs")
+    add("--dry-run", action="store_true", help="say what would be embedded, and stop")
+    add("--verify", metavar="SITE", help="check all links against a built site or an address")
+    add("--strict", action="store_true", help="with --verify: change nothing if a link is dead")
+    add("--max-pages", type=int, default=5_000, metavar="N", help="of a live site (%(default)s)")
+    add("--allow-private", action="store_true", help="read sites on this machine or network too")
+    add("--quiet", action="store_true", help="print problems only")
+    options = parser.parse_args(arguments)
+    if options.source is None and not options.verify:
+        parser.error("name the book to index, or the site to --verify the index against")
+    if options.strict and not options.verify:
+        parser.error("--strict needs --verify SITE")
+    if options.max_pages < 1:
+        parser.error("--max-pages must be 1 or more")
+    return options
 
 
-async def _ingest(options: argparse.Namespace, get: Callable[[], Clients]) -> int:
-    from rag.chunks import chunk_book
-
-    book = await asyncio.to_thread(
-        _read, options.path.expanduser(), options.generator, options.base_path
-    )
-    for problem in book.problems:
-        print(problem.message, file=sys.stderr)
-    chunks = await asyncio.to_thread(chunk_book, book.pages)
-    if not chunks:
-        raise SourceError(f"There is no text to index in {options.path}.")
-
+async def _run(options: argparse.Namespace, get: Callable[[], Clients]) -> int:
     clients = get()
     try:
-        fallback = _name(book, options.path)
-        return await _index(book, chunks, clients, fallback, options.dry_run, options.quiet)
+        if options.source is not None:
+            return await _ingest(options, clients)
+        store = await clients.store()
+        if await store.info() is None:
+            raise IndexMissing("There is no index yet. Run `python ingest.py PATH` first.")
+        verdict = await _verified(await published_chunks(store), options)
+        return 1 if verdict.dead else 0
     finally:
         await clients.close()
+
+
+async def _ingest(options: argparse.Namespace, clients: Clients) -> int:
+    from rag.chunks import chunk_book
+    from sites import is_address, read_path
+
+    live = is_address(options.source)
+    published, old = None, list[Chunk]()
+    with suppress(ConfigurationError):  # an index that cannot be read is made again
+        store = await clients.store()
+        published = await store.info()
+        old = await published_chunks(store) if live else []
+    if live:
+        book = await _read_site(options, clients.settings, old)
+    else:
+        book = await asyncio.to_thread(
+            read_path, options.source, generator=options.generator, base_path=options.base_path
+        )
+    for problem in book.problems:
+        print(problem.message, file=sys.stderr)
+    chunks: Sequence[Chunk] = await asyncio.to_thread(chunk_book, book.pages)
+    if not chunks:
+        raise SourceError(f"There is no text to index in {options.source}.")
+    if book.unread:
+        print(
+            f"{count(len(book.unread), 'page')} could not be read this time: what the index has "
+            "of them stays.",
+            file=sys.stderr,
+        )
+        chunks = carry_over(chunks, old, book.unread)
+        kept = await _kept_pages(await clients.store(), chunks, book.unread)
+        book = replace(book, pages=(*book.pages, *kept))
+    if options.verify:
+        verdict = await _verified(chunks, options)
+        if verdict.dead and options.strict:
+            raise SourceError("Nothing was changed: --strict wants every link to be there.")
+    return await _index(book, chunks, clients, published, options)
 
 
 async def _index(
     book: Book,
     chunks: Sequence[Chunk],
     clients: Clients,
-    fallback: str,
-    dry_run: bool,
-    quiet: bool,
+    published: IndexInfo | None,
+    options: argparse.Namespace,
 ) -> int:
-    say = _nothing if quiet else print
+    from sites import name_of
+
+    say = _nothing if options.quiet else print
     embedder = await clients.embedder()
     if not embedder.dimensions:  # a model that is only known by its answers
         await embedder.embed_question(book.pages[0].title)
-    title = clients.settings.book_title or book.title or fallback
-    info = describe(title, book.language, book.pages, chunks, embedder, _sparse)
-    published = None
-    with suppress(ConfigurationError):  # an index that cannot be read is made again
-        published = await (await clients.store()).info()
+    title = clients.settings.book_title or book.title or name_of(book, options.source)
+    info = describe(
+        title, book.language, book.pages, chunks, embedder, _sparse, site_url=book.site_url
+    )
     say(
-        f"{title}: {_count(len(book.pages), 'page')} ({book.generator}), "
-        f"{_count(len(chunks), 'chunk')}"
+        f"{title}: {count(len(book.pages), 'page')} ({book.generator}), "
+        f"{count(len(chunks), 'chunk')}"
     )
     writer = await clients.writer()
     try:
-        if dry_run:
-            say(_planned(await plan(chunks, embedder, writer, info, published)))
+        if options.dry_run:
+            say(planned(await plan(chunks, embedder, writer, info, published)))
             return 0
         summary = await build(
             book.pages,
@@ -153,67 +192,47 @@ async def _index(
             info,
             _sparse,
             published=published,
-            progress=_nothing if quiet else Bar(sys.stderr).show,
+            progress=_nothing if options.quiet else Bar(sys.stderr).embedded,
         )
     finally:
         await writer.close()
-    say(_done(summary))
+    say(done(summary))
     return 0
 
 
-def _read(path: Path, generator: str, base_path: str | None) -> Book:
-    """The book in a folder; a single file is a book of one page."""
-    from sites import read_book
+async def _verified(chunks: Iterable[Chunk], options: argparse.Namespace) -> Verdict:
+    """Check the links and list those that are dead."""
+    from sites.built import open_site
 
-    if not path.is_file():
-        return read_book(path, generator=generator, base_path=base_path)
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(path, folder)
-        generator = "plain" if generator == "auto" else generator
-        return read_book(Path(folder), generator=generator, base_path=base_path)
-
-
-def _name(book: Book, path: Path) -> str:
-    """A title for a book that has none: its only or root page's, else its folder's name."""
-    base = os.path.commonpath([page.slug.strip("/") for page in book.pages])
-    roots = [page.title for page in book.pages if page.slug.strip("/") == base]
-    if len(book.pages) == 1 or roots:
-        return (roots or [book.pages[0].title])[0]
-    folders = (name for name in reversed(path.expanduser().resolve().parts))
-    return next((name for name in folders if name.lower() not in SOURCES), book.pages[0].title)
+    async with open_site(options.verify, allow_private=options.allow_private) as site:
+        verdict = await verify(chunks, site)
+    for dead in verdict.dead:
+        print(dead, file=sys.stderr)
+    if verdict.dead or not options.quiet:
+        print(checked(verdict), file=sys.stderr if verdict.dead else sys.stdout)
+    return verdict
 
 
-class Bar:
-    """Progress with rate and time left: one line redrawn on a terminal, else a line in ten s."""
+async def _read_site(options: argparse.Namespace, settings: Settings, old: Sequence[Chunk]) -> Book:
+    from sites.fetch import Limits
+    from sites.live import read_site
 
-    WIDTH = 24
-    EVERY = 10.0
-    """Seconds between lines where the output is not a terminal."""
+    return await read_site(
+        options.source,
+        site_url=settings.site_url,
+        known={chunk.source_path for chunk in old},
+        limits=Limits(pages=options.max_pages),
+        allow_private=options.allow_private,
+        progress=_nothing if options.quiet else Bar(sys.stderr).read,
+    )
 
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._terminal = out.isatty()
-        self._started = self._last = time.monotonic()
 
-    def show(self, progress: Progress) -> None:
-        now = time.monotonic()
-        whole = progress.done == progress.total
-        if not self._terminal and not whole and now - self._last < self.EVERY:
-            return
-        self._last = now
-        rate = progress.done / max(now - self._started, 1e-6)
-        left = (progress.total - progress.done) / rate
-        text = (
-            f"embedded {progress.done}/{progress.total} chunks, {rate:.0f}/s, "
-            f"{_duration(left)} left, {_count(progress.calls, 'call')}"
-        )
-        if self._terminal:
-            filled = self.WIDTH * progress.done // progress.total
-            text = f"\r[{'#' * filled}{'.' * (self.WIDTH - filled)}] {text}\x1b[K"
-            self._out.write(text + ("\n" if whole else ""))
-        else:
-            self._out.write(text + "\n")
-        self._out.flush()
+async def _kept_pages(
+    store: VectorStore, chunks: Iterable[Chunk], unread: Sequence[str]
+) -> list[Page]:
+    """The pages of carried chunks, where the index keeps pages for its preview."""
+    slugs = {c.slug.partition("#")[0] for c in chunks if c.source_path in unread}
+    return [page for slug in sorted(slugs) if (page := await store.page(slug))]
 
 
 def _sparse(chunk: Chunk) -> SparseVector:
@@ -222,34 +241,6 @@ def _sparse(chunk: Chunk) -> SparseVector:
     return sparse_passage(
         chunk.text, title=chunk.title, section=chunk.section, language=chunk.language
     )
-
-
-def _planned(todo: Plan) -> str:
-    return (
-        f"Would embed {_count(len(todo.missing), 'chunk')} in {_count(todo.calls, 'call')}, "
-        f"reuse {todo.reused} ({todo.moved} moved) and remove {todo.removed}."
-    )
-
-
-def _done(summary: Summary) -> str:
-    if not summary.published:
-        return "Nothing has changed; the index is up to date."
-    return (
-        f"Indexed {_count(summary.pages, 'page')}, {_count(summary.chunks, 'chunk')} in "
-        f"{_duration(summary.seconds)}: {summary.embedded} embedded in "
-        f"{_count(summary.calls, 'call')}, {summary.reused} reused ({summary.moved} moved), "
-        f"{summary.removed} removed."
-    )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
 
 
 def _nothing(*_: object) -> None:

@@ -6,8 +6,8 @@ import asyncio
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from rag.types import (
@@ -20,12 +20,15 @@ from rag.types import (
     Page,
     Point,
     SparseVector,
+    VectorStore,
 )
 
 BATCH = 96
 """Texts an embedding call, where the embedder does not say: as many as Cohere takes at once."""
 CONCURRENT = 2
 """Embedding calls at a time: one is being staged while the next is under way."""
+REACH = 200
+"""Chunks to either side that are read at a time where all are read."""
 
 Sparse = Callable[[Chunk], SparseVector]
 """The BM25 side of a chunk."""
@@ -58,6 +61,8 @@ class Plan:
     """Chunks that were there, published or staged, and are no longer in the book."""
     calls: int
     """Embedding calls that this takes."""
+    batch: int
+    """Texts a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ def describe(
     chunks: Sequence[Chunk],
     embedder: Embedder,
     sparse: Sparse,
+    site_url: str = "",
 ) -> IndexInfo:
     """What the index of this book, made with this embedder, says about itself.
 
@@ -107,7 +113,41 @@ def describe(
         book_title=title,
         language=language,
         fingerprint=f"{rules.hexdigest()[:8]}-{content.hexdigest()[:32]}",
+        site_url=site_url,
     )
+
+
+async def published_chunks(store: VectorStore) -> list[Chunk]:
+    """Every chunk of the index in use, in the book's order."""
+    info = await store.info()
+    found: list[Chunk] = []
+    for start in range(0, info.chunks if info else 0, 2 * REACH + 1):
+        found += await store.neighbours(start + REACH, REACH)
+    return found
+
+
+def carry_over(new: Sequence[Chunk], old: Sequence[Chunk], unread: Collection[str]) -> list[Chunk]:
+    """`new` and, where they stood before, the chunks of those pages that could not be read.
+
+    `unread` are the pages' source paths. A text that is in the book anyway is not doubled.
+    """
+    pages: dict[str, list[Chunk]] = {}
+    for chunk in new:
+        pages.setdefault(chunk.source_path, []).append(chunk)
+    there = {chunk.chunk_id for chunk in new}
+    before: dict[str, list[Chunk]] = {}
+    for chunk in old:
+        before.setdefault(chunk.source_path, []).append(chunk)
+    order, last = list(pages), -1
+    for path, chunks in before.items():
+        if path in pages:
+            last = order.index(path)
+        elif path in unread:
+            last += 1
+            order.insert(last, path)
+            pages[path] = [chunk for chunk in chunks if chunk.chunk_id not in there]
+    merged = (chunk for path in order for chunk in pages[path])
+    return [replace(chunk, order_index=n) for n, chunk in enumerate(merged)]
 
 
 async def plan(
@@ -133,6 +173,7 @@ async def plan(
         ),
         removed=len(known.keys() - wanted),
         calls=-(-len(missing) // _batch(embedder)),
+        batch=_batch(embedder),
     )
 
 

@@ -117,6 +117,8 @@ class IndexInfo:
     language: str = "en"
     fingerprint: str = ""
     """Hash of the chunking rules and the sources; equal means nothing to do."""
+    site_url: str = ""
+    """Address of the book's site as the book itself says, without a trailing slash."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,15 @@
-"""Readers of documentation sites: a folder to pages with titles, slugs and anchors."""
+"""Readers of documentation sites: a folder, or a live site, to pages with their anchors."""
 
-from sites.book import GENERATORS, read_book
+from sites.book import GENERATORS, name_of, read_book, read_path
 from sites.files import Problem
-from sites.source import Book
+from sites.source import Book, is_address
 
-__all__ = ["GENERATORS", "Book", "Problem", "read_book"]
+__all__ = [
+    "GENERATORS",
+    "Book",
+    "Problem",
+    "is_address",
+    "name_of",
+    "read_book",
+    "read_path",
+]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +13,7 @@ from typing import Protocol
 from rag.types import Page, SourceError
 from sites import docusaurus, html, mdbook, mkdocs, plain, vitepress
 from sites.files import Report
-from sites.source import Book, Request
+from sites.source import Book, Request, is_address, published
 
 
 class Reader(Protocol):
@@ -31,6 +34,8 @@ READERS: dict[str, Reader] = {
 }
 """In the order in which they are tried; the last takes any folder."""
 GENERATORS = ("auto", *READERS)
+USUAL = ("docs", "doc", "documentation", "content", "src", "book", "/")
+"""Names of folders that say nothing about the book in them."""
 
 
 def read_book(folder: Path, *, generator: str = "auto", base_path: str | None = None) -> Book:
@@ -52,11 +57,36 @@ def read_book(folder: Path, *, generator: str = "auto", base_path: str | None = 
     report = Report()
     book = READERS[generator].read(Request(folder, base_path, report))
     pages = _one_per_address(book.pages, report)
-    book = replace(book, pages=pages, problems=tuple(report.problems))
+    book = replace(
+        book, pages=pages, problems=tuple(report.problems), site_url=published(book.site_url)
+    )
     if not book.pages:
         reasons = " ".join(problem.message for problem in book.problems[:3])
         raise SourceError(f"There is no page to read in {folder}. {reasons}".strip())
     return book
+
+
+def read_path(path: str, *, generator: str = "auto", base_path: str | None = None) -> Book:
+    """The book in a folder, as `read_book` has it; a single file is a book of one page."""
+    place = Path(path).expanduser()
+    if not place.is_file():
+        return read_book(place, generator=generator, base_path=base_path)
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(place, folder)
+        if generator == "auto":
+            generator = "html" if place.suffix.lower() in html.SUFFIXES else "plain"
+        return read_book(Path(folder), generator=generator, base_path=base_path)
+
+
+def name_of(book: Book, source: str) -> str:
+    """A title for a book that has none: its only or root page's, else its folder's name."""
+    base = os.path.commonpath([page.slug.strip("/") for page in book.pages])
+    roots = [page.title for page in book.pages if page.slug.strip("/") == base]
+    first = book.pages[0].title
+    if len(book.pages) == 1 or roots or is_address(source):
+        return (roots or [first])[0]
+    folders = (name for name in reversed(Path(source).expanduser().resolve().parts))
+    return next((name for name in folders if name.lower() not in USUAL), first)
 
 
 def _one_per_address(pages: Iterable[Page], report: Report) -> tuple[Page, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -28,6 +29,10 @@ _BREAKING = frozenset(
     | {"section", "summary", "tbody", "tfoot", "thead", "caption"}
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
+MAX_TAG = 4_000
+"""Characters of a tag; a longer one is text."""
+_TAG = re.compile(r"<[A-Za-z/!?]")
+_DATA = re.compile(r"(\b(?:src|href|srcset)=)([\"'])data:[^\"'>]*\2")
 _BREAK = "\x00"
 """Stands for `<br>` in running text until the text is put together."""
 
@@ -100,10 +105,30 @@ class _TagReader(HTMLParser):
 
 def _read(html: str, words_of: TagWords) -> _Reader:
     reader = _Reader(words_of)
-    reader.feed(_without_comments(html))
+    reader.feed(tame(html))
     reader.close()
     reader.finish()
     return reader
+
+
+def tame(html: str) -> str:
+    """HTML that the parser reads in linear time and as a browser does.
+
+    Comments are gone, data in attributes is gone, and a `<` that no `>` follows soon is a
+    character: the standard library's parser takes quadratic time for tags never closed.
+    """
+    html = _DATA.sub(r"\1\2\2", _without_comments(html))
+    parts, begin, close = [], 0, -1
+    for match in _TAG.finditer(html):
+        start = match.start()
+        if close < start:
+            close = html.find(">", start)
+            if close < 0:
+                close = len(html) + MAX_TAG
+        if close - start >= MAX_TAG:
+            parts += [html[begin:start], "&lt;"]
+            begin = start + 1
+    return "".join([*parts, html[begin:]])
 
 
 def _without_comments(html: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rag.types import Page
 from sites.files import Problem, Report
@@ -24,6 +25,8 @@ class Book:
     problems: tuple[Problem, ...] = ()
     site_url: str = ""
     """Address of the site as its configuration says, without a trailing slash; else ""."""
+    unread: tuple[str, ...] = ()
+    """Source paths of known pages that could not be read this time, though they may be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,26 @@ class Request:
     base_path: str | None
     """Path on the site under which the pages stand; None means what the generator says."""
     report: Report
+
+
+def is_address(source: str) -> bool:
+    """Whether a source is a site's address; else it is a path on this machine."""
+    return source.lower().startswith(("http://", "https://"))
+
+
+def published(url: str) -> str:
+    """A site's address as its configuration has it, or "" where that is no public one.
+
+    Templates come with names that are reserved for examples (RFC 2606).
+    """
+    parts = urlsplit(url if is_address(url) else "")
+    host = parts.hostname or ""
+    if _RESERVED.search(host) or "." not in host:
+        return ""
+    return url.split("?")[0].split("#")[0].rstrip("/")
+
+
+_RESERVED = re.compile(r"(^|\.)(example(\.(com|net|org))?|test|invalid|localhost)$")
 
 
 def site_path(*parts: str) -> str:

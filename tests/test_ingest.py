@@ -16,6 +16,7 @@ import pytest
 import ingest
 from rag.embedded.qdrant import EdgeStore
 from rag.index import Progress
+from rag.progress import Bar
 from rag.services.cohere import CohereEmbedder
 from rag.types import Embedder, IndexInfo
 from tests.offline import Offline
@@ -72,8 +73,10 @@ def test_a_dry_run_changes_nothing(
 ) -> None:
     embedder = HashEmbedder()
     assert call(tmp_path / "d", book, "--dry-run", embedder=embedder) == 0
-    assert "Would embed 10 chunks in 1 call, reuse 0 (0 moved) and remove 0." in (
-        capsys.readouterr().out
+    assert re.search(
+        r"Would embed 10 chunks \(1 call of up to 96, about [\d,]+ tokens\), "
+        r"reuse 0 \(0 moved\) and remove 0\.",
+        capsys.readouterr().out,
     )
     assert embedder.texts == []
     assert run(info(tmp_path / "d")) is None
@@ -277,9 +280,9 @@ class Terminal(io.StringIO):
 def test_the_bar() -> None:
     screen, log = Terminal(), io.StringIO()
     for out in (screen, log):
-        bar = ingest.Bar(out)
+        bar = Bar(out)
         for done in (96, 192, 200):
-            bar.show(Progress(done, 200, -(-done // 96)))
+            bar.embedded(Progress(done, 200, -(-done // 96)))
     assert re.match(
         r"\r\[#{11}\.{13}\] embedded 96/200 chunks, \d+/s, [\d.]+ s left, 1 call\x1b\[K",
         screen.getvalue(),

@@ -1,0 +1,386 @@
+"""A live site to a book: which pages, in which order, and what is not read."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rag.types import SourceError
+from sites import Book
+from sites.fetch import Limits
+from sites.live import read_site
+from tests.served import Content, Served, html, served, sitemap
+from tests.upstreams.http import Request, Response
+
+LIMITS = Limits(delay=0.0, backoff=0.01, request_seconds=5.0)
+
+
+def read(
+    site: Served, path: str = "/", known: Collection[str] = (), limits: Limits = LIMITS, **more: Any
+) -> Book:
+    url = site.url + path
+    return asyncio.run(read_site(url, known=known, limits=limits, allow_private=True, **more))
+
+
+def slugs(pages: Mapping[str, Content], path: str = "/", **more: Any) -> list[str]:
+    with served(pages) as site:
+        return [page.slug for page in read(site, path, **more).pages]
+
+
+def messages(book: Book) -> str:
+    return "\n".join(problem.message for problem in book.problems)
+
+
+BOOK: dict[str, Content] = {
+    "/": html("Start", "<p>Welcome to it.</p>", "/guide/", "/install", "/about.pdf", "//x.org/"),
+    "/guide/": html("Guide", '<p>Do.</p><h2 id="deep">Deep</h2><p>More.</p>', "/", "../install"),
+    "/install": html("Install", "<p>Run it.</p>", "/guide/#deep", "mailto:a@b.c", "/?page=2"),
+}
+
+
+def test_links_are_followed_where_there_is_no_list() -> None:
+    with served(BOOK) as site:
+        book = read(site)
+        assert [(p.slug, p.title, p.source_path) for p in book.pages] == [
+            ("", "Start", f"{site.url}/"),
+            ("guide/", "Guide", f"{site.url}/guide/"),
+            ("install", "Install", f"{site.url}/install"),
+        ]
+        assert (book.title, book.language, book.site_url) == ("My Book", "en", site.url)
+        assert book.problems == ()
+        assert len(site.asked) == len(set(site.asked))
+        assert all("AskTheBook" in request.headers["user-agent"] for request in site.requests)
+    guide = book.pages[1]
+    assert [(s.heading, s.anchor) for s in guide.sections] == [("Guide", "top"), ("Deep", "deep")]
+    assert "footer" not in repr(book.pages)
+    assert "/install" not in repr(guide.sections), "the navigation is no text of the page"
+
+
+def test_a_sitemap_says_what_there_is_and_the_navigation_in_which_order() -> None:
+    pages = BOOK | {
+        "/sitemap.xml": sitemap("/", "/alone", "/guide/", "/install", "/gone"),
+        "/alone": html("Alone", "<p>Nobody links here.</p>"),
+        "/unlisted": html("Unlisted", "<p>x</p>"),
+    }
+    with served(pages) as site:
+        book = read(site)
+        assert [page.slug for page in book.pages] == ["", "guide/", "install", "alone"]
+        assert messages(book) == f"{site.url}/gone answered 404."
+
+
+def test_llms_txt_leads_and_its_markdown_twins_are_the_pages() -> None:
+    llms = "# Book\n\n## Docs\n- [I](/install.md): first\n- [G]({URL}/guide/index.md)\n[x](//o.org)"
+    pages = BOOK | {
+        "/llms.txt": Response(200, llms.replace("{URL}", "").encode(), {}),
+        "/sitemap.xml": sitemap("/", "/guide/", "/install"),
+    }
+    assert slugs(pages) == ["", "install", "guide/"]
+
+
+def test_llms_full_txt_names_its_sources() -> None:
+    full = "# A\nSource: {URL}/install\n\ntext\n\n---\nurl: /guide/\n---\n\n[x](/nothing)"
+    assert slugs(BOOK | {"/llms-full.txt": full}) == ["", "install", "guide/"]
+
+
+def test_sitemaps_of_sitemaps_packed_and_named_by_robots() -> None:
+    inner = "<urlset><url><loc>{}/guide/</loc></url></urlset>"
+
+    def packed(request: Request) -> Response:
+        data = inner.format(f"http://{request.headers['host']}").encode()
+        return Response(200, gzip.compress(data), {"Content-Type": "application/gzip"})
+
+    pages = BOOK | {
+        "/robots.txt": "User-agent: *\nAllow: /\nSitemap: {URL}/map.xml\nSitemap: http://o.org/s.xml",
+        "/map.xml": "<sitemapindex><sitemap><loc>{URL}/one.xml.gz</loc></sitemap>"
+        "<sitemap><loc>{URL}/map.xml</loc></sitemap><sitemap><loc>{URL}/two.txt</loc></sitemap>"
+        "</sitemapindex>",
+        "/one.xml.gz": packed,
+        "/two.txt": "{URL}/install\nhttp://o.org/elsewhere\n",
+    }
+    assert slugs(pages) == ["", "guide/", "install"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<urlset><url><loc>{URL}/guide/</loc></url>",
+        '<!DOCTYPE x [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><urlset><url><loc>&b;</loc></url>'
+        "</urlset>",
+    ],
+)
+def test_a_broken_sitemap_is_named_and_links_are_followed(text: str) -> None:
+    with served(BOOK | {"/sitemap.xml": text}) as site:
+        book = read(site)
+        assert len(book.pages) == 3
+        assert re.search(r"/sitemap\.xml is no sitemap: ", messages(book))
+
+
+def test_only_what_is_below_the_address() -> None:
+    pages: dict[str, Content] = {
+        "/docs/": html("Docs", "<p>One.</p>", "/docs/a", "/blog/b", "/docsx"),
+        "/docs/a": html("A", "<p>Two.</p>", "../blog/b"),
+        "/blog/b": html("B", "<p>No.</p>"),
+        "/docsx": html("X", "<p>No.</p>"),
+    }
+    assert slugs(pages, "/docs/") == ["docs/", "docs/a"]
+    with served(pages) as site:
+        book = read(site, "/docs/", site_url=f"{site.url}/docs")
+        assert [page.slug for page in book.pages] == ["", "a"]
+        assert book.site_url == f"{site.url}/docs"
+
+
+def test_a_redirected_start_moves_the_book() -> None:
+    pages: dict[str, Content] = {
+        "/": Response(302, b"", {"Location": "/en/latest/"}),
+        "/en/latest/": html("Start", "<p>One.</p>", "use.html", "/en/old/"),
+        "/en/latest/use.html": html("Use", "<p>Two.</p>"),
+        "/en/old/": html("Old", "<p>No.</p>"),
+        "/sitemap.xml": sitemap("/en/latest/", "/en/old/"),
+    }
+    assert slugs(pages) == ["en/latest/", "en/latest/use.html"]
+
+
+def test_robots_are_respected() -> None:
+    pages = BOOK | {
+        "/robots.txt": "User-agent: *\nDisallow: /\n\nUser-agent: askthebook\nDisallow: /*stall$\n"
+        "Crawl-delay: 0.01"
+    }
+    with served(pages) as site:
+        assert [page.slug for page in read(site).pages] == ["", "guide/"]
+        assert "/install" not in site.asked
+        site.pages["/robots.txt"] = "User-agent: *\nDisallow: /\n"
+        with pytest.raises(SourceError, match=r"cannot be read: it is not for robots"):
+            read(site)
+        site.fail(503, path="/robots.txt", times=9)
+        with pytest.raises(SourceError, match="answered 503"):
+            read(site)
+
+
+def test_one_text_is_one_page() -> None:
+    twin = html("Guide", "<p>Do.</p>", head='<link rel="canonical" href="/guide/">')
+    pages: dict[str, Content] = {
+        "/": html("Start", "<p>Welcome.</p>", "/a/guide", "/guide/", "/index.html", "/moved"),
+        "/index.html": html("Start", "<p>Welcome.</p>"),
+        "/a/guide": twin,
+        "/guide/": twin,
+        "/moved": Response(301, b"", {"Location": "/guide/#x"}),
+    }
+    assert slugs(pages) == ["", "guide/"]
+
+
+def test_a_wrong_canonical_address_loses_no_page() -> None:
+    wrong = '<link rel="canonical" href="/">'
+    pages: dict[str, Content] = {
+        "/": html("Start", "<p>Welcome.</p>", "/a", head=wrong),
+        "/a": html("A", "<p>Another text.</p>", head=wrong),
+    }
+    assert slugs(pages) == ["", "a"]
+
+
+def test_pages_that_are_not_for_the_index() -> None:
+    listed = ["/", "/no", "/header", "/refresh", "/fr", "/app", "/data", "/us"]
+    pages: dict[str, Content] = {
+        "/sitemap.xml": sitemap(*listed),
+        "/": html("Start", "<p>Welcome.</p>"),
+        "/no": html("No", "<p>x</p>", head='<meta name="robots" content="noindex, follow">'),
+        "/header": Response(200, html("H", "x").encode(), {"X-Robots-Tag": "noindex"}),
+        "/refresh": html("R", "x", head='<meta http-equiv="refresh" content="0; url=/">'),
+        "/fr": html("Fr", "<p>Bonjour.</p>", language="fr"),
+        "/us": html("Us", "<p>Color.</p>", language="en-US"),
+        "/app": "<html><body><div id=root></div><script>render()</script></body></html>",
+        "/data": Response(200, {"a": 1}),
+    }
+    with served(pages) as site:
+        book = read(site)
+        assert [page.slug for page in book.pages] == ["", "us"]
+        said = messages(book)
+    for path, why in (
+        ("/no", "asks not to be indexed"),
+        ("/header", "asks not to be indexed"),
+        ("/refresh", "only sends its readers on"),
+        ("/app", "no text without its scripts"),
+        ("/data", "is application/json, not a page"),
+    ):
+        assert f"{site.url}{path} " in said
+        assert why in said
+    assert "has 1 pages in other languages than en" in said
+
+
+def test_addresses_as_they_are_written() -> None:
+    pages: dict[str, Content] = {
+        "/": html("Start", "<p>1</p>", "/caf%C3%A9 x/", "/100%25", "/a/../b", "/b?theme=dark"),
+        "/café x/": html("A", "<p>2</p>"),
+        "/100%": html("B", "<p>3</p>"),
+        "/b": html("C", "<p>4</p>"),
+    }
+    assert slugs(pages) == ["", "café x/", "100%25", "b"]
+
+
+def test_other_charsets_and_a_base() -> None:
+    latin = '<html><head><meta charset="latin-1"><base href="/sub/"></head><body><p>Caf\xe9</p>'
+    pages: dict[str, Content] = {
+        "/": Response(
+            200, f"{latin}<a href=a>a</a>".encode("latin-1"), {"Content-Type": "text/html"}
+        ),
+        "/sub/a": html("A", "<p>x</p>"),
+    }
+    with served(pages) as site:
+        book = read(site)
+        assert [page.slug for page in book.pages] == ["", "sub/a"]
+        assert "Café" in repr(book.pages[0])
+
+
+# ---------------------------------------------------------------- trouble
+
+
+def test_a_page_that_fails_is_named_and_stays_in_the_index() -> None:
+    pages = BOOK | {"/sitemap.xml": sitemap("/", "/guide/", "/install", "/gone")}
+    with served(pages) as site:
+        known = [f"{site.url}{path}" for path in ("/", "/guide/", "/install", "/gone", "/other")]
+        site.fail(500, path="/guide/", times=3)
+        book = read(site, known=[*known, "docs/guide.md", "http://o.org/guide/"])
+        assert [page.slug for page in book.pages] == ["", "install"]
+        assert f"{site.url}/guide/ answered 500." in messages(book)
+        assert book.unread == (f"{site.url}/guide/",), "404 is gone, and so is what no list has"
+
+
+def test_what_may_not_have_been_found_stays_in_the_index() -> None:
+    """The page that links to others fails; nobody can tell that the others are gone."""
+    pages = BOOK | {
+        "/": html("Start", "<p>Welcome.</p>", "/guide/", "/install"),
+        "/install": html("Install", "<p>Run it.</p>", "/install/linux"),
+    }
+    with served(pages) as site:
+        known = [f"{site.url}{path}" for path in ("/guide/", "/install", "/install/linux")]
+        site.fail(500, path="/install", times=3)
+        book = read(site, known=known)
+        assert book.unread == (f"{site.url}/install", f"{site.url}/install/linux")
+
+
+def test_a_passing_fault_is_survived_and_retry_after_kept() -> None:
+    for fault in (429, 503, "reset", "cut"):
+        with served(BOOK) as site:
+            site.fail(fault, path="/guide/", retry_after=0.2)
+            assert len(read(site).pages) == 3
+            assert site.asked.count("/guide/") == 2
+
+
+def test_a_site_that_asks_for_too_long_a_pause_is_not_waited_for() -> None:
+    with served(BOOK) as site:
+        site.fail(429, path="/guide/", retry_after="86400")
+        assert len(read(site).pages) == 2
+        assert site.asked.count("/guide/") == 1
+
+
+def test_a_site_that_disappears_is_an_error() -> None:
+    paths = [f"/p{n}" for n in range(40)]
+    pages = {path: html(path, f"<p>{path}</p>") for path in paths}
+    pages |= {"/": html("Start", "<p>x</p>"), "/sitemap.xml": sitemap(*paths)}
+    with served(pages) as site:
+        site.fail("reset", path="/p2", times=999)
+        site.fail("reset", path="/p3", times=999)
+        site.fail("reset", path="/p1", times=999)
+        with pytest.raises(
+            SourceError, match=r"stopped answering after \d pages: .*stays as it is"
+        ):
+            read(site)
+        assert len(site.asked) < 100
+    few = dict(list(pages.items())[-2:]) | {"/sitemap.xml": sitemap("/a", "/b")}
+    with served(few) as site:
+        site.fail(500, path="/a", times=9)
+        site.fail(500, path="/b", times=9)
+        with pytest.raises(SourceError, match=r"2 pages of .* could not be read and only 1 could"):
+            read(site)
+
+
+def test_a_slow_drip_is_given_up() -> None:
+    with served(BOOK) as site:
+        site.fail("drip", path="/guide/", times=3)
+        book = read(site, limits=replace(LIMITS, request_seconds=0.3))
+        assert f"{site.url}/guide/ did not answer in time." in messages(book)
+        assert len(book.pages) == 2
+
+
+def test_a_gzip_bomb_is_not_unpacked() -> None:
+    bomb = gzip.compress(b"\0" * 50_000_000)
+    headers = {"Content-Type": "text/html", "Content-Encoding": "gzip"}
+    good = gzip.compress(html("Install", "<p>Packed.</p>").encode())
+    pages = BOOK | {
+        "/guide/": Response(200, bomb, headers),
+        "/install": Response(200, good, headers),
+    }
+    with served(pages) as site:
+        book = read(site)
+        assert [page.slug for page in book.pages] == ["", "install"]
+        site.pages["/"] = html("Start", "<p>x</p>", "/install", "/cut", "/zstd")
+        site.pages["/cut"] = Response(200, good[:-9], headers)
+        site.pages["/zstd"] = Response(200, b"x", {"Content-Encoding": "zstd"})
+        site.pages["/sitemap.xml"] = sitemap("/guide/", "/cut", "/zstd", "/install").replace(
+            "{URL}", site.url
+        )
+        said = messages(read(site))
+    assert f"{site.url}/guide/ is larger than 4 MB." in said
+    assert f"{site.url}/cut ended too early." in said
+    assert f"{site.url}/zstd is packed as zstd" in said
+
+
+def test_redirects_end_and_stay_on_the_site() -> None:
+    def on(request: Request) -> Response:
+        number = int(request.path.rpartition("/")[2])
+        return Response(302, b"", {"Location": f"/on/{number + 1}"})
+
+    pages: dict[str, Content] = {f"/on/{n}": on for n in range(20)}
+    pages |= {
+        "/": html("Start", "<p>x</p>"),
+        "/sitemap.xml": sitemap("/circle", "/on/1", "/out", "/file", "/bad", "/ok"),
+        "/circle": Response(302, b"", {"Location": "/circle"}),
+        "/out": Response(302, b"", {"Location": "http://169.254.169.254/latest"}),
+        "/file": Response(302, b"", {"Location": "file:///etc/passwd"}),
+        "/bad": Response(302, b"", {"Location": "http://["}),
+        "/ok": Response(302, b"", {"Location": "/there"}),
+        "/there": html("There", "<p>y</p>"),
+    }
+    with served(pages) as site:
+        book = read(site)
+        said = messages(book)
+        assert [page.slug for page in book.pages] == ["", "there"]
+    assert f"{site.url}/circle redirects in a circle." in said
+    assert f"{site.url}/on/1 redirects more than 5 times." in said
+    assert f"{site.url}/out redirects to another site, http://169.254.169.254/latest." in said
+    assert f"{site.url}/file leads to what is no address." in said
+    assert f"{site.url}/bad leads to what is no address." in said
+
+
+def test_endless_pages_are_bounded() -> None:
+    class Endless(dict[str, Content]):
+        def get(self, path: str, default: object = None) -> Any:
+            if path.endswith((".txt", ".xml")):
+                return None
+            return html(path, f"<p>Words of {path}.</p>", f"{path.rstrip('/')}/next", f"{path}x")
+
+    with served({}) as site:
+        site.pages = Endless()
+        known = [f"{site.url}/old"]
+        book = read(site, limits=replace(LIMITS, pages=30), known=known)
+        assert 30 <= len(book.pages) <= 34
+        assert "was read up to the limit of 30 pages; " in messages(book)
+        assert book.unread == tuple(known), "it may come later"
+        book = read(site, limits=replace(LIMITS, total_bytes=5_000))
+        assert len(book.pages) < 30
+        assert "limit of 0 MB" in messages(book)
+        book = read(site, limits=replace(LIMITS, seconds=0.3, delay=0.02))
+        assert "minutes; " in messages(book)
+
+
+def test_hostile_html_ends() -> None:
+    pages: dict[str, Content] = {
+        "/": html("Start", "<p>first words</p>" + "<a " * 100_000, "/b"),
+        "/b": html("B", "<p>x</p>" + "<div>" * 50_000 + "<!--"),
+    }
+    assert slugs(pages) == ["", "b"]
