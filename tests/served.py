@@ -72,9 +72,10 @@ def html(
     title: str, body: str, *links: str, head: str = "", language: str = "en", site: str = "My Book"
 ) -> str:
     """A page as a generator makes it: navigation and footer around an article."""
+    anchor = title.lower().replace(" ", "-")
     anchors = "".join(f'<li><a href="{link}">{link}</a></li>' for link in links)
     return f"""<!doctype html><html lang="{language}"><head><title>{title} | {site}</title>{head}
-</head><body><nav><ul>{anchors}</ul></nav><main><article><h1 id="top">{title}</h1>{body}</article>
+</head><body><nav><ul>{anchors}</ul></nav><main><article><h1 id="{anchor}">{title}</h1>{body}</article>
 </main><footer>Nobody cites a footer.</footer></body></html>"""
 
 

@@ -57,7 +57,7 @@ def test_links_are_followed_where_there_is_no_list() -> None:
         assert len(site.asked) == len(set(site.asked))
         assert all("AskTheBook" in request.headers["user-agent"] for request in site.requests)
     guide = book.pages[1]
-    assert [(s.heading, s.anchor) for s in guide.sections] == [("Guide", "top"), ("Deep", "deep")]
+    assert [(s.heading, s.anchor) for s in guide.sections] == [("Guide", "guide"), ("Deep", "deep")]
     assert "footer" not in repr(book.pages)
     assert "/install" not in repr(guide.sections), "the navigation is no text of the page"
 

@@ -1,0 +1,211 @@
+"""Which addresses are connected to, and which paths robots.txt lets us ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+import trustme
+
+from rag.types import SourceError
+from sites import fetch
+from sites.addresses import is_public, resolve
+from sites.fetch import Answer, Fetcher, Limits, Unavailable, origin
+from sites.robots import Robots
+from tests.served import html, served
+
+LIMITS = Limits(delay=0.0, backoff=0.01)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "127.8.9.1",
+        "0.0.0.0",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "fe80::1",
+        "fc00::1",
+        "fec0::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "2001:0:53aa:64c:0:0:f5ff:fffe",
+    ],
+)
+def test_addresses_that_are_not_public(address: str) -> None:
+    assert not is_public(ip_address(address))
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "64:ff9b::101:101"])
+def test_public_addresses(address: str) -> None:
+    assert is_public(ip_address(address))
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.1", "2130706433", "0x7f.1", "::1", "0"])
+def test_however_this_machine_is_spelled_it_is_not_read(host: str) -> None:
+    with pytest.raises(SourceError, match="not read" if host != "no" else ""):
+        asyncio.run(resolve(host, 80, allow_private=False))
+
+
+def test_a_host_that_does_not_exist() -> None:
+    with pytest.raises(SourceError, match=r"There is no host called nowhere\.invalid"):
+        asyncio.run(resolve("nowhere.invalid", 80, allow_private=False))
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://Book.dev/a", "https://book.dev"),
+        ("https://book.dev:443/a", "https://book.dev"),
+        ("http://book.dev:443/", "http://book.dev:443"),
+        ("http://[::1]:8000/", "http://[::1]:8000"),
+    ],
+)
+def test_origins(url: str, expected: str) -> None:
+    assert origin(url) == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://x.org", "https://", "https://u:secret@x.org/", "http://x:99999", "http://["]
+)
+def test_what_is_no_address(url: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        origin(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_the_name_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that points elsewhere a moment later (DNS rebinding) is not asked again."""
+    with served({"/": html("Start", "<p>x</p>"), "/b": html("B", "<p>y</p>")}) as site:
+        port = int(site.url.rpartition(":")[2])
+        resolved: list[str] = []
+
+        async def first_public_then_not(host: str, port: int, *, allow_private: bool) -> list[str]:
+            resolved.append(host)
+            assert len(resolved) == 1
+            return ["127.0.0.1"]
+
+        monkeypatch.setattr(fetch, "resolve", first_public_then_not)
+
+        async def body() -> None:
+            async with Fetcher(f"http://book.dev:{port}/", LIMITS) as fetcher:
+                for path in ("/", "/b"):
+                    await fetcher.get(f"http://book.dev:{port}{path}")
+
+        asyncio.run(body())
+        assert resolved == ["book.dev"]
+        assert {request.headers["host"] for request in site.requests} == {f"book.dev:{port}"}
+
+
+@pytest.mark.parametrize("name", ["book.dev", "other.dev"])
+def test_the_certificate_is_the_hosts(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection goes to an address, but the certificate must be the name's."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+
+    async def loopback(host: str, port: int, *, allow_private: bool) -> list[str]:
+        return ["127.0.0.1"]
+
+    async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        await writer.drain()
+        writer.close()
+
+    monkeypatch.setattr(fetch, "resolve", loopback)
+
+    async def body() -> Answer:
+        server = await asyncio.start_server(reply, "127.0.0.1", 0, ssl=context)
+        url = f"https://book.dev:{server.sockets[0].getsockname()[1]}/"
+        try:
+            async with Fetcher(url, LIMITS) as fetcher:
+                return await fetcher.get(url)
+        finally:
+            server.close()
+
+    if name == "book.dev":
+        assert asyncio.run(body()).body == b"ok"
+    else:
+        with pytest.raises(Unavailable, match="ConnectError"):
+            asyncio.run(body())
+
+
+# ---------------------------------------------------------------- robots.txt, RFC 9309
+
+GROUPS = """
+User-agent: other
+Disallow: /
+
+user-agent: Third   # several agents, one group
+User-Agent: AskTheBook
+Disallow: /private
+Allow: /private/open
+Disallow: /*.pdf$
+Disallow: /a*b*c
+Disallow:
+Crawl-delay: 2
+
+Sitemap: https://x.org/sitemap.xml
+
+User-agent: *
+Disallow: /all
+
+User-agent: askthebook
+Disallow: /second
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/", True),
+        ("/private", False),
+        ("/privately", False),
+        ("/private/open/x", True),
+        ("/%70rivate", False),
+        ("/x.pdf", False),
+        ("/x.pdf?y", True),
+        ("/a/b/c/d", False),
+        ("/a/c/b", True),
+        ("/second/page", False),
+        ("/all", True),
+        ("/robots.txt", True),
+    ],
+)
+def test_the_longest_rule_wins(path: str, allowed: bool) -> None:
+    robots = Robots(GROUPS, "AskTheBook")
+    assert robots.allows(path) is allowed
+    assert (robots.delay, robots.sitemaps) == (2.0, ["https://x.org/sitemap.xml"])
+
+
+def test_rules_for_everybody() -> None:
+    robots = Robots("User-agent: *\nDisallow: /\nAllow: /docs/\nAllow: /$\nCrawl-delay: soon", "A")
+    allowed = [path for path in ("/", "/x", "/docs/", "/docs") if robots.allows(path)]
+    assert allowed == ["/", "/docs/"]
+    assert Robots("", "A").allows("/x")
+    assert Robots("<html>not found</html>", "A").allows("/x")
+    assert Robots("Disallow: /", "A").allows("/x"), "a rule without an agent is nobody's"
+
+
+def test_a_monstrous_pattern_ends() -> None:
+    robots = Robots("User-agent: *\nDisallow: /" + "*a" * 5_000 + "b$", "A")
+    assert robots.allows("/" + "a" * 100_000)
