@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import quote
 
 from tests.upstreams.http import Request, Response, Service
 
@@ -51,20 +52,24 @@ def served(pages: Mapping[str, Content]) -> Iterator[Served]:
             if isinstance(content, str):
                 site.pages[path] = content.replace("{URL}", site.url)
         yield site
-        asyncio.run_coroutine_threadsafe(site.close(), loop).result(30)
     finally:
+        asyncio.run_coroutine_threadsafe(site.close(), loop).result(30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(30)
         loop.close()
 
 
 def folder(path: Path) -> dict[str, Content]:
-    """A built site's folder as pages: `a/index.html` is `/a/`."""
+    """A built site's folder as hosts serve it: `/a` leads to `/a/`, and `/b` shows `b.html`."""
     pages: dict[str, Content] = {}
     for file in sorted(path.rglob("*")):
         if file.is_file():
             name = "/" + file.relative_to(path).as_posix()
-            pages[name.removesuffix("index.html")] = file.read_bytes()
+            address = name.removesuffix("index.html")
+            data = file.read_bytes()
+            pages |= {name: data, address: data, name.removesuffix(".html"): data}
+            if address != name and address != "/":
+                pages[address.rstrip("/")] = Response(301, b"", {"Location": quote(address)})
     return pages
 
 

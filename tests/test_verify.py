@@ -64,7 +64,6 @@ def test_every_link_is_there(
     assert call(tmp_path / "d", "--verify", f"{built}/", "--quiet") == 0
     assert capsys.readouterr().out == ""
     with served(pages_of(built)) as site:
-        site.pages |= {"/guide": site.pages["/guide.html"]}
         assert call(tmp_path / "d", "--verify", site.url, "--allow-private") == 0
         assert "none is dead" in capsys.readouterr().out
 
@@ -81,7 +80,7 @@ def test_dead_links_are_listed_with_their_place(
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
-        "guide/README.md: /guide - is spelled Guide.html there",
+        "guide/README.md: /guide#guide - is spelled Guide.html there",
         "guide/use it.md › Second step: /guide/use it#second-step - "
         "the page has no such heading, but #second-steps",
         "Checked 6 links on 3 pages: 2 are dead.",
@@ -90,7 +89,7 @@ def test_dead_links_are_listed_with_their_place(
         site.fail(500, path="/guide", times=9)
         assert call(tmp_path / "d", "--verify", site.url, "--allow-private") == 1
     err = capsys.readouterr().err
-    assert "guide/README.md: /guide - /guide answered 500." in err
+    assert "guide/README.md: /guide#guide - /guide answered 500." in err
     assert "could not be checked." in err
 
 
@@ -125,7 +124,7 @@ def test_strict_changes_nothing_where_a_link_is_dead(
     embedder = HashEmbedder()
     assert call(tmp_path / "d", book, "--verify", built, "--strict", embedder=embedder) == 1
     _, err = capsys.readouterr()
-    assert "new.md: /new - there is no such page" in err
+    assert "new.md: /new#new - there is no such page" in err
     assert "Nothing was changed" in err
     assert embedder.texts == []
     assert run(info(tmp_path / "d")) == before
