@@ -116,7 +116,7 @@ async def _run(options: argparse.Namespace, get: Callable[[], Clients]) -> int:
         if await store.info() is None:
             raise IndexMissing("There is no index yet. Run `python ingest.py PATH` first.")
         verdict = await _verified(await published_chunks(store), options)
-        return 1 if verdict.dead else 0
+        return 1 if verdict.problems else 0
     finally:
         await clients.close()
 
@@ -153,7 +153,7 @@ async def _ingest(options: argparse.Namespace, clients: Clients) -> int:
         book = replace(book, pages=(*book.pages, *kept))
     if options.verify:
         verdict = await _verified(chunks, options)
-        if verdict.dead and options.strict:
+        if verdict.problems and options.strict:
             raise SourceError("Nothing was changed: --strict wants every link to be there.")
     return await _index(book, chunks, clients, published, options)
 
@@ -206,10 +206,10 @@ async def _verified(chunks: Iterable[Chunk], options: argparse.Namespace) -> Ver
 
     async with open_site(options.verify, allow_private=options.allow_private) as site:
         verdict = await verify(chunks, site)
-    for dead in verdict.dead:
-        print(dead, file=sys.stderr)
-    if verdict.dead or not options.quiet:
-        print(checked(verdict), file=sys.stderr if verdict.dead else sys.stdout)
+    for problem in verdict.problems:
+        print(problem, file=sys.stderr)
+    if verdict.problems or not options.quiet:
+        print(checked(verdict), file=sys.stderr if verdict.problems else sys.stdout)
     return verdict
 
 

@@ -38,7 +38,7 @@ async def config() -> ConfigResponse:
         title=settings.book_title or (info.book_title if info else ""),
         language=info.language if info else "en",
         chunks=info.chunks if info else 0,
-        site_url=settings.site_url,
+        site_url=settings.site_url or (info.site_url if info else ""),
         engines=clients.engines(),
         starters=starters,
         privacy=(

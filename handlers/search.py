@@ -33,7 +33,8 @@ async def search(request: SearchRequest, address: ReaderAddress = "") -> SearchR
     reranked = await clients.reranker() is not None
     admission = await gate.admit(clients, address, questions=int(reranked))
     found = await chat.find(clients, request.query, request.top_k, rerank=admission.within_budget)
-    results = [sources.source(p, clients.settings.book_url, request.query) for p in found]
+    site = await sources.site_of(clients.settings, await clients.store())
+    results = [sources.source(p, site, request.query) for p in found]
     return SearchResponse(
         query=request.query,
         results=[SourceModel.model_validate(dataclasses.asdict(result)) for result in results],

@@ -166,6 +166,8 @@ class _Journey:
     """The question's embedding, where it was paid for and is worth keeping."""
     fallback: str | None = None
     """Why the model did not answer."""
+    site: str = ""
+    """Where citations link to."""
     bill: gate.Bill = field(init=False)
 
     def __post_init__(self) -> None:
@@ -216,6 +218,7 @@ class _Journey:
             highlighted=question.highlighted,
             rerank=admission.within_budget,
         )
+        self.site = await sources.site_of(self.clients.settings, await self.clients.store())
         trace.note(passages=[[p.chunk.chunk_id, round(p.score, 3)] for p in found])
         brief = Brief(question.message, found, history.turns, question.highlighted, standalone)
         answerer, parts = await self._open_answer(brief)
@@ -447,9 +450,9 @@ class _Journey:
     def _sources(
         self, cited: Sequence[Passage], about: sources.Claims | None = None
     ) -> tuple[Source, ...]:
-        site, question = self.clients.settings.book_url, self.question.message
+        question = self.question.message
         return tuple(
-            sources.source(passage, site, (about or {}).get(n) or question)
+            sources.source(passage, self.site, (about or {}).get(n) or question)
             for n, passage in enumerate(cited, 1)
         )
 

@@ -75,12 +75,11 @@ def done(summary: Summary) -> str:
 
 def checked(verdict: Verdict) -> str:
     """The verdict in a sentence or two."""
-    dead = sum(not item.unsure for item in verdict.dead)
-    unsure = len(verdict.dead) - dead
+    dead, unsure = verdict.dead, verdict.unsure
     text = f"Checked {count(verdict.links, 'link')} on {count(verdict.pages, 'page')}: "
     text += f"{dead or 'none'} {'is' if dead < 2 else 'are'} dead"
     text += f", {unsure} could not be checked." if unsure else "."
-    if len(verdict.dead) == verdict.links:
+    if dead and dead == verdict.links:
         text += (
             " As not one is there, this may be another site, or the book lies elsewhere on it: "
             "see --base-path."

@@ -52,7 +52,10 @@ class Settings:
         "Path in front of all endpoints, such as `/api`, that a proxy leaves there.",
     )
     site_url: str = _setting(
-        "SITE_URL", "", "Address of the book's site; citations link there. Unset: a local preview."
+        "SITE_URL",
+        "",
+        "Address of the book's site; citations link there. Unset: what the book itself names; "
+        "on a laptop a preview.",
     )
     book_title: str = _setting("BOOK_TITLE", "", "Name of the book; taken from the book if unset.")
 
@@ -126,6 +129,11 @@ class Settings:
     """The variable by which a host was recognised, or empty on a laptop."""
     space_host: str = ""
     """Public name of a Hugging Face Space."""
+
+    @property
+    def preview(self) -> bool:
+        """Whether its user has a preview of the book before them: on a laptop, all embedded."""
+        return not (self.platform or self.qdrant_url) and self.host in ("127.0.0.1", "localhost")
 
     @property
     def book_url(self) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from rag.links import citation_url, sentences
-from rag.types import Chunk, Passage, Source
+from rag.settings import Settings
+from rag.types import Chunk, Passage, Source, VectorStore
 
 Claims: TypeAlias = Mapping[int, str]
 """By citation number: what a passage is cited for."""
@@ -17,6 +18,17 @@ _HEADING = re.compile(r"(#{1,6}) (.+)")
 _FENCE = re.compile(r" *(?:`{3,}|~{3,})")
 _MARKER = re.compile(r"(?:\[\d+\])+")
 _WORD = re.compile(r"\w{3,}")
+
+
+async def site_of(settings: Settings, store: VectorStore) -> str:
+    """Where citations link to: SITE_URL, else the address that the book itself names.
+
+    On a laptop it is the preview, which shows the book as it is indexed, published or not.
+    """
+    if settings.site_url or settings.preview:
+        return settings.book_url
+    info = await store.info()
+    return (info.site_url if info else "") or settings.book_url
 
 
 def source(passage: Passage, site_url: str, claim: str) -> Source:

@@ -43,10 +43,16 @@ class Dead:
     link: Link
     reason: str
     unsure: bool = False
+    links: int = 1
+    """More than one where the whole page is not there; `link` is the first of them."""
 
     def __str__(self) -> str:
-        place = " › ".join(filter(None, (self.link.source_path, self.link.section)))
-        return f"{place}: /{self.link.slug} - {self.reason}"
+        section = self.link.section if self.links == 1 else ""
+        place = " › ".join(filter(None, (self.link.source_path, section)))
+        page, _, anchor = self.link.slug.partition("#")
+        shown = f"/{page}#{anchor}" if anchor and self.links == 1 else f"/{page}"
+        many = f" ({self.links} links)" if self.links > 1 else ""
+        return f"{place}: {shown} - {self.reason}{many}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +61,18 @@ class Verdict:
 
     links: int
     pages: int
-    dead: tuple[Dead, ...]
+    problems: tuple[Dead, ...]
     """In the book's order."""
+
+    @property
+    def dead(self) -> int:
+        """Links that lead nowhere."""
+        return sum(item.links for item in self.problems if not item.unsure)
+
+    @property
+    def unsure(self) -> int:
+        """Links that could not be checked."""
+        return sum(item.links for item in self.problems if item.unsure)
 
 
 def links_of(chunks: Iterable[Chunk]) -> list[Link]:
@@ -81,10 +97,9 @@ async def verify(chunks: Iterable[Chunk], site: Site) -> Verdict:
         async with slots:
             try:
                 ids = await site.ids(path)
-            except NotFound as error:
-                return [Dead(link, str(error)) for _, link in fragments]
-            except SourceError as error:
-                return [Dead(link, str(error), unsure=True) for _, link in fragments]
+            except (NotFound, SourceError) as error:
+                unsure = isinstance(error, SourceError)
+                return [Dead(fragments[0][1], str(error), unsure, len(fragments))]
         return [
             Dead(link, _no_heading(fragment, ids))
             for fragment, link in fragments

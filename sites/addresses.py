@@ -36,8 +36,9 @@ async def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
     if not allow_private:
         for address in addresses:
             if not is_public(ip_address(address)):
+                named = host if host == address else f"{host} ({address})"
                 raise SourceError(
-                    f"{host} is {address}, an address of this machine or of a private network, "
-                    "which is not read. If it is meant, add --allow-private."
+                    f"{named} is this machine or in a private network, which is not read. If it "
+                    "is meant, add --allow-private."
                 )
     return addresses

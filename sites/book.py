@@ -12,7 +12,7 @@ from typing import Protocol
 
 from rag.types import Page, SourceError
 from sites import docusaurus, html, mdbook, mkdocs, plain, vitepress
-from sites.files import Report
+from sites.files import MARKDOWN, Report, list_files
 from sites.source import Book, Request, is_address, published
 
 
@@ -54,6 +54,8 @@ def read_book(folder: Path, *, generator: str = "auto", base_path: str | None = 
         raise SourceError(f"{folder} is a file; name the folder it is in.")
     if generator == "auto":
         generator = next(name for name, reader in READERS.items() if reader.recognise(folder))
+        if generator != "html" and html.recognise(folder) and not _sources(folder):
+            generator = "html"  # what a generator has built, inside of its own project
     report = Report()
     book = READERS[generator].read(Request(folder, base_path, report))
     pages = _one_per_address(book.pages, report)
@@ -64,6 +66,11 @@ def read_book(folder: Path, *, generator: str = "auto", base_path: str | None = 
         reasons = " ".join(problem.message for problem in book.problems[:3])
         raise SourceError(f"There is no page to read in {folder}. {reasons}".strip())
     return book
+
+
+def _sources(folder: Path) -> bool:
+    """Whether there is Markdown anywhere in a folder."""
+    return bool(list_files(folder, MARKDOWN, Report()))
 
 
 def read_path(path: str, *, generator: str = "auto", base_path: str | None = None) -> Book:

@@ -21,6 +21,7 @@ from sites.files import Report, list_files, load_yaml, read_text, split_front_ma
 from sites.javascript import read_script
 from sites.markdown import Dialect, give_anchors, plain_text, read_tokens
 from sites.mdx import mdx
+from sites.sidebars import arrange, find_sidebars, read_sidebars
 from sites.slugs import github_slugger
 from sites.source import Book, Request, find_above, natural_key, site_path
 
@@ -122,6 +123,8 @@ class _Docs:
     """What a page may import from."""
     language: str = "en"
     site_url: str = ""
+    sidebars: Path | None = None
+    trailing_slash: bool | None = None
 
 
 def read(request: Request) -> Book:
@@ -130,6 +133,7 @@ def read(request: Request) -> Book:
     root, report = docs.folder, request.report
     partials = _Partials(docs.site)
     pages: list[tuple[list[Any], Page]] = []
+    ids: dict[str, str] = {}
     positions = _category_positions(root, request)
     for path in list_files(root, (".md", ".mdx"), report):
         if any(part.startswith("_") for part in path.split("/")) or _is_test(path):
@@ -147,10 +151,15 @@ def read(request: Request) -> Book:
         tokens = partials.parse(body, root / path)
         document = read_tokens(tokens, DIALECT, title, str(meta.get("id") or stem))
         report.add_all(path, document.warnings)
+        if docs.trailing_slash is not None:
+            slug = slug.rstrip("/") + ("/" if docs.trailing_slash and slug.strip("/") else "")
         page = Page(path, document.title, slug, document.sections, docs.language)
+        ids[path] = doc_id(path, meta)
         pages.append((_order(path, meta, positions), page))
     pages.sort(key=lambda item: item[0])
-    ordered = tuple(page for _, page in pages)
+    documents = [(ids[page.source_path], page.source_path, page) for _, page in pages]
+    entries = read_sidebars(docs.sidebars) if docs.sidebars else []
+    ordered = tuple(arrange(documents, entries))
     return Book(docs.title, docs.language, "docusaurus", ordered, site_url=docs.site_url)
 
 
@@ -217,6 +226,14 @@ def doc_slug(path: str, meta: dict[str, Any]) -> str:
     return f"{prefix}/{slug}"
 
 
+def doc_id(path: str, meta: dict[str, Any]) -> str:
+    """The id of a document, by which sidebars name it: its folders without numbers, its name."""
+    strip = meta.get("parse_number_prefixes", True) is not False
+    source = PurePosixPath(path)
+    parts = [*source.parts[:-1], str(meta.get("id") or source.stem)]
+    return "/".join(strip_number(part)[0] if strip else part for part in parts)
+
+
 def _order(path: str, meta: dict[str, Any], positions: dict[str, float]) -> list[Any]:
     """Sort key of the generated sidebar: by position, then by name, level by level."""
     key: list[Any] = []
@@ -269,7 +286,7 @@ def _configured(request: Request) -> _Docs:
     if base is None:
         route = script.text("routeBasePath")
         base = "docs" if route is None else route
-    folder = request.folder.resolve()
+    folder, sidebars = request.folder.resolve(), find_sidebars(site, script)
     if folder == site:
         folder = site / (script.text("path") or "docs")
         versions = _versions(site)
@@ -277,9 +294,11 @@ def _configured(request: Request) -> _Docs:
             last = script.text("lastVersion") or versions[0]
             if last != "current":
                 folder = site / "versioned_docs" / f"version-{last}"
+                sidebars = site / "versioned_sidebars" / f"version-{last}-sidebars.json"
         if not folder.is_dir():
             folder = site
-    return _Docs(folder, base, title, site, language, url.rstrip("/"))
+    slash = script.flag("trailingSlash")
+    return _Docs(folder, base, title, site, language, url.rstrip("/"), sidebars, slash)
 
 
 def _only_docs(site: Path) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 MAX_SCRIPT = 500_000
 """Bytes; what comes later in a configuration is not read."""
@@ -30,9 +31,10 @@ class Script:
             found += [_unquote(string) for string in re.findall(_STRING, match[1])]
         return found
 
-    def flag(self, key: str) -> bool:
-        """Whether `key` is given `true`."""
-        return bool(re.search(rf"(?<![\w$])['\"]?{key}['\"]?\s*:\s*true\b", self.source))
+    def flag(self, key: str) -> bool | None:
+        """Whether `key` is given `true` or `false`; None where it is given neither."""
+        found = re.search(rf"(?<![\w$])['\"]?{key}['\"]?\s*:\s*(true|false)\b", self.source)
+        return found[1] == "true" if found else None
 
     def strings(self) -> list[str]:
         """Every string in it, in order."""
@@ -47,6 +49,92 @@ def read_script(path: Path) -> Script:
     except OSError:
         source = ""
     return Script(_COMMENTS.sub(lambda match: match[1] or " ", source))
+
+
+_TOKEN = re.compile(rf"{_STRING}|[{{}}\[\](),:]|[^\s{{}}\[\](),:'\"`]+|['\"`]")
+_LITERAL = re.compile(r"(?:=|\bdefault)\s*(?=[{\[])|\A\s*(?=[{\[])")
+_OPEN, _CLOSE = frozenset("{[("), frozenset("}])")
+MAX_DEPTH = 50
+"""Levels of a literal; what is deeper is passed over."""
+
+
+def read_literals(source: str) -> list[Any]:
+    """Every object and list that is assigned or exported, without what is computed in it.
+
+    Objects become dictionaries, lists become lists, strings strings, all else None.
+    """
+    found, end = [], 0
+    for match in _LITERAL.finditer(source):
+        if match.end() >= end:
+            reader = _Literals(source, match.end())
+            found.append(reader.value())
+            end = reader.end
+    return found
+
+
+class _Literals:
+    """Reads one literal; linear in its length."""
+
+    def __init__(self, source: str, start: int) -> None:
+        self._tokens = _TOKEN.finditer(source, start)
+        self._here = ""
+        self.end = start
+        self._next()
+
+    def _next(self) -> str:
+        taken, match = self._here, next(self._tokens, None)
+        self._here = match[0] if match else ""
+        self.end = match.end() if match else self.end
+        return taken
+
+    def value(self, depth: int = 0) -> Any:
+        """The value at the current token, and on to the `,` or bracket that ends it."""
+        result: Any = None
+        if depth < MAX_DEPTH and self._here == "{":
+            result = self._object(depth)
+        elif depth < MAX_DEPTH and self._here == "[":
+            result = self._list(depth)
+        elif self._here[:1] in ("'", '"', "`") and len(self._here) > 1:
+            result = _unquote(self._next())
+        computed = self._pass_over(",") if depth else False
+        return None if computed and not isinstance(result, dict | list) else result
+
+    def _object(self, depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        self._next()
+        while self._here not in ("", "}"):
+            key = self._next()
+            if key == ",":
+                continue
+            self._pass_over(":,")
+            if self._here == ":":
+                self._next()
+                key = _unquote(key) if key[:1] in ("'", '"', "`") else key
+                found.setdefault(key, self.value(depth + 1))
+        self._next()
+        return found
+
+    def _list(self, depth: int) -> list[Any]:
+        found = []
+        self._next()
+        while self._here not in ("", "]"):
+            if self._here == ",":
+                self._next()
+            else:
+                found.append(self.value(depth + 1))
+        self._next()
+        return found
+
+    def _pass_over(self, ends: str) -> bool:
+        """Go on to one of `ends`, or to the bracket that closes; whether anything was there."""
+        level, passed = 0, False
+        while self._here:
+            if not level and (self._here in ends or self._here in _CLOSE):
+                break
+            level += (self._here in _OPEN) - (self._here in _CLOSE)
+            passed = True
+            self._next()
+        return passed
 
 
 def _unquote(string: str) -> str:

@@ -22,7 +22,7 @@ from sites.files import Report, list_files, read_text
 from sites.fragments import tag_words
 from sites.markdown import Dialect, plain_text, read_markdown
 from sites.slugs import mdbook_slugger
-from sites.source import Book, Request, find_above, site_path
+from sites.source import Book, Request, find_above, is_address, site_path
 
 _DIRECTIVE = re.compile(
     r"(\\?)\{\{\s*#(include|rustdoc_include|playground|title|shiftinclude)\s+([^}]*?)\s*\}\}"
@@ -111,7 +111,16 @@ def read(request: Request) -> Book:
         stem = "index" if source.stem.lower() == "readme" else source.stem
         slug = site_path(request.base_path or "", str(source.parent), f"{stem}.html")
         pages.append(Page(path, document.title, slug, document.sections, language))
-    return Book(title, language, "mdbook", tuple(pages))
+    return Book(title, language, "mdbook", tuple(pages), site_url=_site_url(config))
+
+
+def _site_url(config: dict[str, Any]) -> str:
+    """From `site-url` and `cname` of `[output.html]`, where one of them names the host."""
+    output = config.get("output")
+    html = output.get("html") if isinstance(output, dict) else None
+    html = html if isinstance(html, dict) else {}
+    path, host = str(html.get("site-url") or ""), str(html.get("cname") or "")
+    return path if is_address(path) or not host else f"https://{host}/{path.strip('/')}"
 
 
 def _root(request: Request) -> tuple[Path, dict[str, Any]]:

@@ -15,12 +15,13 @@ from markdown_it.token import Token
 
 from rag.types import Page
 from sites.attributes import attribute_lists
-from sites.files import MARKDOWN, list_files, load_yaml, read_text, split_front_matter
+from sites.files import list_files, load_yaml, read_text, split_front_matter
 from sites.markdown import Dialect, plain_text, read_markdown
 from sites.pymarkdown import python_markdown
 from sites.slugs import python_markdown_slug, python_markdown_slugger
 from sites.source import Book, Request, find_above, humanize, natural_key, site_path
 
+MARKDOWN = (".markdown", ".mdown", ".mkdn", ".mkd", ".md")
 CONFIGS = ("mkdocs.yml", "mkdocs.yaml", "properdocs.yml", "zensical.yml")
 _ICON = re.compile(r":[a-z0-9_+][\w+-]*:")
 _SNIPPET = re.compile(r"^([ \t]*)-+8<-+[ \t]+\"([^\"\n]+)\"[ \t]*$", re.MULTILINE)
@@ -111,17 +112,19 @@ def _extensions(listed: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield str(entry), options if isinstance(options, dict) else {}
 
 
-def _navigation(items: Any, title: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
-    """(path, title) of the pages in `nav`, in order."""
+def _navigation(
+    items: Any, title: str = "", depth: int = 0, seen: set[int] | None = None
+) -> Iterator[tuple[str, str]]:
+    """(path, title) of the pages in `nav`, in order; with YAML's aliases it may go in circles."""
+    seen = set() if seen is None else seen
     if isinstance(items, str):
         if "://" not in items:
             yield site_path(items), title
-    elif isinstance(items, dict) and depth < 50:
-        for name, inner in items.items():
-            yield from _navigation(inner, str(name), depth + 1)
-    elif isinstance(items, list) and depth < 50:
-        for inner in items:
-            yield from _navigation(inner, "", depth + 1)
+    elif isinstance(items, dict | list) and depth < 50 and id(items) not in seen:
+        seen.add(id(items))
+        pairs = items.items() if isinstance(items, dict) else (("", inner) for inner in items)
+        for name, inner in pairs:
+            yield from _navigation(inner, str(name), depth + 1, seen)
 
 
 def _default_order(path: str) -> list[Any]:

@@ -119,7 +119,10 @@ def read(request: Request) -> Book:
         pages.append(((0 if path == "index.md" else 1, rank, natural_key(place)), page))
     pages.sort(key=lambda item: item[0])
     title = script.text("title") or ""
-    return Book(title, language, "vitepress", tuple(page for _, page in pages))
+    hostname, base = script.text("hostname") or "", script.text("base") or ""
+    url = hostname if base.strip("/") in hostname else f"{hostname.rstrip('/')}/{base.strip('/')}"
+    ordered = tuple(page for _, page in pages)
+    return Book(title, language, "vitepress", ordered, site_url=url)
 
 
 def _include(root: Path, page: str, text: str, depth: int = 0) -> str:

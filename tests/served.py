@@ -80,8 +80,8 @@ def html(
     anchor = title.lower().replace(" ", "-")
     anchors = "".join(f'<li><a href="{link}">{link}</a></li>' for link in links)
     return f"""<!doctype html><html lang="{language}"><head><title>{title} | {site}</title>{head}
-</head><body><nav><ul>{anchors}</ul></nav><main><article><h1 id="{anchor}">{title}</h1>{body}</article>
-</main><footer>Nobody cites a footer.</footer></body></html>"""
+</head><body><nav><ul>{anchors}</ul></nav><main><article><h1 id="{anchor}">{title}</h1>
+{body}</article></main><footer>Nobody cites a footer.</footer></body></html>"""
 
 
 def sitemap(*paths: str) -> str:

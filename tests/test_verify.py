@@ -102,7 +102,7 @@ def test_a_site_without_slashes_at_the_end(tmp_path: Path, built: Path) -> None:
     from sites.built import BuiltFolder
 
     verdict = run(verify(chunks, BuiltFolder(built)))
-    assert [str(dead) for dead in verdict.dead] == [
+    assert [str(dead) for dead in verdict.problems] == [
         "g.md: /guide/ - is guide.html there, which has no slash at its end"
     ]
 
@@ -112,7 +112,9 @@ def test_another_site_is_hinted_at(
 ) -> None:
     assert call(tmp_path / "d", book, "--base-path", "docs") == 0
     assert call(tmp_path / "d", "--verify", built) == 1
-    assert "6 are dead. As not one is there" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "guide/use it.md: /docs/guide/use it - there is no such page (3 links)\n" in err
+    assert "6 are dead. As not one is there" in err
 
 
 def test_strict_changes_nothing_where_a_link_is_dead(

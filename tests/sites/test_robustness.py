@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -123,3 +125,65 @@ def test_nothing_to_read(tmp_path: Path) -> None:
 def test_ten_thousand_equal_headings_are_numbered() -> None:
     slug = python_markdown_slugger((), python_markdown_slug)
     assert [slug("a", "") for _ in range(10_000)][-1] == "a_9999"
+
+
+@pytest.mark.parametrize(
+    "nav",
+    [
+        "nav: &a\n  - a.md\n  - *a\n  - *a\n",
+        "nav: &a\n  - a.md\n  - Title: *a\n",
+        "a: &a [a.md]\n"
+        + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghi"))
+        + "nav: *i\n",
+    ],
+    ids=["circle", "named circle", "nested aliases"],
+)
+def test_navigation_in_circles_ends(tmp_path: Path, nav: str) -> None:
+    (tmp_path / "mkdocs.yml").write_text(nav)
+    (tmp_path / "docs").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "docs" / f"{name}.md").write_text(f"# {name}\n\ntext")
+    assert [page.source_path for page in read_book(tmp_path).pages] == ["a.md", "b.md"]
+
+
+def test_a_file_of_100_mb_is_named_and_not_read(tmp_path: Path) -> None:
+    (tmp_path / "good.md").write_text("text")
+    with open(tmp_path / "huge.md", "wb") as file:
+        file.truncate(100_000_000)
+    tracemalloc.start()
+    try:
+        assert messages(tmp_path) == ["huge.md is larger than 4 MB, so it was skipped."]
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_ten_thousand_headings(tmp_path: Path) -> None:
+    text = "\n\n".join(f"## Heading {n}\n\ntext {n}" for n in range(10_000))
+    (tmp_path / "a.md").write_text(text)
+    book = read_book(tmp_path, generator="plain")
+    assert len(book.pages[0].sections) == 10_000
+    assert "text 9999" in chunk_book(book.pages)[-1].text
+
+
+def test_links_in_a_circle_are_named_once(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "x.md").write_text("text")
+    (tmp_path / "a" / "b" / "up").symlink_to(tmp_path / "a")
+    (tmp_path / "self").symlink_to(tmp_path / "self")
+    (tmp_path / "c").symlink_to(tmp_path / "a" / "b")
+    book = read_book(tmp_path, generator="plain")
+    assert [page.source_path for page in book.pages] == ["a/x.md"]
+    assert len(book.problems) <= 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<a " * 100_000, "<a x='" * 50_000, "</" * 100_000, "<a\n" * 50_000 + ">", "<x " * 999 + ">"],
+    ids=lambda text: repr(text[:8]),
+)
+@pytest.mark.parametrize("name", ["a.html", "a.md"])
+def test_tags_that_are_never_closed_end(tmp_path: Path, name: str, text: str) -> None:
+    head = "<main><p>first words</p>" if name == "a.html" else "first words\n\n<div>"
+    (tmp_path / name).write_text(head + text)
+    assert "first words" in chunk_book(read_book(tmp_path).pages)[0].text
