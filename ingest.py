@@ -144,8 +144,8 @@ async def _ingest(options: argparse.Namespace, clients: Clients) -> int:
         raise SourceError(f"There is no text to index in {options.source}.")
     if book.unread:
         print(
-            f"{count(len(book.unread), 'page')} could not be read this time: what the index has "
-            "of them stays.",
+            f"What the index has of {count(len(book.unread), 'page')} that could not be read "
+            "this time stays.",
             file=sys.stderr,
         )
         chunks = carry_over(chunks, old, book.unread)

@@ -1,9 +1,10 @@
 """A process that writes or reads an index, for tests that kill it or let two run at once.
 
-    python -m tests.index_worker write FOLDER MARKER CHUNKS PAUSE
-    python -m tests.index_worker read FOLDER LAST
+    python -m tests.index_worker write WHERE MARKER CHUNKS PAUSE [MODEL]
+    python -m tests.index_worker read WHERE LAST
 
-Every chunk of a written book carries the marker, so that a mixture would be seen.
+WHERE is the folder of an embedded index or the address of an imitated Qdrant. Every chunk of
+a written book carries the marker, so that a mixture would be seen.
 """
 
 from __future__ import annotations
@@ -13,18 +14,22 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
 
 from rag.embedded.qdrant import EdgeStore, EdgeWriter
 from rag.index import build, describe
-from rag.types import Chunk, Page
+from rag.services.qdrant import QdrantStore
+from rag.services.qdrant_writer import QdrantWriter
+from rag.types import Chunk, IndexWriter, Page, VectorStore
 from tests.points import HashEmbedder, words
+from tests.upstreams.qdrant import Qdrant
 
 
 class Paced(HashEmbedder):
     """Takes its time, and says what it was asked to embed."""
 
-    def __init__(self, pause: float) -> None:
-        super().__init__()
+    def __init__(self, pause: float, model: str) -> None:
+        super().__init__(model)
         self._pause = pause
 
     async def embed_passages(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
@@ -36,18 +41,30 @@ class Paced(HashEmbedder):
 def book(marker: str, count: int) -> tuple[list[Page], list[Chunk]]:
     pages = [Page("m.md", marker, "m", ())]
     chunks = [
-        Chunk(f"{marker}-{n}", f"{marker} text {n}", marker, "", f"m#{n}", "m.md", n)
+        Chunk(name(marker, n), f"{marker} text {n}", marker, "", f"m#{n}", "m.md", n)
         for n in range(count)
     ]
     return pages, chunks
 
 
-async def write(folder: Path, marker: str, count: int, pause: float) -> None:
+def name(marker: str, n: int) -> str:
+    return str(uuid5(NAMESPACE_URL, f"{marker}-{n}"))
+
+
+def open_index(where: Path | str) -> tuple[VectorStore, IndexWriter]:
+    if isinstance(where, Path):
+        return EdgeStore(where), EdgeWriter(where)
+    return QdrantStore(where, Qdrant.key), QdrantWriter(where, Qdrant.key)
+
+
+async def write(
+    where: Path | str, marker: str, count: int, pause: float, model: str = "hash"
+) -> None:
     pages, chunks = book(marker, count)
-    embedder = Paced(pause)
+    embedder = Paced(pause, model)
     print("started", flush=True)
     info = describe(marker, "en", pages, chunks, embedder, words)
-    store, writer = EdgeStore(folder), EdgeWriter(folder)
+    store, writer = open_index(where)
     try:
         published = await store.info()
         summary = await build(pages, chunks, embedder, writer, info, words, published=published)
@@ -57,12 +74,12 @@ async def write(folder: Path, marker: str, count: int, pause: float) -> None:
     print("published", summary.embedded, flush=True)
 
 
-async def read(folder: Path, last: str = "") -> None:
+async def read(where: Path | str, last: str = "") -> None:
     """Ask until a book with the marker `last` answers (once if empty), and print all markers.
 
     Raises if an answer mixes generations, goes back to an older one, or nothing new comes.
     """
-    store = EdgeStore(folder)
+    store, _ = open_index(where)
     seen: list[str] = []
     asked = 0
     dense = await HashEmbedder().embed_question("text")
@@ -92,8 +109,9 @@ async def read(folder: Path, last: str = "") -> None:
 
 
 if __name__ == "__main__":
-    _, mode, where, *rest = sys.argv
+    _, mode, place, *rest = sys.argv
+    there = place if place.startswith("http") else Path(place)
     if mode == "write":
-        asyncio.run(write(Path(where), rest[0], int(rest[1]), float(rest[2])))
+        asyncio.run(write(there, rest[0], int(rest[1]), float(rest[2]), *rest[3:]))
     else:
-        asyncio.run(read(Path(where), rest[0]))
+        asyncio.run(read(there, rest[0]))

@@ -279,6 +279,14 @@ def test_what_is_staged_is_seen_by_nobody(up: World) -> None:
     assert len(up.run(up.store().neighbours(1, 5))) == 2
 
 
+def test_opening_writes_nothing(up: World) -> None:
+    """So a dry run leaves no trace."""
+    up.qdrant.forget()
+    assert up.run(up.writer().open(INFO)) == {}
+    assert {request.method for request in up.qdrant.requests} == {"GET"}
+    assert up.names() == set()
+
+
 def test_an_interrupted_run_is_taken_up_again(up: World) -> None:
     first = up.writer()
     assert up.run(first.open(INFO)) == {}

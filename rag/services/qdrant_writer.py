@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,31 +39,43 @@ class QdrantWriter:
         self._qdrant = Connection(url, api_key, seconds=seconds, attempt_seconds=60.0, attempts=6)
         self._alias = collection
         self._collection = ""
+        self._dimensions = 0
+        self._ready = False
+        """Whether the collection is there with all that it needs."""
+        self._preparing = asyncio.Lock()
         self._there: dict[str, tuple[Chunk, bool]] = {}
         """Chunks in the collection, and whether they are live."""
 
     async def open(self, info: IndexInfo) -> Mapping[str, Chunk]:
         """Everything that a collection for this model already holds, by chunk id.
 
-        Raises ConfigurationError where the name belongs to a collection that is not ours.
+        Nothing is written yet. Raises ConfigurationError where the name belongs to a
+        collection that is not ours.
         """
         label = f"{info.embedding_model}/{info.dimensions}"
         self._collection = f"{self._alias}_{hashlib.sha256(label.encode()).hexdigest()[:8]}"
+        self._dimensions, self._ready = info.dimensions, False
         names = await self._names()
         if self._alias in names:
             raise ConfigurationError(
                 f"QDRANT_COLLECTION={self._alias} is a collection of an older layout, which stays "
                 "as it is: set another name, such as book, and ingest into that"
             )
-        if self._collection not in names:
-            await self._create(info.dimensions)
-        await self._index_payload()
-        self._there = await self._scrolled()
+        self._there = await self._scrolled() if self._collection in names else {}
         return {chunk_id: chunk for chunk_id, (chunk, _) in self._there.items()}
 
     async def _names(self) -> set[str]:
         found = await self._qdrant.call(lambda client: client.get_collections())
         return {collection.name for collection in found.collections}
+
+    async def _prepare(self) -> None:
+        """Make what is missing before the first write."""
+        async with self._preparing:
+            if not self._ready:
+                if self._collection not in await self._names():
+                    await self._create(self._dimensions)
+                await self._index_payload()
+                self._ready = True
 
     async def _create(self, dimensions: int) -> None:
         from qdrant_client import models as m
@@ -115,6 +128,7 @@ class QdrantWriter:
     async def stage(self, points: Sequence[Point]) -> None:
         from qdrant_client import models as m
 
+        await self._prepare()
         for start in range(0, len(points), _STAGED):
             structs = [
                 m.PointStruct(
@@ -154,6 +168,7 @@ class QdrantWriter:
         wanted = {chunk.chunk_id: chunk for chunk in chunks}
         if missing := wanted.keys() - self._there.keys():
             raise ValueError(f"{len(missing)} chunks were not staged")
+        await self._prepare()
         operations: list[m.UpdateOperation] = []
         for chunk_id, chunk in wanted.items():
             there, _ = self._there[chunk_id]

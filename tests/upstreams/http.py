@@ -86,6 +86,8 @@ class Service:
     ) -> None:
         """Answer the next `times` requests below `path` with a status or a broken answer.
 
+        A path that ends with `$` means itself alone.
+
         reset: the connection breaks. hang: nothing ever comes. drip: a byte a second.
         malformed: 200 with half a JSON. shape: 200 with JSON of another form. cut: the
         connection ends in the middle of the answer. empty: 200 with no body.
@@ -164,7 +166,7 @@ class Service:
 
     def _next_fault(self, request: Request) -> Planned | None:
         for planned in self._planned:
-            if planned.times > 0 and request.path.startswith(planned.path):
+            if planned.times > 0 and f"{request.path}$".startswith(planned.path):
                 planned.times -= 1
                 return planned
         return None
