@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 import router
 from tests.service import ROOT
@@ -43,6 +44,12 @@ def test_every_direct_dependency_is_pinned_with_hashes() -> None:
 def test_links_between_documents_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", document.read_text()):
         assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_examples_in_yaml_are_yaml(document: Path) -> None:
+    for block in re.findall(r"```ya?ml\n(.*?)```", document.read_text(), re.DOTALL):
+        assert isinstance(yaml.safe_load(block), dict)
 
 
 def test_commands_in_the_readme_exist() -> None:
