@@ -70,8 +70,9 @@ def site_title(titles: Sequence[str]) -> str:
     """What most titles end, or begin, with: `Install | My Book`, `Use | My Book` -> `My Book`."""
     parts = [_SEPARATOR.split(title) for title in titles if title]
     for side in (-1, 0):
-        counted = Counter(split[side] for split in parts if len(split) > 1)
-        for name, count in counted.most_common(1):
-            if count > 1 and 2 * count > len(parts):
+        divided = Counter(split[side] for split in parts if len(split) > 1)
+        counted = Counter(split[side] for split in parts)  # the start page's may be all of it
+        for name, _ in divided.most_common(1):
+            if counted[name] > 1 and 2 * counted[name] > len(parts):
                 return name
     return ""

@@ -28,6 +28,8 @@ class _Read:
     """A page that was read."""
 
     page: Page
+    why_not: str
+    """Why it is not in the book although its links count, or ""."""
     head_title: str
     site_name: str
     links: tuple[str, ...]
@@ -139,7 +141,10 @@ class _Crawl:
         if isinstance(result, _Read):
             self._in_a_row = 0
             self.answered |= {same_page(url), same_page(result.page.source_path)}
-            self.read.append(result)
+            if not result.why_not:
+                self.read.append(result)
+            elif not self._follow:
+                self.report.add(url, result.why_not)
             if self._follow:
                 self._add(result.links)
         elif isinstance(result, Unavailable):
@@ -163,24 +168,25 @@ class _Crawl:
         address = self.scope.address(answer.url)
         if address is None:
             return Excluded("leads to an address outside of the book, so it was skipped.")
-        if "noindex" in answer.headers.get("x-robots-tag", "").lower():
-            return Excluded("asks not to be indexed, so it was skipped.")
         html = answer.text()
         head, page = read_targets(html), read_page(html)
-        if head.noindex:
-            return Excluded("asks not to be indexed, so it was skipped.")
-        if page.redirects:
-            return Excluded("only sends its readers on, so it was skipped.")
         slug = self._slug(address)
         name = humanize(slug.rstrip("/").rpartition("/")[2]) or "Start"
         made = make_page(page, address, slug, name, "")
-        if not any(section.blocks for section in made.sections):
-            return Excluded("shows no text without its scripts, so it was skipped.")
+        if head.noindex or "noindex" in answer.headers.get("x-robots-tag", "").lower():
+            why_not = "asks not to be indexed, so it was skipped."
+        elif page.redirects:
+            why_not = "only sends its readers on, so it was skipped."
+        elif not any(section.blocks for section in made.sections):
+            why_not = "shows no text without its scripts, so it was skipped."
+        else:
+            why_not = ""
         said = repr((made.title, made.sections)).encode("utf-8", "surrogatepass")
         base = _resolve(answer.url, head.base)
         links = [self.scope.address(link, base) for link in head.links]
         return _Read(
             made,
+            why_not,
             page.title,
             head.site_name,
             tuple(link for link in links if link),

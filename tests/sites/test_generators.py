@@ -6,6 +6,7 @@ VitePress 1.6.4 made of the sites beside them; the slow tests build them again.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import subprocess
@@ -13,10 +14,17 @@ import sys
 from html.parser import HTMLParser
 from itertools import groupby
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from rag.chunks import chunk_book
+from rag.verify import verify
 from sites import read_book
+from sites.built import BuiltFolder
+from sites.fetch import Limits
+from sites.live import read_site
+from tests.served import folder, served, sitemap
 
 SAMPLES = Path(__file__).parent / "samples"
 VOID = frozenset({"area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr"})
@@ -24,6 +32,8 @@ VOID = frozenset({"area", "br", "col", "embed", "hr", "img", "input", "link", "m
 
 SITES = {"docusaurus": ".", "mkdocs": ".", "vitepress": "docs"}
 """Each sample's folder to read, below the folder of its name."""
+STARTS = {"docusaurus": "/docs/"}
+"""Where the book begins on the built site; else at its root."""
 
 
 class _Headings(HTMLParser):
@@ -147,3 +157,18 @@ def test_generator_still_builds_what_is_recorded(generator: str, tmp_path: Path)
     built = BUILDS[generator](site)
     assert built_ids(built) == json.loads((SAMPLES / f"{generator}.json").read_text("utf-8"))
     assert read_ids(built, "html") == recorded(generator)
+
+    source = read_book(site / SITES[generator], generator=generator)
+    checked = asyncio.run(verify(chunk_book(source.pages), BuiltFolder(built)))
+    assert checked.problems == ()
+    assert checked.links >= checked.pages > 1
+    pages = folder(built)
+    pages["/sitemap.xml"] = sitemap(*(quote(path) for path in pages if path.endswith("/")))
+    with served(pages) as live:
+        url = f"{live.url}{STARTS.get(generator, '/')}"
+        book = asyncio.run(read_site(url, limits=Limits(delay=0.0), allow_private=True))
+    assert book.title == source.title
+    with_text = {address(p.slug) for p in source.pages if any(s.blocks for s in p.sections)}
+    assert {address(page.slug) for page in book.pages} >= with_text
+    again = asyncio.run(verify(chunk_book(book.pages), BuiltFolder(built)))
+    assert again.problems == ()

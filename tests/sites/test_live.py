@@ -212,6 +212,15 @@ def test_pages_that_are_not_for_the_index() -> None:
     assert "has 1 pages in other languages than en" in said
 
 
+def test_links_of_a_page_without_text_are_followed() -> None:
+    pages: dict[str, Content] = {
+        "/": "<html><body><a href=/cards><img src=x></a></body></html>",
+        "/cards": html("Cards", "", "/a", head='<meta name="robots" content="noindex">'),
+        "/a": html("A", "<p>Text.</p>"),
+    }
+    assert slugs(pages) == ["a"]
+
+
 def test_addresses_as_they_are_written() -> None:
     pages: dict[str, Content] = {
         "/": html("Start", "<p>1</p>", "/caf%C3%A9 x/", "/100%25", "/a/../b", "/b?theme=dark"),

@@ -90,6 +90,7 @@ def test_mkdocs_knows_no_mdx(tmp_path: Path) -> None:
     [
         (["Start | My Book", "Use | My Book", "My Book"], "My Book"),
         (["My Book - Start", "My Book - Use - Here"], "My Book"),
+        (["My Book", "Use - My Book"], "My Book"),
         (["Start", "Use"], ""),
         (["A | B"], ""),
         ([], ""),
