@@ -178,7 +178,7 @@ class _Crawl:
         elif page.redirects:
             why_not = "only sends its readers on, so it was skipped."
         elif not any(section.blocks for section in made.sections):
-            why_not = "shows no text without its scripts, so it was skipped."
+            why_not = "shows no text, at least not without scripts, so it was skipped."
         else:
             why_not = ""
         said = repr((made.title, made.sections)).encode("utf-8", "surrogatepass")
