@@ -204,7 +204,12 @@ async def _verified(chunks: Iterable[Chunk], options: argparse.Namespace) -> Ver
     """Check the links and list those that are dead."""
     from sites.built import open_site
 
-    async with open_site(options.verify, allow_private=options.allow_private) as site:
+    chunks = list(chunks)
+    async with open_site(
+        options.verify,
+        allow_private=options.allow_private,
+        slugs={chunk.slug.partition("#")[0] for chunk in chunks},
+    ) as site:
         verdict = await verify(chunks, site)
     for problem in verdict.problems:
         print(problem, file=sys.stderr)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from rag.types import NotFound, SourceError
 from sites.fetch import Excluded, Fetcher, Unavailable
@@ -17,12 +17,14 @@ from sites.targets import read_targets
 
 
 @asynccontextmanager
-async def open_site(where: str, *, allow_private: bool) -> AsyncIterator[BuiltFolder | LiveSite]:
-    """The site at an address, or in a folder."""
+async def open_site(
+    where: str, *, allow_private: bool, slugs: Iterable[str] = ()
+) -> AsyncIterator[BuiltFolder | LiveSite]:
+    """The site at an address, or in a folder; `slugs` are those of the book to be found there."""
     if is_address(where):
         async with Fetcher(where, allow_private=allow_private) as fetcher:
             await fetcher.obey()
-            yield LiveSite(fetcher, where)
+            yield LiveSite(fetcher, where, slugs)
     else:
         yield await asyncio.to_thread(lambda: BuiltFolder(Path(where).expanduser()))
 
@@ -71,11 +73,19 @@ class BuiltFolder:
 
 
 class LiveSite:
-    """A site that is up, at and below an address."""
+    """A site that is up, at and below an address.
 
-    def __init__(self, fetcher: Fetcher, url: str) -> None:
+    The slugs of a site that was itself read live begin at its host, those of sources at the
+    site's own root: what the address and all slugs begin with is not said twice.
+    """
+
+    def __init__(self, fetcher: Fetcher, url: str, slugs: Iterable[str] = ()) -> None:
         self._fetcher = fetcher
         self._root = url.partition("#")[0].rstrip("/")
+        path = urlsplit(self._root).path.lstrip("/")
+        within, known = f"{path}/", list(slugs)
+        if path and known and all(f"{slug}/".startswith(within) for slug in known):
+            self._root = self._root.removesuffix(f"/{path}")
 
     async def ids(self, path: str) -> frozenset[str]:
         """The same for a page that is asked for."""

@@ -8,6 +8,7 @@ import pytest
 
 import ingest
 from rag.embedded.qdrant import EdgeStore
+from rag.index import published_chunks
 from rag.types import Chunk, IndexInfo
 from rag.verify import links_of
 from tests.offline import Offline
@@ -53,6 +54,13 @@ async def info(data: Path) -> IndexInfo | None:
     return found
 
 
+async def slugs(data: Path) -> set[str]:
+    store = EdgeStore(data)
+    found = {chunk.slug.partition("#")[0] for chunk in await published_chunks(store)}
+    await store.close()
+    return found
+
+
 def test_every_link_is_there(
     tmp_path: Path, book: Path, built: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,6 +99,23 @@ def test_dead_links_are_listed_with_their_place(
     err = capsys.readouterr().err
     assert "guide/README.md: /guide#guide - /guide answered 500." in err
     assert "could not be checked." in err
+
+
+def test_a_site_below_a_path_from_its_sources_or_read_live(
+    tmp_path: Path, book: Path, built: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = f'<p>{LONG}</p><h2 id="über-uns">Über uns</h2><p>{LONG}</p>'
+    (built / "index.html").write_text(html("My Book", text, "use%20it/"))
+    (tmp_path / "host").mkdir()
+    built.rename(tmp_path / "host" / "guide")  # a page of the book is called so too
+    with served(pages_of(tmp_path / "host")) as host:
+        verify = ("--verify", f"{host.url}/guide/", "--allow-private")
+        assert call(tmp_path / "d", book, *verify) == 0
+        assert "none is dead" in capsys.readouterr().out
+        assert call(tmp_path / "l", f"{host.url}/guide/", "--allow-private") == 0
+        assert {slug.partition("/")[0] for slug in run(slugs(tmp_path / "l"))} == {"guide"}
+        assert call(tmp_path / "l", *verify) == 0
+        assert "none is dead" in capsys.readouterr().out
 
 
 def test_a_site_without_slashes_at_the_end(tmp_path: Path, built: Path) -> None:
