@@ -182,7 +182,7 @@ async def _index(
     writer = await clients.writer()
     try:
         if options.dry_run:
-            say(planned(await plan(chunks, embedder, writer, info, published)))
+            say(planned(await plan(chunks, embedder, writer, info)))
             return 0
         summary = await build(
             book.pages,

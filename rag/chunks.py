@@ -23,8 +23,6 @@ TINY = 160
 """Characters; a shorter chunk is joined with any neighbour on its page."""
 LABEL = 40
 """Characters; a shorter paragraph between links is a label of theirs."""
-RULES = f"chunks-1 {TARGET} {LIMIT} {SMALL} {TINY}"
-"""Changes whenever the same pages would give other chunks."""
 NAMESPACE = uuid.UUID("6f0d5a5e-2c0b-5a53-9a64-8a4f7d0e3f7b")
 
 

@@ -34,7 +34,7 @@ Sparse = Callable[[Chunk], SparseVector]
 """The BM25 side of a chunk."""
 
 PROBE = Chunk(
-    "", "Don't run useState() 3.11 times: naïve cafés, 本を読む", "Stemming", "", "", "", 0
+    "", "Don't run useState() 3.11 times: naïve cafés, 本を読む", "Stemming", "Part", "", "", 0
 )
 """Shows whether the rules by which sparse vectors are made have changed."""
 
@@ -99,8 +99,9 @@ def describe(
 ) -> IndexInfo:
     """What the index of this book, made with this embedder, says about itself.
 
-    The fingerprint is `<rules>-<content>`: equal rules mean that what is stored can be
-    reused, equal content as well that there is nothing to do.
+    The fingerprint is `<rules>-<content>`: equal rules mean that stored sparse vectors can be
+    reused, equal content as well that there is nothing to do. What decides whether embeddings
+    can be reused is the model's name and a chunk's id, which is made from what is embedded.
     """
     content = hashlib.sha256()
     for item in (*pages, *chunks):
@@ -151,25 +152,20 @@ def carry_over(new: Sequence[Chunk], old: Sequence[Chunk], unread: Collection[st
 
 
 async def plan(
-    chunks: Sequence[Chunk],
-    embedder: Embedder,
-    writer: IndexWriter,
-    info: IndexInfo,
-    published: IndexInfo | None,
+    chunks: Sequence[Chunk], embedder: Embedder, writer: IndexWriter, info: IndexInfo
 ) -> Plan:
-    """Open the writer and compare. `published` is what the index says about itself now."""
+    """Open the writer and compare with what is there, published or staged."""
     known = await writer.open(info)
-    usable: Mapping[str, Chunk] = known if _same_rules(info, published) else {}
     wanted = {chunk.chunk_id for chunk in chunks}
-    missing = tuple(chunk for chunk in chunks if chunk.chunk_id not in usable)
+    missing = tuple(chunk for chunk in chunks if chunk.chunk_id not in known)
     return Plan(
         missing=missing,
-        reused=len(wanted & usable.keys()),
+        reused=len(wanted & known.keys()),
         moved=sum(
             (chunk.slug, chunk.source_path)
-            != (usable[chunk.chunk_id].slug, usable[chunk.chunk_id].source_path)
+            != (known[chunk.chunk_id].slug, known[chunk.chunk_id].source_path)
             for chunk in chunks
-            if chunk.chunk_id in usable
+            if chunk.chunk_id in known
         ),
         removed=len(known.keys() - wanted),
         calls=-(-len(missing) // _batch(embedder)),
@@ -198,12 +194,17 @@ async def build(
     started = time.monotonic()
     if published == info:
         return Summary(len(pages), len(chunks), reused=len(chunks))
-    todo = await plan(chunks, embedder, writer, info, published)
+    todo = await plan(chunks, embedder, writer, info)
     calls = await _embed(todo.missing, embedder, writer, info, sparse, progress)
-    frequencies = Counter(term for chunk in chunks for term in sparse(chunk).indices)
+    vectors = {chunk.chunk_id: sparse(chunk) for chunk in chunks}
+    frequencies = Counter(term for vector in vectors.values() for term in vector.indices)
+    if _same_rules(info, published):
+        vectors = {}
+    for chunk in todo.missing:
+        vectors.pop(chunk.chunk_id, None)
     if isinstance(writer, PageKeeper):
         writer.keep(pages)
-    await writer.publish(info, chunks, frequencies)
+    await writer.publish(info, chunks, frequencies, vectors)
     return Summary(
         pages=len(pages),
         chunks=len(chunks),
@@ -276,6 +277,7 @@ def _points(
 
 
 def _same_rules(info: IndexInfo, published: IndexInfo | None) -> bool:
+    """Whether stored sparse vectors are as they would be made now; not known of what is staged."""
     if published is None:
-        return True
+        return False
     return info.fingerprint.split("-")[0] == published.fingerprint.split("-")[0]

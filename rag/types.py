@@ -280,11 +280,13 @@ class IndexWriter(Protocol):
         info: IndexInfo,
         chunks: Sequence[Chunk],
         document_frequencies: Mapping[int, int],
+        sparse: Mapping[str, SparseVector] | None = None,
     ) -> None:
         """Make exactly `chunks` (all of them staged or already there) the index.
 
         Payloads that changed are rewritten without touching vectors; what is not in
-        `chunks` vanishes.
+        `chunks` vanishes. `sparse` are vectors, by chunk id, that replace those stored:
+        a new rule for words needs no new embeddings.
         """
 
     async def close(self) -> None: ...

@@ -11,7 +11,7 @@ import pytest
 
 from rag.chunks import chunk_book
 from rag.embedded.qdrant import EdgeStore, EdgeWriter
-from rag.index import BATCH, Plan, Progress, Summary, build, describe, plan
+from rag.index import BATCH, Plan, Progress, Sparse, Summary, build, describe, plan
 from rag.types import (
     Block,
     Candidates,
@@ -43,12 +43,15 @@ def page(name: str, *paragraphs: str) -> Page:
 
 
 async def index(
-    folder: Path, pages: Sequence[Page], embedder: HashEmbedder | None = None
+    folder: Path,
+    pages: Sequence[Page],
+    embedder: HashEmbedder | None = None,
+    rule: Sparse = sparse,
 ) -> tuple[Summary, HashEmbedder, list[Progress]]:
     """Index pages as the command does."""
     embedder = embedder or HashEmbedder()
     chunks = chunk_book(pages)
-    info = describe("Book", "en", pages, chunks, embedder, sparse)
+    info = describe("Book", "en", pages, chunks, embedder, rule)
     store = EdgeStore(folder)
     published = await store.info()
     await store.close()
@@ -61,7 +64,7 @@ async def index(
             embedder,
             writer,
             info,
-            sparse,
+            rule,
             published=published,
             progress=shown.append,
         )
@@ -158,10 +161,9 @@ def test_the_plan_is_what_the_run_then_does(tmp_path: Path) -> None:
     chunks = chunk_book(pages)
 
     async def planned() -> Plan:
-        store, writer = EdgeStore(tmp_path), EdgeWriter(tmp_path)
+        writer = EdgeWriter(tmp_path)
         info = describe("Book", "en", pages, chunks, HashEmbedder(), sparse)
-        todo = await plan(chunks, HashEmbedder(), writer, info, await store.info())
-        await store.close()
+        todo = await plan(chunks, HashEmbedder(), writer, info)
         await writer.close()
         return todo
 
@@ -195,24 +197,34 @@ def test_another_model_embeds_everything_again(tmp_path: Path) -> None:
     assert run(answers(tmp_path, embedder)) == run(fresh(tmp_path / "fresh", BOOK, embedder))
 
 
-def test_other_rules_for_sparse_vectors_embed_everything_again(tmp_path: Path) -> None:
-    """The stored sparse vectors of the old rules must not be mixed with new ones."""
-    run(index(tmp_path, BOOK))
+def doubled(chunk: Chunk) -> SparseVector:
+    """Another rule for words."""
+    vector = sparse(chunk)
+    return SparseVector(vector.indices, tuple(2 * value for value in vector.values))
 
-    def other(chunk: Chunk) -> SparseVector:
-        return SparseVector(sparse(chunk).indices, (2.0,) * len(sparse(chunk).indices))
 
-    async def body() -> Summary:
-        embedder, writer, store = HashEmbedder(), EdgeWriter(tmp_path), EdgeStore(tmp_path)
-        chunks = chunk_book(BOOK)
-        info = describe("Book", "en", BOOK, chunks, embedder, other)
-        published = await store.info()
-        summary = await build(BOOK, chunks, embedder, writer, info, other, published=published)
-        await writer.close()
-        await store.close()
-        return summary
+def test_another_rule_for_words_embeds_nothing_and_mixes_nothing(tmp_path: Path) -> None:
+    run(index(tmp_path / "index", BOOK))
+    before = run(answers(tmp_path / "index", HashEmbedder()))
+    summary, embedder, _ = run(index(tmp_path / "index", BOOK, rule=doubled))
+    assert (summary.embedded, summary.reused, embedder.texts) == (0, 5, [])
+    run(index(tmp_path / "fresh", BOOK, rule=doubled))
+    after = run(answers(tmp_path / "index", embedder))
+    assert after == run(answers(tmp_path / "fresh", embedder)) != before
 
-    assert run(body()).embedded == 5
+
+def test_what_was_staged_under_another_rule_for_words_is_not_embedded_again(
+    tmp_path: Path,
+) -> None:
+    big = [page("big", *(f"word{n} " for n in range(BATCH + 10)))]
+    with pytest.raises(UpstreamTimeout):
+        run(index(tmp_path / "index", big, HashEmbedder(fail_after=1)))
+    summary, embedder, _ = run(index(tmp_path / "index", big, rule=doubled))
+    assert (summary.embedded, summary.reused) == (10, BATCH)
+    run(index(tmp_path / "fresh", big, rule=doubled))
+    assert run(answers(tmp_path / "index", embedder)) == run(
+        answers(tmp_path / "fresh", embedder)
+    )
 
 
 def test_vectors_of_a_wrong_size_are_refused(tmp_path: Path) -> None:

@@ -335,6 +335,22 @@ def test_document_frequencies_are_replaced(up: World) -> None:
     assert up.find().document_frequencies == {TERMS["host"]: 3}
 
 
+def test_sparse_vectors_are_replaced_without_touching_the_dense(up: World) -> None:
+    writer = up.publish()
+    before = {hit.chunk.chunk_id: hit for hit in up.find().hits}
+    changed = POINTS[0].chunk.chunk_id
+    sparse = {changed: replace(POINTS[0].sparse, values=(7.0,) * len(POINTS[0].sparse.values))}
+    up.qdrant.forget()
+    up.run(writer.publish(INFO, [p.chunk for p in POINTS], FREQUENCIES, sparse))
+    assert not [r for r in up.qdrant.requests if r.path.endswith("/points") and r.method == "PUT"]
+    after = {hit.chunk.chunk_id: hit for hit in up.find().hits}
+    assert after[changed].sparse > before[changed].sparse
+    assert replace(after[changed], sparse=before[changed].sparse) == before[changed]
+    assert {k: v for k, v in after.items() if k != changed} == {
+        k: v for k, v in before.items() if k != changed
+    }
+
+
 def test_publishing_what_was_never_staged_is_an_error(up: World) -> None:
     writer = up.writer()
     up.run(writer.open(INFO))

@@ -187,8 +187,9 @@ class EdgeWriter:
         info: IndexInfo,
         chunks: Sequence[Chunk],
         document_frequencies: Mapping[int, int],
+        sparse: Mapping[str, SparseVector] | None = None,
     ) -> None:
-        await self._thread(self._publish, info, chunks, document_frequencies)
+        await self._thread(self._publish, info, chunks, document_frequencies, sparse or {})
 
     async def close(self) -> None:
         await asyncio.to_thread(self._thread.stop)
@@ -220,20 +221,26 @@ class EdgeWriter:
             self._journal.append(points)
 
     def _publish(
-        self, info: IndexInfo, chunks: Sequence[Chunk], document_frequencies: Mapping[int, int]
+        self,
+        info: IndexInfo,
+        chunks: Sequence[Chunk],
+        document_frequencies: Mapping[int, int],
+        sparse: Mapping[str, SparseVector],
     ) -> None:
         assert self._journal is not None, "open() comes first"  # noqa: S101
         building = self.folder / "building"
         with _writable(self.folder):
             shutil.rmtree(building, ignore_errors=True)
             (building / "shard").mkdir(parents=True)
-            create(building / "shard", info.dimensions, self._points(chunks))
+            create(building / "shard", info.dimensions, self._points(chunks, sparse))
             generations.publish(
                 self.folder, replace(info, chunks=len(chunks)), document_frequencies, self._book
             )
             self._journal.delete()
 
-    def _points(self, chunks: Sequence[Chunk]) -> Iterator[list[Point]]:
+    def _points(
+        self, chunks: Sequence[Chunk], sparse: Mapping[str, SparseVector]
+    ) -> Iterator[list[Point]]:
         """The points of the new generation, in batches, from the journal or the old shard."""
         journal = self._journal
         assert journal is not None  # noqa: S101
@@ -250,9 +257,12 @@ class EdgeWriter:
                 points = []
                 for chunk in batch:
                     if chunk.chunk_id in journal.chunks:
-                        points.append(replace(journal.read(chunk.chunk_id), chunk=chunk))
+                        point = replace(journal.read(chunk.chunk_id), chunk=chunk)
                     else:
-                        points.append(Point(chunk, *vectors[self._positions[chunk.chunk_id]]))
+                        point = Point(chunk, *vectors[self._positions[chunk.chunk_id]])
+                    if chunk.chunk_id in sparse:
+                        point = replace(point, sparse=sparse[chunk.chunk_id])
+                    points.append(point)
                 yield points
         finally:
             if old:

@@ -19,7 +19,14 @@ from rag.services.qdrant import (
     bucket,
     read_chunk,
 )
-from rag.types import Chunk, ConfigurationError, IndexInfo, Point, UpstreamRejected
+from rag.types import (
+    Chunk,
+    ConfigurationError,
+    IndexInfo,
+    Point,
+    SparseVector,
+    UpstreamRejected,
+)
 
 if TYPE_CHECKING:
     from qdrant_client import models as m
@@ -158,10 +165,12 @@ class QdrantWriter:
         info: IndexInfo,
         chunks: Sequence[Chunk],
         document_frequencies: Mapping[int, int],
+        sparse: Mapping[str, SparseVector] | None = None,
     ) -> None:
         """Make exactly `chunks` the index: first everything new, then nothing old.
 
-        Raises ValueError if one of them was never staged.
+        Where `sparse` replaces vectors of what is live, a search meanwhile may weigh words by
+        the old rule and by the new. Raises ValueError if one of them was never staged.
         """
         from qdrant_client import models as m
 
@@ -169,6 +178,8 @@ class QdrantWriter:
         if missing := wanted.keys() - self._there.keys():
             raise ValueError(f"{len(missing)} chunks were not staged")
         await self._prepare()
+        for replacement in _set_sparse(sparse or {}):
+            await self._update([replacement])
         operations: list[m.UpdateOperation] = []
         for chunk_id, chunk in wanted.items():
             there, _ = self._there[chunk_id]
@@ -241,6 +252,27 @@ def _frequencies(document_frequencies: Mapping[int, int]) -> dict[str, dict[str,
     for term, count in document_frequencies.items():
         buckets.setdefault(bucket(term), {"df": {}})["df"][str(term)] = count
     return buckets
+
+
+def _set_sparse(vectors: Mapping[str, SparseVector]) -> list[m.UpdateOperation]:
+    """Replaces sparse vectors and leaves the dense ones."""
+    from qdrant_client import models as m
+
+    points = [
+        m.PointVectors(
+            id=chunk_id,
+            vector={
+                SPARSE: m.SparseVector(indices=list(vector.indices), values=list(vector.values))
+            },
+        )
+        for chunk_id, vector in vectors.items()
+    ]
+    return [
+        m.UpdateVectorsOperation(
+            update_vectors=m.UpdateVectors(points=points[start : start + _STAGED])
+        )
+        for start in range(0, len(points), _STAGED)
+    ]
 
 
 def _set_payload(ids: Iterable[str], payload: dict[str, Any]) -> m.SetPayloadOperation:
