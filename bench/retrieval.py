@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the embedder would, before numpy loads
+
 import numpy as np
 from numpy.typing import NDArray
 

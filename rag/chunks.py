@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 
 from rag.types import Block, Chunk, Page, Section
 
-TARGET = 1200
+TARGET = 900
 """Characters of text that a chunk should have."""
-LIMIT = 2000
-"""Characters of text that no chunk exceeds: about what 512 tokens hold."""
-SMALL = 500
+LIMIT = 1500
+"""Characters of text that no chunk exceeds."""
+SMALL = 380
 """Characters; a shorter chunk is joined with a neighbour under the same parent."""
 TINY = 160
 """Characters; a shorter chunk is joined with any neighbour on its page."""

@@ -1,17 +1,21 @@
 """A question to the passages that answer it: search, fusion, calibrated relevance.
 
 The dense and the sparse scores of the candidates are brought to one scale and added (score
-fusion; reciprocal ranks lose what the scores know). Relevance is judged apart from the order:
+fusion; reciprocal ranks lose what the scores know), and the best are read closely: a sentence
+that speaks of the whole question lifts its passage. Relevance is judged apart from the order:
 by how much of the question a passage covers and how near its meaning is.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
-from rag.text import sentences, sparse_question, term_hashes
+from rag.spelling import respelt
+from rag.text import content_words, sentences, sparse_question, term_hashes
 from rag.types import (
     Candidates,
     Embedder,
@@ -27,12 +31,20 @@ CANDIDATES = 50
 JUDGED = 10
 """Candidates that are looked at closely, or that a reranker sees."""
 DENSE_WEIGHT = 0.5
-SLOPE, MIDDLE = 8.0, 0.63
-RELEVANT = 0.2
+SENTENCE_WEIGHT = 0.3
+"""Of what the best sentence covers, beside a fused score between 0 and 1."""
+LEAD = 0.5
+"""How much the runners-up count against a passage, which itself counts 2."""
+SLOPE, MIDDLE = 7.6, 0.84
+RELEVANT = 0.1
 """Where the best passage has less relevance, the book has no answer."""
 HIGHLIGHT_LIMIT = 300
 """Characters of the highlighted text that are searched with: its beginning."""
 HINT_WEIGHT = 0.3
+MEANING_ALONE = 0.6
+"""Strength of a passage that says the same without sharing a word."""
+MISSPELT = 0.25
+"""Weight of a word that the book does not know, beside the one that it seems to be a slip of."""
 
 
 async def find(
@@ -82,23 +94,58 @@ async def search(
     asked = sparse_question(question, language)
     hint = sparse_question(highlighted[:HIGHLIGHT_LIMIT], language)
     found = await store.candidates(vector, blend(asked, hint), CANDIDATES)
-    ranked = sorted(
-        zip(fuse(found.hits, cosine_range), found.hits, strict=True),
-        key=lambda pair: (-pair[0], pair[1].chunk.chunk_id),
-    )
-    hits = [hit for _, hit in ranked[: max(limit, JUDGED)]]
+    if meant := respell(question, language, found):
+        asked = meant
+        found = await store.candidates(vector, blend(asked, hint), CANDIDATES)
+    fused = fuse(found.hits, cosine_range)
+    order = sorted(range(len(fused)), key=lambda i: (-fused[i], found.hits[i].chunk.chunk_id))
+    order = order[: max(limit, JUDGED)]
+    hits = [found.hits[i] for i in order]
     if reranker is None:
         weights = term_weights(asked, found)
-        judged = calibrate([evidence(weights, hit, cosine_range) for hit in hits])
-        # The order is the fusion's; no passage scores less than one ranked below it.
-        scores = list(accumulate(reversed(judged), max))[::-1]
+        seen = [examine(weights, hit, cosine_range) for hit in hits]
+        value = [fused[i] + SENTENCE_WEIGHT * e.sentence for i, e in zip(order, seen, strict=True)]
+        judged = calibrate([e.strength for e in seen])
     else:
-        scores = list(await reranker.rerank(question, [hit.chunk.embedded_text for hit in hits]))
-        order = sorted(range(len(hits)), key=lambda i: (-scores[i], hits[i].chunk.chunk_id))
-        hits, scores = [hits[i] for i in order], [scores[i] for i in order]
-    if not hits or scores[0] < least:
+        value = list(await reranker.rerank(question, [hit.chunk.embedded_text for hit in hits]))
+        judged = value
+    best_first = sorted(range(len(hits)), key=lambda i: (-value[i], hits[i].chunk.chunk_id))
+    # No passage scores less than one ranked below it.
+    scores = list(accumulate((judged[i] for i in reversed(best_first)), max))[::-1]
+    if not scores or scores[0] < least:
         return []
-    return [Passage(hit.chunk, score) for hit, score in zip(hits, scores, strict=True)][:limit]
+    return [Passage(hits[i].chunk, s) for i, s in zip(best_first, scores, strict=True)][:limit]
+
+
+def respell(question: str, language: str, found: Candidates) -> SparseVector | None:
+    """The question with words that the book does not know replaced by what they seem to mean.
+
+    Such a word stays too, with less weight, so that the answer is the less sure. None where
+    nothing is misspelt.
+    """
+    texts = [f"{hit.chunk.title} {hit.chunk.section} {hit.chunk.text}" for hit in found.hits]
+    words = content_words(question, language)
+    unknown = {
+        word: asked
+        for word in words
+        if not found.document_frequencies.keys()
+        & set((asked := sparse_question(word, language)).indices)
+    }
+    slips = {word: meant for word in unknown if (meant := respelt(word, texts))}
+    if not slips:
+        return None
+    corrected = sparse_question(" ".join(slips.get(word, word) for word in words), language)
+    weights = {term: MISSPELT * value for word in slips for term, value in _items(unknown[word])}
+    return _vector(weights | dict(_items(corrected)))
+
+
+def _items(vector: SparseVector) -> Iterator[tuple[int, float]]:
+    return zip(vector.indices, vector.values, strict=True)
+
+
+def _vector(weights: Mapping[int, float]) -> SparseVector:
+    indices = tuple(sorted(weights))
+    return SparseVector(indices, tuple(weights[i] for i in indices))
 
 
 def fuse(hits: Sequence[Hit], cosine_range: tuple[float, float]) -> list[float]:
@@ -131,37 +178,69 @@ def idf(frequency: int, total: int) -> float:
     return math.log1p((total - frequency + 0.5) / (frequency + 0.5))
 
 
-def evidence(weights: Mapping[int, float], hit: Hit, cosine_range: tuple[float, float]) -> float:
-    """How strongly a passage seems to answer, from 0 up to 1, before calibration.
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for a passage, each from 0 to 1. Terms count by their weight and IDF."""
 
-    The mean of three: how much of the question stands in the passage with its titles, how
-    much in its best sentence, and the cosine on its embedder's own scale.
-    """
-    chunk = hit.chunk
+    covered: float
+    """Share of the question that stands in the passage with its titles."""
+    sentence: float
+    """Share that stands in its best sentence with its titles."""
+    alone: float
+    """Share that stands in its best sentence alone."""
+    nearness: float
+    """The cosine on its embedder's own scale."""
+
+    @property
+    def strength(self) -> float:
+        """Their mean, in which words and meaning together count once more.
+
+        Meaning alone is enough only where it is really near, as between languages.
+        """
+        together = self.covered * self.nearness
+        mean = (self.covered + self.alone + self.nearness + together) / 4
+        return max(mean, MEANING_ALONE * self.nearness**4)
+
+
+def examine(weights: Mapping[int, float], hit: Hit, cosine_range: tuple[float, float]) -> Evidence:
+    """Read a passage closely. `weights` are `term_weights`; without any, nearness is all."""
     low, high = cosine_range
     nearness = min(1.0, max(0.0, (hit.dense - low) / (high - low)))
     total = sum(weights.values())
     if not total:
-        return nearness
-    per_sentence = [term_hashes(sentence, chunk.language) for sentence in sentences(chunk.text)]
-    everywhere = term_hashes(f"{chunk.title} {chunk.section}", chunk.language).union(*per_sentence)
+        return Evidence(nearness, nearness, nearness, nearness)
 
-    def covered(terms: set[int]) -> float:
-        return sum(weight for term, weight in weights.items() if term in terms) / total
+    def share(terms: set[int]) -> float:
+        return sum(weights[term] for term in terms) / total
 
-    best = max(map(covered, per_sentence), default=0.0)
-    return (covered(everywhere) + best + nearness) / 3
+    chunk = hit.chunk
+    titles, *found = (
+        weights.keys() & terms
+        for terms in _terms(f"{chunk.title} {chunk.section}", chunk.text, chunk.language)
+    )
+    return Evidence(
+        covered=share(titles.union(*found)),
+        sentence=max((share(titles | terms) for terms in found), default=0.0),
+        alone=max(map(share, found), default=0.0),
+        nearness=nearness,
+    )
 
 
-def calibrate(evidences: Sequence[float]) -> list[float]:
-    """Evidence to relevance between 0 and 1, by logistic regression.
+@lru_cache(maxsize=1024)
+def _terms(titles: str, text: str, language: str) -> list[frozenset[int]]:
+    """The terms of the titles, and of each sentence."""
+    return [frozenset(term_hashes(part, language)) for part in (titles, *sentences(text))]
+
+
+def calibrate(strengths: Sequence[float]) -> list[float]:
+    """Strength of evidence to relevance between 0 and 1, by logistic regression.
 
     What stands out from the other candidates is more likely the answer, so that the lead
     over the runners-up (second to sixth) counts too.
     """
-    runners_up = sorted(evidences, reverse=True)[1:6]
+    runners_up = sorted(strengths, reverse=True)[1:6]
     level = sum(runners_up) / len(runners_up) if runners_up else 0.0
-    return [1 / (1 + math.exp(SLOPE * (MIDDLE - 2 * value + level))) for value in evidences]
+    return [1 / (1 + math.exp(SLOPE * (MIDDLE - 2 * s + LEAD * level))) for s in strengths]
 
 
 def blend(question: SparseVector, hint: SparseVector) -> SparseVector:
@@ -169,7 +248,5 @@ def blend(question: SparseVector, hint: SparseVector) -> SparseVector:
     if not hint.indices:
         return question
     share = HINT_WEIGHT * sum(question.values) / sum(hint.values)
-    weights = dict(zip(hint.indices, (share * value for value in hint.values), strict=True))
-    weights.update(zip(question.indices, question.values, strict=True))
-    indices = tuple(sorted(weights))
-    return SparseVector(indices, tuple(weights[i] for i in indices))
+    weights = {term: share * value for term, value in _items(hint)}
+    return _vector(weights | dict(_items(question)))

@@ -129,10 +129,15 @@ def terms(text: str, language: str = "en") -> Iterator[tuple[str, float]]:
 
 
 def content_words(text: str, language: str = "en") -> list[str]:
-    """The words of a question that are not stop words, as they are written."""
+    """The words of a question that are not stop words, as they are written.
+
+    `language` is the book's. A reader may ask in another, so that its stop words go too.
+    """
     primary = _primary(language)
     stop = STOP_WORDS.get(primary, frozenset())
     text = normalise(text)
+    if (own := guess_language(text)) != primary and own not in _UNSPACED:
+        stop = stop | STOP_WORDS[own]
     if primary in _UNSPACED:
         longest_first = sorted(stop, key=len, reverse=True)
         return _words(re.sub("|".join(longest_first), " ", text))

@@ -222,9 +222,7 @@ def test_what_was_staged_under_another_rule_for_words_is_not_embedded_again(
     summary, embedder, _ = run(index(tmp_path / "index", big, rule=doubled))
     assert (summary.embedded, summary.reused) == (10, BATCH)
     run(index(tmp_path / "fresh", big, rule=doubled))
-    assert run(answers(tmp_path / "index", embedder)) == run(
-        answers(tmp_path / "fresh", embedder)
-    )
+    assert run(answers(tmp_path / "index", embedder)) == run(answers(tmp_path / "fresh", embedder))
 
 
 def test_vectors_of_a_wrong_size_are_refused(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from rag.passages import (
     CANDIDATES,
     RELEVANT,
+    Evidence,
     blend,
     calibrate,
-    evidence,
+    examine,
     find,
     fuse,
     idf,
@@ -49,11 +50,14 @@ class Store:
         self.cosines, self.sparse, self.limit = cosines, sparse, 0
         self.asked = SparseVector()
 
+    def text(self, key: str) -> str:
+        return TEXTS[key]
+
     async def candidates(
         self, dense: Sequence[float], sparse: SparseVector, limit: int
     ) -> Candidates:
         self.asked, self.limit = sparse, limit
-        chunks = [chunk(key) for key in self.cosines]
+        chunks = [chunk(key, self.text(key)) for key in self.cosines]
         if not self.sparse:
             return Candidates(
                 tuple(Hit(c, self.cosines[c.chunk_id], 0.0) for c in chunks), len(chunks)
@@ -212,14 +216,49 @@ def test_evidence_counts_rare_words_sentences_and_cosine() -> None:
     rare, common = sorted(term_weights(question, found).items(), key=lambda item: -item[1])
     assert rare[1] > 10 * common[1]
     weights = term_weights(sparse_question("upgrade settings"), Candidates((), 10))
-    near = evidence(weights, Hit(chunk("upgrade"), 0.7, 0), RANGE)
-    assert near == pytest.approx(1.0)
-    far = evidence(weights, Hit(chunk("upgrade"), 0.1, 0), RANGE)
-    assert far == pytest.approx(2 / 3)
-    apart = chunk("x", "An upgrade is quick. Your settings are kept.")
-    assert evidence(weights, Hit(apart, 0.1, 0), RANGE) == pytest.approx(0.5)
-    titled = chunk("x", "It is quick.", title="Upgrade", section="Settings")
-    assert evidence(weights, Hit(titled, 0.1, 0), RANGE) == pytest.approx(1 / 3)
+
+    def seen(text: str, cosine: float = 0.1, **titles: str) -> Evidence:
+        return examine(weights, Hit(chunk("x", text, **titles), cosine, 0), RANGE)
+
+    whole = TEXTS["upgrade"]
+    assert seen(whole, 0.7) == Evidence(1, 1, 1, pytest.approx(1))  # type: ignore[arg-type]
+    assert seen(whole, 0.4).nearness == pytest.approx(0.5)
+    assert seen(whole) == Evidence(1, 1, 1, 0)
+    apart = seen("An upgrade is quick. Your settings are kept.")
+    assert (apart.covered, apart.sentence) == pytest.approx((1, 0.5))
+    titled = seen("It is quick.", title="Upgrade", section="Settings")
+    assert titled == Evidence(1, 1, 0, 0)
+    assert seen(whole, 0.7).strength == pytest.approx(1)
+    assert seen("Nothing of it.").strength == 0
+    assert seen(whole, 0.7).strength > seen(whole).strength > apart.strength > titled.strength
+
+
+def test_a_sentence_that_speaks_of_the_whole_question_lifts_its_passage() -> None:
+    scattered = "Cats are small. They purr. Some cats climb. Fish swim. Fish like warm water."
+    together = "Cats like warm places, and that is all that there is to say about this matter."
+    with_both = TEXTS | {"scattered": scattered, "together": together}
+
+    class Both(Store):
+        def text(self, key: str) -> str:
+            return with_both[key]
+
+    found = ask(Both(dict.fromkeys(with_both, 0.2)), "warm cats", 9, least=0.0)
+    assert keys(found).index("together") < keys(found).index("scattered")
+
+
+def test_a_slip_of_the_pen_finds_what_was_meant_but_is_less_sure() -> None:
+    meant = ask(Store(EVEN), "licence notice", least=0.0)
+    slipped = ask(Store(EVEN), "licnece notice", least=0.0)
+    assert keys(slipped)[0] == keys(meant)[0] == "licence"
+    assert slipped[0].score < meant[0].score
+    unknown = ask(Store(EVEN), "zebra notice", least=0.0)
+    assert unknown[0].score < slipped[0].score
+
+
+def test_words_that_the_book_does_not_know_make_an_answer_unlikely() -> None:
+    cosines = {**EVEN, "cats": 0.25}
+    assert ask(Store(cosines), "Where do cats sleep?")[0].score > 0.5
+    assert ask(Store(cosines), "How do I sleep in Lisbon?") == []
 
 
 def test_calibration_rewards_what_stands_out() -> None:

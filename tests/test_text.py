@@ -84,6 +84,13 @@ def test_question_words_are_left_out_unless_there_is_nothing_else() -> None:
     assert question_terms("") == {}
 
 
+def test_a_question_in_another_language_than_the_book_loses_its_stop_words_too() -> None:
+    assert content_words("¿Qué es un reducer?", "en") == ["reducer"]
+    assert content_words("Was ist das Ownership?", "en") == ["Ownership"]
+    assert content_words("How do I install the Server?", "de") == ["install", "Server"]
+    assert content_words("Wie installiere ich den Server?", "de") == ["installiere", "Server"]
+
+
 def test_sparse_values_are_bm25_and_depend_on_the_passage_alone() -> None:
     once = sparse_passage("cat " + "x" * 996)  # as long as a usual passage: 1,000 characters
     twice = sparse_passage("cat cat " + "x" * 992)

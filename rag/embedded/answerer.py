@@ -16,7 +16,9 @@ from rag.types import AnswerPart, Brief, Embedder, Passage, Turn, Usage
 PICKS = 2
 """Pieces that an answer is built around; what they cannot be read without comes along."""
 PASSAGE_WEIGHT = 1.0
-DENSE_WEIGHT = 0.5
+RANK_DISCOUNT = 0.9
+"""Each passage weighs this share of the one before: at the top, scores hardly differ."""
+DENSE_WEIGHT = 0.4
 DENSE_CANDIDATES = 10
 SECOND_BEST = 0.6
 """A further piece must score this share of the best one's."""
@@ -28,6 +30,8 @@ LIST_LIMIT, CODE_LIMIT = 900, 2000
 _DANGLING = re.compile(
     r"(?:this|that|these|those|it|its|they|their|them|he|she|his|her|such|both|however|therefore"
     r"|thus|hence|but|and|so|or|also|then|instead|otherwise|similarly|likewise|as a result"
+    r"|another|second(?:ly)?|third(?:ly)?|fourth|finally|fortunately|unfortunately|consequently"
+    r"|even so|in (?:the same way|fact|particular|other words|turn)|at the same time|still|yet"
     r"|for (?:this|that|example|instance)|in (?:this|that|these|those|such|addition|contrast)"
     r"|because of (?:this|that)|on the other hand"
     r"|esto|esta|este|ese|eso|sin embargo|además|pero|por eso"
@@ -38,19 +42,46 @@ _DANGLING = re.compile(
 """How sentences begin that lean on the one before."""
 
 _POINTER = re.compile(
-    r"(?:now that you|for (?:more|further|additional)\b|see (?:also|the)\b|in the next\b|next,"
-    r"|in this (?:section|chapter|example|tutorial)\b|we(?:'ll| will)\b|let's\b|if you want,"
-    r"|(?:read|check out|take a look)\b)|.*\bsee:$",
+    r"(?:now\b|for (?:more|further|additional)\b|see (?:also|the)\b|in the (?:next|previous)\b"
+    r"|next,|if you want,|in this (?:section|chapter|example|tutorial)\b"
+    r"|we(?:['’]ll| will|['’]ve)\b"
+    r"|(?:first, )?let['’]s\b|at this point\b|notice\b|recall\b|remember\b|here\b|you can see\b"
+    r"|this time\b|listing \d|as (?:you|we) (?:saw|can see)\b|the good news\b"
+    r"|(?:read|check out|take a look|try)\b)|.*(?:\bsee:|\bin this chapter\W*)$",
     re.IGNORECASE,
 )
 """How sentences begin that lead through the book instead of saying something."""
+_CAPTION = re.compile(
+    r"(?:figure|listing|table)\s+[\dA-Z][\w.-]*\b.*|\(?[\w./:-]+\)?", re.IGNORECASE
+)
+"""A caption, or the name of a file: no sentence."""
+_CONTRAST = re.compile(
+    r"\bdiffer(?:s|ent|ences?)?\b|\bcompared?\b|\bvs\b|\bversus\b", re.IGNORECASE
+)
+"""What asks two things to be told apart. An answer names both and need not say "difference"."""
 _DEFINITION = re.compile(
     r"(?:what(?:'s| is| are| was| were| does| do)\b(?!.*\b(?:difference|best|way|purpose|reason)\b)"
     r"|define\b|who (?:is|was)\b)",
     re.IGNORECASE,
 )
-_DEFINES = r"\b{}\w*[\"'”’`*)]*\s+(?:is|are|was|were|means?|refers? to|stands? for|lets?|allows?)\b"
-POINTER_PENALTY, DEFINITION_BONUS, OPENING_BONUS = 0.25, 0.35, 0.2
+_DEFINES = (
+    r"\b{}\w*[\"'”’`*)]*\s+(?:is|are|was|were|means?|refers? to|stands? for|lets?|allows?"
+    r"|defines?|describes?|represents?|provides?)\b"
+)
+_BEGINS = r"(?:(?:a|an|the|in \w+,|note:)\s+)*[\"'“‘`*(]*"
+_STEP = re.compile(r"\s*\d+[.)]\s")
+"""An item of an ordered list, which is read from its beginning."""
+_NARRATION = re.compile(r"\b(?:we|our|us)\b|\blisting \d", re.IGNORECASE)
+"""The author at work on an example."""
+_HOW_TO = re.compile(
+    r"how (?:do|does|can|could|should|would|to)\b|(?:install|set ?up|run|start|use|configure)\b"
+    r"|cómo\b|comment\b|wie\b|come\b|como\b",
+    re.IGNORECASE,
+)
+"""Asks what to do: what leads to a command or to steps is likely it."""
+POINTER_PENALTY, CAPTION_PENALTY, NARRATION_PENALTY = 0.25, 0.5, 0.1
+STEPS_BONUS = 0.2
+DEFINITION_BONUS, SUBJECT_BONUS, OPENING_BONUS = 0.35, 0.2, 0.2
 
 _NOTHING = {
     "ar": "لا يبدو أن الكتاب يقول شيئًا عن ذلك. جرّب صياغة السؤال بكلمات أخرى.",
@@ -76,6 +107,8 @@ class _Piece:
     position: int
     unit: Unit
     terms: frozenset[int]
+    shows: bool = False
+    """Leads to code or steps."""
 
 
 class ExtractiveAnswerer:
@@ -129,14 +162,18 @@ class ExtractiveAnswerer:
 def _pieces(passages: Sequence[Passage]) -> Iterator[_Piece]:
     for number, passage in enumerate(passages):
         chunk = passage.chunk
-        for position, unit in enumerate(units(chunk.text)):
+        whole = units(chunk.text)
+        for position, unit in enumerate(whole):
             terms = frozenset(term_hashes(f"{unit.head} {unit.text}", chunk.language))
-            yield _Piece(number, position, unit, terms)
+            after = whole[position + 1] if position + 1 < len(whole) else unit
+            shows = unit.leads_in and (after.kind == "code" or bool(_STEP.match(after.text)))
+            yield _Piece(number, position, unit, terms, shows)
 
 
 def _scores(question: str, passages: Sequence[Passage], pieces: Sequence[_Piece]) -> list[float]:
     """How much of the question each piece covers, by IDF among them, and its passage's score."""
-    asked = sparse_question(question, passages[0].chunk.language)
+    about = _CONTRAST.sub(" ", question)
+    asked = sparse_question(about, passages[0].chunk.language)
     frequencies = Counter(term for piece in pieces for term in piece.terms)
     weights = {
         term: weight * log1p((len(pieces) - frequencies[term] + 0.5) / (frequencies[term] + 0.5))
@@ -148,7 +185,7 @@ def _scores(question: str, passages: Sequence[Passage], pieces: Sequence[_Piece]
     manner = _manner(question, passages)
     return [
         sum(weight for term, weight in weights.items() if term in piece.terms) / total
-        + PASSAGE_WEIGHT * passages[piece.passage].score / best
+        + PASSAGE_WEIGHT * RANK_DISCOUNT**piece.passage * passages[piece.passage].score / best
         + manner(piece)
         for piece in pieces
     ]
@@ -162,10 +199,12 @@ def _manner(question: str, passages: Sequence[Passage]) -> Callable[[_Piece], fl
     that asks itself, or only leads through the book, answers nothing.
     """
     words = content_words(question, passages[0].chunk.language)
-    defines = None
+    how_to = _HOW_TO.match(question) is not None
+    defines = begins = None
     if words and len(words) <= 3 and _DEFINITION.match(question):
-        subject = "|".join(re.escape(word.rstrip("s")) for word in words)
+        subject = r"\W+".join(re.escape(word.rstrip("s")) + r"\w*" for word in words)
         defines = re.compile(_DEFINES.format(f"(?:{subject})"), re.IGNORECASE)
+        begins = re.compile(_BEGINS + _DEFINES.format(f"(?:{subject})"), re.IGNORECASE)
     asked = term_hashes(question, passages[0].chunk.language)
     named = [
         len(asked & heading) / len(asked | heading) if asked or heading else 0.0
@@ -180,8 +219,16 @@ def _manner(question: str, passages: Sequence[Passage]) -> Callable[[_Piece], fl
         asks = text.rstrip("*_\"'”’) .").endswith(("?", "？", "؟"))
         if asks or (piece.unit.kind == "sentence" and _POINTER.match(text)):
             gain -= POINTER_PENALTY
-        if defines is not None and defines.search(text):
+        if _NARRATION.search(text):
+            gain -= NARRATION_PENALTY
+        if how_to and piece.shows:
+            gain += STEPS_BONUS
+        if piece.unit.kind == "sentence" and _CAPTION.fullmatch(text):
+            gain -= CAPTION_PENALTY
+        if defines is not None and begins is not None and defines.search(text):
             gain += DEFINITION_BONUS
+            if begins.match(text):
+                gain += SUBJECT_BONUS
         if piece.position == 0:
             gain += OPENING_BONUS * named[piece.passage]
         return gain
@@ -226,9 +273,10 @@ def _with_company(whole: Sequence[Unit], at: int) -> set[int]:
             first -= 1
             wanted.add(first)
     else:
-        if unit.kind == "item":
-            wanted |= _as_much_as_fits(whole, at)
         before = block[0] - 1
+        introduced = before >= 0 and whole[before].leads_in
+        if unit.kind == "item" and (introduced or _STEP.match(unit.text)):
+            wanted |= _as_much_as_fits(whole, at)
         if before >= 0 and (whole[before].leads_in or unit.kind == "code"):
             wanted.add(before)
     return wanted

@@ -1,0 +1,66 @@
+"""Misspelt words of a question, by the words of the passages that are near it.
+
+No dictionary is needed: what the reader meant stands in the book, mostly in passages that
+the rest of the question, or its meaning, has found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+SHORTEST = 5
+"""Characters; shorter words have too many neighbours."""
+LONG = 9
+"""From this length on, two slips are forgiven."""
+_WORDS = re.compile(rf"\w{{{SHORTEST - 1},}}")
+
+
+def respelt(word: str, texts: Iterable[str]) -> str:
+    """The word of the texts that `word` is a slip of, lowercase; empty where there is none.
+
+    A slip is one edit (two in a long word), or letters in another order; never in the first
+    letter, which readers get right. Of several, the one with fewest edits, then the most
+    frequent. Empty as well where the word itself stands in the texts.
+    """
+    word = word.lower()
+    if len(word) < SHORTEST or not word.isalpha():
+        return ""
+    allowed = 2 if len(word) >= LONG else 1
+    counts: dict[str, int] = {}
+    for text in texts:
+        for other in _WORDS.findall(text.lower()):
+            if other[0] == word[0] and abs(len(other) - len(word)) <= allowed:
+                counts[other] = counts.get(other, 0) + 1
+    if word in counts:
+        return ""
+    slips = {other: _slips(word, other, allowed) for other in counts}
+    near = [other for other, slip in slips.items() if slip <= allowed]
+    return min(near, key=lambda other: (slips[other], -counts[other], other), default="")
+
+
+def _slips(word: str, other: str, allowed: int) -> int:
+    """Edits between two words, or 1 where one has the other's letters; at most allowed + 1."""
+    if sorted(word) == sorted(other):
+        return 1
+    return edits(word, other, allowed)
+
+
+def edits(one: str, other: str, most: int) -> int:
+    """Optimal string alignment distance: insertions, deletions, replacements, transpositions.
+
+    Counted up to `most` + 1.
+    """
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        row = [i]
+        for j, b in enumerate(other, 1):
+            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        if min(row) > most:
+            return most + 1
+        before, last = last, row
+    return min(last[-1], most + 1)

@@ -1,0 +1,56 @@
+"""Slips of the pen, judged by the words of passages."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.spelling import edits, respelt
+
+TEXT = "The borrow checker, useSelector, thread and threads, Gandhi; configuration of reducers."
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("borow", "borrow"),
+        ("checkre", "checker"),
+        ("usSelector", "useselector"),
+        ("ghandi", "gandhi"),
+        ("confguraton", "configuration"),
+        ("thred", "thread"),
+        ("thread", ""),  # not misspelt
+        ("bread", ""),  # the first letter is right
+        ("confuraton", ""),  # three slips
+        ("thrad1", ""),
+        ("thr", ""),
+        ("of", ""),
+        ("risotto", ""),
+        ("", ""),
+    ],
+)
+def test_slips(word: str, meant: str) -> None:
+    assert respelt(word, [TEXT]) == meant
+
+
+def test_the_nearest_then_the_most_frequent_is_meant() -> None:
+    assert respelt("stackss", ["stacks stacked stacks"]) == "stacks"
+    assert respelt("boook", ["brook book", "book"]) == "book"
+    assert respelt("catts", ["carts cants", "carts"]) == "carts"
+    assert respelt("catts", []) == ""
+
+
+def plain(a: str, b: str) -> int:
+    """Optimal string alignment by its recursive definition."""
+    if not a or not b:
+        return len(a) + len(b)
+    best = min(plain(a[1:], b) + 1, plain(a, b[1:]) + 1, plain(a[1:], b[1:]) + (a[0] != b[0]))
+    if len(a) > 1 and len(b) > 1 and a[:2] == b[1::-1]:
+        best = min(best, plain(a[2:], b[2:]) + 1)
+    return best
+
+
+@given(st.text("abc", max_size=5), st.text("abc", max_size=5), st.integers(0, 4))
+def test_edits_are_the_optimal_string_alignment(a: str, b: str, most: int) -> None:
+    assert edits(a, b, most) == min(plain(a, b), most + 1)
