@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from math import log1p
 
 from rag.embedded.followups import standalone
+from rag.embedded.manner import CONTRAST, STEP, manner, says_nothing
 from rag.embedded.units import Unit, units
-from rag.text import content_words, guess_language, sparse_question, term_hashes
+from rag.text import guess_language, sparse_question, term_hashes
 from rag.types import AnswerPart, Brief, Embedder, Passage, Turn, Usage
 
 PICKS = 2
@@ -40,48 +41,6 @@ _DANGLING = re.compile(
     re.IGNORECASE,
 )
 """How sentences begin that lean on the one before."""
-
-_POINTER = re.compile(
-    r"(?:now\b|for (?:more|further|additional)\b|see (?:also|the)\b|in the (?:next|previous)\b"
-    r"|next,|if you want,|in this (?:section|chapter|example|tutorial)\b"
-    r"|we(?:['’]ll| will|['’]ve)\b"
-    r"|(?:first, )?let['’]s\b|at this point\b|notice\b|recall\b|remember\b|here\b|you can see\b"
-    r"|this time\b|listing \d|as (?:you|we) (?:saw|can see)\b|the good news\b"
-    r"|(?:read|check out|take a look|try)\b)|.*(?:\bsee:|\bin this chapter\W*)$",
-    re.IGNORECASE,
-)
-"""How sentences begin that lead through the book instead of saying something."""
-_CAPTION = re.compile(
-    r"(?:figure|listing|table)\s+[\dA-Z][\w.-]*\b.*|\(?[\w./:-]+\)?", re.IGNORECASE
-)
-"""A caption, or the name of a file: no sentence."""
-_CONTRAST = re.compile(
-    r"\bdiffer(?:s|ent|ences?)?\b|\bcompared?\b|\bvs\b|\bversus\b", re.IGNORECASE
-)
-"""What asks two things to be told apart. An answer names both and need not say "difference"."""
-_DEFINITION = re.compile(
-    r"(?:what(?:'s| is| are| was| were| does| do)\b(?!.*\b(?:difference|best|way|purpose|reason)\b)"
-    r"|define\b|who (?:is|was)\b)",
-    re.IGNORECASE,
-)
-_DEFINES = (
-    r"\b{}\w*[\"'”’`*)]*\s+(?:is|are|was|were|means?|refers? to|stands? for|lets?|allows?"
-    r"|defines?|describes?|represents?|provides?)\b"
-)
-_BEGINS = r"(?:(?:a|an|the|in \w+,|note:)\s+)*[\"'“‘`*(]*"
-_STEP = re.compile(r"\s*\d+[.)]\s")
-"""An item of an ordered list, which is read from its beginning."""
-_NARRATION = re.compile(r"\b(?:we|our|us)\b|\blisting \d", re.IGNORECASE)
-"""The author at work on an example."""
-_HOW_TO = re.compile(
-    r"how (?:do|does|can|could|should|would|to)\b|(?:install|set ?up|run|start|use|configure)\b"
-    r"|cómo\b|comment\b|wie\b|come\b|como\b",
-    re.IGNORECASE,
-)
-"""Asks what to do: what leads to a command or to steps is likely it."""
-POINTER_PENALTY, CAPTION_PENALTY, NARRATION_PENALTY = 0.25, 0.5, 0.1
-STEPS_BONUS = 0.2
-DEFINITION_BONUS, SUBJECT_BONUS, OPENING_BONUS = 0.35, 0.2, 0.2
 
 _NOTHING = {
     "ar": "لا يبدو أن الكتاب يقول شيئًا عن ذلك. جرّب صياغة السؤال بكلمات أخرى.",
@@ -154,6 +113,8 @@ class ExtractiveAnswerer:
         for i in order:
             if chosen and (len(chosen) == count or scores[i] < SECOND_BEST * scores[order[0]]):
                 break
+            if chosen and says_nothing(pieces[i].unit):
+                continue
             if not any(_alike(pieces[i], other) for other in chosen):
                 chosen.append(pieces[i])
         return chosen
@@ -166,13 +127,13 @@ def _pieces(passages: Sequence[Passage]) -> Iterator[_Piece]:
         for position, unit in enumerate(whole):
             terms = frozenset(term_hashes(f"{unit.head} {unit.text}", chunk.language))
             after = whole[position + 1] if position + 1 < len(whole) else unit
-            shows = unit.leads_in and (after.kind == "code" or bool(_STEP.match(after.text)))
+            shows = unit.leads_in and (after.kind == "code" or bool(STEP.match(after.text)))
             yield _Piece(number, position, unit, terms, shows)
 
 
 def _scores(question: str, passages: Sequence[Passage], pieces: Sequence[_Piece]) -> list[float]:
     """How much of the question each piece covers, by IDF among them, and its passage's score."""
-    about = _CONTRAST.sub(" ", question)
+    about = CONTRAST.sub(" ", question)
     asked = sparse_question(about, passages[0].chunk.language)
     frequencies = Counter(term for piece in pieces for term in piece.terms)
     weights = {
@@ -182,58 +143,13 @@ def _scores(question: str, passages: Sequence[Passage], pieces: Sequence[_Piece]
     }
     total = sum(weights.values()) or 1.0
     best = max(passage.score for passage in passages) or 1.0
-    manner = _manner(question, passages)
+    gain = manner(question, passages)
     return [
         sum(weight for term, weight in weights.items() if term in piece.terms) / total
         + PASSAGE_WEIGHT * RANK_DISCOUNT**piece.passage * passages[piece.passage].score / best
-        + manner(piece)
+        + gain(piece.passage, piece.position, piece.unit, piece.shows)
         for piece in pieces
     ]
-
-
-def _manner(question: str, passages: Sequence[Passage]) -> Callable[[_Piece], float]:
-    """What a piece gains or loses by how it speaks, whatever it speaks about.
-
-    A question for a definition is answered by a sentence that defines; the sentence that
-    opens a section says what the section is about, which its heading has named; a sentence
-    that asks itself, or only leads through the book, answers nothing.
-    """
-    words = content_words(question, passages[0].chunk.language)
-    how_to = _HOW_TO.match(question) is not None
-    defines = begins = None
-    if words and len(words) <= 3 and _DEFINITION.match(question):
-        subject = r"\W+".join(re.escape(word.rstrip("s")) + r"\w*" for word in words)
-        defines = re.compile(_DEFINES.format(f"(?:{subject})"), re.IGNORECASE)
-        begins = re.compile(_BEGINS + _DEFINES.format(f"(?:{subject})"), re.IGNORECASE)
-    asked = term_hashes(question, passages[0].chunk.language)
-    named = [
-        len(asked & heading) / len(asked | heading) if asked or heading else 0.0
-        for heading in (
-            term_hashes((p.chunk.section or p.chunk.title).rsplit(" › ")[-1], p.chunk.language)
-            for p in passages
-        )
-    ]
-
-    def manner(piece: _Piece) -> float:
-        text, gain = piece.unit.text, 0.0
-        asks = text.rstrip("*_\"'”’) .").endswith(("?", "？", "؟"))
-        if asks or (piece.unit.kind == "sentence" and _POINTER.match(text)):
-            gain -= POINTER_PENALTY
-        if _NARRATION.search(text):
-            gain -= NARRATION_PENALTY
-        if how_to and piece.shows:
-            gain += STEPS_BONUS
-        if piece.unit.kind == "sentence" and _CAPTION.fullmatch(text):
-            gain -= CAPTION_PENALTY
-        if defines is not None and begins is not None and defines.search(text):
-            gain += DEFINITION_BONUS
-            if begins.match(text):
-                gain += SUBJECT_BONUS
-        if piece.position == 0:
-            gain += OPENING_BONUS * named[piece.passage]
-        return gain
-
-    return manner
 
 
 def _alike(piece: _Piece, other: _Piece) -> bool:
@@ -275,7 +191,7 @@ def _with_company(whole: Sequence[Unit], at: int) -> set[int]:
     else:
         before = block[0] - 1
         introduced = before >= 0 and whole[before].leads_in
-        if unit.kind == "item" and (introduced or _STEP.match(unit.text)):
+        if unit.kind == "item" and (introduced or STEP.match(unit.text)):
             wanted |= _as_much_as_fits(whole, at)
         if before >= 0 and (whole[before].leads_in or unit.kind == "code"):
             wanted.add(before)

@@ -45,7 +45,8 @@ NORMAL_TAIL = (0.000005383, 0.0000488906, 0.0000380036, 0.0032776263, 0.02114100
 class LocalEmbedder:
     """An `Embedder` that loads on first use and computes in worker threads."""
 
-    model = "all-MiniLM-L6-v2"
+    model = f"all-MiniLM-L6-v2 {MAX_TOKENS}"
+    """With the number of tokens: vectors of longer or shorter readings are not mixed."""
     dimensions = WIDTH
     cosine_range = (0.1, 0.7)
     batch = 16
@@ -54,6 +55,10 @@ class LocalEmbedder:
     def __init__(self) -> None:
         self._network: _Network | None = None
         self._loading = threading.Lock()
+        # Two batches at a time are computed here; threads within a product would only wait for
+        # each other, on a busy machine for seconds. Read when numpy loads, which an SDK may do
+        # before the first text is embedded.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     async def embed_question(self, text: str) -> list[float]:
         return (await self.embed_passages([text]))[0]
@@ -79,9 +84,6 @@ class LocalEmbedder:
     def _load(self) -> _Network:
         with self._loading:
             if self._network is None:
-                # Two batches at a time are computed here; threads within a product would only
-                # wait for each other, on a busy machine for seconds. Read when numpy loads.
-                os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
                 self._network = _Network(_model_folder())
             return self._network
 

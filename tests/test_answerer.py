@@ -1,0 +1,114 @@
+"""The extractive answerer: which pieces it quotes, and how they read."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rag.embedded.answerer import ExtractiveAnswerer
+from rag.embedded.units import units
+from rag.types import Brief, Chunk, Passage
+
+
+def passage(text: str, score: float = 0.9, *, title: str = "Guide", section: str = "") -> Passage:
+    return Passage(Chunk(text[:9], text, title, section, "docs/guide", "guide.md", 0), score)
+
+
+def answer(question: str, *passages: Passage) -> str:
+    async def run() -> str:
+        parts = await ExtractiveAnswerer().answer(Brief(question, passages))
+        return "".join([part async for part in parts if isinstance(part, str)])
+
+    return asyncio.run(run())
+
+
+def best(question: str, *passages: Passage) -> str:
+    """The piece that is quoted first of all."""
+    return asyncio.run(ExtractiveAnswerer().pick(Brief(question, passages)))[0].unit.text
+
+
+def test_what_is_asked_is_quoted_and_cited() -> None:
+    found = answer(
+        "Where do cats sleep?",
+        passage("Dogs bark at night. Cats sleep in warm places. Fish swim."),
+    )
+    assert found == "Cats sleep in warm places. [1]"
+
+
+def test_a_definition_goes_before_a_mention() -> None:
+    text = (
+        "The implementor of a trait will specify the type in each trait. You meet a trait often. "
+        "A trait defines what a type can do. Errors are returned."
+    )
+    assert best("What is a trait?", passage(text)).startswith("A trait defines what")
+
+
+def test_what_tells_two_things_apart_names_both() -> None:
+    text = (
+        "Different languages make different choices, and the difference is great. "
+        "An Arc is an Rc that threads may share. Many prefer tea."
+    )
+    asked = "What is the difference between Rc and Arc?"
+    assert best(asked, passage(text)).startswith("An Arc is an Rc")
+
+
+def test_steps_and_commands_come_with_what_introduces_them() -> None:
+    text = (
+        "The server is small. Install the server with this command:\n\n"
+        "```bash\nmake server\n```\n\nMany install it at night."
+    )
+    found = answer("How do I install the server?", passage(text))
+    assert "Install the server with this command: [1]\n\n```bash\nmake server\n```" in found
+    steps = "Do this to install the server:\n\n1. Stop it.\n2. Install it.\n3. Start it.\n"
+    assert "1. Stop it.\n2. Install it.\n3. Start it. [1]" in answer(
+        "How do I install the server?", passage(steps)
+    )
+
+
+def test_a_list_that_nothing_introduces_is_quoted_by_the_item() -> None:
+    text = "- Quick start: two commands.\n- Your book: index it.\n- Deployment: put it online.\n"
+    found = answer("How do I index my book?", passage(text))
+    assert found == "- Your book: index it. [1]"
+
+
+@pytest.mark.parametrize(
+    "useless",
+    [
+        "Listing 4-1 (src/main.rs): Borrowing a value with the borrow checker",
+        "Figure 2: the borrow checker",
+        "Let's take a look at the borrow checker.",
+        "At this point the borrow checker is happy.",
+        "What is the borrow checker?",
+    ],
+)
+def test_captions_and_signposts_answer_nothing(useless: str) -> None:
+    text = f"{useless}\n\nThe borrow checker compares scopes, and refuses what outlives them."
+    found = answer("borrow checker", passage(text))
+    assert found == "The borrow checker compares scopes, and refuses what outlives them. [1]"
+
+
+def test_a_sentence_that_leans_on_another_brings_it() -> None:
+    text = "Ownership is unique to this language. It frees memory without a collector. Cats sleep."
+    found = answer("What frees memory without a collector?", passage(text))
+    assert found.startswith("Ownership is unique to this language. It frees memory")
+
+
+def test_nothing_found_is_said_in_the_readers_language() -> None:
+    assert answer("How do I cook risotto?").startswith("The book does not seem")
+    assert answer("Wie koche ich ein Risotto?").startswith("Dazu scheint das Buch")
+
+
+def test_units_of_every_kind() -> None:
+    text = (
+        "# Heading\n\nOne. Two:\n\n- a\n- b\n\n| x | y |\n| --- | --- |\n| 1 | 2 |\n\n"
+        "```py\ncode\n```"
+    )
+    assert [(unit.kind, unit.text) for unit in units(text)] == [
+        ("sentence", "One."),
+        ("sentence", "Two:"),
+        ("item", "- a"),
+        ("item", "- b"),
+        ("row", "| 1 | 2 |"),
+        ("code", "```py\ncode\n```"),
+    ]

@@ -1,0 +1,83 @@
+"""The retrieval benchmark on a tiny set: embedded engines, and services where keys are set."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from bench import retrieval
+from rag.settings import load_settings
+from tests.upstreams import Upstreams
+
+TEXTS = {
+    "a-1": "Cats sleep most of the day. They like warm places.",
+    "a-2": "Kittens are young cats. They play a lot.",
+    "b-1": "To install the server, run the setup program. It takes a minute.",
+    "b-2": "An upgrade keeps your settings. Run the setup program again.",
+}
+QUESTIONS = {"q1": ("Where do cats sleep?", "a-1"), "q2": ("How do I install the server?", "b-1")}
+
+
+def write_set(folder: Path, *, answers: bool) -> None:
+    def lines(name: str, rows: list[dict[str, object]]) -> None:
+        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    (folder / "qrels").mkdir(parents=True)
+    lines("corpus.jsonl", [{"_id": k, "title": "", "text": t} for k, t in TEXTS.items()])
+    lines("queries.jsonl", [{"_id": k, "text": q} for k, (q, _) in QUESTIONS.items()])
+    rows = "".join(f"{k}\t{document}\t1\n" for k, (_, document) in QUESTIONS.items())
+    (folder / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{rows}")
+    if answers:
+        found = {"q1": "most of the day", "q2": "setup program"}
+        lines("answers.jsonl", [{"_id": k, "answers": [{"text": t}]} for k, t in found.items()])
+
+
+@pytest.fixture
+def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(retrieval, "SIZES", (5,))
+    write_set(tmp_path / "sets" / "one", answers=True)
+    write_set(tmp_path / "sets" / "two", answers=False)
+    return tmp_path / "sets"
+
+
+def measure(folder: Path, environ: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    settings = load_settings({"DATA_DIR": str(folder / "data"), **environ})
+    return asyncio.run(retrieval.measure(folder, settings, folder / "vectors.sqlite"))
+
+
+def test_without_keys_everything_is_measured_on_the_embedded_engines(sets: Path) -> None:
+    figures = measure(sets, {})
+    assert figures["one"]["nDCG@10"] == figures["two"]["Recall@5"] == 1
+    assert figures["one"]["answer in two sentences"] == 1
+    assert set(figures["engine"]) == {"store ms, 5 chunks", "search ms, 5 chunks"}
+    assert figures["speed"]["question ms"] > 0
+
+
+def test_with_keys_cohere_embeds_and_qdrant_ranks(sets: Path) -> None:
+    with Upstreams() as up:
+        figures = measure(sets, up.environ())
+        kinds = [r.json()["input_type"] for r in up.cohere.requests if r.path == "/v2/embed"]
+        searches = [r for r in up.qdrant.requests if r.path.endswith("/points/query/batch")]
+        paths = {r.path for r in up.qdrant.requests}
+        up.qdrant.forget()
+        calls = len(up.cohere.requests)
+        again = measure(sets, up.environ())
+        assert not [
+            r for r in up.qdrant.requests if r.path.endswith("/points") and r.method == "PUT"
+        ]
+        assert len(up.cohere.requests) - calls < calls, "vectors are kept"
+    assert {"search_query", "search_document"} == set(kinds)
+    assert len(searches) == 2 * len(QUESTIONS), "both sets are ranked by the server"
+    assert any("/collections/bench-one" in path for path in paths)
+    assert figures["one"]["nDCG@10"] == again["one"]["nDCG@10"] == 1
+    assert "engine" not in figures
+
+
+def test_the_scale_of_the_figures() -> None:
+    assert retrieval.auroc([3, 4], [1, 2]) == 1
+    assert retrieval.auroc([1, 2], [1, 2]) == 0.5
+    assert retrieval.ndcg(["x", "a"], {"a": 1}) == pytest.approx(0.63093, abs=1e-5)
