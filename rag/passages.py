@@ -35,7 +35,7 @@ SENTENCE_WEIGHT = 0.3
 """Of what the best sentence covers, beside a fused score between 0 and 1."""
 LEAD = 0.5
 """How much the runners-up count against a passage, which itself counts 2."""
-SLOPE, MIDDLE = 7.6, 0.84
+SLOPE, MIDDLE = 7.3, 0.83
 RELEVANT = 0.1
 """Where the best passage has less relevance, the book has no answer."""
 HIGHLIGHT_LIMIT = 300
@@ -43,6 +43,8 @@ HIGHLIGHT_LIMIT = 300
 HINT_WEIGHT = 0.3
 MEANING_ALONE = 0.6
 """Strength of a passage that says the same without sharing a word."""
+UNKNOWN = 0.5
+"""How much a question loses whose words the book has nowhere, unless its meaning is near."""
 MISSPELT = 0.25
 """Weight of a word that the book does not know, beside the one that it seems to be a slip of."""
 
@@ -103,7 +105,8 @@ async def search(
     hits = [found.hits[i] for i in order]
     if reranker is None:
         weights = term_weights(asked, found)
-        seen = [examine(weights, hit, cosine_range) for hit in hits]
+        unknown = unknown_share(weights, found)
+        seen = [examine(weights, hit, cosine_range, unknown) for hit in hits]
         value = [fused[i] + SENTENCE_WEIGHT * e.sentence for i, e in zip(order, seen, strict=True)]
         judged = calibrate([e.strength for e in seen])
     else:
@@ -173,6 +176,19 @@ def term_weights(question: SparseVector, found: Candidates) -> dict[int, float]:
     }
 
 
+def unknown_share(weights: Mapping[int, float], found: Candidates) -> float:
+    """How much of the question is in words that the book has nowhere, 0 to 1.
+
+    0 for an index that does not record which words it has.
+    """
+    known = found.document_frequencies
+    if not known:
+        return 0.0
+    return sum(weight for term, weight in weights.items() if term not in known) / sum(
+        weights.values()
+    )
+
+
 def idf(frequency: int, total: int) -> float:
     """Inverse document frequency as Lucene and Qdrant compute it, always above 0."""
     return math.log1p((total - frequency + 0.5) / (frequency + 0.5))
@@ -190,6 +206,8 @@ class Evidence:
     """Share that stands in its best sentence alone."""
     nearness: float
     """The cosine on its embedder's own scale."""
+    unknown: float = 0.0
+    """Share that stands nowhere in the book."""
 
     @property
     def strength(self) -> float:
@@ -199,10 +217,16 @@ class Evidence:
         """
         together = self.covered * self.nearness
         mean = (self.covered + self.alone + self.nearness + together) / 4
+        mean *= 1 - UNKNOWN * self.unknown * (1 - self.nearness)
         return max(mean, MEANING_ALONE * self.nearness**4)
 
 
-def examine(weights: Mapping[int, float], hit: Hit, cosine_range: tuple[float, float]) -> Evidence:
+def examine(
+    weights: Mapping[int, float],
+    hit: Hit,
+    cosine_range: tuple[float, float],
+    unknown: float = 0.0,
+) -> Evidence:
     """Read a passage closely. `weights` are `term_weights`; without any, nearness is all."""
     low, high = cosine_range
     nearness = min(1.0, max(0.0, (hit.dense - low) / (high - low)))
@@ -223,6 +247,7 @@ def examine(weights: Mapping[int, float], hit: Hit, cosine_range: tuple[float, f
         sentence=max((share(titles | terms) for terms in found), default=0.0),
         alone=max(map(share, found), default=0.0),
         nearness=nearness,
+        unknown=unknown,
     )
 
 

@@ -111,6 +111,47 @@ def test_any_sections(sections: list[Section]) -> None:
     assert_sound(page, chunk_book([page]))
 
 
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.sampled_from(["paragraph", "list"]), st.integers(1, 500)), max_size=4
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_every_word_once_and_in_order(sizes: list[list[tuple[str, int]]]) -> None:
+    """No overlap: numbered words come out of the chunks as they went into the page."""
+    count = 0
+    sections = []
+    for n, blocks in enumerate(sizes):
+        made = []
+        for kind, size in blocks:
+            numbered = [f"w{count + i}" for i in range(size)]
+            count += size
+            lines = [" ".join(numbered[i : i + 9]) for i in range(0, size, 9)]
+            prose = kind == "paragraph"
+            text = " ".join(lines) if prose else "\n".join(f"- {line}" for line in lines)
+            made.append(Block("paragraph" if prose else "list", text))
+        sections.append(Section(f"H{n}", 2, f"h{n}", (f"H{n}",), tuple(made)))
+    chunks = chunk_book([Page("page.md", "Title", "page", tuple(sections))])
+    found = re.findall(r"\bw(\d+)\b", "\n".join(chunk.text for chunk in chunks))
+    assert found == [str(i) for i in range(count)]
+    again = chunk_book([Page("page.md", "Title", "page", tuple(sections))])
+    assert again == chunks
+
+
+def test_a_list_is_divided_between_its_items() -> None:
+    items = [f"- item {n} {'word ' * 30}end{n}\n  - inner {n}" for n in range(40)]
+    chunks = chunk_book([page_of("# T\n\n" + "\n".join(items))])
+    assert len(chunks) > 3
+    for chunk in chunks:
+        assert set(re.findall(r"item (\d+)", chunk.text)) == set(
+            re.findall(r"inner (\d+)", chunk.text)
+        )
+
+
 def test_order_is_kept_and_nothing_is_there_twice() -> None:
     numbers = " ".join(f"n{number}e" for number in range(3000))
     text = "# T\n\n" + "\n\n".join(

@@ -229,6 +229,8 @@ def test_evidence_counts_rare_words_sentences_and_cosine() -> None:
     titled = seen("It is quick.", title="Upgrade", section="Settings")
     assert titled == Evidence(1, 1, 0, 0)
     assert seen(whole, 0.7).strength == pytest.approx(1)
+    strange = replace(seen("An upgrade is quick."), unknown=0.5)
+    assert 0 < strange.strength < seen("An upgrade is quick.").strength
     assert seen("Nothing of it.").strength == 0
     assert seen(whole, 0.7).strength > seen(whole).strength > apart.strength > titled.strength
 
