@@ -44,7 +44,13 @@ def local() -> LocalEmbedder:
 
 
 def test_vectors_equal_the_reference_implementation(local: LocalEmbedder) -> None:
-    vectors = asyncio.run(local.embed_passages(list(REFERENCE)))
+    network = local._load()
+    tokens = [
+        ids[:127] + ids[-1:] if len(ids) > 128 else ids for ids in network.tokenize(list(REFERENCE))
+    ]
+    vectors = network.embed(tokens).tolist()
+    short = list(REFERENCE)[:3]
+    assert np.allclose(asyncio.run(local.embed_passages(short)), vectors[:3], atol=1e-6)
     for vector, (first, total) in zip(vectors, REFERENCE.values(), strict=True):
         assert len(vector) == local.dimensions == 384
         assert vector[:6] == pytest.approx(first, abs=2e-6)
@@ -105,6 +111,14 @@ def test_normal_tail_is_near_the_exact_one() -> None:
     exact = [[v / 2 * (1 + math.erf(v / math.sqrt(2))) for v in row] for row in x.tolist()]
     embedder._gelu(x)
     assert np.abs(x - np.array(exact)).max() < 2e-6
+
+
+def test_a_chunk_is_read_to_its_usual_end(local: LocalEmbedder) -> None:
+    usual, longer, longest = "word " * 200, "word " * 230, "word " * 300
+    first, second, third = asyncio.run(local.embed_passages([usual, longer + "cat", longest]))
+    assert not np.allclose(first, second, atol=1e-4)
+    assert len(third) == local.dimensions
+    assert [len(ids) for ids in local._load().tokenize([usual, longest])] == [202, 256]
 
 
 def test_batches_hold_every_text_once_and_are_bounded() -> None:
