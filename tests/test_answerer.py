@@ -66,6 +66,12 @@ def test_steps_and_commands_come_with_what_introduces_them() -> None:
     )
 
 
+def test_code_that_nothing_introduces_stands_under_its_headings() -> None:
+    code = "```bash\nmake server\n```"
+    found = answer("make server", passage(code, title="Quick start", section="Run it"))
+    assert found == f"Quick start › Run it [1]\n\n{code}"
+
+
 def test_a_list_that_nothing_introduces_is_quoted_by_the_item() -> None:
     text = "- Quick start: two commands.\n- Your book: index it.\n- Deployment: put it online.\n"
     found = answer("How do I index my book?", passage(text))

@@ -170,7 +170,9 @@ def _render(passages: Sequence[Passage], chosen: Sequence[_Piece]) -> str:
                 for position in _with_company(whole, piece.position)
             }
         )
-        parts.append(_quote([whole[i] for i in wanted], number + 1))
+        chunk = passages[number].chunk
+        path = " › ".join(name for name in (chunk.title, chunk.section) if name)
+        parts.append(_quote([whole[i] for i in wanted], number + 1, path))
     return "\n\n".join(parts)
 
 
@@ -210,8 +212,11 @@ def _as_much_as_fits(whole: Sequence[Unit], at: int) -> set[int]:
     return block if length <= LIST_LIMIT else {at}
 
 
-def _quote(quoted: Sequence[Unit], number: int) -> str:
-    """Units of one passage as Markdown, each run of sentences or block of its own marked."""
+def _quote(quoted: Sequence[Unit], number: int, path: str) -> str:
+    """Units of one passage as Markdown, each run of sentences or block of its own marked.
+
+    Code or a table that nothing introduces stands under the path of its headings.
+    """
     blocks: list[list[Unit]] = []
     for unit in quoted:
         if blocks and blocks[-1][0].block == unit.block:
@@ -228,7 +233,9 @@ def _quote(quoted: Sequence[Unit], number: int) -> str:
         else:
             head = f"{first.head}\n" if first.head else ""
             # What introduces a table or code block cites for it too: a lone marker looks lost.
-            parts.append(f"{head}{text}" if parts else f"{head}{text}\n\n[{number}]")
+            if not parts:
+                parts.append(f"{path} [{number}]")
+            parts.append(f"{head}{text}")
     return "\n\n".join(parts)
 
 
