@@ -44,6 +44,14 @@ def test_a_definition_goes_before_a_mention() -> None:
     assert best("What is a trait?", passage(text)).startswith("A trait defines what")
 
 
+def test_a_bare_subject_asks_what_it_is() -> None:
+    text = (
+        "The compiler applies the first elision rule and gives both lifetimes of their own. "
+        "The patterns that the compiler knows are called the *lifetime elision* rules."
+    )
+    assert best("lifetime elision", passage(text)).startswith("The patterns that")
+
+
 def test_what_tells_two_things_apart_names_both() -> None:
     text = (
         "Different languages make different choices, and the difference is great. "

@@ -31,8 +31,9 @@ _DEFINITION = re.compile(
     re.IGNORECASE,
 )
 _DEFINES = (
-    r"\b{}\w*[\"'”’`*)]*\s+(?:is|are|was|were|means?|refers? to|stands? for|lets?|allows?"
+    r"\b{0}\w*[\"'”’`*)]*\s+(?:is|are|was|were|means?|refers? to|stands? for|lets?|allows?"
     r"|defines?|describes?|represents?|provides?)\b"
+    r"|\b(?:called|known as)\s+(?:(?:an?|the)\s+)?[\"'“‘`*(]*{0}"
 )
 _BEGINS = r"(?:(?:a|an|the|in \w+,|note:)\s+)*[\"'“‘`*(]*"
 STEP = re.compile(r"\s*\d+[.)]\s")
@@ -61,7 +62,7 @@ def manner(question: str, passages: Sequence[Passage]) -> Callable[[int, int, Un
     words = content_words(question, passages[0].chunk.language)
     how_to = _HOW_TO.match(question) is not None
     defines = begins = None
-    if words and len(words) <= 3 and _DEFINITION.match(question):
+    if words and len(words) <= 3 and (_DEFINITION.match(question) or _is_bare(question, words)):
         subject = r"\W+".join(re.escape(word.rstrip("s")) + r"\w*" for word in words)
         defines = re.compile(_DEFINES.format(f"(?:{subject})"), re.IGNORECASE)
         begins = re.compile(_BEGINS + _DEFINES.format(f"(?:{subject})"), re.IGNORECASE)
@@ -76,13 +77,14 @@ def manner(question: str, passages: Sequence[Passage]) -> Callable[[int, int, Un
 
     def gain_of(passage: int, position: int, unit: Unit, shows: bool) -> float:
         text, gain = unit.text, 0.0
-        if says_nothing(unit):
+        empty = says_nothing(unit)
+        if empty:
             gain -= POINTER_PENALTY
         if _NARRATION.search(text):
             gain -= NARRATION_PENALTY
         if how_to and shows:
             gain += STEPS_BONUS
-        if defines is not None and begins is not None and defines.search(text):
+        if defines and begins and not empty and defines.search(text):
             gain += DEFINITION_BONUS
             if begins.match(text):
                 gain += SUBJECT_BONUS
@@ -91,6 +93,11 @@ def manner(question: str, passages: Sequence[Passage]) -> Callable[[int, int, Un
         return gain
 
     return gain_of
+
+
+def _is_bare(question: str, words: Sequence[str]) -> bool:
+    """Nothing but a subject, as one types it into a search field."""
+    return len(question.split()) == len(words) and not _HOW_TO.match(question)
 
 
 def says_nothing(unit: Unit) -> bool:
