@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps
 export PORT
 
-.PHONY: help run ingest test test-slow lint format lock openapi lambda sbom audit bench-retrieval clean
+.PHONY: help run ingest test test-slow lint format lock openapi lambda sbom audit bench bench-retrieval clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
@@ -54,6 +54,9 @@ sbom: .venv/ready-dev ## build/sbom.json (CycloneDX) and build/licences.md of wh
 
 audit: .venv/ready-dev ## known vulnerabilities of the pinned packages, where osv.dev can be reached
 	.venv/bin/python deploy/supply.py audit
+
+bench: .venv/ready-dev ## speed and memory beside the floor; ONLY=cold,overhead for some
+	@.venv/bin/python -m bench $(ONLY)
 
 bench-retrieval: .venv/ready-dev ## quality of retrieval on the test sets in RETRIEVAL_SETS
 	.venv/bin/python bench/retrieval.py

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -42,6 +43,9 @@ from web.server import serve
 
 Handler: TypeAlias = Callable[..., Awaitable[Any]]
 Route: TypeAlias = tuple[str, str, Handler]
+
+WARM_UP_SECONDS = 0.25
+"""After the start, until what a question needs is made ready."""
 
 ROUTES: tuple[Route, ...] = (
     ("POST", "/chat", chat.chat),
@@ -112,12 +116,24 @@ def selected_routes() -> Sequence[Route]:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Get ready while the first requests are already taken; leave nothing behind."""
-    warming = asyncio.create_task(warm_up(get_clients()))
+    warming = asyncio.create_task(_warm_up())
     yield
     warming.cancel()
     await asyncio.wait([warming])
     await get_clients().close()
     await asyncio.to_thread(stop_engines)
+
+
+async def _warm_up() -> None:
+    """What the handlers import on first use, and the clients.
+
+    It begins a moment after the start: what asks whether the server is up shall not wait.
+    """
+    await asyncio.sleep(WARM_UP_SECONDS)
+    text = await asyncio.to_thread(importlib.import_module, "rag.text")
+    await asyncio.to_thread(text.term_hashes, "the first word loads its language's stemmer")
+    await asyncio.to_thread(importlib.import_module, "rag.chat")
+    await warm_up(get_clients())
 
 
 def _module(handler: Handler) -> ModuleType:

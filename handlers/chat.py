@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncGenerator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Header
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, BeforeValidator, Field
+from starlette.types import Send
 
 from handlers.fields import ReaderAddress, SourceModel, Text, string_or_none
-from rag import chat as domain
 from rag import sse
 from rag.clients import get_clients
 from rag.problems import problem
+
+if TYPE_CHECKING:
+    from rag import chat as domain
 
 NEEDS = ("COHERE_API_KEY", "OPENAI_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
 
@@ -64,19 +67,37 @@ async def chat(
     a question without a conversation it must be a random UUID, because whoever repeats it is
     shown the answer.
     """
+    from rag import chat as domain
+
+    streamed = "text/event-stream" in accept
     question = domain.Question(
         request.message,
         request.session_id or "",
         request.highlighted,
         idempotency_key,
         address,
+        streamed,
     )
     events = await domain.ask(get_clients(), question)
-    if "text/event-stream" not in accept:
+    if not streamed:
         return _response(await domain.reply(events))
-    return StreamingResponse(
+    return _Stream(
         sse.stream(_encoded(events), problem), media_type="text/event-stream", headers=sse.HEADERS
     )
+
+
+class _Stream(StreamingResponse):
+    """Ends its events as soon as the reader has left.
+
+    Where the reader had stopped reading, the stream waits in a write, not in its generator,
+    which would go on, and its model with it, until the garbage collector came by.
+    """
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        finally:
+            await cast(AsyncGenerator[bytes], self.body_iterator).aclose()
 
 
 def _response(reply: domain.Reply) -> ChatResponse:
@@ -84,6 +105,8 @@ def _response(reply: domain.Reply) -> ChatResponse:
 
 
 async def _encoded(events: AsyncGenerator[domain.Event]) -> AsyncGenerator[sse.Event]:
+    from rag import chat as domain
+
     try:
         async for event in events:
             match event:

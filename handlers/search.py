@@ -8,7 +8,6 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from handlers.fields import ReaderAddress, SourceModel, Text
-from rag import chat, gate, sources
 from rag.clients import get_clients
 
 NEEDS = ("COHERE_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
@@ -29,6 +28,8 @@ async def search(request: SearchRequest, address: ReaderAddress = "") -> SearchR
 
     Counts against the rate, and as a question of the day's budget where a reranker is paid.
     """
+    from rag import chat, gate, sources
+
     clients = get_clients()
     reranked = await clients.reranker() is not None
     admission = await gate.admit(clients, address, questions=int(reranked))

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from rag import gate, passages, sources, trace, turns
 from rag.citations import CitationFilter, renumber
 from rag.clients import Clients
+from rag.patience import Patience
 from rag.types import (
     Answerer,
     AnswerPart,
@@ -50,6 +51,8 @@ class Question:
     """The client's Idempotency-Key: the same question again gets the same turn."""
     address: str = ""
     """Of the reader, from the host's own hop; empty where a program asks by itself."""
+    streamed: bool = False
+    """Whether the reader sees what is offered before the reply; it costs as much as that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,21 +211,27 @@ class _Journey:
             history = _History(turns.new_session_id())
         if not (history.known or turns.is_unguessable(question.request_key)):
             self.request_key = ""  # whoever repeats it would be shown the new conversation
-        vector = await self._embed(standalone)
-        admission = await self.bill.admission()
-        found = await find(
-            self.clients,
-            standalone,
-            self.clients.settings.context_passages,
-            vector=vector,
-            highlighted=question.highlighted,
-            rerank=admission.within_budget,
-        )
+        async with self.clients.retrieving:
+            vector = await self._embed(standalone)
+            admission = await self.bill.admission()
+            found = await find(
+                self.clients,
+                standalone,
+                self.clients.settings.context_passages,
+                vector=vector,
+                highlighted=question.highlighted,
+                rerank=admission.within_budget,
+            )
         self.site = await sources.site_of(self.clients.settings, await self.clients.store())
         trace.note(passages=[[p.chunk.chunk_id, round(p.score, 3)] for p in found])
         brief = Brief(question.message, found, history.turns, question.highlighted, standalone)
-        answerer, parts = await self._open_answer(brief)
-        return self._events(brief, history, answerer, parts)
+        near = asyncio.ensure_future(self._near(found))
+        try:
+            answerer, parts = await self._open_answer(brief)
+        except BaseException:
+            near.cancel()
+            raise
+        return self._events(brief, history, answerer, parts, near)
 
     # -------------------------------------------------------------- before the answer
 
@@ -325,11 +334,12 @@ class _Journey:
         history: _History,
         answerer: Answerer,
         parts: AsyncIterator[AnswerPart],
+        near: asyncio.Future[Sequence[Chunk]],
     ) -> AsyncGenerator[Event]:
-        near = asyncio.ensure_future(self._near(brief.passages))
         try:
             yield SessionKnown(history.session_id)
-            yield SourcesOffered(self._sources(brief.passages))
+            if self.question.streamed:
+                yield SourcesOffered(self._sources(brief.passages))
             text, usage, citations = "", Usage(), CitationFilter(len(brief.passages))
             try:
                 async for part in self._timed(parts):
@@ -370,15 +380,14 @@ class _Journey:
 
     async def _timed(self, parts: AsyncIterator[AnswerPart]) -> AsyncIterator[AnswerPart]:
         """The parts, as long as the deadline leaves time to finish after them."""
-        while True:
-            try:
-                async with asyncio.timeout_at(self.deadline - RESERVE_SECONDS):
-                    part = await anext(parts, None)
-            except TimeoutError:
-                raise UpstreamTimeout("the answer took too long", service="model") from None
-            if part is None:
-                return
-            yield part
+        patience = Patience(self.deadline - RESERVE_SECONDS)
+        try:
+            while part := await patience.wait(anext(parts, None)):
+                yield part
+        except TimeoutError:
+            raise UpstreamTimeout("the answer took too long", service="model") from None
+        finally:
+            patience.end()
 
     async def _whole(self, answerer: Answerer, brief: Brief) -> tuple[str, Usage, CitationFilter]:
         citations, text, usage = CitationFilter(len(brief.passages)), "", Usage()

@@ -57,8 +57,11 @@ _is_line_start = re.compile(r"\n[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?$").searc
 _is_target = re.compile(r"\((?:https?:|www\.|/|#|\./|\.\./|<)").fullmatch
 _TARGETS = ("(http:", "(https:", "(www.", "(/", "(#", "(./", "(../", "(<")
 
+_PIECES = re.compile(r"[A-Za-z]+|.", re.DOTALL)
+"""What the machine takes at once: letters mean nothing to it, so that a word is one step."""
+
 _Step = Generator[None, str, str]
-"""Takes characters, `""` for the end; gives the first one that it did not use."""
+"""Takes characters or words, `""` for the end; gives the first one that it did not use."""
 
 
 class _Scanner:
@@ -83,7 +86,7 @@ class _Scanner:
 
     def feed(self, text: str) -> str:
         """Take the next piece of the answer and return what is certain by now."""
-        return self._run(list(text))
+        return self._run(_PIECES.findall(text))
 
     def flush(self) -> str:
         """End the answer and return what was held back."""
@@ -148,7 +151,7 @@ class _Scanner:
                 self._emit(c)
                 return (yield)
             held = ""
-            while c and len(held) < _LONGEST and _can_grow(held + c):
+            while c and len(held + c) <= _LONGEST and _can_grow(held + c):
                 held += c
                 c = yield
             numbers = self._parse(held) if c and c in _CLOSE else None

@@ -14,6 +14,7 @@ import asyncio
 import atexit
 import contextlib
 import functools
+import gc
 import importlib
 import logging
 import os
@@ -31,6 +32,10 @@ from rag.settings import Settings, load_settings
 from rag.types import Answerer, BookError, Database, Embedder, IndexWriter, Reranker, VectorStore
 
 log = logging.getLogger(__name__)
+
+RETRIEVALS = 64
+"""Retrievals at once in a process. In a rush the others wait for their turn: if all went on
+together, each would be done when the last one is, and the services' patience would end first."""
 
 Client = TypeVar("Client")
 
@@ -53,6 +58,8 @@ class Clients:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.retrieving = asyncio.Semaphore(RETRIEVALS)
+        """Held while a question's passages are looked for."""
         self._made: dict[str, asyncio.Task[Any]] = {}
         self._closer: AsyncIterator[None] | None = None
         self.author_lock = asyncio.Lock()
@@ -129,51 +136,45 @@ class Clients:
 
     async def _make_embedder(self) -> Embedder:
         if self.settings.cohere_api_key:
-            module = await _load("rag.services.cohere", "cohere")
-            return cast(
-                Embedder,
-                module.CohereEmbedder(
-                    self.settings.cohere_api_key,
-                    self.settings.cohere_embed_model,
-                    base_url=self.settings.cohere_base_url,
-                ),
+            module = await _load("rag.services.cohere")
+            embedder = module.CohereEmbedder(
+                self.settings.cohere_api_key,
+                self.settings.cohere_embed_model,
+                base_url=self.settings.cohere_base_url,
             )
+            return cast(Embedder, await _prepared(embedder))
         return cast(Embedder, await _engine("rag.embedded.embedder", lambda m: m.LocalEmbedder()))
 
     async def _make_store(self) -> VectorStore:
         if self.settings.qdrant_url:
-            module = await _load("rag.services.qdrant", "qdrant_client")
-            return cast(VectorStore, module.QdrantStore(*self._qdrant()))
+            module = await _load("rag.services.qdrant")
+            return cast(VectorStore, await _prepared(module.QdrantStore(*self._qdrant())))
         folder = self.settings.data_dir
         return cast(
             VectorStore, await _engine("rag.embedded.qdrant", lambda m: m.EdgeStore(folder))
         )
 
     async def _make_reranker(self) -> Reranker:
-        module = await _load("rag.services.cohere", "cohere")
-        return cast(
-            Reranker,
-            module.CohereReranker(
-                self.settings.cohere_api_key,
-                self.settings.rerank_model,
-                base_url=self.settings.cohere_base_url,
-            ),
+        module = await _load("rag.services.cohere")
+        reranker = module.CohereReranker(
+            self.settings.cohere_api_key,
+            self.settings.rerank_model,
+            base_url=self.settings.cohere_base_url,
         )
+        return cast(Reranker, await _prepared(reranker))
 
     async def _make_model(self) -> Answerer:
-        s, module = self.settings, await _load("rag.services.openai", "openai")
-        return cast(
-            Answerer,
-            module.OpenAIAnswerer(
-                s.openai_api_key,
-                s.chat_model,
-                base_url=s.openai_base_url,
-                rewrite_model=s.rewrite_model,
-                book=s.book_title,
-                max_tokens=s.max_answer_tokens,
-                history_tokens=s.history_tokens,
-            ),
+        s, module = self.settings, await _load("rag.services.openai")
+        answerer = module.OpenAIAnswerer(
+            s.openai_api_key,
+            s.chat_model,
+            base_url=s.openai_base_url,
+            rewrite_model=s.rewrite_model,
+            book=s.book_title,
+            max_tokens=s.max_answer_tokens,
+            history_tokens=s.history_tokens,
         )
+        return cast(Answerer, await _prepared(answerer))
 
     async def _make_extractive(self) -> Answerer:
         module = await _load("rag.embedded.answerer")
@@ -237,11 +238,17 @@ _engines: dict[str, Any] = {}
 _engines_lock = threading.Lock()
 
 
-async def _load(module: str, sdk: str = "") -> ModuleType:
-    """An adapter's module; with it the SDK that the adapter imports when it is used."""
-    if sdk:
-        await asyncio.to_thread(importlib.import_module, sdk)
+async def _load(module: str, *needed: str) -> ModuleType:
+    """An adapter's module; with it what the adapter imports when it is used."""
+    for name in needed:
+        await asyncio.to_thread(importlib.import_module, name)
     return await asyncio.to_thread(importlib.import_module, module)
+
+
+async def _prepared(client: Any) -> Any:
+    """A service's client with its SDK imported, off the loop."""
+    await asyncio.to_thread(client.prepare)
+    return client
 
 
 async def _engine(module: str, make: Callable[[ModuleType], Any]) -> Any:
@@ -275,6 +282,9 @@ async def warm_up(clients: Clients) -> None:
         if not clients.settings.cohere_api_key:
             await embedder.embed_question("warm up")
         await clients.database()
+    # The collector need not look again and again at what stays until the end.
+    gc.collect()
+    gc.freeze()
 
 
 @atexit.register

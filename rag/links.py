@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from urllib.parse import quote as percent_encode
 
 _WHOLE = 72
@@ -64,7 +65,7 @@ def citation_url(site_url: str, slug: str, quote: str, claim: str = "") -> str:
 
 def text_directive(quote: str, claim: str = "") -> str:
     """`text=start` or `text=start,end` for the sentence of `quote` nearest to `claim`, or ''."""
-    found = list(sentences(quote))
+    found = sentences(quote)
     wanted = _words(claim)
     shared = [len(wanted & words) / (8 + len(words)) for words in map(_words, found)]
     for i in sorted(range(len(found)), key=lambda i: -shared[i]):
@@ -73,8 +74,13 @@ def text_directive(quote: str, claim: str = "") -> str:
     return ""
 
 
-def sentences(text: str) -> Iterator[str]:
+@lru_cache(maxsize=64)
+def sentences(text: str) -> tuple[str, ...]:
     """Sentences of the paragraphs and list items of `text`, as the page shows them."""
+    return tuple(_sentences(text))
+
+
+def _sentences(text: str) -> Iterator[str]:
     for block in _blocks(text):
         for pattern, replacement in _MARKUP:
             block = pattern.sub(replacement, block)
@@ -139,11 +145,12 @@ def _between(words: list[re.Match[str]]) -> str:
     return _EDGE.sub("", words[0].string[words[0].start() : words[-1].end()]) if words else ""
 
 
-def _words(text: str) -> set[str]:
+@lru_cache(maxsize=1024)
+def _words(text: str) -> frozenset[str]:
     """Words of three letters and more; of a script without spaces, pairs of letters."""
     text = text.casefold()
-    pairs = {text[m.start() : m.start() + 2] for m in _WIDE.finditer(text)}
-    return pairs | {word for word in re.findall(r"\w{3,}", text) if not _WIDE.search(word)}
+    pairs = frozenset(text[m.start() : m.start() + 2] for m in _WIDE.finditer(text))
+    return pairs | frozenset(w for w in re.findall(r"\w{3,}", text) if not _WIDE.search(w))
 
 
 def _width(term: str) -> int:

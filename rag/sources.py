@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from rag.links import citation_url, sentences
@@ -86,8 +87,9 @@ def nearness(claim: str, text: str) -> float:
     return len(wanted & words(text)) / max(1, len(wanted))
 
 
-def words(text: str) -> set[str]:
-    return set(_WORD.findall(text.casefold()))
+@lru_cache(maxsize=1024)
+def words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text.casefold()))
 
 
 def claims(message: str) -> Claims:
@@ -107,9 +109,9 @@ def claims(message: str) -> Claims:
 
 def snippet(text: str, claim: str) -> str:
     """About SNIPPET_CHARACTERS of plain text from the sentence or table row nearest to a claim."""
-    prose, rows = list(sentences(text)), list(_rows(text))
+    prose, rows = sentences(text), tuple(_rows(text))
     if not prose and not rows:  # nothing but code
-        prose = [" ".join(text.split())]
+        prose = (" ".join(text.split()),)
     near = [nearness(claim, unit) for unit in [*prose, *rows]]
     begin = near.index(max(near))
     shown = rows[begin - len(prose)] if begin >= len(prose) else " ".join(prose[begin:])

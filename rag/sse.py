@@ -11,6 +11,8 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, TypeAlias
 
+from rag.patience import Patience
+
 Event: TypeAlias = tuple[str, dict[str, Any]]
 """The event's name and its JSON data."""
 
@@ -38,12 +40,12 @@ async def stream(
     pump = asyncio.create_task(_pump(events, queue))
     _pumps.add(pump)
     pump.add_done_callback(_pumps.discard)
+    patience = Patience(silence=HEARTBEAT_SECONDS)
     try:
         waiting: list[Event | None] = []
         while None not in waiting:
             try:
-                async with asyncio.timeout(HEARTBEAT_SECONDS):
-                    waiting = [await queue.get()]
+                waiting = [await patience.wait(queue.get())]
             except TimeoutError:
                 yield b": ping\n\n"
                 continue
@@ -56,6 +58,7 @@ async def stream(
             log.error("stream broke off", exc_info=error)
             yield encode(("error", problem(error)))
     finally:
+        patience.end()
         pump.cancel()
 
 

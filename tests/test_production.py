@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from tests.service import Service, environment, run, serving
@@ -300,3 +302,30 @@ def test_health_asks_each_service_only_when_told(
     deep = http.get("/health", params={"deep": True}).json()
     assert list(deep["problems"]) == ["openai"]
     assert upstreams.openai.key not in json.dumps(deep)
+
+
+def test_a_conversation_moves_between_processes(
+    upstreams: Upstreams, test_database: str, tmp_path: Path
+) -> None:
+    variables = upstreams.environ() | {"DATABASE_URL": test_database, "WEB_CONCURRENCY": "2"}
+    with serving(tmp_path / "log", **variables) as service:
+        workers = {
+            child.pid
+            for child in psutil.Process(service.process.pid).children()
+            if "resource_tracker" not in " ".join(child.cmdline())
+        }
+        assert len(workers) == 2
+        answer = ask(service, fresh())  # each `ask` is a new connection, for any process to take
+        for n in range(2, 8):
+            answer = ask(service, fresh(), session_id=answer["session_id"])
+            assert answer["metadata"]["turn"] == n
+        with service.client() as client:
+            history = client.get(f"/chat/sessions/{answer['session_id']}").json()
+    assert [turn["n"] for turn in history["turns"]] == list(range(1, 8))
+
+
+def test_embedded_engines_serve_one_process(handbook: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(handbook, tmp_path / "data")
+    with serving(tmp_path / "log", DATA_DIR=str(data), WEB_CONCURRENCY="2") as service:
+        assert "WEB_CONCURRENCY is not used" in service.log
+        assert ask(service, QUESTION)["metadata"]["saved"]

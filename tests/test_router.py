@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from rag.types import (
     UpstreamTimeout,
 )
 from web import origins
+from web.server import listen
 
 SITE = "https://2-book.vercel.app"
 
@@ -97,3 +99,11 @@ def test_routes_can_be_chosen_by_name(monkeypatch: pytest.MonkeyPatch, settings:
     clients.reset()
     with pytest.raises(ConfigurationError, match="dance"):
         router.selected_routes()
+
+
+def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        with socket.create_connection(listener.getsockname()):
+            accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

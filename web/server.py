@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import socket
@@ -34,7 +33,7 @@ def trusted_hop(settings: Settings) -> str:
     return os.environ.get("FORWARDED_ALLOW_IPS") or default
 
 
-def configured(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+def configured(app: ASGIApp | str, settings: Settings, processes: int = 1) -> uvicorn.Config:
     """The server with its bounds: whom it believes, and for how long it waits."""
     import uvicorn
 
@@ -42,6 +41,7 @@ def configured(app: ASGIApp, settings: Settings) -> uvicorn.Config:
 
     return uvicorn.Config(
         app,
+        workers=processes,
         http=BoundedProtocol,
         h11_max_incomplete_event_size=HEAD_BYTES,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -50,6 +50,17 @@ def configured(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         timeout_graceful_shutdown=GRACE_SECONDS,
         forwarded_allow_ips=trusted_hop(settings),
     )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket whose connections send at once.
+
+    asyncio sets this for sockets that it makes, not for those of one that it is given; an
+    answer's head and body are two writes, and the second would wait 40 ms for the first's ACK.
+    """
+    listener = socket.create_server((host, port), backlog=2048)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def serve(app: FastAPI) -> None:
@@ -64,7 +75,7 @@ def serve(app: FastAPI) -> None:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
     try:
-        listener = socket.create_server((settings.host, settings.port), backlog=2048)
+        listener = listen(settings.host, settings.port)
     except OSError as error:
         sys.stderr.write(
             f"Port {settings.port} on {settings.host} cannot be used: {error.strerror}. "
@@ -76,5 +87,39 @@ def serve(app: FastAPI) -> None:
     for role, engine in Clients(settings).engines().items():
         sys.stdout.write(f"  {role:<11} {engine}\n")
     sys.stdout.flush()
+    _raise_file_limit()
+    processes = _processes(settings)
+    config = configured("router:app" if processes > 1 else app, settings, processes)
+    server = uvicorn.Server(config)
     with listener, contextlib.suppress(KeyboardInterrupt):  # Ctrl-C has been obeyed by then
-        asyncio.run(uvicorn.Server(configured(app, settings)).serve(sockets=[listener]))
+        if processes == 1:
+            server.run(sockets=[listener])
+        else:
+            from uvicorn.supervisors import Multiprocess
+
+            Multiprocess(config, sockets=[listener]).run()
+
+
+def _processes(settings: Settings) -> int:
+    """How many processes WEB_CONCURRENCY, the variable of many hosts, asks for.
+
+    An embedded engine belongs to one process.
+    """
+    asked = os.environ.get("WEB_CONCURRENCY", "1")
+    processes = max(1, int(asked)) if asked.isdecimal() else 1
+    if processes > 1 and not (settings.qdrant_url and settings.database_url):
+        sys.stdout.write("The embedded engines serve one process: WEB_CONCURRENCY is not used.\n")
+        return 1
+    return processes
+
+
+def _raise_file_limit() -> None:
+    """Every open answer takes a socket to its reader and one to its model."""
+    try:
+        import resource
+    except ImportError:  # Windows knows no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if 0 <= soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from rag.services.retry import retried, said, status_error
+from rag.services.retry import retried, said, status_error, timed_out
 from rag.types import UpstreamError, UpstreamRejected, UpstreamTimeout
 
 if TYPE_CHECKING:
-    from cohere import AsyncClientV2
+    from cohere.v2.client import AsyncV2Client
     from httpx import AsyncClient
 
 T = TypeVar("T")
@@ -53,32 +53,30 @@ class _Cohere:
     def __init__(self, api_key: str, base_url: str) -> None:
         self._key = api_key
         self._url = base_url or _URL
-        self._client: AsyncClientV2 | None = None
+        self._client: AsyncV2Client | None = None
         self._http: AsyncClient | None = None
 
-    def _connected(self) -> AsyncClientV2:
+    def _connected(self) -> AsyncV2Client:
         if self._client is None:
-            import httpx
-            from cohere import AsyncClientV2
+            # Not `cohere.AsyncClientV2`: that one is a client of the API's version 1 as
+            # well, which imports a tokenizer, a reader of Avro and a second HTTP client, and
+            # takes its address from the environment while it is imported.
+            from cohere.core.client_wrapper import AsyncClientWrapper
+            from cohere.v2.client import AsyncV2Client
 
-            # A client of our own: the SDK's knows one number for all four timeouts, and is
-            # closed by nothing but a `with` block.
-            self._http = httpx.AsyncClient(
-                timeout=httpx.Timeout(60.0, connect=5.0),
-                limits=httpx.Limits(max_connections=50, keepalive_expiry=60.0),
-            )
-            self._client = AsyncClientV2(
-                self._key,
-                base_url=self._url,
-                max_retries=0,
-                log_warning_experimental_features=False,
-                httpx_client=self._http,
+            from rag.services import http
+
+            self._http = http.client(60.0)
+            self._client = AsyncV2Client(
+                client_wrapper=AsyncClientWrapper(
+                    token=self._key, base_url=self._url, max_retries=0, httpx_client=self._http
+                )
             )
         return self._client
 
     async def call(
         self,
-        request: Callable[[AsyncClientV2], Awaitable[T]],
+        request: Callable[[AsyncV2Client], Awaitable[T]],
         *,
         seconds: float,
         attempts: int,
@@ -114,11 +112,14 @@ class _Cohere:
             if status < 400:
                 return UpstreamError(f"{status} with a body that is no JSON", service=_SERVICE)
             return status_error(_SERVICE, status, message, error.headers)
-        if isinstance(error, httpx.TimeoutException):
-            return UpstreamTimeout(type(error).__name__, service=_SERVICE)
         if isinstance(error, httpx.HTTPError):
-            return UpstreamError(type(error).__name__, service=_SERVICE)
+            kind = UpstreamTimeout if timed_out(error) else UpstreamError
+            return kind(type(error.__cause__ or error).__name__, service=_SERVICE)
         return UpstreamError(f"an answer of another form: {type(error).__name__}", service=_SERVICE)
+
+    def prepare(self) -> None:
+        """Import and make the client: about 0.2 s, in any thread, before it is needed."""
+        self._connected()
 
     async def close(self) -> None:
         if self._http is not None:
@@ -171,6 +172,9 @@ class CohereEmbedder:
     def cosine_range(self) -> tuple[float, float]:
         return self._cosine_range
 
+    def prepare(self) -> None:
+        self._cohere.prepare()
+
     async def embed_question(self, text: str) -> Sequence[float]:
         request = self._request([text], "search_query")
         vectors = await self._cohere.call(
@@ -199,9 +203,10 @@ class CohereEmbedder:
 
     def _request(
         self, texts: Sequence[str], kind: Literal["search_query", "search_document"]
-    ) -> Callable[[AsyncClientV2], Awaitable[list[list[float]]]]:
-        async def request(client: AsyncClientV2) -> list[list[float]]:
-            from cohere import BadRequestError, UnprocessableEntityError
+    ) -> Callable[[AsyncV2Client], Awaitable[list[list[float]]]]:
+        async def request(client: AsyncV2Client) -> list[list[float]]:
+            from cohere.errors.bad_request_error import BadRequestError
+            from cohere.errors.unprocessable_entity_error import UnprocessableEntityError
 
             try:
                 response = await client.embed(
@@ -232,7 +237,7 @@ class CohereEmbedder:
         if not isinstance(found, list) or len(found) != count:
             raise ValueError("not one vector a text")
         for vector in found:
-            if not isinstance(vector, list) or not all(isinstance(x, int | float) for x in vector):
+            if not isinstance(vector, list) or not {*map(type, vector)} <= {int, float}:
                 raise ValueError("not a vector")
             if not vector or len(vector) != (self._dimensions or len(vector)):
                 raise ValueError(f"{len(vector)} dimensions instead of {self._dimensions}")
@@ -262,8 +267,11 @@ class CohereReranker:
     def model(self) -> str:
         return self._model
 
+    def prepare(self) -> None:
+        self._cohere.prepare()
+
     async def rerank(self, question: str, texts: Sequence[str]) -> Sequence[float]:
-        async def request(client: AsyncClientV2) -> list[float]:
+        async def request(client: AsyncV2Client) -> list[float]:
             response = await client.rerank(model=self._model, query=question, documents=list(texts))
             scores = {item.index: float(item.relevance_score) for item in response.results}
             if scores.keys() != set(range(len(texts))):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from rag.patience import Patience
 from rag.services.prompt import Message, count_tokens
-from rag.services.retry import said, status_error
+from rag.services.retry import said, status_error, timed_out
 from rag.types import (
     AnswerPart,
     UpstreamError,
@@ -17,7 +19,13 @@ from rag.types import (
     Usage,
 )
 
+if TYPE_CHECKING:
+    from httpx2 import Response
+
 SERVICE = "openai"
+
+_FAREWELL_SECONDS = 0.1
+"""How long a connection may take to end its answer after `[DONE]`, to be used again."""
 
 
 class Answer:
@@ -28,7 +36,7 @@ class Answer:
 
     def __init__(
         self,
-        stream: Any,
+        response: Response,
         messages: Sequence[Message],
         *,
         deadline: float,
@@ -36,15 +44,15 @@ class Answer:
         key: str,
     ) -> None:
         """`deadline` is a time of the loop's clock; `key` is only kept out of messages."""
-        self._stream = stream
+        self._response = response
+        self._patience = Patience(deadline, silence)
         self._key = key
         self._messages = messages
-        self._deadline = deadline
-        self._silence = silence
         self._thoughts = _Thoughts()
+        self._texts = self._read()
         self._first: str | None = None
         self._text: list[str] = []
-        self._usage: Any = None
+        self._usage: Mapping[str, Any] = {}
         self._reason = ""
         self._refusal = False
         self._done = False
@@ -86,7 +94,8 @@ class Answer:
         """Hang up. The connection closes even if the caller is cancelled meanwhile."""
         if not self._done:
             self._done = True
-            await asyncio.shield(asyncio.ensure_future(self._stream.close()))
+            self._patience.end()
+            await asyncio.shield(asyncio.ensure_future(self._response.aclose()))
 
     async def _translated(self) -> str | None:
         try:
@@ -98,26 +107,37 @@ class Answer:
 
     async def _next_text(self) -> str | None:
         """The next piece with text in it, None at a proper end."""
-        clock = asyncio.get_running_loop().time
-        while True:
-            async with asyncio.timeout(min(self._silence, self._deadline - clock())):
-                chunk = await anext(self._stream, None)
-            if chunk is None:
-                if not self._reason:
-                    raise UpstreamError("the answer was cut off", service=SERVICE)
-                return self._told(self._thoughts.end()) or None
-            if chunk.usage:
-                self._usage = chunk.usage
-            choice = next(iter(chunk.choices or ()), None)
-            if choice is None:
-                continue
-            self._reason = choice.finish_reason or self._reason
-            delta = choice.delta
-            refusal = getattr(delta, "refusal", None) or ""
-            self._refusal |= bool(refusal)
-            written = getattr(delta, "content", None) or ""
-            if text := self._told(self._thoughts.feed(written) + refusal):
-                return text
+        text = await self._patience.wait(anext(self._texts, None))
+        if text is None and not self._reason:
+            raise UpstreamError("the answer was cut off", service=SERVICE)
+        return text
+
+    async def _read(self) -> AsyncIterator[str]:
+        """Text as it comes; the tokens that come together are one piece."""
+        async for events in _events(self._response):
+            text = ""
+            try:
+                for event in events:
+                    text += self._text_of(event)
+            except Exception:
+                if text:  # what came before the fault is worth showing
+                    yield text
+                raise
+            if text:
+                yield text
+        if rest := self._told(self._thoughts.end()):
+            yield rest
+
+    def _text_of(self, event: Mapping[str, Any]) -> str:
+        self._usage = event.get("usage") or self._usage
+        choice = next(iter(event.get("choices") or ()), None)
+        if choice is None:
+            return ""
+        self._reason = choice.get("finish_reason") or self._reason
+        delta = choice.get("delta") or {}
+        refusal = delta.get("refusal") or ""
+        self._refusal |= bool(refusal)
+        return self._told(self._thoughts.feed(delta.get("content") or "") + refusal)
 
     def _told(self, text: str) -> str:
         self._text.append(text)
@@ -129,11 +149,48 @@ class Answer:
             reason = "refusal"
         elif reason not in ("length", "content_filter"):
             reason = "stop"
-        asked = getattr(self._usage, "prompt_tokens", None)
-        told = getattr(self._usage, "completion_tokens", None)
+        asked = self._usage.get("prompt_tokens")
+        told = self._usage.get("completion_tokens")
         if asked is None:
             asked = sum(count_tokens(message["content"]) + 4 for message in self._messages)
         return Usage(asked, count_tokens("".join(self._text)) if told is None else told, reason)
+
+
+async def _events(response: Response) -> AsyncIterator[Iterator[dict[str, Any]]]:
+    """The JSON events of a streamed completion up to `[DONE]`, those of each read together.
+
+    Read from the bytes: the SDK makes models of every token, which costs it four times as much.
+    Every server writes an event's data on one line.
+    """
+    rest = b""
+    pieces = response.aiter_bytes()
+    async for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        data = [line[5:].strip() for line in lines if line.startswith(b"data:")]
+        yield (_event(text, response) for text in data if text != b"[DONE]")
+        if b"[DONE]" in data:
+            await _drain(pieces)
+            return
+
+
+def _event(text: bytes, response: Response) -> dict[str, Any]:
+    """Raises APIError for an event that is one."""
+    from openai import APIError
+
+    event: dict[str, Any] = json.loads(text)
+    if error := event.get("error"):
+        message = error.get("message") if isinstance(error, Mapping) else error
+        raise APIError(str(message), request=response.request, body=error)
+    return event
+
+
+async def _drain(pieces: AsyncIterator[bytes]) -> None:
+    try:
+        async with asyncio.timeout(_FAREWELL_SECONDS):
+            async for _ in pieces:
+                pass
+    except TimeoutError:
+        return  # this connection is not used again
 
 
 class _Thoughts:
@@ -175,11 +232,12 @@ def sdk_errors() -> tuple[type[Exception], ...]:
 
 def failure(error: Exception, key: str) -> UpstreamError:
     """Name an error of the SDK. Its own texts can repeat the key, so they are cleaned."""
-    from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError
+    import httpx2
+    from openai import APIConnectionError, APIError, APIStatusError
 
-    if isinstance(error, APITimeoutError):
-        return UpstreamTimeout("no answer", service=SERVICE)
-    if isinstance(error, APIConnectionError):
+    if isinstance(error, APIConnectionError | httpx2.HTTPError):
+        if timed_out(error):
+            return UpstreamTimeout("no answer", service=SERVICE)
         return UpstreamError(f"no connection ({type(error.__cause__).__name__})", service=SERVICE)
     if isinstance(error, APIError):
         message = said(error.body, key) or said(error.message, key)

@@ -21,13 +21,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any
 from uuid import UUID, uuid5
 
-from rag.services.retry import retried, said, status_error
+from rag.services.qdrant_rest import SERVICE, Absent, Rest
 from rag.types import (
     Candidates,
     Chunk,
@@ -37,21 +36,11 @@ from rag.types import (
     IndexMissing,
     Page,
     SparseVector,
-    UpstreamError,
-    UpstreamOverloaded,
     UpstreamRejected,
-    UpstreamTimeout,
 )
-
-if TYPE_CHECKING:
-    from qdrant_client import AsyncQdrantClient
-    from qdrant_client import models as m
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-_SERVICE = "qdrant"
 DENSE, SPARSE = "dense", "bm25"
 _NAMESPACE = UUID("b3f6a1de-6d0c-4a53-9d7e-5c9f1a3e7b42")
 RECORD = str(uuid5(_NAMESPACE, "record"))
@@ -60,88 +49,6 @@ FIELDS = tuple(field.name for field in fields(Chunk))
 INGEST = "run `python ingest.py PATH`"
 _INFO_SECONDS = 30.0
 """How long `info` may be old."""
-
-
-class Connection:
-    """The client with the project's policy: one address, bounded time, named failures."""
-
-    def __init__(
-        self,
-        url: str,
-        api_key: str,
-        *,
-        seconds: float,
-        attempt_seconds: float,
-        attempts: int = 3,
-    ) -> None:
-        self._url = url
-        self._key = api_key
-        self._seconds = seconds
-        self._attempt_seconds = attempt_seconds
-        self._attempts = attempts
-        self._client: AsyncQdrantClient | None = None
-
-    def _connected(self) -> AsyncQdrantClient:
-        if self._client is None:
-            import httpx
-            from qdrant_client import AsyncQdrantClient
-
-            secure = urlsplit(self._url).scheme == "https"
-            self._client = AsyncQdrantClient(
-                url=self._url,
-                port=443 if secure else 6333,  # where the address names none
-                # Not `api_key`: over plain HTTP in a private network the client warns of it.
-                headers={"api-key": self._key} if self._key else None,
-                timeout=int(self._attempt_seconds) + 1,
-                check_compatibility=False,  # a blocking probe in a thread of its own
-                limits=httpx.Limits(max_connections=100, keepalive_expiry=30.0),
-            )
-        return self._client
-
-    async def call(self, request: Callable[[AsyncQdrantClient], Awaitable[T]]) -> T:
-        from qdrant_client.common.client_exceptions import QdrantException
-        from qdrant_client.http.exceptions import ApiException
-
-        client = self._connected()
-        return await retried(
-            lambda: request(client),
-            service=_SERVICE,
-            errors=(ApiException, QdrantException, ValueError, TypeError, AssertionError),
-            translate=self._failure,
-            seconds=self._seconds,
-            attempts=self._attempts,
-            attempt_seconds=self._attempt_seconds,
-        )
-
-    def _failure(self, error: Exception) -> UpstreamError:
-        from httpx import TimeoutException
-        from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
-        from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
-
-        if isinstance(error, UnexpectedResponse):
-            status, text = error.status_code or 500, said(error.content, self._key)
-            if status in (401, 403):
-                return UpstreamRejected(f"{status} the key was refused", service=_SERVICE)
-            if status == 404:
-                return Absent(text, service=_SERVICE)
-            return status_error(_SERVICE, status, text, error.headers)
-        if isinstance(error, ResourceExhaustedResponse):
-            wait = float(error.retry_after_s)
-            return UpstreamOverloaded("429", service=_SERVICE, retry_after=wait)
-        if isinstance(error, ResponseHandlingException):
-            if isinstance(error.source, TimeoutException):
-                return UpstreamTimeout(type(error.source).__name__, service=_SERVICE)
-            return UpstreamError(type(error.source).__name__, service=_SERVICE)
-        return UpstreamError(f"an answer of another form: {type(error).__name__}", service=_SERVICE)
-
-    async def close(self) -> None:
-        if self._client is not None:
-            client, self._client = self._client, None
-            await client.close()
-
-
-class Absent(UpstreamRejected):
-    """There is no such collection."""
 
 
 class QdrantStore:
@@ -156,12 +63,17 @@ class QdrantStore:
         seconds: float = 10.0,
         attempt_seconds: float = 5.0,
     ) -> None:
-        self._qdrant = Connection(url, api_key, seconds=seconds, attempt_seconds=attempt_seconds)
+        self._qdrant = Rest(
+            url, api_key, collection, seconds=seconds, attempt_seconds=attempt_seconds
+        )
         self._collection = collection
         self._info: IndexInfo | None = None
         self._info_until = 0.0
         self._older = False
         """The collection has the older layout."""
+
+    def prepare(self) -> None:
+        self._qdrant.prepare()
 
     async def info(self) -> IndexInfo | None:
         """What the index records, at most half a minute old. An older layout names no model."""
@@ -178,16 +90,14 @@ class QdrantStore:
 
     async def _look(self) -> IndexInfo | None:
         """Raises Absent."""
-        from qdrant_client import models as m
-
         name = self._collection
         if not self._older:
-            found = await self._qdrant.call(lambda client: client.retrieve(name, ids=[RECORD]))
+            found = await self._qdrant.post("/points", {"ids": [RECORD], "with_payload": True})
             if found:
-                return _info(found[0].payload)
-        shape = await self._qdrant.call(lambda client: client.get_collection(name))
-        vectors = shape.config.params.vectors
-        if not isinstance(vectors, m.VectorParams):
+                return _info(found[0]["payload"])
+        shape = await self._qdrant.collection()
+        vectors = shape["config"]["params"].get("vectors") or {}
+        if not isinstance(vectors.get("size"), int):  # several vectors, or one that has a name
             return None
         if not self._older:
             self._older = True
@@ -197,7 +107,7 @@ class QdrantStore:
                 "passages and links to sections",
                 name,
             )
-        return IndexInfo("", vectors.size, shape.points_count or 0)
+        return IndexInfo("", vectors["size"], shape.get("points_count") or 0)
 
     async def candidates(
         self, dense: Sequence[float], sparse: SparseVector, limit: int
@@ -230,47 +140,37 @@ class QdrantStore:
         return self._older
 
     async def _both(self, dense: Sequence[float], sparse: SparseVector, limit: int) -> Candidates:
-        from qdrant_client import models as m
-
         queries: dict[str, Any] = {DENSE: list(dense)}
         if sparse.indices:
-            queries[SPARSE] = m.SparseVector(
-                indices=list(sparse.indices), values=list(sparse.values)
-            )
-        best: list[m.Prefetch] = [
-            m.Prefetch(query=query, using=name, filter=live_and(), limit=limit)
+            queries[SPARSE] = {"indices": sparse.indices, "values": sparse.values}
+        best = [
+            {"query": query, "using": name, "filter": live_and(), "limit": limit}
             for name, query in queries.items()
         ]
         # The same union is scored twice, so that every hit has both of its scores.
-        requests = [
-            m.QueryRequest(
-                prefetch=best,
-                query=query,
-                using=name,
-                limit=2 * limit,
-                with_payload=name == DENSE,
-            )
+        searches = [
+            {
+                "prefetch": best,
+                "query": query,
+                "using": name,
+                "limit": 2 * limit,
+                "with_payload": name == DENSE,
+            }
             for name, query in queries.items()
         ]
-        ids: list[Any] = [RECORD, *sorted({bucket(term) for term in sparse.indices})]
-        requests.append(
-            m.QueryRequest(
-                filter=m.Filter(must=[m.HasIdCondition(has_id=ids)]),
-                limit=len(ids),
-                with_payload=True,
-            )
-        )
-        found = await self._qdrant.call(
-            lambda client: client.query_batch_points(self._collection, requests)
-        )
-        records = {str(point.id): point.payload or {} for point in found[-1].points}
+        ids = [RECORD, *sorted({bucket(term) for term in sparse.indices})]
+        by_id = {"must": [{"has_id": ids}]}
+        searches.append({"filter": by_id, "limit": len(ids), "with_payload": True})
+        found = await self._qdrant.post("/points/query/batch", {"searches": searches})
+        by_meaning, *others = [response["points"] for response in found]
+        records = {str(point["id"]): point.get("payload") or {} for point in others[-1]}
         if RECORD not in records:
-            raise UpstreamRejected("the collection has no record of this project", service=_SERVICE)
+            raise UpstreamRejected("the collection has no record of this project", service=SERVICE)
         self._keep(info := _info(records[RECORD]))
-        by_words = {point.id: point.score for response in found[1:-1] for point in response.points}
+        by_words = {point["id"]: point["score"] for points in others[:-1] for point in points}
         hits = tuple(
-            Hit(read_chunk(point.payload), point.score, by_words.get(point.id, 0.0))
-            for point in found[0].points
+            Hit(read_chunk(point["payload"]), point["score"], by_words.get(point["id"], 0.0))
+            for point in by_meaning
         )
         frequencies = {
             term: int(count)
@@ -281,31 +181,27 @@ class QdrantStore:
 
     async def _dense_only(self, dense: Sequence[float], limit: int) -> Candidates:
         info = await self.info()
-        found = await self._qdrant.call(
-            lambda client: client.query_points(
-                self._collection, query=list(dense), limit=limit, with_payload=True
-            )
+        found = await self._qdrant.post(
+            "/points/query", {"query": list(dense), "limit": limit, "with_payload": True}
         )
-        hits = tuple(Hit(read_chunk(point.payload), point.score, 0.0) for point in found.points)
+        hits = tuple(
+            Hit(read_chunk(point.get("payload")), point["score"], 0.0) for point in found["points"]
+        )
         return Candidates(hits, info.chunks if info else len(hits), {}, info)
 
     async def neighbours(self, order_index: int, reach: int) -> Sequence[Chunk]:
-        from qdrant_client import models as m
-
         if self._older:
             return ()
-        near = m.FieldCondition(
-            key="order_index", range=m.Range(gte=order_index - reach, lte=order_index + reach)
-        )
+        reached = {"gte": order_index - reach, "lte": order_index + reach}
+        near = live_and({"key": "order_index", "range": reached})
         try:
-            points, _ = await self._qdrant.call(
-                lambda client: client.scroll(
-                    self._collection, scroll_filter=live_and(near), limit=2 * reach + 1
-                )
+            found = await self._qdrant.post(
+                "/points/scroll", {"filter": near, "limit": 2 * reach + 1, "with_payload": True}
             )
         except Absent:
             raise IndexMissing(f"there is no collection {self._collection}: {INGEST}") from None
-        return sorted((read_chunk(point.payload) for point in points), key=lambda c: c.order_index)
+        chunks = (read_chunk(point["payload"]) for point in found["points"])
+        return sorted(chunks, key=lambda chunk: chunk.order_index)
 
     async def page(self, slug: str) -> Page | None:
         """None: the book's pages stay with its site, the index has passages only."""
@@ -337,8 +233,6 @@ def bucket(term: int) -> str:
     return str(uuid5(_NAMESPACE, f"df/{term % BUCKETS}"))
 
 
-def live_and(*others: m.Condition) -> m.Filter:
-    from qdrant_client import models as m
-
-    live = m.FieldCondition(key="live", match=m.MatchValue(value=True))
-    return m.Filter(must=[live, *others])
+def live_and(*others: Mapping[str, Any]) -> dict[str, Any]:
+    """A filter on what readers may see."""
+    return {"must": [{"key": "live", "match": {"value": True}}, *others]}

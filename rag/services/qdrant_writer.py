@@ -15,10 +15,10 @@ from rag.services.qdrant import (
     FIELDS,
     RECORD,
     SPARSE,
-    Connection,
     bucket,
     read_chunk,
 )
+from rag.services.qdrant_sdk import Connection
 from rag.types import (
     Chunk,
     ConfigurationError,

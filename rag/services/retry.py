@@ -105,6 +105,13 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
+def timed_out(error: BaseException | None) -> bool:
+    """Whether a failure began as a timeout: on aiohttp, a lost connection is called one too."""
+    while error is not None and not isinstance(error, TimeoutError):
+        error = error.__cause__
+    return error is not None
+
+
 def said(body: object, *secrets: str) -> str:
     """What a service's error body says, as one short line without any of `secrets`."""
     if isinstance(body, bytes):

@@ -1,0 +1,15 @@
+"""The scenarios, in the order of a run. Each module has `run(bench) -> rows` and says what
+its figures mean; `make bench ONLY=cold,overhead` runs some of them."""
+
+NAMES = (
+    "cold",
+    "overhead",
+    "streaming",
+    "concurrency",
+    "crowd",
+    "growth",
+    "index",
+    "ingest",
+    "functions",
+    "size",
+)

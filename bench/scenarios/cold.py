@@ -1,0 +1,92 @@
+"""From the spawn of the process to its first 200, and the first chats after it.
+
+Cold start: until `GET /health` answers; the reference is a bare FastAPI app on uvicorn. First
+chat at once: the question is sent the moment the port answers, so it waits for the import of
+what it needs. First chat after 2 s: the first question of a process that has been up for two
+seconds, beside the twentieth (the steady one). Memory: right after the start, ten seconds
+later without any question, and after forty chats. Medians of seven starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+from bench.load import chats, median
+from bench.processes import Server, serving, spawn, upstreams
+from bench.report import Row
+from bench.upstreams import Latencies
+
+if TYPE_CHECKING:
+    from bench.__main__ import Bench
+
+STARTS = 7
+
+
+def run(bench: Bench) -> list[Row]:
+    starts: dict[str, list[float]] = {"service": [], "hello": [], "sdks": []}
+    at_start: dict[str, list[float]] = {name: [] for name in starts}
+    first: list[float] = []
+    with upstreams(Latencies()) as up:
+        settings = bench.settings(up)
+        with serving("service", settings) as server:  # compiles, and makes the tables
+            ask(server)
+        for _ in range(STARTS):
+            for name in starts:
+                server = spawn(name, settings)
+                try:
+                    starts[name].append(server.wait() * 1000)
+                    at_start[name].append(server.rss())
+                    if name == "service":
+                        first.append(ask(server))
+                finally:
+                    server.stop()
+        second, steady, idle, loaded = [], [], [], []
+        for _ in range(3):
+            with serving("service", settings) as server:
+                time.sleep(2)
+                second.append(ask(server))
+                steady.append(median([asyncio.run(chats(server, 1, 20)) for _ in range(2)]))
+                loaded.append(server.rss())
+        with serving("service", settings) as server:
+            time.sleep(10)
+            idle.append(server.rss())
+    middle = {name: statistics.median(values) for name, values in starts.items()}
+    bare = statistics.median(at_start["hello"])
+    return [
+        Row("cold start", middle["service"], "ms", "bare hello", middle["hello"], 1.35),
+        Row("cold start", middle["service"], "ms", "SDKs", middle["sdks"]),
+        Row("start and first chat at once", middle["service"] + statistics.median(first)),
+        Row(
+            "first chat after 2 s",
+            statistics.median(second),
+            "ms",
+            "the steady one",
+            statistics.median(steady),
+            1.2,
+        ),
+        Row(
+            "memory at the first 200",
+            statistics.median(at_start["service"]),
+            "MB",
+            "bare hello",
+            bare,
+        ),
+        Row("memory idle, warmed up", statistics.median(idle), "MB", goal=75),
+        Row(
+            "memory after forty chats",
+            statistics.median(loaded),
+            "MB",
+            "SDKs before any",
+            statistics.median(at_start["sdks"]),
+        ),
+    ]
+
+
+def ask(server: Server) -> float:
+    """Milliseconds of one chat."""
+    result = asyncio.run(chats(server, 1))
+    assert not result.failed
+    return result.p50()

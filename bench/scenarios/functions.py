@@ -1,0 +1,52 @@
+"""The path on AWS Lambda: importing the handler, its first invocation and a warm one.
+
+Each in a new process: `router` imported with production settings, then HTTP API events handed
+to `lambda_handler` as Lambda would, with upstreams that answer at once. The reference is a
+bare FastAPI app behind Mangum. Medians of five processes; Lambda's own machines differ, the
+ratios are what carries over.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from bench.processes import upstreams
+from bench.report import Row
+from bench.upstreams import Latencies
+from tests.service import ROOT, environment
+
+if TYPE_CHECKING:
+    from bench.__main__ import Bench
+
+PROCESSES = 5
+
+
+def run(bench: Bench) -> list[Row]:
+    found: dict[str, list[dict[str, float]]] = {"service": [], "hello": []}
+    with upstreams(Latencies()) as up:
+        variables = environment(**bench.settings(up), AWS_LAMBDA_FUNCTION_NAME="bench")
+        for _ in range(PROCESSES):
+            for name, rounds in found.items():
+                done = subprocess.run(
+                    [sys.executable, "-m", "bench.references.invoke", name],
+                    cwd=ROOT,
+                    env=variables,
+                    stdout=subprocess.PIPE,
+                    timeout=120,
+                    check=True,
+                )
+                rounds.append(json.loads(done.stdout.splitlines()[-1]))
+
+    def middle(name: str, what: str) -> float:
+        return statistics.median(round_[what] for round_ in found[name])
+
+    return [
+        Row("init", middle("service", "init"), "ms", "bare hello", middle("hello", "init")),
+        Row("first chat", middle("service", "cold")),
+        Row("warm chat", middle("service", "warm"), "ms", "the first", middle("service", "cold")),
+        Row("memory after thirty chats", middle("service", "rss"), "MB"),
+    ]

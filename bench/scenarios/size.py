@@ -1,0 +1,54 @@
+"""What the service weighs on a disk: its pinned packages here, as they are and pruned.
+
+Packages of `requirements.txt` as they are installed beside this benchmark, without bytecode,
+and after `deploy/prune.py`, with the service's own files: what the Lambda zip holds before
+bytecode, and what the image adds to Python's. The image itself needs Docker to be built.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.report import Row
+from deploy.lambda_zip import SOURCES
+from deploy.prune import prune
+from tests.service import ROOT
+
+if TYPE_CHECKING:
+    from bench.__main__ import Bench
+
+
+def run(bench: Bench) -> list[Row]:
+    site = bench.folder / "site-packages"
+    for name in re.findall(r"^([\w.-]+)==", (ROOT / "requirements.txt").read_text(), re.M):
+        with suppress(PackageNotFoundError):  # what other platforms need
+            _copy(name, site)
+    whole = _weight(site)
+    prune(site)
+    own = sum(_weight(ROOT / name) for name in SOURCES)
+    return [
+        Row("packages", whole, "MB"),
+        Row("pruned, with the service", _weight(site) + own, "MB", goal=180),
+        Row("the service alone", own, "MB"),
+    ]
+
+
+def _copy(name: str, site: Path) -> None:
+    installed = distribution(name)
+    for file in installed.files or ():
+        source = Path(str(installed.locate_file(file)))
+        if ".." in file.parts or source.suffix == ".pyc" or not source.is_file():
+            continue
+        target = site / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def _weight(path: Path) -> float:
+    files = [path] if path.is_file() else path.rglob("*")
+    return sum(f.stat().st_size for f in files if f.is_file() and f.suffix != ".pyc") / 1e6

@@ -1,0 +1,66 @@
+"""`asyncio.timeout` for a wait that is repeated: one timer for all the pieces of an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from math import inf
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Patience:
+    """Waits up to `deadline`, a time of the loop's clock, and at most `silence` seconds at once.
+
+    A timeout of its own for each token costs more than reading the token. For one task at a
+    time.
+    """
+
+    def __init__(self, deadline: float = inf, silence: float = inf) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._deadline = deadline
+        self._silence = silence
+        self._since = 0.0
+        self._waiting: asyncio.Task[object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._over = False
+
+    async def wait(self, coming: Awaitable[T]) -> T:
+        """What comes. Raises TimeoutError where it does not come in time."""
+        self._since = self._loop.time()
+        self._over = False
+        if self._timer is None:
+            self._arm()
+        task = self._waiting = asyncio.current_task()
+        cancelled = task.cancelling() if task else 0
+        try:
+            return await coming
+        except asyncio.CancelledError:
+            if self._over and task and task.uncancel() <= cancelled:
+                raise TimeoutError from None
+            raise
+        finally:
+            self._waiting = None
+
+    def _due(self) -> float:
+        return min(self._deadline, self._since + self._silence)
+
+    def _arm(self) -> None:
+        self._timer = self._loop.call_at(self._due(), self._look)
+
+    def _look(self) -> None:
+        """Where nobody waits, the next wait arms the timer again."""
+        self._timer = None
+        if self._waiting is None:
+            return
+        if self._loop.time() < self._due():
+            self._arm()
+        else:
+            self._over = True
+            self._waiting.cancel()
+
+    def end(self) -> None:
+        """No more waits."""
+        if self._timer is not None:
+            self._timer.cancel()

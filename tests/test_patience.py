@@ -1,0 +1,52 @@
+"""One timer for many waits, against the loop's own clock."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rag.patience import Patience
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def _silence() -> None:
+    patience = Patience(silence=0.05)
+    for _ in range(4):
+        assert await patience.wait(asyncio.sleep(0.02, "here")) == "here"
+    with pytest.raises(TimeoutError):
+        await patience.wait(asyncio.sleep(30))
+    assert await patience.wait(asyncio.sleep(0, "again")) == "again"
+    patience.end()
+
+
+async def _deadline() -> None:
+    patience = Patience(now() + 0.1)
+    with pytest.raises(TimeoutError):  # noqa: PT012
+        while True:
+            await patience.wait(asyncio.sleep(0.01))
+
+
+async def _cancelling() -> None:
+    patience = Patience(now() + 30)
+    task = asyncio.ensure_future(patience.wait(asyncio.sleep(30)))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    patience.end()
+
+
+def test_a_silence_ends_one_wait_and_not_the_next() -> None:
+    asyncio.run(_silence())
+
+
+def test_the_deadline_ends_waits_that_are_short_by_themselves() -> None:
+    asyncio.run(_deadline())
+
+
+def test_a_cancelled_wait_is_no_timeout() -> None:
+    asyncio.run(_cancelling())
