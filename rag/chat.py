@@ -382,7 +382,7 @@ class _Journey:
         """The parts, as long as the deadline leaves time to finish after them."""
         patience = Patience(self.deadline - RESERVE_SECONDS)
         try:
-            while part := await patience.wait(anext(parts, None)):
+            while (part := await patience.wait(anext(parts, None))) is not None:
                 yield part
         except TimeoutError:
             raise UpstreamTimeout("the answer took too long", service="model") from None
