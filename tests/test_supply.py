@@ -19,8 +19,8 @@ from tests import secrets
 from tests.service import ROOT, environment, run
 
 PERMITTED = re.compile(
-    r"\b(?:MIT|MIT-0|Apache|BSD|[0-9]-Clause|0BSD|ISC|Zlib|PSF|Python Software Foundation|CC0|Unlicense|PostgreSQL|"
-    r"MPL|Mozilla Public License)\b"
+    r"\b(?:MIT|MIT-0|Apache|BSD|[0-9]-Clause|0BSD|ISC|Zlib|PSF|CC0|Unlicense|PostgreSQL|"
+    r"Python Software Foundation|MPL|Mozilla Public License)\b"
 )
 """Licences that ask for no more than naming them, or (MPL) for changes to their own files."""
 
