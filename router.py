@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any, TypeAlias, get_args, get_type_hints
 
 from fastapi import FastAPI
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
@@ -43,6 +43,7 @@ from web.server import serve
 
 Handler: TypeAlias = Callable[..., Awaitable[Any]]
 Route: TypeAlias = tuple[str, str, Handler]
+TEXT = {"type": "string"}
 
 WARM_UP_SECONDS = 0.25
 """After the start, until what a question needs is made ready."""
@@ -81,6 +82,12 @@ class App(FastAPI):
             expose_headers=["Retry-After", "X-Request-ID"],
         )
 
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas["Problem"] = failures.PROBLEM
+        return document
+
 
 def create_app(routes: Sequence[Route] = ROUTES) -> App:
     """An app with these routes. Raises ConfigurationError if a secret they need is missing."""
@@ -93,7 +100,8 @@ def create_app(routes: Sequence[Route] = ROUTES) -> App:
             handler,
             methods=[method],
             response_model=_response_model(handler),
-            responses=failures.RESPONSES,
+            response_class=_response_class(handler),
+            responses=_responses(handler),
             operation_id=handler.__name__,
         )
     return app
@@ -144,15 +152,31 @@ def _name(handler: Handler) -> str:
     return handler.__module__.rpartition(".")[2]
 
 
+def _returned(handler: Handler) -> Sequence[Any]:
+    returned = get_type_hints(handler)["return"]
+    return get_args(returned) or (returned,)
+
+
 def _response_model(handler: Handler) -> Any:
     """What the handler returns as JSON; responses of its own making need no model."""
-    returned = get_type_hints(handler)["return"]
-    models = [
-        kind
-        for kind in get_args(returned) or (returned,)
-        if not (isinstance(kind, type) and issubclass(kind, Response))
-    ]
-    return models[0] if models else None
+    return next((kind for kind in _returned(handler) if not _is_response(kind)), None)
+
+
+def _response_class(handler: Handler) -> type[Response]:
+    """The media type of what the handler returns instead, for OpenAPI."""
+    return JSONResponse if _response_model(handler) else _returned(handler)[0]
+
+
+def _responses(handler: Handler) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says beside the model: failures, and the same answer as a stream."""
+    if StreamingResponse not in _returned(handler):
+        return failures.RESPONSES
+    stream = {"description": "An answer", "content": {"text/event-stream": {"schema": TEXT}}}
+    return {200: stream, **failures.RESPONSES}
+
+
+def _is_response(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Response)
 
 
 def _configured_app() -> App:

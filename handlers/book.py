@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import Response
+from fastapi.responses import HTMLResponse
 
 from rag import preview
 from rag.clients import get_clients
@@ -14,7 +14,7 @@ ROOT = "/book"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-async def book(slug: str) -> Response:
+async def book(slug: str) -> HTMLResponse:
     """One page of the indexed book as HTML; the empty slug lists all pages."""
     store = await get_clients().store()
     info = await store.info()
@@ -25,4 +25,4 @@ async def book(slug: str) -> Response:
         shown = preview.contents_html(pages, title, ROOT)
     else:
         raise NotFound(detail="There is no such page in the preview of the book.")
-    return Response(shown, media_type="text/html", headers={"Content-Security-Policy": POLICY})
+    return HTMLResponse(shown, headers={"Content-Security-Policy": POLICY})

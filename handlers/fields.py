@@ -28,6 +28,15 @@ def _address(request: Request) -> str:
 
 ReaderAddress = Annotated[str, Depends(_address)]
 """Where the reader is, for the limits. A program that calls a handler leaves it empty."""
+
+
+def no_truth(value: Any) -> Any:
+    """JSON's `true` is no 1, though Python takes it for one."""
+    if isinstance(value, bool):
+        raise ValueError("a number is expected")
+    return value
+
+
 Text = Annotated[str, BeforeValidator(clean), StringConstraints(strip_whitespace=True)]
 
 

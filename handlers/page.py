@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from fastapi import Response
+from fastapi.responses import HTMLResponse, Response
 
 from handlers.files import file, hashes
 
 NEEDS = ()
 
 
-async def page() -> Response:
+class Script(Response):
+    media_type = "text/javascript"
+
+
+async def page() -> HTMLResponse:
     """The chat page. What it says about the book it asks `/config` for."""
     headers = {"Content-Security-Policy": _policy(), "Cache-Control": "no-cache"}
-    return Response(file("page.html"), media_type="text/html", headers=headers)
+    return HTMLResponse(file("page.html"), headers=headers)
 
 
-async def widget() -> Response:
+async def widget() -> Script:
     """The chat widget: one module that finds this service by its own address."""
     headers = {"Cache-Control": "public, max-age=3600"}
-    return Response(file("widget.js"), media_type="text/javascript", headers=headers)
+    return Script(file("widget.js"), headers=headers)
 
 
 def _policy() -> str:

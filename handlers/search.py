@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
-from handlers.fields import ReaderAddress, SourceModel, Text
+from handlers.fields import ReaderAddress, SourceModel, Text, no_truth
 from rag.clients import get_clients
 
 NEEDS = ("COHERE_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
@@ -15,7 +15,7 @@ NEEDS = ("COHERE_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
 
 class SearchRequest(BaseModel):
     query: Annotated[Text, Field(min_length=1, max_length=2000)]
-    top_k: Annotated[int, Field(ge=1, le=20)] = 5
+    top_k: Annotated[int, BeforeValidator(no_truth), Field(ge=1, le=20)] = 5
 
 
 class SearchResponse(BaseModel):

@@ -251,6 +251,7 @@ def test_failures_are_problem_details(http: httpx.Client) -> None:
     assert_problem(http.get(f"/chat/sessions/{uuid.uuid4()}", params={"after": "x"}), 422)
     assert_problem(http.get(f"/chat/sessions/{uuid.uuid4()}", params={"limit": 10**30}), 422)
     assert_problem(http.post("/search", json={"query": "a", "top_k": 21}), 422)
+    assert_problem(http.post("/search", json={"query": "a", "top_k": True}), 422)
 
 
 def assert_problem(response: httpx.Response, status: int) -> None:
@@ -318,6 +319,14 @@ def test_the_log_has_one_line_a_request_and_no_question(
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     chats = [line for line in lines if line["path"] == "/chat" and line["status"] == 200]
     assert {"embed", "search", "save"} <= set(chats[-1]["stages_ms"])
+
+
+def test_nothing_in_a_path_breaks_a_line_of_the_log(http: httpx.Client, service: Service) -> None:
+    marker = uuid.uuid4().hex
+    assert_problem(http.get(f"/{marker}%0a%E2%80%A8%C2%85%C2%9B31m%1b[2J%ED%A0%80"), 404)
+    (line,) = [line for line in service.log.splitlines() if marker in line]
+    assert json.loads(line)["path"].startswith(f"/{marker}\n\u2028\x85\x9b31m\x1b[2J")
+    assert "\x9b" not in line
 
 
 def test_questions_are_logged_only_when_the_author_asks_for_it(

@@ -101,6 +101,32 @@ def test_routes_can_be_chosen_by_name(monkeypatch: pytest.MonkeyPatch, settings:
         router.selected_routes()
 
 
+def test_a_refused_method_is_told_all_that_are_taken(settings: None) -> None:
+    response = TestClient(router.create_app()).put("/chat/sessions/x")
+    assert response.status_code == 405
+    assert response.headers["allow"] == "DELETE, GET"
+
+
+def test_the_document_names_every_answer(settings: None) -> None:
+    """A client can be made from it: no status and no kind of content comes as a surprise."""
+    document = router.create_app().openapi()
+    failures = {"401", "404", "405", "413", "415", "422", "429", "500", "503"}
+    kinds = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            responses = operation["responses"]
+            assert responses.keys() == {"200"} | failures
+            for status in failures:
+                schema = responses[status]["content"]["application/problem+json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/Problem"}
+            kinds[f"{method} {path}"] = set(responses["200"].get("content", ()))
+    assert kinds.pop("post /chat") == {"application/json", "text/event-stream"}
+    assert kinds.pop("get /") == kinds.pop("get /book/{slug}") == {"text/html"}
+    assert kinds.pop("get /widget.js") == {"text/javascript"}
+    assert kinds["get /health"] == kinds["post /search"] == {"application/json"}
+    assert "detail" in document["components"]["schemas"]["Problem"]["required"]
+
+
 def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head() -> None:
     with listen("127.0.0.1", 0) as listener:
         with socket.create_connection(listener.getsockname()):

@@ -10,9 +10,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from rag import trace
-from rag.problems import MEDIA_TYPE, details, problem
+from rag.problems import MEDIA_TYPE, TITLES, details, problem
 from rag.types import BookError, RateLimited, Unauthorized, UpstreamError
 
 log = logging.getLogger(__name__)
@@ -25,23 +26,24 @@ SENTENCES = {
 }
 
 _FIELDS = ("type", "title", "detail", "code", "request_id")
+PROBLEM: dict[str, Any] = {
+    "title": "Problem",
+    "description": "A failure (RFC 9457); `detail` is a sentence for the reader.",
+    "type": "object",
+    "properties": {
+        **{name: {"type": "string"} for name in _FIELDS},
+        "status": {"type": "integer"},
+    },
+    "required": [*_FIELDS, "status"],
+}
+"""The schema of every failure's body, in OpenAPI under the name Problem."""
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "A failure as problem details (RFC 9457); `detail` is for the reader.",
-        "content": {
-            MEDIA_TYPE: {
-                "schema": {
-                    "title": "Problem",
-                    "type": "object",
-                    "properties": {
-                        **{name: {"type": "string"} for name in _FIELDS},
-                        "status": {"type": "integer"},
-                    },
-                    "required": [*_FIELDS, "status"],
-                }
-            }
-        },
+    status: {
+        "description": TITLES[status],
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
+    for status in (401, 404, 405, 413, 415, 422, 429, 500, 503)
 }
 """What OpenAPI says about every endpoint's failures."""
 
@@ -81,6 +83,8 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
         plain = request.headers.get("content-encoding", "identity") == "identity"
         status = 422 if plain else 415
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if status == 405:
+        headers["Allow"] = ", ".join(_methods(request))
     sentence = SENTENCES.get(status, "This request could not be understood.")
     return _response(details(status, sentence, "refused", _request_id(request)), headers)
 
@@ -88,6 +92,12 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("unexpected failure in request %s", _request_id(request), exc_info=error)
     return _response(problem(error, _request_id(request)))
+
+
+def _methods(request: Request) -> list[str]:
+    """Of all routes with this path (RFC 9110, 15.5.6); the framework names the first one's."""
+    found = (route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE)
+    return sorted({method for route in found for method in getattr(route, "methods", ())})
 
 
 def _sentence(location: tuple[int | str, ...], message: str) -> str:
