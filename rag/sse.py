@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any, TypeAlias
 
 from rag.patience import Patience
 
 Event: TypeAlias = tuple[str, dict[str, Any]]
 """The event's name and its JSON data."""
+Queue: TypeAlias = asyncio.Queue[Event | BaseException | None]
+"""What a stream waits for: events, None at their end, or why there will be no more."""
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 """Keep proxies from buffering or compressing the stream."""
@@ -25,6 +27,7 @@ AHEAD = 64
 
 log = logging.getLogger(__name__)
 _pumps: set[asyncio.Task[None]] = set()
+_queues: set[Queue] = set()
 
 
 async def stream(
@@ -36,13 +39,14 @@ async def stream(
     leaves, the generator is closed at once by the pump, which is a task of its own: in the
     cancelled task itself an `await` would be cancelled too.
     """
-    queue: asyncio.Queue[Event | None] = asyncio.Queue(AHEAD)
+    queue: Queue = asyncio.Queue(AHEAD)
     pump = asyncio.create_task(_pump(events, queue))
     _pumps.add(pump)
     pump.add_done_callback(_pumps.discard)
+    _queues.add(queue)
     patience = Patience(silence=HEARTBEAT_SECONDS)
     try:
-        waiting: list[Event | None] = []
+        waiting: list[Event | BaseException | None] = []
         while None not in waiting:
             try:
                 waiting = [await patience.wait(queue.get())]
@@ -53,13 +57,28 @@ async def stream(
                 waiting.append(queue.get_nowait())
             if text := b"".join(encode(event) for event in _coalesced(waiting)):
                 yield text
+            if stop := next((item for item in waiting if isinstance(item, BaseException)), None):
+                yield encode(("error", problem(stop)))
+                return
         await asyncio.wait([pump])
         if error := pump.exception():
             log.error("stream broke off", exc_info=error)
             yield encode(("error", problem(error)))
     finally:
+        _queues.discard(queue)
         patience.end()
         pump.cancel()
+
+
+def end_all(error: BaseException) -> None:
+    """End all streams of this loop with an `error` event, because the process must go.
+
+    What a slow reader has not been sent yet makes room for it.
+    """
+    for queue in _queues:
+        while queue.full():
+            queue.get_nowait()
+        queue.put_nowait(error)
 
 
 def encode(event: Event) -> bytes:
@@ -67,7 +86,7 @@ def encode(event: Event) -> bytes:
     return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
-async def _pump(events: AsyncGenerator[Event], queue: asyncio.Queue[Event | None]) -> None:
+async def _pump(events: AsyncGenerator[Event], queue: Queue) -> None:
     try:
         async for event in events:
             await queue.put(event)
@@ -78,11 +97,11 @@ async def _pump(events: AsyncGenerator[Event], queue: asyncio.Queue[Event | None
             await queue.put(None)
 
 
-def _coalesced(events: list[Event | None]) -> list[Event]:
+def _coalesced(events: Sequence[Event | BaseException | None]) -> list[Event]:
     """Neighbouring `token` events as one; the end mark dropped."""
     merged: list[Event] = []
     for event in events:
-        if event is None:
+        if not isinstance(event, tuple):
             continue
         if event[0] == "token" and merged and merged[-1][0] == "token":
             merged[-1] = ("token", {"text": merged[-1][1]["text"] + event[1]["text"]})

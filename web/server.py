@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 SPACE_PROXY = "10.0.0.0/8"
 """Where a Space's own proxy calls from; it appends the client's address to X-Forwarded-For."""
-GRACE_SECONDS = 4
-"""How long open answers may go on after SIGTERM; hosts kill after 5 to 10 s."""
 
 
 def trusted_hop(settings: Settings) -> str:
@@ -37,6 +35,7 @@ def configured(app: ASGIApp | str, settings: Settings, processes: int = 1) -> uv
     """The server with its bounds: whom it believes, and for how long it waits."""
     import uvicorn
 
+    from web.graceful import GRACE_SECONDS
     from web.protocol import HEAD_BYTES, KEEP_ALIVE_SECONDS, BoundedProtocol
 
     return uvicorn.Config(
@@ -66,7 +65,7 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(app: FastAPI) -> None:
     """Listen until Ctrl-C or SIGTERM. A taken port or folder is one sentence and status 1."""
     # Imported here: Lambda and Vercel load this module and never serve.
-    import uvicorn
+    from web.graceful import GracefulServer
 
     settings = get_settings()
     try:
@@ -90,7 +89,7 @@ def serve(app: FastAPI) -> None:
     _raise_file_limit()
     processes = _processes(settings)
     config = configured("router:app" if processes > 1 else app, settings, processes)
-    server = uvicorn.Server(config)
+    server = GracefulServer(config)
     with listener, contextlib.suppress(KeyboardInterrupt):  # Ctrl-C has been obeyed by then
         if processes == 1:
             server.run(sockets=[listener])

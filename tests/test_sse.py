@@ -1,0 +1,79 @@
+"""How a stream ends: by itself, by a failure, by its reader, by the end of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+
+from rag import sse
+from rag.problems import problem
+from rag.types import UpstreamError
+
+RESTART = UpstreamError("stopping", service="book", detail="Please ask again.")
+
+
+class Source:
+    """Tokens without end, or so many; it knows whether it was closed."""
+
+    def __init__(self, count: int = 10**9) -> None:
+        self.count = count
+        self.closed = False
+
+    async def events(self) -> AsyncGenerator[sse.Event]:
+        try:
+            for n in range(self.count):
+                await asyncio.sleep(0)
+                yield "token", {"text": f"{n} "}
+            yield "done", {}
+        finally:
+            self.closed = True
+
+
+def name(block: bytes) -> str:
+    return block.decode().split("\n\n")[-2].split("\n")[0]
+
+
+def test_streams_that_are_ended_say_why_and_stop_their_source() -> None:
+    async def body() -> None:
+        sources = [Source() for _ in range(3)]
+        streams = [sse.stream(source.events(), problem) for source in sources]
+        for stream in streams:
+            assert name(await anext(stream)) == "event: token"
+        await asyncio.sleep(0.01)  # nobody reads: what waits is as much as there is room for
+        sse.end_all(RESTART)
+        for stream in streams:
+            blocks = [block async for block in stream]
+            assert name(blocks[-1]) == "event: error"
+            told = json.loads(blocks[-1].partition(b"data: ")[2])
+            assert (told["status"], told["detail"]) == (503, "Please ask again.")
+        await asyncio.sleep(0.01)
+        assert all(source.closed for source in sources)
+
+    asyncio.run(body())
+
+
+def test_a_silent_stream_is_ended_too() -> None:
+    async def silent() -> AsyncGenerator[sse.Event]:
+        await asyncio.sleep(3600)
+        yield "done", {}
+
+    async def body() -> None:
+        stream = sse.stream(silent(), problem)
+        reading = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0.01)
+        sse.end_all(RESTART)
+        assert name(await reading) == "event: error"
+        assert [block async for block in stream] == []
+
+    asyncio.run(body())
+
+
+def test_finished_streams_are_left_alone() -> None:
+    async def body() -> None:
+        blocks = [block async for block in sse.stream(Source(3).events(), problem)]
+        assert name(blocks[-1]) == "event: done"
+        sse.end_all(RESTART)
+        assert not sse._queues
+
+    asyncio.run(body())
