@@ -250,8 +250,7 @@ class _Journey:
         yield SessionKnown(session_id)
         yield SourcesOffered(turn.sources)
         yield Token(turn.answer)
-        metadata = {**turn.metadata, "saved": True, "turn": turn.n}
-        yield Reply(session_id, turn.answer, turn.sources, metadata)
+        yield _kept(session_id, turn)
 
     async def _history(self) -> _History:
         """The session's recent turns; a new session where there is no such one."""
@@ -366,16 +365,22 @@ class _Journey:
             saved, _ = await asyncio.gather(
                 self._save(history, brief, finished), self.bill.settle()
             )
-            suggested = sources.suggestions(await near, brief.passages) if brief.passages else ()
+            if saved and saved.before:  # an attempt that broke off had been saved after all
+                yield _kept(saved.session_id, saved.before)
+                return
+            suggested = (
+                sources.suggestions(await asyncio.shield(near), brief.passages)
+                if brief.passages
+                else ()
+            )
             metadata = {
                 **finished.metadata,
                 "saved": saved is not None,
                 "turn": saved.n if saved else None,
             }
-            session_id = saved.session_id if saved else finished.session_id
-            yield replace(finished, session_id=session_id, metadata=metadata, suggestions=suggested)
+            yield replace(finished, metadata=metadata, suggestions=suggested)
         finally:
-            near.cancel()
+            _let_end(near)
             await self.bill.settle()
 
     async def _timed(self, parts: AsyncIterator[AnswerPart]) -> AsyncIterator[AnswerPart]:
@@ -475,3 +480,24 @@ class _Journey:
         except UpstreamError as error:
             log.warning("no suggestions: %s", error)
             return ()
+
+
+def _kept(session_id: str, turn: Turn) -> Reply:
+    """The canonical answer of a turn that is in the history."""
+    metadata = {**turn.metadata, "saved": True, "turn": turn.n}
+    return Reply(session_id, turn.answer, turn.sources, metadata)
+
+
+_ending: set[asyncio.Future[Any]] = set()
+
+
+def _let_end(request: asyncio.Future[Any]) -> None:
+    """Forget a request, but let it end: httpx never frees the connection of a cancelled one."""
+    _ending.add(request)
+    request.add_done_callback(_ended)
+
+
+def _ended(request: asyncio.Future[Any]) -> None:
+    _ending.discard(request)
+    if not request.cancelled() and (error := request.exception()):
+        log.warning("no suggestions: %s", error)

@@ -8,6 +8,7 @@ by how much of the question a passage covers and how near its meaning is.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +24,11 @@ from rag.types import (
     Passage,
     Reranker,
     SparseVector,
+    UpstreamError,
     VectorStore,
 )
+
+log = logging.getLogger(__name__)
 
 CANDIDATES = 50
 """Candidates by each vector."""
@@ -103,15 +107,15 @@ async def search(
     order = sorted(range(len(fused)), key=lambda i: (-fused[i], found.hits[i].chunk.chunk_id))
     order = order[: max(limit, JUDGED)]
     hits = [found.hits[i] for i in order]
-    if reranker is None:
+    reranked = await _reranked(reranker, question, hits)
+    if reranked is None:
         weights = term_weights(asked, found)
         unknown = unknown_share(weights, found)
         seen = [examine(weights, hit, cosine_range, unknown) for hit in hits]
         value = [fused[i] + SENTENCE_WEIGHT * e.sentence for i, e in zip(order, seen, strict=True)]
         judged = calibrate([e.strength for e in seen])
     else:
-        value = list(await reranker.rerank(question, [hit.chunk.embedded_text for hit in hits]))
-        judged = value
+        value = judged = reranked
     best_first = sorted(range(len(hits)), key=lambda i: (-value[i], hits[i].chunk.chunk_id))
     # No passage scores less than one ranked below it.
     scores = list(accumulate((judged[i] for i in reversed(best_first)), max))[::-1]
@@ -149,6 +153,19 @@ def _items(vector: SparseVector) -> Iterator[tuple[int, float]]:
 def _vector(weights: Mapping[int, float]) -> SparseVector:
     indices = tuple(sorted(weights))
     return SparseVector(indices, tuple(weights[i] for i in indices))
+
+
+async def _reranked(
+    reranker: Reranker | None, question: str, hits: Sequence[Hit]
+) -> list[float] | None:
+    """The reranker's scores; None where there is no reranker, or it is down."""
+    if reranker is None:
+        return None
+    try:
+        return list(await reranker.rerank(question, [hit.chunk.embedded_text for hit in hits]))
+    except UpstreamError as error:
+        log.warning("passages are not reranked: %s", error)
+        return None
 
 
 def fuse(hits: Sequence[Hit], cosine_range: tuple[float, float]) -> list[float]:

@@ -39,6 +39,8 @@ class Saved(NamedTuple):
 
     session_id: str
     n: int
+    before: Turn | None = None
+    """The turn that the same request had made already; it stands, and nothing was added."""
 
 
 class History(NamedTuple):
@@ -230,7 +232,7 @@ async def save(
         before = await saved(db, key)
         if before is None:
             raise
-        return Saved(before[0], before[1].n)
+        return Saved(before[0], before[1].n, before[1])
     if not rows:
         return None
     n, due = rows[0]

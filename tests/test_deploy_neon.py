@@ -58,7 +58,8 @@ def test_a_conversation_is_kept_and_deleted(neon: Neon) -> None:
             saved = await turns.save(
                 database, session, TURN, new=n == 1, retention_days=DAYS, embedding=embedding
             )
-            assert saved == (session, n)
+            assert saved
+            assert (saved.session_id, saved.n) == (session, n)
         first, second = await turns.recent(database, session, 9, retention_days=DAYS) or []
         assert (first.n, second.n, first.question, first.answer) == (
             1,

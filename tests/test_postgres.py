@@ -301,7 +301,9 @@ def test_a_turn_whose_answer_was_lost_is_there_once(database_url: str) -> None:
         for n in range(1, 5):
             between.lose_answers = 1
             turn = Turn(f"q{n}", "a")
-            assert await turns.save(db, sid, turn, new=n == 1, retention_days=9) == (sid, n)
+            saved = await turns.save(db, sid, turn, new=n == 1, retention_days=9)
+            assert saved
+            assert (saved.session_id, saved.n) == (sid, n)
         found = await turns.export(db, sid, retention_days=9) or []
         assert [turn.question for turn in found] == ["q1", "q2", "q3", "q4"]
         between.lose_answers = 1
@@ -321,6 +323,26 @@ def test_a_silent_server_ends_in_a_timeout(database_url: str) -> None:
         assert await db.run("SELECT 3") == [(3,)]
 
     through_proxy(database_url, work, statement_timeout=0.3)
+
+
+def test_after_a_silent_server_others_wait_only_briefly(database_url: str) -> None:
+    """A question needs several statements; not each of them waits its whole time."""
+
+    async def body() -> None:
+        async with proxy(database_url) as server:
+            db = Postgres(server.url, statement_timeout=0.3)
+            await db.run("SELECT 1")
+            assert db._patience(8.0) == 8.0
+            server.speaking.clear()
+            with pytest.raises(UpstreamTimeout):
+                await db.run("SELECT 1")
+            assert db._patience(8.0) == postgres.DOWN_PATIENCE
+            server.speaking.set()
+            assert await db.run("SELECT 2") == [(2,)]
+            assert db._patience(8.0) == 8.0
+            await db.close()
+
+    asyncio.run(body())
 
 
 def test_waiting_for_a_thread_is_bounded_too(database_url: str) -> None:

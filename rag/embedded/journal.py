@@ -11,6 +11,7 @@ import json
 import os
 from array import array
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -52,7 +53,8 @@ class Journal:
 
     def close(self) -> None:
         """Close the file, and remove it if nothing is in it."""
-        self._file.close()
+        with suppress(OSError):  # `append` has told of it, and the next opening cuts off the rest
+            self._file.close()
         if not self._positions:
             self.path.unlink(missing_ok=True)
 

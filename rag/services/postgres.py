@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 CONNECT_PAUSES = (0.1, 0.3, 0.6, 1.0)
 """Seconds between attempts to connect: a server that is restarted is back by then."""
 DOWN_SECONDS = 5.0
-"""After all of them failed, statements try only once for this long."""
+"""After all of them failed, or a statement got no answer, statements try only once and wait no
+longer than DOWN_PATIENCE for this long: a question needs several, and they all would wait."""
+DOWN_PATIENCE = 1.0
 IDLE_SECONDS = 240.0
 """A connection unused for longer is not trusted: Neon suspends, routers forget, at 300 s."""
 
@@ -120,7 +122,7 @@ class Postgres:
             remedy = ""
             failure: UpstreamError
             try:
-                rows = connection.execute(sql, parameters, self._statement_timeout)
+                rows = connection.execute(sql, parameters, self._patience(self._statement_timeout))
             except ServerError as error:
                 failure, remedy = _refusal(error), _remedy(error, sql)
                 if error.fatal:
@@ -134,6 +136,7 @@ class Postgres:
                 )
             except TimeoutError:
                 connection.abandon()
+                self._down_until = time.monotonic() + DOWN_SECONDS
                 failure = UpstreamTimeout("no answer in time", service="postgres")
             except BROKEN:
                 connection.abandon()
@@ -144,6 +147,7 @@ class Postgres:
                 connection.abandon()
                 raise
             else:
+                self._down_until = 0.0
                 self._give_back(connection)
                 return rows
 
@@ -174,6 +178,10 @@ class Postgres:
         finally:
             connection.abandon()
 
+    def _patience(self, seconds: float) -> float:
+        """How long to wait for a server that may have gone."""
+        return seconds if time.monotonic() > self._down_until else min(seconds, DOWN_PATIENCE)
+
     def _take(self) -> AnyConnection:
         """The idle connection used last, if it is still alive, or a new one."""
         while True:
@@ -203,15 +211,14 @@ class Postgres:
         """A new connection, with another attempt or two where the server may be restarting."""
         from rag.services.postgres_wire import BROKEN, ServerError
 
-        deadline = time.monotonic() + self._connect_timeout
+        deadline = time.monotonic() + self._patience(self._connect_timeout)
         pauses = iter(CONNECT_PAUSES if time.monotonic() > self._down_until else ())
         while True:
             failure: UpstreamError
             try:
-                connection = _open(self._server, max(0.1, deadline - time.monotonic()))
-                self._down_until = 0.0
-                return connection
+                return _open(self._server, max(0.1, deadline - time.monotonic()))
             except TimeoutError:
+                self._down_until = time.monotonic() + DOWN_SECONDS
                 raise UpstreamTimeout("no connection in time", service="postgres") from None
             except ServerError as error:
                 failure = _refusal(error)

@@ -27,6 +27,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from rag.services.qdrant_rest import SERVICE, Absent, Rest
+from rag.services.retry import understanding
 from rag.types import (
     Candidates,
     Chunk,
@@ -75,6 +76,7 @@ class QdrantStore:
     def prepare(self) -> None:
         self._qdrant.prepare()
 
+    @understanding(SERVICE)
     async def info(self) -> IndexInfo | None:
         """What the index records, at most half a minute old. An older layout names no model."""
         if self._info is None or asyncio.get_running_loop().time() > self._info_until:
@@ -109,6 +111,7 @@ class QdrantStore:
             )
         return IndexInfo("", vectors["size"], shape.get("points_count") or 0)
 
+    @understanding(SERVICE)
     async def candidates(
         self, dense: Sequence[float], sparse: SparseVector, limit: int
     ) -> Candidates:
@@ -189,6 +192,7 @@ class QdrantStore:
         )
         return Candidates(hits, info.chunks if info else len(hits), {}, info)
 
+    @understanding(SERVICE)
     async def neighbours(self, order_index: int, reach: int) -> Sequence[Chunk]:
         if self._older:
             return ()

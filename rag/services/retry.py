@@ -7,14 +7,15 @@ how much time the request has left.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import random
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from time import time
-from typing import TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from rag.types import (
     UpstreamError,
@@ -23,6 +24,7 @@ from rag.types import (
     UpstreamTimeout,
 )
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _FIRST_WAIT = 0.15
@@ -73,6 +75,25 @@ async def retried(
             raise failure
         await asyncio.sleep(wait)
     raise ValueError("attempts must be 1 or more")
+
+
+def understanding(
+    service: str,
+) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, Coroutine[Any, Any, T]]]:
+    """A decorator of what reads a service's answers: one of another form is its failure too."""
+
+    def decorate(read: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+        @functools.wraps(read)
+        async def reading(*args: P.args, **options: P.kwargs) -> T:
+            try:
+                return await read(*args, **options)
+            except (AttributeError, LookupError, TypeError, ValueError) as error:
+                said = f"an answer of another form: {type(error).__name__}"
+                raise UpstreamError(said, service=service) from error
+
+        return reading
+
+    return decorate
 
 
 def status_error(
