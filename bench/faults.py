@@ -25,21 +25,9 @@ from rag.embedded.postgres import start
 from tests.pg import query
 from tests.service import Service, environment, run, serving
 from tests.upstreams import Reply, Upstreams
+from tests.upstreams.faults import BREAKS, FAULTS
 
 QUESTION = "How do I delete a conversation?"
-FAULTS: list[int | str] = [
-    *(401, 429, 500, 503),
-    *("reset", "hang", "drip", "malformed", "shape", "cut", "empty"),
-]
-BREAKS = {
-    "stream cut": Reply("It begins [1] but", cut_after=3),
-    "stream silent": Reply("It begins [1] but", hang_after=3),
-    "junk in the stream": Reply("It begins [1] but", junk_after=3),
-    "error in the stream": Reply("It begins [1] but", error_after=3),
-    "empty stream": Reply(""),
-    "refusal": Reply(refusal="I cannot help with that."),
-    "length": Reply("It goes on and on [1]", finish_reason="length"),
-}
 
 
 STRANGER = {"X-Forwarded-For": "203.0.113.9"}

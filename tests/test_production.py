@@ -199,67 +199,6 @@ def test_when_the_reader_leaves_the_model_is_stopped(
     assert upstreams.openai.tokens_sent - sent < 100
 
 
-MODEL_FAULTS: list[int | str] = [401, 429, 500, 503, "reset", "hang", "malformed", "shape", "empty"]
-
-
-@pytest.mark.parametrize("fault", MODEL_FAULTS)
-def test_a_model_that_is_down_is_replaced(
-    production: Service, upstreams: Upstreams, fault: Any
-) -> None:
-    upstreams.openai.fail(fault, times=20)
-    answer = ask(production, fresh())
-    assert answer["metadata"]["answered_by"] == "extractive"
-    assert answer["metadata"]["fallback"].startswith("upstream")
-    assert answer["metadata"]["saved"] is True
-    assert "[1]" in answer["message"]
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        Reply("The answer begins [1] but", cut_after=3),
-        Reply("The answer begins [1] but", hang_after=3),
-        Reply("The answer begins [1] but", junk_after=3),
-        Reply("The answer begins [1] but", error_after=3),
-    ],
-    ids=["cut", "hang", "junk", "error"],
-)
-@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
-def test_an_answer_that_breaks_off_is_replaced(
-    production: Service, upstreams: Upstreams, reply: Reply, accept: str
-) -> None:
-    upstreams.openai.script(reply)
-    with production.client() as client:
-        response = client.post("/chat", json={"message": fresh()}, headers={"Accept": accept})
-    if accept == "text/event-stream":
-        done = response.text.strip().split("\n\n")[-1]
-        assert done.startswith("event: done\ndata: ")
-        answer = json.loads(done.partition("data: ")[2])
-    else:
-        answer = response.json()
-    assert answer["metadata"]["answered_by"] == "extractive"
-    assert answer["metadata"]["fallback"].startswith("upstream")
-    assert answer["metadata"]["saved"] is True
-    assert "The answer begins" not in answer["message"]
-
-
-@pytest.mark.parametrize("service", ["cohere", "qdrant"])
-@pytest.mark.parametrize(
-    "fault", [429, 500, 503, "reset", "hang", "drip", "malformed", "shape", "cut", "empty"]
-)
-def test_without_passages_there_is_a_sentence(
-    production: Service, upstreams: Upstreams, service: str, fault: Any
-) -> None:
-    getattr(upstreams, service).fail(fault, times=50)
-    response = post(production, fresh())
-    assert response.status_code == 503
-    problem = response.json()
-    assert problem["code"].startswith("upstream")
-    assert problem["detail"].endswith(".")
-    assert "Traceback" not in response.text
-    assert upstreams.cohere.key not in response.text
-
-
 @pytest.mark.parametrize("service", ["cohere", "qdrant", "openai"])
 @pytest.mark.parametrize("fault", [503, "reset"])
 def test_one_failure_is_tried_again(

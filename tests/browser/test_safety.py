@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 
 import pytest
@@ -98,6 +99,43 @@ def test_nothing_hostile_comes_to_life(
     reader.page.reload()
     expect(reader.turns.first.locator(".actions")).to_be_visible()
     assert_harmless(reader, requests, *ours)
+
+
+def test_nothing_hostile_comes_to_life_from_highlighted_text(
+    readers: Callable[..., Reader], fake: Fake, site: Site
+) -> None:
+    """What stands on the page as text, and in its title and headings, is quoted as text."""
+    shown = "".join(f"<p>{html.escape(text)}</p>" for text in HOSTILE)
+    site.body = f"<h1 id='top'>{html.escape(HOSTILE[1])}</h1><div id='evil'>{shown}</div>"
+    reader = readers()
+    requests: list[str] = []
+    reader.page.on("request", lambda request: requests.append(request.url))
+    reader.page.goto(site.url)
+    reader.page.evaluate("document.title = '<img src=x onerror=window.hacked=30>'")
+    reader.page.evaluate("getSelection().selectAllChildren(document.getElementById('evil'))")
+    reader.page.get_by_role("button", name="Ask about this").click()
+    expect(reader.page.locator(".composer .quote")).to_contain_text("<script>")
+    answer = reader.ask("What is this?")
+    quote = answer.locator("xpath=..").locator(".question blockquote")
+    expect(quote).to_contain_text("<script>window.hacked=1</script>")
+    assert fake.asked[0]["page"]["heading"] == HOSTILE[1]
+    assert_harmless(reader, requests, fake.url, site.url, "data:,")
+
+
+def test_hostile_tokens_are_harmless_while_they_arrive(
+    readers: Callable[..., Reader], fake: Fake, site: Site
+) -> None:
+    """Markup that comes in pieces of seven characters is drawn after each of them."""
+    text = " ".join(HOSTILE)
+    fake.replies = [Reply("That was all [1].", streamed=text, delay=0.01)]
+    reader = readers()
+    requests: list[str] = []
+    reader.page.on("request", lambda request: requests.append(request.url))
+    reader.open().type("What is this?")
+    expect(reader.answer).to_contain_text("window.hacked=3")
+    assert_harmless(reader, requests, fake.url, site.url, "data:,")
+    expect(reader.answer).to_contain_text("That was all")
+    assert_harmless(reader, requests, fake.url, site.url, "data:,")
 
 
 def test_an_identifier_of_a_session_cannot_leave_its_path(

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tests.upstreams.cohere import Cohere
 from tests.upstreams.http import Request, Service
@@ -62,11 +63,21 @@ class Upstreams:
             service.latency = 0.0
         self.openai.unscript()
 
+    def vanish(self, service: Service) -> None:
+        """Take one away; `reappear` brings it back, with what it held, at the same address."""
+        self._run(service.vanish())
+
+    def reappear(self, service: Service) -> None:
+        self._run(service.listen())
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
     def __enter__(self) -> Self:
         self._thread.start()
         for n, service in enumerate(self.services):
             port = self._first_port and self._first_port + n
-            asyncio.run_coroutine_threadsafe(service.open(port), self._loop).result(30)
+            self._run(service.open(port))
         return self
 
     def __exit__(
@@ -76,7 +87,7 @@ class Upstreams:
         trace: TracebackType | None,
     ) -> None:
         for service in self.services:
-            asyncio.run_coroutine_threadsafe(service.close(), self._loop).result(30)
+            self._run(service.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(30)
         self._loop.close()

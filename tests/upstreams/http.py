@@ -116,15 +116,24 @@ class Service:
 
     async def open(self, port: int = 0) -> None:
         await self.opened()
+        await self.listen(port)
+
+    async def listen(self, port: int = 0) -> None:
+        """On this port; where it listened before, if none is given."""
+        port = port or (urlsplit(self.url).port or 0)
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", port)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
-    async def close(self) -> None:
+    async def vanish(self) -> None:
+        """Break all connections and refuse new ones, as a server that is gone; `listen` ends it."""
         if self._server is not None:
             self._server.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        await self.vanish()
         await self.closed()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

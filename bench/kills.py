@@ -1,0 +1,43 @@
+"""Kill -9 in a loop while readers chat: `python bench/kills.py 1000`.
+
+Eight readers ask, follow up, ask two things at once, and repeat with the same `Idempotency-Key`
+what broke off. The service is killed at random moments of their answers, and about once a
+minute its PostgreSQL too. Afterwards every turn that a reader saw acknowledged must be in the
+history once, whole, where it was told and in order (`tests/crowd.py`). Ends in one JSON line;
+status 1 if anything is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.kills import run_kills
+
+
+def main() -> int:
+    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = run_kills(kills, Path(folder), lambda line: print(line, flush=True))
+    print(*outcome.wrong, sep="\n")
+    kinds = ("lost", "doubled", "torn", "misplaced", "out of order", "never asked", "session")
+    result = {
+        "kills": outcome.kills,
+        "of PostgreSQL": outcome.postgres_kills,
+        "seconds": round(outcome.seconds),
+        "asked": len(outcome.ledger.asked),
+        "acknowledged": len(outcome.ledger.acknowledged),
+        **{kind: sum(line.startswith(kind) for line in outcome.wrong) for kind in kinds},
+        "seen": dict(outcome.ledger.counts),
+    }
+    print(json.dumps(result))
+    return 1 if outcome.wrong else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
