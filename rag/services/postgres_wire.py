@@ -145,6 +145,11 @@ class Connection(Pg8000Connection):  # type: ignore[misc]
             if not bound:
                 raise _hopeless("the server does not offer the channel binding it must have")
 
+    def close(self) -> None:
+        """As pg8000 does it, which would hide a refusal of a server that has hung up already."""
+        with suppress(*BROKEN):
+            super().close()
+
     def is_quiet(self) -> bool:
         """Whether nothing waits to be read: an idle server has nothing to say but goodbye."""
         poll = select.poll()
