@@ -49,14 +49,14 @@ class Latencies:
 class Answers:
     """Every body that is ever sent, encoded."""
 
-    def __init__(self, tokens: int, words: int, record_id: str) -> None:
+    def __init__(self, tokens: int, words: int) -> None:
         numbers = random.Random(7)
         vector = [numbers.gauss(0, 1) for _ in range(DIMENSIONS)]
         length = sum(x * x for x in vector) ** 0.5
         self._vector = [x / length for x in vector]
         self._packed = base64.b64encode(struct.pack(f"<{DIMENSIONS}f", *self._vector)).decode()
         self._known: dict[tuple[int, bool], bytes] = {}
-        self._qdrant(numbers, record_id)
+        self._qdrant(numbers)
         self._openai(tokens, words)
 
     def embed(self, texts: int, packed: bool) -> bytes:
@@ -78,8 +78,13 @@ class Answers:
             )
         return self._known[key]
 
-    def _qdrant(self, numbers: random.Random, record_id: str) -> None:
+    def _qdrant(self, numbers: random.Random) -> None:
         """Eighty hits of usual length, as fifty of each kind with some in common make them."""
+        # The service's own names and hashes; imported late, nothing else here needs them.
+        from rag.services.qdrant import RECORD, bucket
+        from rag.text import sparse_question
+
+        terms = sparse_question(QUESTION).indices
         words = ("the", "answer", "of", "a", "page", "to", "its", "reader", "is", "what", "every")
 
         def text(n: int) -> str:
@@ -131,7 +136,10 @@ class Answers:
             }
             for n in range(4)
         ]
-        records = {"id": record_id, "version": 3, "score": 0.0, "payload": {"record": record}}
+        for term in terms:  # the words of the question are words of the book
+            point: Any = {"id": bucket(term), "version": 3, "score": 0.0}
+            frequencies.append(point | {"payload": {"df": {str(term): 9}}})
+        records = {"id": RECORD, "version": 3, "score": 0.0, "payload": {"record": record}}
         both = [{"points": points(True, True)}, {"points": points(True, False)}]
         self.batch = done([*both, {"points": [records, *frequencies]}])
         self.retrieve = done([{k: v for k, v in records.items() if k != "score"}])
@@ -294,10 +302,7 @@ def _chunked(data: bytes) -> bytes:
 
 
 async def serve(latencies: Latencies) -> None:
-    # The service's own name for the record's point; imported late, it is not needed elsewhere.
-    from rag.services.qdrant import RECORD as record_id
-
-    answers, counts = Answers(latencies.tokens, latencies.words, record_id), Counter[str]()
+    answers, counts = Answers(latencies.tokens, latencies.words), Counter[str]()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: Connection(answers, latencies, counts), ADDRESS, 0, backlog=4096

@@ -20,7 +20,7 @@ from tests.service import ROOT, environment, run
 
 PERMITTED = re.compile(
     r"\b(?:MIT|MIT-0|Apache|BSD|[0-9]-Clause|0BSD|ISC|Zlib|PSF|CC0|Unlicense|PostgreSQL|"
-    r"MPL|Mozilla Public License)\b"
+    r"Python Software Foundation|MPL|Mozilla Public License)\b"
 )
 """Licences that ask for no more than naming them, or (MPL) for changes to their own files."""
 
