@@ -93,8 +93,10 @@ def in_process(handbook: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.fixture
 def database_url(test_database: str) -> Iterator[str]:
     """The URL of a database without any tables."""
+    empty = "DROP SCHEMA IF EXISTS book CASCADE"
+    query(test_database, empty)  # whoever was stopped before may have written something since
     yield test_database
-    query(test_database, "DROP SCHEMA IF EXISTS book CASCADE")
+    query(test_database, empty)
 
 
 @pytest.fixture
