@@ -325,6 +325,8 @@ def test_root_gives_its_privileges_away(
 
 @as_root
 def test_any_other_user_runs_it_as_itself() -> None:
+    if not all(folder.stat().st_mode & 0o001 for folder in (ROOT, *ROOT.parents)):
+        pytest.skip(f"no other user can get to {ROOT}")
     with tempfile.TemporaryDirectory() as folder:
         os.chown(folder, 1000, 1000)
         become = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"]

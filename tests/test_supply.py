@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -183,6 +184,8 @@ def test_a_command_that_shows_a_secret_fails_its_test() -> None:
 
 
 def test_no_secret_is_in_the_tree() -> None:
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed, so it is not known what belongs to the tree")
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
