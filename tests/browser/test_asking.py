@@ -111,6 +111,22 @@ def test_pointing_at_a_citation_shows_its_passage(reader: Reader) -> None:
     expect(reader.page.get_by_role("dialog")).to_be_visible()
 
 
+def test_a_preview_stays_while_the_page_moves_under_the_pointer(reader: Reader) -> None:
+    """What scrolls by itself, an answer that grows, takes no preview from who still points."""
+    cite = reader.open().ask().locator(".cite").first
+    log = reader.page.get_by_role("region", name="Conversation")
+    preview = reader.page.get_by_role("tooltip")
+    cite.hover()
+    expect(preview).to_be_visible()
+    before = log.evaluate("log => log.scrollTop")
+    assert log.evaluate("log => (log.scrollTop += log.scrollTop ? -2 : 2)") != before
+    reader.page.wait_for_timeout(350)
+    expect(preview).to_be_visible()
+    cite.focus()
+    log.evaluate("log => (log.scrollTop = log.scrollHeight)")
+    expect(preview).to_be_hidden()
+
+
 def test_focusing_a_citation_shows_its_passage(reader: Reader) -> None:
     answer = reader.open().ask()
     answer.locator(".cite").first.focus()

@@ -36,7 +36,7 @@ export class Chat {
         role: 'region',
         tabindex: 0,
         'aria-label': t.conversation,
-        onscroll: () => this.preview.hide(),
+        onscroll: ({ currentTarget }) => this.preview.follow(currentTarget),
       },
       this.greeting,
       this.turns,
@@ -217,6 +217,8 @@ export class Chat {
           n: data.metadata?.turn ?? 0,
           suggestions: data.suggestions ?? [],
         });
+        this.settled();
+        this.#pinned = null; // what is complete no longer moves under its reader
         announce();
       }
     }

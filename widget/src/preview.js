@@ -45,6 +45,16 @@ export class Preview {
     this.#anchor = null;
   }
 
+  /** `view` has scrolled: stay beside a link that is still meant and in sight, else leave. */
+  follow(view) {
+    if (!this.#anchor) return;
+    const at = this.#anchor.getBoundingClientRect();
+    const frame = view.getBoundingClientRect();
+    const inSight = at.bottom > frame.top && at.top < frame.bottom;
+    if (inSight && this.#anchor.matches(':hover, :focus-visible')) this.#place();
+    else this.hide();
+  }
+
   #later() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.hide(), 200);
@@ -62,8 +72,12 @@ export class Preview {
     this.node.hidden = false;
     link.setAttribute('aria-describedby', 'preview');
     document.addEventListener('keydown', this.#escape, true);
+    this.#place();
+  }
 
-    // Beside the link, inside the panel: above where there is room, else below.
+  /** Beside the link, inside the panel: above where there is room, else below. */
+  #place() {
+    const link = this.#anchor;
     const frame = this.node.offsetParent.getBoundingClientRect();
     const at = link.getBoundingClientRect();
     const { offsetWidth: width, offsetHeight: height } = this.node;
