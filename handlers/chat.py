@@ -17,7 +17,7 @@ from rag.clients import get_clients
 from rag.problems import problem
 
 if TYPE_CHECKING:
-    from rag import chat as domain
+    from rag import reply
 
 NEEDS = ("COHERE_API_KEY", "OPENAI_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
 
@@ -68,6 +68,7 @@ async def chat(
     shown the answer.
     """
     from rag import chat as domain
+    from rag import reply
 
     streamed = "text/event-stream" in accept
     question = domain.Question(
@@ -80,7 +81,7 @@ async def chat(
     )
     events = await domain.ask(get_clients(), question)
     if not streamed:
-        return _response(await domain.reply(events))
+        return _response(await reply.fold(events))
     return _Stream(
         sse.stream(_encoded(events), problem), media_type="text/event-stream", headers=sse.HEADERS
     )
@@ -100,23 +101,23 @@ class _Stream(StreamingResponse):
             await cast(AsyncGenerator[bytes], self.body_iterator).aclose()
 
 
-def _response(reply: domain.Reply) -> ChatResponse:
-    return ChatResponse.model_validate(dataclasses.asdict(reply))
+def _response(answer: reply.Reply) -> ChatResponse:
+    return ChatResponse.model_validate(dataclasses.asdict(answer))
 
 
-async def _encoded(events: AsyncGenerator[domain.Event]) -> AsyncGenerator[sse.Event]:
-    from rag import chat as domain
+async def _encoded(events: AsyncGenerator[reply.Event]) -> AsyncGenerator[sse.Event]:
+    from rag import reply
 
     try:
         async for event in events:
             match event:
-                case domain.SessionKnown():
+                case reply.SessionKnown():
                     yield "session", {"session_id": event.session_id}
-                case domain.SourcesOffered():
+                case reply.SourcesOffered():
                     yield "sources", {"sources": [dataclasses.asdict(s) for s in event.sources]}
-                case domain.Token():
+                case reply.Token():
                     yield "token", {"text": event.text}
-                case domain.Reply():
+                case reply.Reply():
                     yield "done", _response(event).model_dump(mode="json")
     finally:
         await events.aclose()

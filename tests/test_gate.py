@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rag import chat, gate
+from rag import chat, gate, reply
 from rag.clients import Clients
 from rag.services.postgres import Postgres
 from rag.settings import Settings, load_settings
@@ -391,7 +391,7 @@ def test_counting_takes_no_round_trip_of_its_own(
     async def test(db: Postgres) -> None:
         clients = Together(load_settings(upstreams.environ()), db)
         question = chat.Question(QUESTION, session_id, address="203.0.113.99")
-        assert (await chat.reply(await chat.ask(clients, question))).metadata["saved"]
+        assert (await reply.fold(await chat.ask(clients, question))).metadata["saved"]
         assert sum("book.rates" in sql for sql in clients.asked[:2]) == 1
         assert sum("book.rates" in sql for sql in clients.asked) == 1
         await clients.close()
