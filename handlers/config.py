@@ -20,7 +20,7 @@ class ConfigResponse(BaseModel):
     site_url: str
     engines: dict[str, str]
     starters: list[str]
-    """Questions to begin with; the titles of the first pages where the author names none."""
+    """Questions to begin with: those that the author names, or headings of the book."""
     privacy: str
     """What happens to a conversation, in two sentences."""
 
@@ -33,7 +33,7 @@ async def config() -> ConfigResponse:
     with contextlib.suppress(BookError):  # the page is shown even while the index is out of reach
         store = await clients.store()
         info = await store.info()
-        starters = starters or [title for _, title in (await store.pages())[1:4]]
+        starters = starters or list(info.starters if info else ())
     return ConfigResponse(
         title=settings.book_title or (info.book_title if info else ""),
         language=info.language if info else "en",

@@ -30,6 +30,9 @@ CONCURRENT = 2
 REACH = 200
 """Chunks to either side that are read at a time where all are read."""
 
+STARTER_CHARACTERS = 80
+"""A longer heading is no question to begin with: it would fill the panel."""
+
 Sparse = Callable[[Chunk], SparseVector]
 """The BM25 side of a chunk."""
 
@@ -103,8 +106,9 @@ def describe(
     reused, equal content as well that there is nothing to do. What decides whether embeddings
     can be reused is the model's name and a chunk's id, which is made from what is embedded.
     """
+    begin_with = starters(pages)
     content = hashlib.sha256()
-    for item in (*pages, *chunks):
+    for item in (*pages, *chunks, begin_with):
         content.update(repr(item).encode("utf-8", "surrogatepass"))
     rules = hashlib.sha256(repr(astuple(sparse(PROBE))).encode())
     return IndexInfo(
@@ -115,7 +119,24 @@ def describe(
         language=language,
         fingerprint=f"{rules.hexdigest()[:8]}-{content.hexdigest()[:32]}",
         site_url=site_url,
+        starters=begin_with,
     )
+
+
+def starters(pages: Sequence[Page], count: int = 4) -> tuple[str, ...]:
+    """Questions to begin with: headings that ask something, each of another page.
+
+    A book that asks nothing names what it speaks about: its first pages behind the start page.
+    """
+    asking = (next((s.heading for s in page.sections if _asks(s.heading)), None) for page in pages)
+    questions = tuple(dict.fromkeys(heading for heading in asking if heading))
+    if len(questions) > 1:
+        return questions[:count]
+    return tuple(dict.fromkeys(page.title for page in pages[1:]))[:count]
+
+
+def _asks(heading: str) -> bool:
+    return len(heading) <= STARTER_CHARACTERS and heading.endswith(("?", "？", "؟"))
 
 
 async def published_chunks(store: VectorStore) -> list[Chunk]:

@@ -147,11 +147,10 @@ class Draft:
             if saved and saved.before:  # an attempt that broke off had been saved after all
                 yield _kept(saved.session_id, saved.before)
                 return
-            suggested = (
-                sources.suggestions(await asyncio.shield(self.near), brief.passages)
-                if brief.passages
-                else ()
-            )
+            suggested: tuple[str, ...] = ()
+            if brief.passages:
+                near, best = await asyncio.shield(self.near), brief.passages[0].chunk
+                suggested = sources.suggestions(near, best, finished.sources)
             metadata = {
                 **finished.metadata,
                 "saved": saved is not None,

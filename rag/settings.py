@@ -93,7 +93,9 @@ class Settings:
         "DEADLINE_SECONDS", 50.0, "A chat answers or fails within this time."
     )
     starter_questions: tuple[str, ...] = _setting(
-        "STARTER_QUESTIONS", (), "Questions the chat offers to begin with, separated by `|`."
+        "STARTER_QUESTIONS",
+        (),
+        "Questions the chat offers to begin with, separated by `|`; headings of the book if unset.",
     )
     retention_days: int = _setting(
         "RETENTION_DAYS", 90, "Conversations unused for this long are deleted."

@@ -127,15 +127,25 @@ def _rows(text: str) -> Iterator[str]:
             yield " · ".join(cell.strip() for cell in line.strip("|").split("|") if cell.strip())
 
 
-def suggestions(near: Sequence[Chunk], found: Sequence[Passage], count: int = 3) -> tuple[str, ...]:
-    """Headings close to the best passage that the answer did not come from, nearest first."""
-    best = found[0].chunk
-    seen = {heading(passage.chunk.section, passage.chunk.title) for passage in found}
+def suggestions(
+    near: Sequence[Chunk], best: Chunk, cited: Sequence[Source], count: int = 3
+) -> tuple[str, ...]:
+    """What a reader may want to know next: what stands around the best passage, nearest first.
+
+    Sections of the same page that the answer does not cite, then pages beside it by their
+    titles: a heading of another page, torn from it, often says nothing.
+    """
+    seen = {heading(source.section, source.title) for source in cited} | {best.title}
     ordered = sorted(
         near,
         key=lambda c: (c.source_path != best.source_path, abs(c.order_index - best.order_index)),
     )
-    headings = (heading(chunk.section, chunk.title) for chunk in ordered)
+    headings = (
+        heading(chunk.section, chunk.title)
+        if chunk.source_path == best.source_path
+        else chunk.title
+        for chunk in ordered
+    )
     return tuple(dict.fromkeys(h for h in headings if h not in seen))[:count]
 
 

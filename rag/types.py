@@ -119,6 +119,11 @@ class IndexInfo:
     """Hash of the chunking rules and the sources; equal means nothing to do."""
     site_url: str = ""
     """Address of the book's site as the book itself says, without a trailing slash."""
+    starters: tuple[str, ...] = ()
+    """Questions to begin with that the book answers: its own headings."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "starters", tuple(self.starters))  # JSON knows lists only
 
 
 @dataclass(frozen=True, slots=True)

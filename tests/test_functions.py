@@ -9,6 +9,7 @@ import pytest
 from fastapi.responses import StreamingResponse
 
 from handlers.chat import ChatRequest, ChatResponse, chat
+from handlers.config import config
 from handlers.delete import delete
 from handlers.export import export
 from handlers.health import health
@@ -44,6 +45,15 @@ def test_ask_read_and_delete() -> None:
         asyncio.run(export(answer.session_id))
     with pytest.raises(NotFound):
         asyncio.run(history(answer.session_id))
+
+
+def test_the_book_answers_what_the_chat_offers() -> None:
+    offered = asyncio.run(config()).starters
+    assert len(offered) > 1
+    answer = ask(QUESTION)
+    assert answer.suggestions
+    for question in (*offered, *answer.suggestions):
+        assert ask(question).metadata["answered"], question
 
 
 def test_the_answer_is_the_same_in_every_loop() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from rag.chunks import chunk_book
 from rag.embedded.qdrant import EdgeStore, EdgeWriter
-from rag.index import BATCH, Plan, Progress, Sparse, Summary, build, describe, plan
+from rag.index import BATCH, Plan, Progress, Sparse, Summary, build, describe, plan, starters
 from rag.types import (
     Block,
     Candidates,
@@ -283,3 +283,35 @@ def test_the_fingerprint_sees_every_change() -> None:
     seen = {fingerprint(pages).fingerprint for pages in [BOOK, *changed]}
     assert len(seen) == len(changed) + 1
     assert fingerprint(BOOK, "Title") != fingerprint(BOOK)
+
+
+def asking(name: str, *headings: str) -> Page:
+    return Page(f"{name}.md", name, name, tuple(Section(h, 2, "", (h,), ()) for h in headings))
+
+
+def test_a_book_begins_with_the_questions_it_asks() -> None:
+    book = [
+        asking("Start", "Begin"),
+        asking("A", "Ways", "What is a way?", "Why another?"),
+        asking("B", f"Is a heading {'very ' * 20}long?"),
+        asking("C", "這是什麼？"),
+    ]
+    assert starters(book) == ("What is a way?", "這是什麼？")
+    assert starters(book[:2]) == ("A",), "one question alone is no choice"
+    assert starters([]) == ()
+
+
+def test_questions_to_begin_with_are_kept_with_the_index(tmp_path: Path) -> None:
+    book = [asking("A", "What is it?"), asking("B", "Why?")]
+
+    async def kept() -> IndexInfo | None:
+        await index(tmp_path, [page("a", "alpha"), *book])
+        store = EdgeStore(tmp_path)
+        try:
+            return await store.info()
+        finally:
+            await store.close()
+
+    info = run(kept())
+    assert info
+    assert info.starters == ("What is it?", "Why?")

@@ -1,4 +1,4 @@
-"""Where citations link to, as the service runs and the book says."""
+"""Where citations link to, and what is offered beside them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from rag.embedded.qdrant import EdgeStore
 from rag.settings import Settings
-from rag.sources import site_of
-from rag.types import IndexInfo
+from rag.sources import site_of, suggestions
+from rag.types import Chunk, IndexInfo, Source
 from tests.points import INFO, point, run, write
 
 BOOK = "https://book.dev/docs"
@@ -46,3 +46,39 @@ def test_where_citations_link_to(
 ) -> None:
     info = None if named is None else replace(INFO, site_url=named)
     assert run(site(tmp_path, Settings(**settings), info)) == expected
+
+
+def chunk(order: int, title: str, section: str = "") -> Chunk:
+    return Chunk(f"id-{order}", "Text.", title, section, "", f"{title}.md", order)
+
+
+def cited(title: str, section: str) -> Source:
+    return Source("id", title, section, "", "", "", 0.9)
+
+
+NEAR = [
+    chunk(1, "Install", "Upgrading"),
+    chunk(2, "Privacy"),
+    chunk(3, "Privacy", "What is kept"),
+    chunk(4, "Privacy", "Deleting"),
+    chunk(5, "Privacy", "Deleting › By hand"),
+    chunk(6, "Privacy", "The log"),
+    chunk(7, "Trouble", "Error 17"),
+]
+
+
+def test_suggestions_are_the_sections_around_that_the_answer_does_not_cite() -> None:
+    best = NEAR[3]
+    assert suggestions(NEAR, best, [cited("Privacy", "Deleting")]) == (
+        "What is kept",
+        "By hand",
+        "The log",
+    )
+    more = [cited("Privacy", "Deleting"), cited("Privacy", "What is kept")]
+    assert suggestions(NEAR, best, more) == ("By hand", "The log", "Install")
+
+
+def test_a_page_beside_is_suggested_by_its_title() -> None:
+    """A heading torn from another page often says nothing, and the page itself was just read."""
+    assert suggestions(NEAR, NEAR[1], [cited("Privacy", "")], 9)[-2:] == ("Install", "Trouble")
+    assert suggestions([], NEAR[1], []) == ()
