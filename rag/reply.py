@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from rag import gate, sources, trace, turns
 from rag.citations import CitationFilter, renumber
 from rag.clients import Clients
+from rag.courtesy import courtesy
 from rag.patience import Patience
 from rag.types import (
     Answerer,
@@ -196,7 +197,7 @@ class Draft:
             "response_time_ms": round((time.perf_counter() - self.started) * 1000),
             "tokens_used": usage.total,
             "context_chunks": len(passages),
-            "answered": bool(passages),
+            "answered": bool(passages or courtesy(self.brief.question)),
             "answered_by": self.answerer.model,
             "fallback": self.fallback,
             "finish_reason": usage.finish_reason,

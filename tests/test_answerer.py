@@ -113,6 +113,23 @@ def test_nothing_found_is_said_in_the_readers_language() -> None:
     assert answer("Wie koche ich ein Risotto?").startswith("Dazu scheint das Buch")
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("hi", "Welcome! Ask a question"),
+        ("  Thank you so much!! ", "Welcome! Ask a question"),
+        ("¡Hola!", "Puede hacer"),
+        ("Спасибо", "Пожалуйста"),
+        ("こんにちは。", "ようこそ"),
+        ("السلام علیکم", "خوش آمدید"),
+        ("hi, how do I fly?", "The book does not seem"),
+        ("high", "The book does not seem"),
+    ],
+)
+def test_a_greeting_is_no_question_that_the_book_failed(said: str, expected: str) -> None:
+    assert answer(said).startswith(expected)
+
+
 def test_units_of_every_kind() -> None:
     text = (
         "# Heading\n\nOne. Two:\n\n- a\n- b\n\n| x | y |\n| --- | --- |\n| 1 | 2 |\n\n"

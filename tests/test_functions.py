@@ -56,6 +56,13 @@ def test_the_book_answers_what_the_chat_offers() -> None:
         assert ask(question).metadata["answered"], question
 
 
+def test_thanks_are_no_question_that_the_book_failed() -> None:
+    answer = ask("Thanks a lot!")
+    assert answer.message.startswith("Welcome!")
+    assert answer.metadata["answered"]
+    assert not ask("Which planet is the largest?").metadata["answered"]
+
+
 def test_the_answer_is_the_same_in_every_loop() -> None:
     first, second = ask(QUESTION), ask(QUESTION)
     assert first.message == second.message

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from math import log1p
 
+from rag.courtesy import without_passages
 from rag.embedded.followups import standalone
 from rag.embedded.manner import CONTRAST, STEP, manner, says_nothing
 from rag.embedded.units import Unit, units
-from rag.text import guess_language, sparse_question, term_hashes
+from rag.text import sparse_question, term_hashes
 from rag.types import AnswerPart, Brief, Embedder, Passage, Turn, Usage
 
 PICKS = 2
@@ -42,21 +43,6 @@ _DANGLING = re.compile(
 )
 """How sentences begin that lean on the one before."""
 
-_NOTHING = {
-    "ar": "لا يبدو أن الكتاب يقول شيئًا عن ذلك. جرّب صياغة السؤال بكلمات أخرى.",
-    "de": "Dazu scheint das Buch nichts zu sagen. Vielleicht hilft es, anders zu fragen.",
-    "en": "The book does not seem to say anything about that. Asking in other words may help.",
-    "es": "El libro no parece decir nada sobre eso. Quizá ayude preguntar con otras palabras.",
-    "fr": "Le livre ne semble rien dire à ce sujet. Essayez peut-être avec d'autres mots.",
-    "hi": "लगता है कि किताब में इसके बारे में कुछ नहीं है। दूसरे शब्दों में पूछकर देखें।",
-    "it": "Il libro non sembra dire nulla in proposito. Prova a chiederlo con altre parole.",
-    "ja": "この本にはそのことが書かれていないようです。別の言葉で質問してみてください。",
-    "pt": "O livro não parece dizer nada sobre isso. Talvez ajude perguntar com outras palavras.",
-    "ru": "Похоже, в книге об этом ничего нет. Попробуйте спросить другими словами.",
-    "ur": "لگتا ہے کہ کتاب میں اس کے بارے میں کچھ نہیں ہے۔ دوسرے الفاظ میں پوچھ کر دیکھیں۔",
-    "zh": "书中似乎没有提到这一点。换个说法再问一次也许会有帮助。",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
@@ -85,7 +71,7 @@ class ExtractiveAnswerer:
         if brief.passages:
             text = _render(brief.passages, await self.pick(brief))
         else:
-            text = _NOTHING.get(guess_language(brief.question), _NOTHING["en"])
+            text = without_passages(brief.question)
         return _stream(text)
 
     async def ping(self) -> None:

@@ -1,0 +1,68 @@
+"""What is said where the book has no passage: that it is silent, or a word for a greeting."""
+
+from __future__ import annotations
+
+import re
+
+from rag.text import guess_language
+
+_NOTHING = {
+    "ar": "لا يبدو أن الكتاب يقول شيئًا عن ذلك. جرّب صياغة السؤال بكلمات أخرى.",
+    "de": "Dazu scheint das Buch nichts zu sagen. Vielleicht hilft es, anders zu fragen.",
+    "en": "The book does not seem to say anything about that. Asking in other words may help.",
+    "es": "El libro no parece decir nada sobre eso. Quizá ayude preguntar con otras palabras.",
+    "fr": "Le livre ne semble rien dire à ce sujet. Essayez peut-être avec d'autres mots.",
+    "hi": "लगता है कि किताब में इसके बारे में कुछ नहीं है। दूसरे शब्दों में पूछकर देखें।",
+    "it": "Il libro non sembra dire nulla in proposito. Prova a chiederlo con altre parole.",
+    "ja": "この本にはそのことが書かれていないようです。別の言葉で質問してみてください。",
+    "pt": "O livro não parece dizer nada sobre isso. Talvez ajude perguntar com outras palavras.",
+    "ru": "Похоже, в книге об этом ничего нет. Попробуйте спросить другими словами.",
+    "ur": "لگتا ہے کہ کتاب میں اس کے بارے میں کچھ نہیں ہے۔ دوسرے الفاظ میں پوچھ کر دیکھیں۔",
+    "zh": "书中似乎没有提到这一点。换个说法再问一次也许会有帮助。",
+}
+_WELCOME = {
+    "ar": "مرحبًا! اطرح سؤالًا عن هذا الكتاب.",
+    "de": "Stellen Sie gern eine Frage zu diesem Buch.",
+    "en": "Welcome! Ask a question about this book.",
+    "es": "Puede hacer cualquier pregunta sobre este libro.",
+    "fr": "Posez volontiers une question sur ce livre.",
+    "hi": "स्वागत है! इस किताब के बारे में कोई सवाल पूछें।",
+    "it": "Fai pure una domanda su questo libro.",
+    "ja": "ようこそ！この本について質問してください。",
+    "pt": "Pode fazer uma pergunta sobre este livro.",
+    "ru": "Пожалуйста, задайте вопрос об этой книге.",
+    "ur": "خوش آمدید! اس کتاب کے بارے میں کوئی سوال پوچھیں۔",
+    "zh": "欢迎！请问一个关于这本书的问题。",
+}
+_COURTESIES = {
+    "ar": "مرحبا|مرحبًا|أهلا|السلام عليكم|شكرا|شكرًا",
+    "de": "hallo|guten (?:tag|morgen|abend)|grüß gott|danke(?: schön)?|vielen dank",
+    "en": "hi(?: there)?|hello(?: there)?|hey(?: there)?|good (?:morning|afternoon|evening|day)"
+    "|thanks?(?: a lot| you(?: very much| so much)?)?|thx|cheers|how are you",
+    "es": "hola|buen[oa]s (?:días|tardes|noches)|(?:muchas )?gracias",
+    "fr": "bonjour|bonsoir|salut|merci(?: beaucoup)?",
+    "hi": "नमस्ते|नमस्कार|धन्यवाद|शुक्रिया",
+    "it": "ciao|buon(?:giorno|asera)|grazie(?: mille)?",
+    "ja": "こんにちは|こんばんは|おはよう(?:ございます)?|ありがとう(?:ございます)?",
+    "pt": "olá|oi|bo(?:m dia|a tarde|a noite)|(?:muito )?obrigad[oa]",
+    "ru": "привет|здравствуйте?|добрый (?:день|вечер)|доброе утро|спасибо(?: большое)?",
+    "ur": "سلام|السلام علیکم|شکریہ",
+    "zh": "你好|您好|谢谢|多谢",
+}
+_COURTESY = {
+    language: re.compile(rf"(?:{words})", re.IGNORECASE) for language, words in _COURTESIES.items()
+}
+
+
+def courtesy(text: str) -> str:
+    """The language of a text that is nothing but a greeting or thanks; else empty."""
+    bare = text.strip(" \t\n.,;:!?¡¿。！？،؟…")
+    spoken = (language for language, words in _COURTESY.items() if words.fullmatch(bare))
+    return next(spoken, "")
+
+
+def without_passages(question: str) -> str:
+    """A sentence in the question's language: a welcome, or that the book is silent."""
+    if language := courtesy(question):
+        return _WELCOME[language]
+    return _NOTHING.get(guess_language(question), _NOTHING["en"])
