@@ -39,7 +39,7 @@ from rag.types import ConfigurationError
 from web import failures, origins
 from web.aws import LambdaFunction
 from web.requests import RequestMiddleware
-from web.server import serve
+from web.server import end_with_supervisor, serve
 
 Handler: TypeAlias = Callable[..., Awaitable[Any]]
 Route: TypeAlias = tuple[str, str, Handler]
@@ -124,6 +124,7 @@ def selected_routes() -> Sequence[Route]:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Get ready while the first requests are already taken; leave nothing behind."""
+    end_with_supervisor()
     warming = asyncio.create_task(_warm_up())
     yield
     warming.cancel()

@@ -75,7 +75,8 @@ def end_all(error: BaseException) -> None:
 
     What a slow reader has not been sent yet makes room for it.
     """
-    for queue in _queues:
+    while _queues:
+        queue = _queues.pop()
         while queue.full():
             queue.get_nowait()
         queue.put_nowait(error)

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from datetime import date
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from rag.embedded.postgres import EmbeddedPostgres, start
-from tests.crowd import UNLIMITED, Habits, Ledger, crowd, unique
+from tests.crowd import UNLIMITED, Asked, Habits, Ledger, crowd, unique
 from tests.kills import run_kills, until_ready
 from tests.leaks import leak
 from tests.pg_proxy import proxy
@@ -243,11 +244,23 @@ def test_the_clock_jumps(world: World) -> None:
 # ---------------------------------------------------------------- the end of the process
 
 
-def test_every_stream_ends_with_an_event_after_sigterm(world: World) -> None:
-    """Fifty answers are on their way: some have time to finish, the rest end with an error."""
+@pytest.mark.parametrize("processes", [1, 3])
+def test_every_answer_ends_as_such_after_sigterm(world: World, processes: int) -> None:
+    """Fifty streams are on their way: some have time to finish, the rest end with an error.
+
+    Ten readers who wait for a plain answer get one or a status.
+    """
     long, short = Reply("word " * 800 + "[1].", delay=0.05), Reply("word " * 20 + "[1].", delay=0.1)
-    world.upstreams.openai.script(*[long] * 40, *[short] * 10)
+    world.upstreams.openai.script(*[long] * 40, *[short] * 10, *[long] * 9, short)
     ledger, door = Ledger(), asyncio.Semaphore(5)
+
+    def told(asked: Asked, kind: str, data: dict[str, Any]) -> None:
+        if kind == "done":
+            ledger.acknowledge(asked, data)
+        else:
+            assert data["status"] == 503
+            assert data["detail"].endswith(".")
+            assert leak(json.dumps(data)) == ""
 
     async def listen(http: httpx.AsyncClient) -> str:
         asked, name, begun = ledger.ask(QUESTION, None), "", False
@@ -261,31 +274,42 @@ def test_every_stream_ends_with_an_event_after_sigterm(world: World) -> None:
                         begun = True
                         door.release()
                 elif line.startswith("data: ") and name in ("done", "error"):
-                    data = json.loads(line[6:])
-                    if name == "done":
-                        ledger.acknowledge(asked, data)
-                    else:
-                        assert data["status"] == 503
-                        assert data["detail"].endswith(".")
-                        assert leak(line) == ""
+                    told(asked, name, json.loads(line[6:]))
         return name
 
-    async def streams(service: Service) -> list[str]:
-        limits = httpx.Limits(max_connections=60)
+    async def wait(http: httpx.AsyncClient) -> str:
+        asked = ledger.ask(QUESTION, None)
+        response = await http.post("/chat", json={"message": asked.question})
+        kind = "done" if response.status_code == 200 else "error"
+        told(asked, kind, response.json())
+        return kind
+
+    async def answers(service: Service) -> tuple[list[str], list[str]]:
+        limits = httpx.Limits(max_connections=80)
         async with httpx.AsyncClient(base_url=service.url, timeout=60, limits=limits) as http:
-            tasks = []
+            streams, plain = [], []
             for _ in range(50):
                 await door.acquire()
-                tasks.append(asyncio.create_task(listen(http)))
+                streams.append(asyncio.create_task(listen(http)))
             for _ in range(5):
                 await door.acquire()
+            for _ in range(10):
+                plain.append(asyncio.create_task(wait(http)))
+            async with asyncio.timeout(30):
+                while len(world.upstreams.openai.requests) < 60:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
             service.process.send_signal(signal.SIGTERM)
-            return await asyncio.wait_for(asyncio.gather(*tasks), 30)
+            async with asyncio.timeout(30):
+                return await asyncio.gather(*streams), await asyncio.gather(*plain)
 
-    with world.serving() as service:
-        last = asyncio.run(streams(service))
+    world.upstreams.openai.forget()
+    with world.serving(WEB_CONCURRENCY=str(processes)) as service:
+        streams, plain = asyncio.run(answers(service))
         assert service.process.wait(20) in (0, -signal.SIGTERM)
-    assert set(last) == {"done", "error"}
+        assert "Traceback" not in service.log
+    assert set(streams) == {"done", "error"}
+    assert set(plain) <= {"done", "error"}
+    assert "error" in plain
     assert ledger.balance(world.postgres.url) == []
 
 

@@ -57,6 +57,18 @@ def test_after_kill_9_nothing_stays_behind_and_nothing_is_lost(data: Path, tmp_p
         assert [turn["answer"] for turn in kept["turns"]] == [answer["message"]]
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_all_processes_of_a_service_end_with_the_first(tmp_path: Path, how: signal.Signals) -> None:
+    """They would keep the port."""
+    nowhere = {"QDRANT_URL": "http://127.0.0.1:9", "DATABASE_URL": "postgresql://u@127.0.0.1:9/b"}
+    with serving(tmp_path / "log", WEB_CONCURRENCY="2", **nowhere) as service:
+        workers = descendants(service.process.pid)
+        assert len(workers) >= 2
+        service.stop(how)
+        assert gone(workers, 20)
+        assert "Traceback" not in service.log
+
+
 def test_a_second_service_on_the_same_folder_gets_a_sentence(data: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "log", DATA_DIR=str(data)) as service:
         assert httpx.post(f"{service.url}/chat", json=QUESTION, timeout=60).status_code == 200

@@ -49,13 +49,13 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def install(app: FastAPI) -> None:
-    app.add_exception_handler(BookError, _known)
+    app.add_exception_handler(BookError, known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _known(request: Request, error: Exception) -> JSONResponse:
+async def known(request: Request, error: Exception) -> JSONResponse:
     body = problem(error, _request_id(request))
     headers = {}
     if isinstance(error, RateLimited | UpstreamError) and error.retry_after is not None:

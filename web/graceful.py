@@ -1,11 +1,16 @@
-"""uvicorn's server, with an end to streams that their readers understand."""
+"""An end to open answers that their readers understand, when the server is stopped.
+
+uvicorn tells every connection of every process that the server is stopping, and some seconds
+later cancels what is not done. Shortly before that, streams end with an `error` event, and who
+has no answer yet is told with a status.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-
-import uvicorn
+import contextlib
+from collections.abc import Iterator
+from typing import Any, cast
 
 from rag import sse
 from rag.types import UpstreamError
@@ -15,19 +20,45 @@ GRACE_SECONDS = 4
 LAST_WORD_SECONDS = 1
 """Of these, for telling the readers of unfinished answers."""
 
+RESTARTING = UpstreamError(
+    "stopped in the middle of an answer",
+    service="book",
+    detail="The service is being restarted. Please ask again in a moment.",
+)
 
-class GracefulServer(uvicorn.Server):
-    """Streams that are not done in time end with an `error` event, not in the middle."""
+_waiting: set[asyncio.Task[Any]] = set()
+"""Requests whose answers have not begun."""
+_stopped: set[asyncio.Task[Any]] = set()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        restarting = UpstreamError(
-            "stopped in the middle of an answer",
-            service="book",
-            detail="The service is being restarted. Please ask again in a moment.",
-        )
-        loop = asyncio.get_running_loop()
-        last_word = loop.call_later(GRACE_SECONDS - LAST_WORD_SECONDS, sse.end_all, restarting)
-        try:
-            await super().shutdown(sockets)
-        finally:
-            last_word.cancel()
+
+@contextlib.contextmanager
+def waiting() -> Iterator[asyncio.Task[Any]]:
+    """Let the running task be stopped until its answer begins, see `begun`.
+
+    Raises UpstreamError for a task that was.
+    """
+    task = cast("asyncio.Task[Any]", asyncio.current_task())
+    _waiting.add(task)
+    try:
+        yield task
+    except asyncio.CancelledError:
+        if task not in _stopped:
+            raise
+        raise RESTARTING from None
+    finally:
+        begun(task)
+        _stopped.discard(task)
+
+
+def begun(task: asyncio.Task[Any]) -> None:
+    """The answer's head is sent: from now on only a stream's own events can end it."""
+    _waiting.discard(task)
+
+
+def end_all() -> None:
+    """Whatever is open ends now; what has been ended already is left alone."""
+    sse.end_all(RESTARTING)
+    while _waiting:
+        task = _waiting.pop()
+        _stopped.add(task)
+        task.cancel()

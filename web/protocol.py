@@ -12,6 +12,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from web.graceful import GRACE_SECONDS, LAST_WORD_SECONDS, end_all
+
 HEAD_BYTES = 32_768
 """Request line and headers together; a longer head gets status 400."""
 KEEP_ALIVE_SECONDS = 15
@@ -49,6 +51,11 @@ class BoundedProtocol(H11Protocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._stalled = _stopped(self._stalled)
+
+    def shutdown(self) -> None:
+        """The server is being stopped."""
+        super().shutdown()
+        self.loop.call_later(GRACE_SECONDS - LAST_WORD_SECONDS, end_all)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._receiving = _stopped(self._receiving)

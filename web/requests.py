@@ -10,9 +10,12 @@ import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag import trace
+from rag.types import UpstreamError
+from web import failures, graceful
 from web.address import client_address
 
 log = logging.getLogger("requests")
@@ -67,6 +70,7 @@ class RequestMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                graceful.begun(task)
                 line["status"] = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
@@ -76,7 +80,11 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            await self.app(scope, _bounded(scope, receive), send_with_headers)
+            with graceful.waiting() as task:
+                await self.app(scope, _bounded(scope, receive), send_with_headers)
+        except UpstreamError as error:  # the server is being stopped
+            response = await failures.known(Request(scope), error)
+            await response(scope, receive, send_with_headers)
         finally:
             line["ms"] = round((time.perf_counter() - started) * 1000, 1)
             log.info(json.dumps(line, ensure_ascii=False).translate(_ESCAPES))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
 SPACE_PROXY = "10.0.0.0/8"
 """Where a Space's own proxy calls from; it appends the client's address to X-Forwarded-For."""
+
+HEALTHCHECK_SECONDS = 30
+"""A process that gives no sign of life for so long is replaced, and its answers are lost: a
+starved machine must not look like a process that hangs."""
 
 
 def trusted_hop(settings: Settings) -> str:
@@ -48,6 +54,7 @@ def configured(app: ASGIApp | str, settings: Settings, processes: int = 1) -> uv
         log_level="warning",
         timeout_graceful_shutdown=GRACE_SECONDS,
         forwarded_allow_ips=trusted_hop(settings),
+        timeout_worker_healthcheck=HEALTHCHECK_SECONDS,
     )
 
 
@@ -64,9 +71,6 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(app: FastAPI) -> None:
     """Listen until Ctrl-C or SIGTERM. A taken port or folder is one sentence and status 1."""
-    # Imported here: Lambda and Vercel load this module and never serve.
-    from web.graceful import GracefulServer
-
     settings = get_settings()
     try:
         check_free(settings)
@@ -89,14 +93,32 @@ def serve(app: FastAPI) -> None:
     _raise_file_limit()
     processes = _processes(settings)
     config = configured("router:app" if processes > 1 else app, settings, processes)
-    server = GracefulServer(config)
     with listener, contextlib.suppress(KeyboardInterrupt):  # Ctrl-C has been obeyed by then
+        # Imported here: Lambda and Vercel load this module and never serve.
         if processes == 1:
-            server.run(sockets=[listener])
+            from uvicorn import Server
+
+            Server(config).run(sockets=[listener])
         else:
             from uvicorn.supervisors import Multiprocess
 
             Multiprocess(config, sockets=[listener]).run()
+
+
+def end_with_supervisor() -> None:
+    """Stop as after SIGTERM where the process that started this one for WEB_CONCURRENCY is gone.
+
+    Nobody would otherwise stop it, and it would keep the port.
+    """
+    import multiprocessing  # uvicorn has loaded it; Lambda does not need it
+
+    if supervisor := multiprocessing.parent_process():
+
+        def wait() -> None:
+            supervisor.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        threading.Thread(target=wait, daemon=True).start()
 
 
 def _processes(settings: Settings) -> int:
