@@ -15,7 +15,7 @@ NEEDS = ("COHERE_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
 
 class SearchRequest(BaseModel):
     query: Annotated[Text, Field(min_length=1, max_length=2000)]
-    top_k: Annotated[int, BeforeValidator(no_truth), Field(ge=1, le=20)] = 5
+    top_k: Annotated[int, Field(ge=1, le=20), BeforeValidator(no_truth)] = 5
 
 
 class SearchResponse(BaseModel):

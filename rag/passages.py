@@ -196,10 +196,10 @@ def term_weights(question: SparseVector, found: Candidates) -> dict[int, float]:
 def unknown_share(weights: Mapping[int, float], found: Candidates) -> float:
     """How much of the question is in words that the book has nowhere, 0 to 1.
 
-    0 for an index that does not record which words it has.
+    0 for an index that does not record which words it has, and for a question without words.
     """
     known = found.document_frequencies
-    if not known:
+    if not (known and weights):
         return 0.0
     return sum(weight for term, weight in weights.items() if term not in known) / sum(
         weights.values()

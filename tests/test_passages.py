@@ -161,6 +161,7 @@ def test_an_index_without_sparse_vectors_works() -> None:
 def test_an_empty_index_and_an_empty_question() -> None:
     assert ask(Store({}), "anything") == []
     assert keys(ask(Store({**EVEN, "cats": 0.7}), "?!"))[0] == "cats"
+    assert len(ask(Store(EVEN), "?!", highlighted="Kittens sleep.", least=0.0)) == 3
 
 
 def test_one_question_to_the_store() -> None:

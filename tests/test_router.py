@@ -127,6 +127,20 @@ def test_the_document_names_every_answer(settings: None) -> None:
     assert "detail" in document["components"]["schemas"]["Problem"]["required"]
 
 
+def test_the_document_states_every_bound(settings: None) -> None:
+    """Constraints that pydantic cannot place end up as words that JSON Schema does not know."""
+    schemas = router.create_app().openapi()["components"]["schemas"]
+    stated = {
+        word
+        for schema in schemas.values()
+        for field in schema["properties"].values()
+        for word in field
+    }
+    assert not stated & {"ge", "gt", "le", "lt", "min_length", "max_length"}
+    top_k = schemas["SearchRequest"]["properties"]["top_k"]
+    assert (top_k["minimum"], top_k["maximum"]) == (1, 20)
+
+
 def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head() -> None:
     with listen("127.0.0.1", 0) as listener:
         with socket.create_connection(listener.getsockname()):
