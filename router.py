@@ -92,7 +92,15 @@ class App(FastAPI):
 def create_app(routes: Sequence[Route] = ROUTES) -> App:
     """An app with these routes. Raises ConfigurationError if a secret they need is missing."""
     get_settings().require(needed for _, _, handler in routes for needed in _module(handler).NEEDS)
-    app = App(title="Ask the Book", lifespan=_lifespan)
+    # The framework's pages about the API run scripts of a third party beside the conversations,
+    # and its redirects lead to whatever host the request has named.
+    app = App(
+        title="Ask the Book",
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     failures.install(app)
     for method, path, handler in routes:
         app.add_api_route(

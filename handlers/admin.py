@@ -17,7 +17,7 @@ from handlers.fields import ReaderAddress
 from handlers.files import file, hashes
 from rag import insights as domain
 from rag.clients import get_clients
-from rag.limits import Limits
+from rag.limits import Limits, client_key
 from rag.sheet import as_csv
 from rag.types import NotFound, Unauthorized
 
@@ -61,7 +61,7 @@ async def insights(
     settings = clients.settings
     if not settings.admin_token:
         raise NotFound
-    clients.author_limits.admit([address], RATE)
+    clients.author_limits.admit([client_key("", address)], RATE)
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not _same(token.strip(), settings.admin_token):
         raise Unauthorized

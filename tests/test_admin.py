@@ -123,20 +123,34 @@ def test_what_there_is_not_is_refused(http: httpx.Client, path: str) -> None:
     assert http.get(path, headers=AUTHOR).status_code == 422
 
 
-def test_guessing_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Also for the right token, or the one lucky guess would still get through."""
+@pytest.mark.parametrize(
+    ("addresses", "other"),
+    [
+        (["192.0.2.1"], "192.0.2.2"),
+        ([f"2001:db8::{n:x}" for n in range(99)], "2001:db8:0:1::1"),
+    ],
+    ids=["IPv4", "IPv6"],
+)
+def test_guessing_is_bounded(
+    addresses: list[str], other: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also for the right token, or the one lucky guess would still get through.
+
+    A household has one IPv4 address, and as many of IPv6 as it likes.
+    """
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     monkeypatch.setenv("ADMIN_TOKEN", TOKEN)
     clients.reset()
 
     async def guess() -> None:
         for n in range(admin.RATE.burst):
+            address = addresses[n % len(addresses)]
             with pytest.raises(Unauthorized):
-                await admin.insights("days", authorization=f"Bearer {n:020}", address="192.0.2.1")
+                await admin.insights("days", authorization=f"Bearer {n:020}", address=address)
         with pytest.raises(RateLimited):
-            await admin.insights("days", authorization=f"Bearer {TOKEN}", address="192.0.2.1")
+            await admin.insights("days", authorization=f"Bearer {TOKEN}", address=addresses[0])
         with pytest.raises(Unauthorized):
-            await admin.insights("days", authorization="Bearer wrong", address="192.0.2.2")
+            await admin.insights("days", authorization="Bearer wrong", address=other)
 
     asyncio.run(guess())
     clients.reset()

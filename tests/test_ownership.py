@@ -42,6 +42,7 @@ def request(http: httpx.Client, method: str, path: str) -> httpx.Response:
     ("method", "path"),
     [
         ("GET", "/chat/sessions/{}"),
+        ("GET", "/chat/sessions/{}/export"),
         ("DELETE", "/chat/sessions/{}"),
         ("POST", "/chat/sessions/{}/turns/1/feedback"),
     ],
@@ -79,12 +80,15 @@ def test_no_id_is_in_a_log_line_or_an_error(service: Service) -> None:
             http.get(f"{path}/nothing"),
             http.post("/chat", json={"message": "", "session_id": session_id}),
             http.get(f"/chat/sessions/{session_id.upper()}"),
+            http.get(f"/chat/sessions/{uuid.UUID(session_id).hex}"),
+            http.get(f"{path}/"),
         ):
             assert response.status_code >= 400
             assert session_id not in response.text.lower()
         assert http.delete(path).status_code == 200
         assert http.delete(path).status_code == 404
     assert session_id not in service.log.lower()
+    assert uuid.UUID(session_id).hex not in service.log
     lines = [json.loads(line) for line in service.log.splitlines() if line[:1] == "{"]
     assert any(session_id[:8] in line["path"] for line in lines)
 

@@ -49,13 +49,18 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def install(app: FastAPI) -> None:
-    app.add_exception_handler(BookError, known)
+    app.add_exception_handler(BookError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def known(request: Request, error: Exception) -> JSONResponse:
+async def answer(request: Request, error: HTTPException | BookError) -> JSONResponse:
+    """To a failure outside of the app, as to the same one inside."""
+    return await (_refused if isinstance(error, HTTPException) else _known)(request, error)
+
+
+async def _known(request: Request, error: Exception) -> JSONResponse:
     body = problem(error, _request_id(request))
     headers = {}
     if isinstance(error, RateLimited | UpstreamError) and error.retry_after is not None:

@@ -25,7 +25,7 @@ MAX_BODY_BYTES = 1_000_000
 _OURS = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _ESCAPES = {n: f"\\u{n:04x}" for n in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
 """Line ends and starts of terminal sequences that JSON leaves as they are."""
-_SESSION = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}")
+_SESSION = re.compile(r"[0-9a-fA-F]{8}-?[0-9a-fA-F-]{24,}")
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -82,8 +82,8 @@ class RequestMiddleware:
         try:
             with graceful.waiting() as task:
                 await self.app(scope, _bounded(scope, receive), send_with_headers)
-        except UpstreamError as error:  # the server is being stopped
-            response = await failures.known(Request(scope), error)
+        except (HTTPException, UpstreamError) as error:  # not the app's: ambiguous, or stopped
+            response = await failures.answer(Request(scope), error)
             await response(scope, receive, send_with_headers)
         finally:
             line["ms"] = round((time.perf_counter() - started) * 1000, 1)
@@ -91,19 +91,26 @@ class RequestMiddleware:
 
 
 def _bounded(scope: Scope, receive: Receive) -> Receive:
-    """Refuse a body over MAX_BODY_BYTES where it is read: as problem details, like the rest."""
-    declared = Headers(scope=scope).get("content-length", "")
-    taken = int(declared) if declared.isdecimal() and len(declared) < 20 else 0
+    """Refuse a body over MAX_BODY_BYTES where it is read: as problem details, like the rest.
+
+    Raises HTTPException for a request of two lengths: a proxy in front may have gone by the other
+    (request smuggling, RFC 9112, 6.1). Its connection cannot be used any further.
+    """
+    headers = Headers(scope=scope)
+    declared = headers.get("content-length", "")
+    if declared and "transfer-encoding" in headers:
+        raise HTTPException(400, headers={"Connection": "close"})
+    announced = int(declared) if declared.isdecimal() and len(declared) < 20 else 0
+    taken = 0
 
     async def bounded() -> Message:
         nonlocal taken
-        if taken > MAX_BODY_BYTES:
+        if announced > MAX_BODY_BYTES:
             raise HTTPException(413)
         message = await receive()
-        if not declared:
-            taken += len(message.get("body", b""))
-            if taken > MAX_BODY_BYTES:
-                raise HTTPException(413)
+        taken += len(message.get("body", b""))
+        if taken > MAX_BODY_BYTES:
+            raise HTTPException(413)
         return message
 
     return bounded
