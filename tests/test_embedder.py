@@ -113,6 +113,26 @@ def test_normal_tail_is_near_the_exact_one() -> None:
     assert np.abs(x - np.array(exact)).max() < 2e-6
 
 
+@pytest.mark.parametrize("size", [1.0, 40.0, 4000.0])
+def test_attention_of_any_size_is_the_exact_one(size: float) -> None:
+    spans = [slice(0, 7), slice(7, 12)]
+    qkv = np.random.default_rng(0).normal(size=(12, 3 * embedder.WIDTH)).astype(np.float32)
+    qkv[:, : embedder.WIDTH] *= size / 10
+    attended = np.empty((12, embedder.WIDTH), np.float32)
+    embedder._attend(qkv, spans, np.empty(embedder.HEADS * 7**2, np.float32), attended)
+    for span in spans:
+        for head in range(0, embedder.WIDTH, embedder.HEAD_WIDTH):
+            q, k, v = (
+                qkv[span, at + head : at + head + embedder.HEAD_WIDTH].astype(np.float64)
+                for at in (0, embedder.WIDTH, 2 * embedder.WIDTH)
+            )
+            scores = q @ k.T
+            weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+            exact = weights @ v / weights.sum(axis=1, keepdims=True)
+            found = attended[span, head : head + embedder.HEAD_WIDTH]
+            assert np.allclose(found, exact, atol=2e-3)
+
+
 def test_a_chunk_is_read_to_its_usual_end(local: LocalEmbedder) -> None:
     usual, longer, longest = "word " * 200, "word " * 230, "word " * 300
     first, second, third = asyncio.run(local.embed_passages([usual, longer + "cat", longest]))

@@ -37,6 +37,8 @@ chunk unread, five chunks held .93 of the reference spans, with all of it .97.""
 BATCH_TOKENS = 1024
 """Tokens that pass a layer together: many enough for fast products, few enough for the cache."""
 
+SAFE_EXPONENT = 60
+"""Exponents up to here, either way, neither overflow nor vanish in a sum of float32."""
 GELU_ROWS = 16
 NORMAL_TAIL = (0.000005383, 0.0000488906, 0.0000380036, 0.0032776263, 0.0211410061, 0.049867347)
 """Coefficients d6 … d1 of the normal distribution's tail."""
@@ -157,8 +159,7 @@ class _Network:
             )
             self.layers.append(
                 (
-                    np.concatenate([q * scale, k, v]).T,
-                    np.concatenate([bq * scale, bk, bv]),
+                    (np.concatenate([q * scale, k, v]), np.concatenate([bq * scale, bk, bv])),
                     _pair(w, at + "attention.output.dense"),
                     _pair(w, at + "attention.output.LayerNorm"),
                     _pair(w, at + "intermediate.dense"),
@@ -174,7 +175,8 @@ class _Network:
         """Unit vectors, shape (len(batch), 384), for texts given as token ids.
 
         The texts lie one after another in one matrix without padding; only attention looks
-        at each alone.
+        at each alone. The layers share their intermediate matrices: fresh memory costs more
+        time than the sums in it.
         """
         import numpy as np
 
@@ -185,17 +187,16 @@ class _Network:
         for span in spans:
             x[span] += self.positions[: span.stop - span.start]
         _normalise(x, *self.norm)
-        mixed = np.empty_like(x)
-        for qkv, qkv_bias, out, norm1, up, down, norm2 in self.layers:
-            _attend(x @ qkv + qkv_bias, spans, mixed)
-            x += mixed @ out[0].T
-            x += out[1]
+        attended, change = np.empty_like(x), np.empty_like(x)
+        projected = np.empty((len(x), 3 * WIDTH), np.float32)
+        hidden = np.empty((len(x), self.layers[0][3][0].shape[0]), np.float32)
+        scores = np.empty(HEADS * max(map(len, batch)) ** 2, np.float32)
+        for qkv, out, norm1, up, down, norm2 in self.layers:
+            _attend(_linear(x, *qkv, projected), spans, scores, attended)
+            x += _linear(attended, *out, change)
             _normalise(x, *norm1)
-            h = x @ up[0].T
-            h += up[1]
-            _gelu(h)
-            x += h @ down[0].T
-            x += down[1]
+            _gelu(_linear(x, *up, hidden))
+            x += _linear(hidden, *down, change)
             _normalise(x, *norm2)
         pooled = np.stack([x[span].mean(axis=0) for span in spans])
         pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
@@ -217,41 +218,59 @@ def _normalise(x: Array, weight: Array, bias: Array) -> None:
     x += bias
 
 
-def _attend(qkv: Array, spans: list[slice], out: Array) -> None:
-    """Scaled dot-product attention of each text; queries come already scaled."""
+def _linear(x: Array, weight: Array, bias: Array, out: Array) -> Array:
+    import numpy as np
+
+    np.matmul(x, weight.T, out=out)
+    out += bias
+    return out
+
+
+def _attend(qkv: Array, spans: list[slice], scores: Array, out: Array) -> None:
+    """Scaled dot-product attention of each text; queries come already scaled.
+
+    `scores` has room for the squared length of the longest text, for every head.
+    """
     import numpy as np
 
     for span in spans:
         n = span.stop - span.start
         q, k, v = qkv[span].reshape(n, 3, HEADS, HEAD_WIDTH).transpose(1, 2, 0, 3)
-        scores = q @ k.transpose(0, 2, 1)
-        scores -= scores.max(axis=2, keepdims=True)
-        np.exp(scores, out=scores)
-        mixed = scores @ v
-        mixed /= scores.sum(axis=2, keepdims=True)
+        weights = scores[: HEADS * n * n].reshape(HEADS, n, n)
+        np.matmul(q, k.transpose(0, 2, 1), out=weights)
+        if max(weights.max(), -weights.min()) > SAFE_EXPONENT:
+            weights -= weights.max(axis=2, keepdims=True)
+        np.exp(weights, out=weights)
+        mixed = weights @ v
+        mixed /= (weights @ np.ones(n, np.float32))[:, :, None]
         out[span] = mixed.transpose(1, 0, 2).reshape(n, WIDTH)
 
 
 def _gelu(x: Array) -> None:
     """x Φ(x) in place, a few rows at a time, so that they stay in the cache.
 
-    Φ(-a) = (1 + d1 a + … + d6 a⁶)⁻¹⁶ / 2 within 1.5e-7 (Abramowitz and Stegun 1964, 26.2.19):
-    products only, no erf, which numpy lacks.
+    Φ(-a) = (1 + d1 a + … + d6 a⁶)⁻¹⁶ / 2 within 1.5e-7 (Abramowitz and Stegun 1964, 26.2.19),
+    so that x Φ(x) = (x + a - 2 a Φ(-a)) / 2 with a = |x|: no erf, which numpy lacks.
     """
     import numpy as np
 
-    for start in range(0, len(x), GELU_ROWS):
-        rows = x[start : start + GELU_ROWS]
-        a = np.abs(rows)
-        np.minimum(a, 10, out=a)
-        power = a * NORMAL_TAIL[0]
-        for coefficient in NORMAL_TAIL[1:]:
-            power += coefficient
-            power *= a
-        power += 1
-        for _ in range(4):
-            power *= power
-        a /= power
-        a *= 0.5
-        np.maximum(rows, 0, out=rows)
-        rows -= a
+    first, *others = map(np.float32, NORMAL_TAIL)
+    a = np.empty((GELU_ROWS, x.shape[1]), np.float32)
+    power = np.empty_like(a)
+    with np.errstate(over="ignore"):  # a large power is the tail's zero
+        for start in range(0, len(x), GELU_ROWS):
+            rows = x[start : start + GELU_ROWS]
+            if len(rows) < GELU_ROWS:
+                a, power = a[: len(rows)], power[: len(rows)]
+            np.abs(rows, out=a)
+            np.multiply(a, first, out=power)
+            for coefficient in others:
+                power += coefficient
+                power *= a
+            power += 1
+            for _ in range(4):
+                power *= power
+            rows += a
+            a /= power
+            rows -= a
+            rows *= 0.5
