@@ -10,9 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from rag.types import Source, Turn
 
+_ENDS_TARGET = re.compile(r"[<>\\\s\x00-\x1f]")
 _LINK_TEXT = re.compile(r"([\\\[\]<>*_`])")
 
 
@@ -53,7 +55,8 @@ def _when(at: datetime | None) -> str:
 
 def _cited(n: int, source: Source) -> str:
     name = " › ".join(part for part in (source.title, source.section) if part)
-    return f"{n}. [{_plain(name)}](<{source.url.replace('>', '%3E')}>)"
+    url = _ENDS_TARGET.sub(lambda found: quote(found[0]), source.url)
+    return f"{n}. [{_plain(name)}](<{url}>)"
 
 
 def _plain(text: str) -> str:
