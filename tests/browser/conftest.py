@@ -31,6 +31,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE = 30_000
+"""Milliseconds that a test waits for what it expects: a loaded machine is slow, not wrong."""
 HOW = "needs `apt-get install chromium` and `pip install playwright`; then pytest tests/browser"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
@@ -158,6 +160,7 @@ def site(fake: Fake, servers: tuple[Fake, Site]) -> Site:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     sync_api = pytest.importorskip("playwright.sync_api", reason=HOW)
+    sync_api.expect.set_options(timeout=PATIENCE)
     names = ("chromium", "chromium-browser", "google-chrome")
     path = os.environ.get("BROWSER_PATH") or next(filter(None, map(shutil.which, names)), None)
     if not path:
@@ -175,7 +178,7 @@ def readers(browser: Browser, site: Site) -> Iterator[Callable[..., Reader]]:
 
     def make(**options: Any) -> Reader:
         context = browser.new_context(**{**DESKTOP, **options})
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         made.append(Reader(context.new_page(), site))
         return made[-1]
 

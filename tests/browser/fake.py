@@ -84,6 +84,8 @@ class Reply:
     html: int = 0
     """Status of a proxy's HTML page to answer with instead."""
     error_event: Json | None = None
+    held: bool = False
+    """After the last token the stream waits until the test sets `Fake.released`."""
     plain: bool = False
     """One JSON body instead of a stream."""
 
@@ -96,6 +98,7 @@ class Fake:
         self.replies: list[Reply] = []
         self.default = Reply()
         self.asleep_until = 0.0
+        self.released = False
         self.history_status = 0
         self.delete_status = 0
         self.sessions: dict[str, list[Json]] = {}
@@ -170,6 +173,8 @@ class Fake:
                 raise ConnectionResetError  # uvicorn drops the connection
             yield event("token", {"text": text[start : start + 7]})
             await asyncio.sleep(reply.delay)
+        while reply.held and not self.released:  # noqa: ASYNC110 - another thread sets it
+            await asyncio.sleep(0.02)
         if reply.error_event:
             yield event("error", {"type": "about:blank", **reply.error_event})
             return

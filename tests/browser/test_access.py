@@ -163,7 +163,7 @@ def test_beside_a_wide_page_the_page_can_still_be_used(reader: Reader, site: Sit
 
 def test_sentences_are_announced_not_tokens(reader: Reader, fake: Fake) -> None:
     words = "One short sentence. " * 12
-    fake.replies = [Reply(words + "Here is `code` [1].\n\n```\nnot said\n```\n", delay=0.08)]
+    fake.replies = [Reply(words + "Here is `code` [1].\n\n```\nnot said\n```\n", delay=0.15)]
     reader.open()
     live = reader.page.locator("[aria-live=polite]")
     live.evaluate(

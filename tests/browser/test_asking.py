@@ -41,7 +41,7 @@ def test_an_answer_is_drawn_as_the_markdown_it_is(reader: Reader, fake: Fake) ->
 
 
 def test_it_is_shown_while_it_arrives_and_can_be_stopped(reader: Reader, fake: Fake) -> None:
-    fake.replies = [Reply(delay=0.15)]
+    fake.replies = [Reply(delay=0.05, held=True)]
     reader.open().type("How do I install it?")
     expect(reader.answer).to_contain_text("Run the")
     expect(reader.answer.locator(".actions")).to_have_count(0)
@@ -165,8 +165,9 @@ def test_copying_gives_markdown_and_sources(readers: Callable[..., Reader], fake
     assert copied.startswith(ANSWER.strip())
     assert f"[1] Installation › Install › Linux: {source(1)['url']}" in copied
     reader.page.get_by_role("button", name="Copy code").click()
-    reader.page.wait_for_timeout(100)
-    assert reader.page.evaluate("navigator.clipboard.readText()").startswith("./install --prefix")
+    reader.page.wait_for_function(
+        "async () => (await navigator.clipboard.readText()).startsWith('./install --prefix')"
+    )
 
 
 def test_rating_is_kept_with_an_optional_word(reader: Reader, fake: Fake) -> None:
@@ -175,9 +176,11 @@ def test_rating_is_kept_with_an_optional_word(reader: Reader, fake: Fake) -> Non
     down.click()
     expect(down).to_have_attribute("aria-pressed", "true")
     word = reader.page.get_by_role("textbox", name="Why? (optional)")
+    expect(word).to_be_in_viewport(ratio=1)
     word.fill("Windows is missing")
     word.press("Enter")
     expect(reader.answer).to_contain_text("Thank you, noted.")
+    expect(down).to_be_focused()
     (session,) = fake.sessions
     here = {"session_id": session, "n": 1}
     assert fake.ratings == [

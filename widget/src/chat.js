@@ -89,7 +89,7 @@ export class Chat {
       h('h2', { dir: 'auto' }, t.greeting),
       h('p', { dir: 'auto' }, t.greetingNote),
       chips.length ? h('div', { class: 'suggestions' }, chips) : '',
-      notice ? h('p', { class: 'note', dir: 'auto' }, notice) : '',
+      notice ? h('p', { class: 'notice', dir: 'auto' }, notice) : '',
       this.privacy && privacy ? h('p', { class: 'note', dir: 'auto' }, privacy) : '',
     );
     this.greeting.hidden = this.turns.childElementCount > 0;
@@ -155,7 +155,7 @@ export class Chat {
 
   ask(question, about = null) {
     if (this.#running) return;
-    for (const old of this.turns.querySelectorAll('.turn .suggestions')) old.remove();
+    for (const old of this.turns.querySelectorAll('.related')) old.remove();
     const view = new TurnView(this, { question, quote: about?.text });
     this.turns.append(view.node);
     this.greeting.hidden = true;
@@ -203,6 +203,7 @@ export class Chat {
       if (told) return;
       told = true;
       view.wait(this.t.waking);
+      this.settled(); // it is longer than what stood there
       this.announcer.say(this.t.waking);
     };
     for await (const { type, data } of this.#api.ask(body, key, { signal, onwaiting })) {

@@ -118,7 +118,12 @@ export class TurnView {
       h('button', { type: 'button', dir: 'auto', onclick: () => this.#chat.ask(text) }, text),
     );
     this.below.append(
-      h('div', { class: 'suggestions', role: 'group', 'aria-label': t.related }, chips),
+      h(
+        'section',
+        { class: 'related', role: 'group', 'aria-label': t.related },
+        h('h3', {}, t.related),
+        h('div', { class: 'suggestions' }, chips),
+      ),
     );
   }
 
@@ -193,9 +198,9 @@ export class TurnView {
     const { t } = this.#chat;
     return h(
       'figure',
-      {},
+      { dir: 'ltr' },
       h('figcaption', {}, h('span', {}, language), this.#copyButton(t.copyCode, () => text)),
-      h('pre', { tabindex: 0, dir: 'ltr' }, h('code', {}, text)),
+      h('pre', { tabindex: 0 }, h('code', {}, text)),
     );
   }
 
@@ -268,7 +273,11 @@ export class TurnView {
       current = current === value ? 0 : value;
       show();
       this.below.querySelector('.comment')?.remove();
-      if (current) bar.after(this.#comment(() => current));
+      if (current) {
+        const comment = this.#comment(() => current);
+        bar.after(comment);
+        comment.scrollIntoView({ block: 'nearest' });
+      }
       try {
         await this.#chat.rate(this.n, current);
         announcer.say(t.noted);
@@ -301,7 +310,7 @@ export class TurnView {
             await this.#chat.rate(this.n, rating(), comment);
             form.replaceChildren(h('p', { class: 'note' }, t.noted));
             announcer.say(t.noted);
-            this.node.focus({ preventScroll: true });
+            this.below.querySelector('[aria-pressed=true]').focus({ preventScroll: true });
           } catch (problem) {
             announcer.say(problem.detail || t.failed);
             input.setAttribute('aria-invalid', 'true');
