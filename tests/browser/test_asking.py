@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.conftest import Reader, Site
+from tests.browser.conftest import PHONE, Reader, Site
 from tests.browser.fake import ANSWER, Fake, Reply, source
 
 if TYPE_CHECKING:
@@ -320,6 +320,36 @@ def test_asking_about_highlighted_text(reader: Reader, fake: Fake, site: Site) -
     }
     reader.ask("And then?")
     assert "context" not in fake.asked[1]
+
+
+def test_the_button_by_the_selection_is_reached_with_the_keyboard(
+    reader: Reader, fake: Fake, site: Site
+) -> None:
+    page = reader.page
+    page.goto(site.url)
+    select(page, "passage")
+    button = page.get_by_role("button", name="Ask about this")
+    expect(button).to_be_visible()
+    for _ in range(3):  # the permalink of the next heading, the launcher, the button
+        page.keyboard.press("Tab")
+        if button.evaluate("e => e.getRootNode().activeElement === e"):
+            break
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".composer .quote")).to_contain_text("Fetch the archive")
+    expect(reader.field).to_be_focused()
+
+
+def test_the_button_by_the_selection_answers_to_a_finger(
+    readers: Callable[..., Reader], fake: Fake, site: Site
+) -> None:
+    reader = readers(**PHONE)
+    reader.page.goto(site.url)
+    select(reader.page, "passage")
+    reader.page.get_by_role("button", name="Ask about this").tap()
+    expect(reader.page.locator(".composer .quote")).to_contain_text("Fetch the archive")
+    reader.ask("Which platforms?")
+    assert fake.asked[0]["context"].startswith("Fetch the archive")
 
 
 def test_highlighted_text_can_be_dropped_again(reader: Reader, fake: Fake, site: Site) -> None:
