@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,13 +28,16 @@ from tests.service import Service, environment, run, serving
 
 WARNINGS = ("Traceback", "ResourceWarning", "RuntimeWarning", "never awaited", "Task exception")
 
+PATIENCE = 60
+"""Seconds for one answer: a machine may be busy with other things."""
+
 
 def fuzz(url: str, folder: Path, *options: str, seconds: float) -> subprocess.CompletedProcess[str]:
     """One run of schemathesis against a service that is up."""
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/openapi.json"),
         *("--checks", "all", "--continue-on-failure", "--no-shrink", "--warnings", "off"),
-        *("--no-color", *options),
+        *("--no-color", "--request-timeout", str(PATIENCE), *options),
     ]
     hooks = {"SCHEMATHESIS_HOOKS": "tests.fuzz_hooks", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
@@ -78,7 +82,8 @@ def main() -> int:
                 finished = fuzz(service.url, folder, *arguments, seconds=7200)
                 if finished.returncode:
                     failed += 1
-                    print(finished.stdout[finished.stdout.find("= FAILURES =") :], flush=True)
+                    found = re.search("=+ (ERRORS|FAILURES) =.*", finished.stdout, re.DOTALL)
+                    print(found[0] if found else finished.stdout, flush=True)
                     print(finished.stderr, flush=True)
                 counted = statuses(service)
                 minutes = (time.monotonic() - began) / 60

@@ -88,7 +88,7 @@ class Ledger:
     def acknowledged(self) -> list[Asked]:
         return [asked for asked in self.asked if asked.done]
 
-    async def more(self, what: str, count: int = 10, seconds: float = 60) -> None:
+    async def more(self, what: str, count: int = 10, seconds: float = 180) -> None:
         """Wait until `what` has been counted so many times more."""
         wanted = self.counts[what] + count
         async with asyncio.timeout(seconds):
