@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from rag import gate, passages, sources, trace, turns
 from rag.clients import Clients
+from rag.patience import until
 from rag.reply import RESERVE_SECONDS, Draft, Event, again, fallback_code
 from rag.types import (
     Answerer,
@@ -60,7 +61,7 @@ async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
     """
     journey = _Journey(clients, question)
     try:
-        async with asyncio.timeout_at(journey.deadline):
+        async with until(journey.deadline):
             return await journey.open()
     except TimeoutError:
         raise UpstreamTimeout("nothing was found before the deadline", service="book") from None
@@ -275,7 +276,7 @@ class _Journey:
         for model in models:
             try:
                 with trace.stage("model"):
-                    async with asyncio.timeout_at(self.deadline - RESERVE_SECONDS):
+                    async with until(self.deadline - RESERVE_SECONDS):
                         parts = await model.answer(brief)
                 self.bill.asked(brief)
                 return model, parts

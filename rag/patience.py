@@ -1,20 +1,45 @@
-"""`asyncio.timeout` for a wait that is repeated: one timer for all the pieces of an answer."""
+"""How long a request waits: a deadline that all who work for it know, and one timer for a wait
+that is repeated.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from math import inf
 from typing import TypeVar
 
 T = TypeVar("T")
 
+_deadline: ContextVar[float] = ContextVar("deadline", default=inf)
+
+
+def deadline() -> float:
+    """When the request that is worked for must be done: a time of the loop's clock."""
+    return _deadline.get()
+
+
+@asynccontextmanager
+async def until(when: float) -> AsyncIterator[None]:
+    """`asyncio.timeout_at`, known to what runs inside and to the tasks that are begun there.
+
+    So nobody there waits, before another attempt, for a time that will not come.
+    """
+    before = _deadline.set(min(when, _deadline.get()))
+    try:
+        async with asyncio.timeout_at(when):
+            yield
+    finally:
+        _deadline.reset(before)
+
 
 class Patience:
     """Waits up to `deadline`, a time of the loop's clock, and at most `silence` seconds at once.
 
-    A timeout of its own for each token costs more than reading the token. For one task at a
-    time.
+    It is `asyncio.timeout` for all the pieces of an answer: one for each token costs more than
+    reading the token. For one task at a time.
     """
 
     def __init__(self, deadline: float = inf, silence: float = inf) -> None:

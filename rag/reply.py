@@ -33,6 +33,8 @@ UNREPORTED_SOURCES = 3
 """Sources kept when a model answered without citing any."""
 RESERVE_SECONDS = 4.0
 """Kept back from the deadline for the extractive answer and for saving."""
+NEAR_SECONDS = 2.0
+"""How long a finished answer waits for what stands around its best passage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +151,10 @@ class Draft:
                 yield _kept(saved.session_id, saved.before)
                 return
             suggested: tuple[str, ...] = ()
-            if brief.passages:
-                near, best = await asyncio.shield(self.near), brief.passages[0].chunk
-                suggested = sources.suggestions(near, best, finished.sources)
+            await asyncio.wait([self.near], timeout=NEAR_SECONDS)
+            if brief.passages and self.near.done():
+                best = brief.passages[0].chunk
+                suggested = sources.suggestions(self.near.result(), best, finished.sources)
             metadata = {
                 **finished.metadata,
                 "saved": saved is not None,

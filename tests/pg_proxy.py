@@ -34,6 +34,8 @@ class Proxy:
         self.speaking = asyncio.Event()
         """Cleared: answers do not arrive."""
         self.speaking.set()
+        self.delay = 0.0
+        """Seconds before every answer."""
         self.exchanges = 0
         """Answers that ended in ReadyForQuery."""
 
@@ -93,6 +95,7 @@ class Proxy:
                 return
             if greeted:
                 await self.speaking.wait()
+                await asyncio.sleep(self.delay)
             writer.write(pending)
             await writer.drain()
             greeted, pending = greeted or whole, b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from handlers.export import export
 from handlers.health import health
 from handlers.history import history
 from handlers.search import SearchRequest, search
-from rag.types import NotFound
+from rag.clients import get_clients
+from rag.types import Chunk, NotFound
 
 QUESTION = "How do I delete a conversation?"
 
@@ -54,6 +56,22 @@ def test_the_book_answers_what_the_chat_offers() -> None:
     assert answer.suggestions
     for question in (*offered, *answer.suggestions):
         assert ask(question).metadata["answered"], question
+
+
+def test_an_answer_does_not_wait_for_suggestions(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async def never(order_index: int, reach: int) -> Sequence[Chunk]:
+            await asyncio.Event().wait()
+            return ()
+
+        monkeypatch.setattr(await get_clients().store(), "neighbours", never)
+        async with asyncio.timeout(60):
+            answer = await chat(ChatRequest(message=QUESTION))
+        assert isinstance(answer, ChatResponse)
+        assert answer.sources
+        assert answer.suggestions == []
+
+    asyncio.run(main())
 
 
 def test_thanks_are_no_question_that_the_book_failed() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 
 import pytest
 
-from rag.patience import Patience
+from rag.patience import Patience, deadline, until
 
 
 def now() -> float:
@@ -50,3 +51,27 @@ def test_the_deadline_ends_waits_that_are_short_by_themselves() -> None:
 
 def test_a_cancelled_wait_is_no_timeout() -> None:
     asyncio.run(_cancelling())
+
+
+async def _known() -> None:
+    assert deadline() == inf
+    when = now() + 60
+    async with until(when):
+        assert deadline() == when
+        async with until(when + 60):
+            assert deadline() == when
+        async with until(when - 30):
+            assert await asyncio.create_task(_ask()) == when - 30
+    assert deadline() == inf
+    with pytest.raises(TimeoutError):
+        async with until(now() + 0.01):
+            await asyncio.sleep(30)
+    assert deadline() == inf
+
+
+async def _ask() -> float:
+    return deadline()
+
+
+def test_a_deadline_is_known_to_all_that_work_for_it() -> None:
+    asyncio.run(_known())

@@ -10,6 +10,7 @@ from email.utils import format_datetime
 
 import pytest
 
+from rag.patience import until
 from rag.services.retry import retried, retry_after, said, status_error
 from rag.types import UpstreamError, UpstreamOverloaded, UpstreamRejected, UpstreamTimeout
 
@@ -85,6 +86,26 @@ def test_time_bounds_everything() -> None:
     with pytest.raises(UpstreamOverloaded):
         run(UpstreamOverloaded("later", service="s", retry_after=30), "never")
     assert run.left == 1  # type: ignore[attr-defined]
+
+
+def test_nobody_waits_for_a_time_after_the_requests_deadline() -> None:
+    """The service asks for 30 s of patience, the policy has 60, the request 20."""
+
+    async def main() -> None:
+        async def attempt() -> None:
+            raise UpstreamOverloaded("later", service="s", retry_after=30)
+
+        async with until(asyncio.get_running_loop().time() + 20):
+            await retried(
+                attempt,
+                service="s",
+                errors=(),
+                translate=lambda error: UpstreamError(str(error), service="s"),
+                seconds=60.0,
+            )
+
+    with pytest.raises(UpstreamOverloaded):  # at once: at the end of 20 s it were a TimeoutError
+        asyncio.run(main())
 
 
 def test_cancelling_is_not_a_failure_of_the_service() -> None:

@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any, ParamSpec, TypeVar
 
+from rag import patience
 from rag.types import (
     UpstreamError,
     UpstreamOverloaded,
@@ -42,7 +43,8 @@ async def retried(
     attempts: int = 3,
     attempt_seconds: float = float("inf"),
 ) -> T:
-    """Run `attempt`, again where that may help, and be done within `seconds`.
+    """Run `attempt`, again where that may help, and be done within `seconds` and the request's
+    own deadline.
 
     `errors` are what the SDK raises and `translate` names. A refusal is final, everything
     else is tried again after a jittered wait or the one that the service asked for, unless
@@ -50,7 +52,7 @@ async def retried(
     repeat. Anything not in `errors` passes through.
     """
     clock = asyncio.get_running_loop().time
-    deadline = clock() + seconds
+    deadline = min(clock() + seconds, patience.deadline())
     for n in range(attempts):
         allowed = min(attempt_seconds, deadline - clock())
         try:
