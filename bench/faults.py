@@ -23,9 +23,10 @@ sys.path.insert(0, str(ROOT))
 
 from rag.embedded.postgres import start
 from tests.pg import query
-from tests.service import Service, environment, run, serving
-from tests.upstreams import Reply, Upstreams
+from tests.service import Service, serving
+from tests.upstreams import Reply
 from tests.upstreams.faults import BREAKS, FAULTS
+from tests.upstreams.handbook import indexed
 
 QUESTION = "How do I delete a conversation?"
 
@@ -58,12 +59,13 @@ def ask(service: Service, message: str, headers: dict[str, str]) -> dict[str, An
 def main() -> None:
     rows: list[tuple[str, str, dict[str, Any]]] = []
     asked = 0
-    with tempfile.TemporaryDirectory() as folder, Upstreams() as up:
-        finished = run("ingest.py", "docs", env=environment(**up.environ()))
-        if finished.returncode:
-            raise SystemExit(finished.stderr)
+    with tempfile.TemporaryDirectory() as folder, indexed() as up:
         server = start(Path(folder) / "postgres")
-        variables = up.environ() | {"DATABASE_URL": server.url, "SITE_URL": "https://book.example"}
+        variables = up.environ() | {
+            "DATABASE_URL": server.url,
+            "SITE_URL": "https://book.example",
+            "RATE_PER_MINUTE": "1",  # on a slow machine, too, whoever is over it stays so
+        }
 
         def measure(
             service: Service, name: str, fault: str, headers: dict[str, str] | None = None

@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +18,9 @@ from rag.settings import PLATFORMS, SECRETS
 from tests import secrets
 from tests.pg import new_database, query
 from tests.service import Service, environment, run, serving
+
+if TYPE_CHECKING:
+    from tests.upstreams import Upstreams
 
 # The embedder computes two batches at a time; threads within a product would wait for each
 # other. It says so itself, but a test may load numpy first.
@@ -74,6 +78,29 @@ def service(handbook: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     shutil.copytree(handbook, folder / "data")
     with serving(folder / "log", DATA_DIR=str(folder / "data")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def _upstreams() -> Iterator[Upstreams]:
+    from tests.upstreams.handbook import indexed  # its Qdrant takes a second to import
+
+    with indexed() as up:
+        yield up
+
+
+@pytest.fixture(scope="module")
+def upstreams(_upstreams: Upstreams) -> Iterator[Upstreams]:
+    """The imitated services with the handbook indexed; in good health before each test."""
+    _upstreams.heal()
+    yield _upstreams
+    _upstreams.heal()
+
+
+@pytest.fixture(autouse=True)
+def _healed(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "_upstreams" in request.fixturenames:
+        request.getfixturevalue("_upstreams").heal()
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ from tests.pg_proxy import proxy
 from tests.service import Service, environment, run, serving
 from tests.soaking import soak
 from tests.upstreams import Reply, Upstreams
+from tests.upstreams.handbook import indexed
 
 pytestmark = pytest.mark.slow
 
@@ -58,9 +59,8 @@ class World:
 
 @pytest.fixture(scope="module")
 def upstreams() -> Iterator[Upstreams]:
-    with Upstreams() as up:
-        finished = run("ingest.py", "docs", env=environment(**up.environ()))
-        assert finished.returncode == 0, finished.stderr
+    """Of this module alone, which kills and takes away."""
+    with indexed() as up:
         yield up
 
 
@@ -250,14 +250,17 @@ def test_every_answer_ends_as_such_after_sigterm(world: World, processes: int) -
 
     Ten readers who wait for a plain answer get one or a status.
     """
-    long, short = Reply("word " * 9000 + "[1].", delay=0.05), Reply("word " * 20 + "[1].", delay=0.1)
+    long, short = (
+        Reply("word " * 9000 + "[1].", delay=0.05),
+        Reply("word " * 20 + "[1].", delay=0.1),
+    )
     world.upstreams.openai.script(*[long] * 40, *[short] * 10, *[long] * 9, short)
     ledger, door = Ledger(), asyncio.Semaphore(5)
 
     def told(asked: Asked, kind: str, data: dict[str, Any]) -> None:
-        if kind == "done":
+        if kind == "done" and data["metadata"]["saved"]:
             ledger.acknowledge(asked, data)
-        else:
+        elif kind == "error":
             assert data["status"] == 503
             assert data["detail"].endswith(".")
             assert leak(json.dumps(data)) == ""
@@ -324,7 +327,7 @@ def test_the_generated_requests_find_nothing(handbook: Path, tmp_path: Path) -> 
     """A minute of schemathesis; `python bench/fuzz.py --requests 50000` goes on for longer."""
     pytest.importorskip("schemathesis")
     command = [sys.executable, "bench/fuzz.py", "--requests", "1", "--examples", "10"]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 

@@ -32,20 +32,6 @@ NEON = "postgresql://reader:hunter2@ep-cool-1234.eu-central-1.aws.neon.tech/neon
 
 
 @pytest.fixture(scope="module")
-def upstreams() -> Iterator[Upstreams]:
-    with Upstreams() as up:
-        finished = run("ingest.py", "docs", env=environment(**up.environ()))
-        assert finished.returncode == 0, finished.stderr
-        yield up
-
-
-@pytest.fixture(autouse=True)
-def _healed(upstreams: Upstreams) -> Iterator[None]:
-    yield
-    upstreams.heal()
-
-
-@pytest.fixture(scope="module")
 def database(postgres_server: str) -> Iterator[str]:
     with new_database(postgres_server) as url:
         yield url

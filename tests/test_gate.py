@@ -22,7 +22,7 @@ from rag.services.postgres import Postgres
 from rag.settings import Settings, load_settings
 from rag.types import Database
 from tests.pg import new_database, query, using
-from tests.service import Service, environment, run, serving
+from tests.service import Service, serving
 from tests.upstreams import Reply, Upstreams
 
 QUESTION = "How do I delete a conversation?"
@@ -31,20 +31,6 @@ NOBODY = "postgresql://reader:hunter2@127.0.0.1:9/book?sslmode=disable"
 SLOW = {"RATE_PER_MINUTE": "0.01", "RATE_BURST": "4"}
 """So slow that nothing comes back within a test."""
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def upstreams() -> Iterator[Upstreams]:
-    with Upstreams() as up:
-        finished = run("ingest.py", "docs", env=environment(**up.environ()))
-        assert finished.returncode == 0, finished.stderr
-        yield up
-
-
-@pytest.fixture(autouse=True)
-def _healed(upstreams: Upstreams) -> Iterator[None]:
-    yield
-    upstreams.heal()
 
 
 @pytest.fixture(scope="module")

@@ -15,16 +15,8 @@ import httpx
 import pytest
 
 from tests.pg import query
-from tests.service import Service, environment, run, serving
+from tests.service import Service, serving
 from tests.upstreams import Upstreams
-
-
-@pytest.fixture(scope="module")
-def upstreams() -> Iterator[Upstreams]:
-    with Upstreams() as up:
-        finished = run("ingest.py", "docs", env=environment(**up.environ()))
-        assert finished.returncode == 0, finished.stderr
-        yield up
 
 
 @pytest.fixture

@@ -15,27 +15,12 @@ import httpx
 import psutil
 import pytest
 
-from tests.service import Service, environment, run, serving
+from tests.service import Service, serving
 from tests.upstreams import Reply, Upstreams, sections
 
 QUESTION = "How do I delete a conversation?"
 SITE = "https://book.example"
 _asked = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def upstreams() -> Iterator[Upstreams]:
-    """The services, with the handbook indexed through the same command as anywhere."""
-    with Upstreams() as up:
-        finished = run("ingest.py", "docs", env=environment(**up.environ()))
-        assert finished.returncode == 0, finished.stderr
-        yield up
-
-
-@pytest.fixture(autouse=True)
-def _healed(upstreams: Upstreams) -> Iterator[None]:
-    yield
-    upstreams.heal()
 
 
 @pytest.fixture(scope="module")
