@@ -36,7 +36,10 @@ def production(
         "RATE_BURST": "100000",
     }
     with serving(log, **variables) as running:
-        assert ask(running, QUESTION)["sources"]
+        for _ in range(10):  # on a starved machine, importing alone may take all of the 9 s
+            if (first := post(running, QUESTION)).status_code != 503:
+                break
+        assert first.json()["sources"]
         yield running
         assert "sk-openai" not in running.log
 
