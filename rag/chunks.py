@@ -1,7 +1,8 @@
 """Pages to chunks: along headings, whole blocks where they fit, nothing lost, nothing twice.
 
 A section becomes one chunk, or several of about equal size; tiny sections are joined with
-their neighbours under the same parent. Headings inside a chunk stay in its text.
+their neighbours under the same parent, but a question and its answer stand alone. Headings
+inside a chunk stay in its text.
 """
 
 from __future__ import annotations
@@ -76,10 +77,6 @@ class _Draft:
     shown: list[Section] = field(default_factory=list)
     """Whose headings stand in the text."""
 
-    @property
-    def parent(self) -> tuple[str, ...]:
-        return self.sections[0].heading_path[:-1]
-
 
 def _drafts(page: Page, target: int, limit: int) -> Iterator[_Draft]:
     """Each section with content as one draft or several, in order."""
@@ -149,7 +146,11 @@ def _join(
 
 
 def _may_join(last: _Draft, draft: _Draft, size: int, target: int, limit: int, small: int) -> bool:
-    before, here = last.sections[0].heading_path, draft.sections[0].heading_path
+    above, below = last.sections[0], draft.sections[0]
+    before, here = above.heading_path, below.heading_path
+    answered = above.asks and len(here) <= len(before)
+    if (below.asks or answered) and above is not below and not draft.links:
+        return False
     if min(len(last.text), len(draft.text)) < TINY and size <= min(limit, target * 4 // 3):
         return True
     if size > target:

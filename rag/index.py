@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
+from itertools import chain, zip_longest
 from typing import Protocol, runtime_checkable
 
 from rag.types import (
@@ -124,19 +125,19 @@ def describe(
 
 
 def starters(pages: Sequence[Page], count: int = 4) -> tuple[str, ...]:
-    """Questions to begin with: headings that ask something, each of another page.
+    """Questions to begin with: headings that ask something, of as many pages as there are.
 
     A book that asks nothing names what it speaks about: its first pages behind the start page.
     """
-    asking = (next((s.heading for s in page.sections if _asks(s.heading)), None) for page in pages)
-    questions = tuple(dict.fromkeys(heading for heading in asking if heading))
+    asking = [
+        [s.heading for s in page.sections if s.asks and len(s.heading) <= STARTER_CHARACTERS]
+        for page in pages
+    ]
+    by_page = chain.from_iterable(zip_longest(*asking))
+    questions = tuple(dict.fromkeys(heading for heading in by_page if heading))
     if len(questions) > 1:
         return questions[:count]
     return tuple(dict.fromkeys(page.title for page in pages[1:]))[:count]
-
-
-def _asks(heading: str) -> bool:
-    return len(heading) <= STARTER_CHARACTERS and heading.endswith(("?", "？", "؟"))
 
 
 async def published_chunks(store: VectorStore) -> list[Chunk]:

@@ -42,6 +42,11 @@ class Section:
     """Headings from the outermost to this one, without the page's title."""
     blocks: tuple[Block, ...]
 
+    @property
+    def asks(self) -> bool:
+        """Whether the heading is a question, which what follows answers."""
+        return self.heading.endswith(("?", "？", "؟"))
+
 
 @dataclass(frozen=True, slots=True)
 class Page:

@@ -143,3 +143,29 @@ def test_units_of_every_kind() -> None:
         ("row", "| 1 | 2 |"),
         ("code", "```py\ncode\n```"),
     ]
+
+
+def test_units_know_their_heading_and_what_opens() -> None:
+    text = "One. Two.\n\n## Cats\n\n- a\n- b\n\n## Dogs\n\nThey bark. They run."
+    assert [(unit.text, unit.heading, unit.opens) for unit in units(text)] == [
+        ("One.", "", True),
+        ("Two.", "", False),
+        ("- a", "Cats", True),
+        ("- b", "Cats", False),
+        ("They bark.", "Dogs", True),
+        ("They run.", "Dogs", False),
+    ]
+
+
+def test_what_stands_first_under_the_question_itself_answers_it() -> None:
+    chapter = passage("What an answer may cost at most can be set aside.")
+    asked = passage("It costs nothing. Some hosts want money.", 0.85, section="What does it cost?")
+    assert best("What does it cost?", chapter, asked) == "It costs nothing."
+    joined = passage("Welcome here.\n\n## What does it cost?\n\nIt costs nothing.", 0.85)
+    assert best("what does it cost", chapter, joined) == "It costs nothing."
+
+
+def test_code_answers_no_yes_or_no_question() -> None:
+    text = "```yaml\nkeys: [a, b]\n```\n\nNo key is needed."
+    assert best("Does it work without keys?", passage(text)) == "No key is needed."
+    assert best("What do the keys look like?", passage(text)).startswith("```yaml")

@@ -198,3 +198,18 @@ def test_links_alone_are_no_chunk() -> None:
     text = "word " * 180
     [chunk] = chunk_book([page_of(f"# T\n\n{text}\n\n## Next\n\n- [Two](two)")])
     assert chunk.text.endswith("## Next\n\n- Two")
+
+
+def test_a_question_and_its_answer_stand_alone() -> None:
+    page = page_of(
+        "Welcome.\n\n## What is it?\n\nA thing.\n\n### In detail\n\nA good thing.\n\n"
+        "## Why?\n\nBecause.\n\n## More\n\nMore of it.\n\n## Most\n\nThe most.\n"
+    )
+    chunks = chunk_book([page])
+    assert_sound(page, chunks)
+    assert [(chunk.section, chunk.text) for chunk in chunks] == [
+        ("", "Welcome."),
+        ("What is it?", "A thing.\n\n### In detail\n\nA good thing."),
+        ("Why?", "Because."),
+        ("More", "More of it.\n\n## Most\n\nThe most."),
+    ]

@@ -296,8 +296,9 @@ def test_a_book_begins_with_the_questions_it_asks() -> None:
         asking("B", f"Is a heading {'very ' * 20}long?"),
         asking("C", "這是什麼？"),
     ]
-    assert starters(book) == ("What is a way?", "這是什麼？")
-    assert starters(book[:2]) == ("A",), "one question alone is no choice"
+    assert starters(book) == ("What is a way?", "這是什麼？", "Why another?")
+    assert starters(book, 2) == ("What is a way?", "這是什麼？"), "other pages come first"
+    assert starters([book[0], asking("B", "Why?")]) == ("B",), "one question alone is no choice"
     assert starters([]) == ()
 
 

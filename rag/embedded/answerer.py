@@ -133,7 +133,7 @@ def _scores(question: str, passages: Sequence[Passage], pieces: Sequence[_Piece]
     return [
         sum(weight for term, weight in weights.items() if term in piece.terms) / total
         + PASSAGE_WEIGHT * RANK_DISCOUNT**piece.passage * passages[piece.passage].score / best
-        + gain(piece.passage, piece.position, piece.unit, piece.shows)
+        + gain(piece.passage, piece.unit, piece.shows)
         for piece in pieces
     ]
 

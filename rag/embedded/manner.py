@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from rag.embedded.units import Unit
 from rag.text import content_words, term_hashes
@@ -46,36 +47,43 @@ _HOW_TO = re.compile(
     re.IGNORECASE,
 )
 """Asks what to do: what leads to a command or to steps is likely it."""
-POINTER_PENALTY, NARRATION_PENALTY = 0.25, 0.1
+_SHORT = re.compile(
+    r"(?:is|are|was|does|do|did|can|could|may|will|should|has|have|why|when|where|who|which"
+    r"|how (?:long|many|much|often|big|fast))\b",
+    re.IGNORECASE,
+)
+"""Asks for a yes, a reason, a place or a number: code is hardly it."""
+POINTER_PENALTY, NARRATION_PENALTY, CODE_PENALTY = 0.25, 0.1, 0.3
 STEPS_BONUS = 0.2
-DEFINITION_BONUS, SUBJECT_BONUS, OPENING_BONUS = 0.35, 0.2, 0.2
+DEFINITION_BONUS, SUBJECT_BONUS, OPENING_BONUS = 0.35, 0.2, 0.5
 
 
-def manner(question: str, passages: Sequence[Passage]) -> Callable[[int, int, Unit, bool], float]:
+def manner(question: str, passages: Sequence[Passage]) -> Callable[[int, Unit, bool], float]:
     """What a piece gains or loses by how it speaks, whatever it speaks about.
 
     A question for a definition is answered by a sentence that defines; the sentence that
     opens a section says what the section is about, which its heading has named; a sentence
     that asks itself, or only leads through the book, answers nothing. The function returned
-    takes a passage's and a piece's position, the piece, and whether it leads to code or steps.
+    takes a passage's position, the piece, and whether it leads to code or steps.
     """
     words = content_words(question, passages[0].chunk.language)
     how_to = _HOW_TO.match(question) is not None
+    short = _SHORT.match(question) is not None
     defines = begins = None
     if words and len(words) <= 3 and (_DEFINITION.match(question) or _is_bare(question, words)):
         subject = r"\W+".join(re.escape(word.rstrip("s")) + r"\w*" for word in words)
         defines = re.compile(_DEFINES.format(f"(?:{subject})"), re.IGNORECASE)
         begins = re.compile(_BEGINS + _DEFINES.format(f"(?:{subject})"), re.IGNORECASE)
-    asked = term_hashes(question, passages[0].chunk.language)
-    named = [
-        len(asked & heading) / len(asked | heading) if asked or heading else 0.0
-        for heading in (
-            term_hashes((p.chunk.section or p.chunk.title).rsplit(" › ")[-1], p.chunk.language)
-            for p in passages
-        )
-    ]
+    language = passages[0].chunk.language
+    asked = term_hashes(question, language)
 
-    def gain_of(passage: int, position: int, unit: Unit, shows: bool) -> float:
+    @cache
+    def named(heading: str) -> float:
+        """How much a heading and the question say the same, 0 to 1."""
+        terms = term_hashes(heading, language)
+        return len(asked & terms) / len(asked | terms) if asked or terms else 0.0
+
+    def gain_of(passage: int, unit: Unit, shows: bool) -> float:
         text, gain = unit.text, 0.0
         empty = says_nothing(unit)
         if empty:
@@ -88,8 +96,12 @@ def manner(question: str, passages: Sequence[Passage]) -> Callable[[int, int, Un
             gain += DEFINITION_BONUS
             if begins.match(text):
                 gain += SUBJECT_BONUS
-        if position == 0:
-            gain += OPENING_BONUS * named[passage]
+        if unit.kind == "code" and short:
+            gain -= CODE_PENALTY
+        if unit.opens:
+            chunk = passages[passage].chunk
+            heading = unit.heading or (chunk.section or chunk.title).rsplit(" › ")[-1]
+            gain += OPENING_BONUS * named(heading) ** 2
         return gain
 
     return gain_of

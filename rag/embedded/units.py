@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
@@ -23,6 +23,10 @@ class Unit:
     block: int
     head: str = ""
     """Of a table row: the head of its table, which it cannot be read without."""
+    heading: str = ""
+    """The heading it stands under, where that is within the passage."""
+    opens: bool = False
+    """The first piece of the passage, or under its heading."""
 
     @property
     def leads_in(self) -> bool:
@@ -35,21 +39,28 @@ def units(text: str) -> list[Unit]:
     lines = text.splitlines()
     tokens = _parser().parse(text)
     found: list[Unit] = []
+    heading, opens = "", True
     for number, token in enumerate(tokens):
-        if token.map is None:
+        if token.map is None or token.level > 1:
             continue
         own = lines[slice(*token.map)]
-        if token.level == 0 and token.type in ("fence", "code_block", "html_block"):
-            found.append(Unit("code", "\n".join(own).rstrip(), number))
-        elif token.level == 0 and token.type == "table_open":
-            found += [Unit("row", row.strip(), number, "\n".join(own[:2])) for row in own[2:]]
-        elif token.level == 0 and token.type == "paragraph_open":
+        pieces: list[Unit] = []
+        if token.type == "heading_open" and token.level == 0:
+            heading, opens = own[0].strip("# "), True
+        elif token.type in ("fence", "code_block", "html_block") and token.level == 0:
+            pieces = [Unit("code", "\n".join(own).rstrip(), number)]
+        elif token.type == "table_open" and token.level == 0:
+            pieces = [Unit("row", row.strip(), number, "\n".join(own[:2])) for row in own[2:]]
+        elif token.type == "paragraph_open" and token.level == 0:
             prose = " ".join(line.strip() for line in own)
-            found += [Unit("sentence", sentence, number) for sentence in sentences(prose)]
-        elif token.level == 1 and token.type == "list_item_open":
+            pieces = [Unit("sentence", sentence, number) for sentence in sentences(prose)]
+        elif token.type == "list_item_open" and token.level == 1:
             # Items of one list share the number of the list.
             block = found[-1].block if tokens[number - 1].type == "list_item_close" else number
-            found.append(Unit("item", "\n".join(own).rstrip(), block))
+            pieces = [Unit("item", "\n".join(own).rstrip(), block)]
+        for piece in pieces:
+            found.append(replace(piece, heading=heading, opens=opens))
+            opens = False
     return found
 
 
