@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from rag.embedded.answerer import ExtractiveAnswerer
+from rag.embedded.followups import standalone
 from rag.embedded.units import units
-from rag.types import Brief, Chunk, Passage
+from rag.types import Brief, Chunk, Passage, Turn
 
 
 def passage(text: str, score: float = 0.9, *, title: str = "Guide", section: str = "") -> Passage:
@@ -165,7 +166,38 @@ def test_what_stands_first_under_the_question_itself_answers_it() -> None:
     assert best("what does it cost", chapter, joined) == "It costs nothing."
 
 
-def test_code_answers_no_yes_or_no_question() -> None:
-    text = "```yaml\nkeys: [a, b]\n```\n\nNo key is needed."
-    assert best("Does it work without keys?", passage(text)) == "No key is needed."
-    assert best("What do the keys look like?", passage(text)).startswith("```yaml")
+def test_a_row_that_names_the_subject_defines_it() -> None:
+    table = (
+        "| variable | meaning |\n| --- | --- |\n"
+        "| `OTHER` | Passages per answer. |\n| `ADMIN_TOKEN` | Opens the author's page. |"
+    )
+    prose = "The page keeps the admin token until its tab is closed."
+    assert "Opens" in best("What is the admin token?", passage(prose), passage(table, 0.8))
+
+
+def test_a_block_must_earn_its_place_beside_a_sentence() -> None:
+    sentence = passage("Cats sleep in warm places.")
+    code = passage("The cats of the workflow are in this file:\n\n```yaml\nname: index\n```", 0.89)
+    assert answer("Where do cats sleep?", sentence, code) == "Cats sleep in warm places. [1]"
+
+
+def test_a_sentence_without_what_it_leans_on_stands_back() -> None:
+    leaning = passage("Their rate limits end first.")
+    whole = passage("The limit of a rate is `RATE_PER_MINUTE`.", 0.85)
+    assert best("How do I set a rate limit?", leaning, whole).startswith("The limit")
+
+
+@pytest.mark.parametrize(
+    ("earlier", "question", "meant"),
+    [
+        ("How do I run it on AWS?", "And on a Mac?", "How do I run it on a Mac?"),
+        (
+            "How do I deploy to AWS Lambda?",
+            "and on Hugging Face?",
+            "How do I deploy on Hugging Face?",
+        ),
+        ("How do I learn to test?", "and on Lambda?", "and on Lambda? (learn test)"),
+    ],
+)
+def test_a_follow_up_replaces_the_place(earlier: str, question: str, meant: str) -> None:
+    assert standalone(question, [Turn(earlier, "")]) == meant

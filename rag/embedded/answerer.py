@@ -23,7 +23,10 @@ RANK_DISCOUNT = 0.9
 DENSE_WEIGHT = 0.4
 DENSE_CANDIDATES = 10
 SECOND_BEST = 0.6
-"""A further piece must score this share of the best one's."""
+"""A further piece must score this share of the best one's. One that brings a table, list or code
+must do so even without its passage's weight: a block is long to read."""
+LEANING_PENALTY = 0.25
+"""For a sentence that leans on one before it, where none stands."""
 SAME = 0.7
 """Share of common terms from which two pieces say the same."""
 LIST_LIMIT, CODE_LIMIT = 900, 2000
@@ -54,6 +57,8 @@ class _Piece:
     terms: frozenset[int]
     shows: bool = False
     """Leads to code or steps."""
+    leans: bool = False
+    """Cannot be read without a sentence that is not there."""
 
 
 class ExtractiveAnswerer:
@@ -84,7 +89,9 @@ class ExtractiveAnswerer:
         """The pieces that answer best, best first: at most `count`, at least one."""
         question = brief.standalone or brief.question
         pieces = list(_pieces(brief.passages))
-        scores = _scores(question, brief.passages, pieces)
+        own = _scores(question, brief.passages, pieces)
+        weights = _weights(brief.passages)
+        scores = [score + weights[piece.passage] for score, piece in zip(own, pieces, strict=True)]
         if self._embedder is not None:
             likely = sorted(range(len(pieces)), key=lambda i: -scores[i])[:DENSE_CANDIDATES]
             vectors = await self._embedder.embed_passages(
@@ -93,13 +100,17 @@ class ExtractiveAnswerer:
             low, high = self._embedder.cosine_range
             for i, vector in zip(likely, vectors[1:], strict=True):
                 cosine = sum(a * b for a, b in zip(vectors[0], vector, strict=True))
-                scores[i] += DENSE_WEIGHT * (cosine - low) / (high - low)
+                nearness = DENSE_WEIGHT * (cosine - low) / (high - low)
+                own[i] += nearness
+                scores[i] += nearness
         order = sorted(range(len(pieces)), key=lambda i: (-scores[i], i))
         chosen: list[_Piece] = []
         for i in order:
             if chosen and (len(chosen) == count or scores[i] < SECOND_BEST * scores[order[0]]):
                 break
             if chosen and says_nothing(pieces[i].unit):
+                continue
+            if chosen and _brings_block(pieces[i]) and own[i] < SECOND_BEST * own[order[0]]:
                 continue
             if not any(_alike(pieces[i], other) for other in chosen):
                 chosen.append(pieces[i])
@@ -114,11 +125,26 @@ def _pieces(passages: Sequence[Passage]) -> Iterator[_Piece]:
             terms = frozenset(term_hashes(f"{unit.head} {unit.text}", chunk.language))
             after = whole[position + 1] if position + 1 < len(whole) else unit
             shows = unit.leads_in and (after.kind == "code" or bool(STEP.match(after.text)))
-            yield _Piece(number, position, unit, terms, shows)
+            first = position == 0 or whole[position - 1].block != unit.block
+            leans = first and unit.kind == "sentence" and bool(_DANGLING.match(unit.text))
+            yield _Piece(number, position, unit, terms, shows, leans)
+
+
+def _brings_block(piece: _Piece) -> bool:
+    return piece.unit.kind != "sentence" or piece.unit.leads_in
+
+
+def _weights(passages: Sequence[Passage]) -> list[float]:
+    """What each passage adds to its pieces' scores."""
+    best = max(passage.score for passage in passages) or 1.0
+    return [
+        PASSAGE_WEIGHT * RANK_DISCOUNT**number * passage.score / best
+        for number, passage in enumerate(passages)
+    ]
 
 
 def _scores(question: str, passages: Sequence[Passage], pieces: Sequence[_Piece]) -> list[float]:
-    """How much of the question each piece covers, by IDF among them, and its passage's score."""
+    """How much of the question each piece covers, by IDF among them, and how it speaks."""
     about = CONTRAST.sub(" ", question)
     asked = sparse_question(about, passages[0].chunk.language)
     frequencies = Counter(term for piece in pieces for term in piece.terms)
@@ -128,12 +154,11 @@ def _scores(question: str, passages: Sequence[Passage], pieces: Sequence[_Piece]
         if term in frequencies
     }
     total = sum(weights.values()) or 1.0
-    best = max(passage.score for passage in passages) or 1.0
     gain = manner(question, passages)
     return [
         sum(weight for term, weight in weights.items() if term in piece.terms) / total
-        + PASSAGE_WEIGHT * RANK_DISCOUNT**piece.passage * passages[piece.passage].score / best
         + gain(piece.passage, piece.unit, piece.shows)
+        - LEANING_PENALTY * piece.leans
         for piece in pieces
     ]
 

@@ -21,6 +21,10 @@ _PREPOSITION = re.compile(
     r"|auf|mit|ohne|für|unter|на|в|с|без|для)\b",
     re.IGNORECASE,
 )
+_PLACE = re.compile(r"(?:on|to|in|at|with|under|for)\b", re.IGNORECASE)
+"""Prepositions that name the same place: one deploys *to* a host, and runs *on* it."""
+_PLACE_PHRASE = re.compile(rf"\b{_PLACE.pattern}\s+(?:(?:the|an?)\s+)?[A-Z][^.?!,;:]*")
+"""A place by its name: "how to test" has none."""
 _SAME_PHRASE = re.compile(
     rf"(?:(?:and|but|or|what about|how about|y|et|und|oder|e)\s+)?"
     rf"(?P<phrase>(?P<word>{_PREPOSITION.pattern})\s.+?)[\s?.!]*",
@@ -68,6 +72,8 @@ def _replaced(question: str, earlier: str) -> str:
     phrases = list(
         re.finditer(rf"\b{re.escape(short['word'])}\b[^.?!,;:]*", earlier, re.IGNORECASE)
     )
+    if not phrases and _PLACE.match(short["word"]):
+        phrases = list(_PLACE_PHRASE.finditer(earlier))
     if not phrases:
         return ""
     begin, end = phrases[-1].span()

@@ -36,6 +36,8 @@ _DEFINES = (
     r"|defines?|describes?|represents?|provides?)\b"
     r"|\b(?:called|known as)\s+(?:(?:an?|the)\s+)?[\"'“‘`*(]*{0}"
 )
+_LABELS = r"[\s|*+\-\"'“‘`]*{0}[\s\"'”’`*]*(?:\||[:.]\*\*|:\s|[–—]\s)"
+"""A row of a table or an item of a list that begins with its subject, as in a glossary."""
 _BEGINS = r"(?:(?:a|an|the|in \w+,|note:)\s+)*[\"'“‘`*(]*"
 STEP = re.compile(r"\s*\d+[.)]\s")
 """An item of an ordered list, which is read from its beginning."""
@@ -47,33 +49,29 @@ _HOW_TO = re.compile(
     re.IGNORECASE,
 )
 """Asks what to do: what leads to a command or to steps is likely it."""
-_SHORT = re.compile(
-    r"(?:is|are|was|does|do|did|can|could|may|will|should|has|have|why|when|where|who|which"
-    r"|how (?:long|many|much|often|big|fast))\b",
-    re.IGNORECASE,
-)
-"""Asks for a yes, a reason, a place or a number: code is hardly it."""
-POINTER_PENALTY, NARRATION_PENALTY, CODE_PENALTY = 0.25, 0.1, 0.3
+POINTER_PENALTY, NARRATION_PENALTY = 0.25, 0.1
 STEPS_BONUS = 0.2
-DEFINITION_BONUS, SUBJECT_BONUS, OPENING_BONUS = 0.35, 0.2, 0.5
+DEFINITION_BONUS, SUBJECT_BONUS, OPENING_BONUS = 0.35, 0.2, 0.2
+SECTION_BONUS = 0.3
+"""Under a heading that is the question itself."""
 
 
 def manner(question: str, passages: Sequence[Passage]) -> Callable[[int, Unit, bool], float]:
     """What a piece gains or loses by how it speaks, whatever it speaks about.
 
-    A question for a definition is answered by a sentence that defines; the sentence that
-    opens a section says what the section is about, which its heading has named; a sentence
-    that asks itself, or only leads through the book, answers nothing. The function returned
-    takes a passage's position, the piece, and whether it leads to code or steps.
+    A question for a definition is answered by a sentence that defines; what stands under the
+    question itself answers it, and the sentence that opens a section says what it is about; a
+    sentence that asks itself, or only leads through the book, answers nothing. The function
+    returned takes a passage's position, the piece, and whether it leads to code or steps.
     """
     words = content_words(question, passages[0].chunk.language)
     how_to = _HOW_TO.match(question) is not None
-    short = _SHORT.match(question) is not None
-    defines = begins = None
+    defines = begins = labels = None
     if words and len(words) <= 3 and (_DEFINITION.match(question) or _is_bare(question, words)):
-        subject = r"\W+".join(re.escape(word.rstrip("s")) + r"\w*" for word in words)
+        subject = r"[\W_]+".join(re.escape(word.rstrip("s")) + r"\w*" for word in words)
         defines = re.compile(_DEFINES.format(f"(?:{subject})"), re.IGNORECASE)
         begins = re.compile(_BEGINS + _DEFINES.format(f"(?:{subject})"), re.IGNORECASE)
+        labels = re.compile(_LABELS.format(f"(?:{subject})"), re.IGNORECASE)
     language = passages[0].chunk.language
     asked = term_hashes(question, language)
 
@@ -96,12 +94,13 @@ def manner(question: str, passages: Sequence[Passage]) -> Callable[[int, Unit, b
             gain += DEFINITION_BONUS
             if begins.match(text):
                 gain += SUBJECT_BONUS
-        if unit.kind == "code" and short:
-            gain -= CODE_PENALTY
+        if labels and unit.kind in ("row", "item") and labels.match(text):
+            gain += DEFINITION_BONUS + SUBJECT_BONUS
+        chunk = passages[passage].chunk
+        close = named(unit.heading or (chunk.section or chunk.title).rsplit(" › ")[-1])
+        gain += SECTION_BONUS * close**2
         if unit.opens:
-            chunk = passages[passage].chunk
-            heading = unit.heading or (chunk.section or chunk.title).rsplit(" › ")[-1]
-            gain += OPENING_BONUS * named(heading) ** 2
+            gain += OPENING_BONUS * close
         return gain
 
     return gain_of
