@@ -162,7 +162,7 @@ class Draft:
             }
             yield replace(finished, metadata=metadata, suggestions=suggested)
         finally:
-            _let_end(self.near)
+            self.near.cancel()
             await self.bill.settle()
 
     async def _timed(self, parts: AsyncIterator[AnswerPart]) -> AsyncIterator[AnswerPart]:
@@ -248,18 +248,3 @@ def _kept(session_id: str, turn: Turn) -> Reply:
     """The canonical answer of a turn that is in the history."""
     metadata = {**turn.metadata, "saved": True, "turn": turn.n}
     return Reply(session_id, turn.answer, turn.sources, metadata)
-
-
-_ending: set[asyncio.Future[Any]] = set()
-
-
-def _let_end(request: asyncio.Future[Any]) -> None:
-    """Forget a request, but let it end: httpx never frees the connection of a cancelled one."""
-    _ending.add(request)
-    request.add_done_callback(_ended)
-
-
-def _ended(request: asyncio.Future[Any]) -> None:
-    _ending.discard(request)
-    if not request.cancelled() and (error := request.exception()):
-        log.warning("no suggestions: %s", error)

@@ -162,7 +162,8 @@ def test_a_lasting_fault_has_a_name(
     up.cohere.fail(fault, times=99)
     with pytest.raises(UpstreamError) as caught:
         embed(up, lambda e: e.embed_question("question"), seconds=60.0)
-    assert type(caught.value) is error
+    assert isinstance(caught.value, error)
+    assert caught.value.code == error.code
     assert caught.value.service == "cohere"
     assert len(up.cohere.requests) == requests
 

@@ -10,7 +10,7 @@ import math
 import sys
 from array import array
 from base64 import b64decode
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -18,8 +18,8 @@ from rag.services.retry import retried, said, status_error, timed_out
 from rag.types import UpstreamError, UpstreamRejected, UpstreamTimeout
 
 if TYPE_CHECKING:
-    from cohere.v2.client import AsyncV2Client
-    from httpx import AsyncClient
+    from cohere.core.http_client import AsyncHttpClient
+    from httpx import AsyncClient, Response
 
 T = TypeVar("T")
 
@@ -47,84 +47,95 @@ _MODELS = {
 _UNKNOWN = _Model(0, (0.20, 0.65))
 
 
+class _BadRequest(UpstreamRejected):
+    """The API does not take the request as it is."""
+
+
 class _Cohere:
-    """The client that embedding and reranking share: one address, one policy."""
+    """The client that embedding and reranking share: one address, one policy.
+
+    It is the core of the SDK's own clients, which sends what they send. `AsyncClientV2` around
+    it builds a checked model of every answer, which takes as long as the request, and imports
+    the models of all of the API; here an answer is read for the one list that it is about.
+    """
 
     def __init__(self, api_key: str, base_url: str) -> None:
         self._key = api_key
         self._url = base_url or _URL
-        self._client: AsyncV2Client | None = None
+        self._client: AsyncHttpClient | None = None
         self._http: AsyncClient | None = None
 
-    def _connected(self) -> AsyncV2Client:
+    def _connected(self) -> AsyncHttpClient:
         if self._client is None:
-            # Not `cohere.AsyncClientV2`: that one is a client of the API's version 1 as
-            # well, which imports a tokenizer, a reader of Avro and a second HTTP client, and
-            # takes its address from the environment while it is imported.
             from cohere.core.client_wrapper import AsyncClientWrapper
-            from cohere.v2.client import AsyncV2Client
 
             from rag.services import http
 
             self._http = http.client(60.0)
-            self._client = AsyncV2Client(
-                client_wrapper=AsyncClientWrapper(
-                    token=self._key, base_url=self._url, max_retries=0, httpx_client=self._http
-                )
-            )
+            self._client = AsyncClientWrapper(
+                token=self._key, base_url=self._url, max_retries=0, httpx_client=self._http
+            ).httpx_client
         return self._client
 
     async def call(
         self,
-        request: Callable[[AsyncV2Client], Awaitable[T]],
+        request: Callable[[], Awaitable[T]],
         *,
         seconds: float,
         attempts: int,
         attempt_seconds: float,
     ) -> T:
+        """What `request` returns, which asks with `post` and reads the answer."""
         import httpx
-        from cohere.core.api_error import ApiError
-        from cohere.core.parse_error import ParsingError
 
-        client = self._connected()
         return await retried(
-            lambda: request(client),
+            request,
             service=_SERVICE,
-            errors=(ApiError, ParsingError, httpx.HTTPError, ValueError, TypeError, AttributeError),
-            translate=self._failure,
+            errors=(httpx.HTTPError, ValueError, TypeError, LookupError, AttributeError),
+            translate=_failure,
             seconds=seconds,
             attempts=attempts,
             attempt_seconds=attempt_seconds,
         )
 
-    def _failure(self, error: Exception) -> UpstreamError:
-        import httpx
-        from cohere.core.api_error import ApiError
+    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The JSON of an answer, to a single request."""
+        from pydantic_core import from_json
 
-        if isinstance(error, ApiError):
-            status, message = error.status_code or 500, said(error.body, self._key)
-            if status in (401, 403, 498):
-                return UpstreamRejected(f"{status} the key was refused", service=_SERVICE)
-            if status == 429 and "month" in message.lower():
-                return UpstreamRejected(
-                    f"429 the key's quota is used up: {message}", service=_SERVICE
-                )
-            if status < 400:
-                return UpstreamError(f"{status} with a body that is no JSON", service=_SERVICE)
-            return status_error(_SERVICE, status, message, error.headers)
-        if isinstance(error, httpx.HTTPError):
-            kind = UpstreamTimeout if timed_out(error) else UpstreamError
-            return kind(type(error.__cause__ or error).__name__, service=_SERVICE)
-        return UpstreamError(f"an answer of another form: {type(error).__name__}", service=_SERVICE)
+        response = await self._connected().request(path, method="POST", json=body)
+        if response.status_code != 200:
+            raise self._refusal(response)
+        return from_json(response.content)
+
+    def _refusal(self, response: Response) -> UpstreamError:
+        status, message = response.status_code, said(response.content, self._key)
+        if status in (400, 422):
+            return _BadRequest(f"{status} {message}", service=_SERVICE)
+        if status in (401, 403, 498):
+            return UpstreamRejected(f"{status} the key was refused", service=_SERVICE)
+        if status == 429 and "month" in message.lower():
+            return UpstreamRejected(f"429 the key's quota is used up: {message}", service=_SERVICE)
+        if status < 400:
+            return UpstreamError(f"{status} instead of an answer", service=_SERVICE)
+        return status_error(_SERVICE, status, message, response.headers)
 
     def prepare(self) -> None:
-        """Import and make the client: about 0.2 s, in any thread, before it is needed."""
+        """Import and make the client, in any thread, before it is needed."""
         self._connected()
 
     async def close(self) -> None:
         if self._http is not None:
             http, self._http, self._client = self._http, None, None
             await http.aclose()
+
+
+def _failure(error: Exception) -> UpstreamError:
+    import httpx
+
+    if isinstance(error, httpx.HTTPError):
+        kind = UpstreamTimeout if timed_out(error) else UpstreamError
+        return kind(type(error.__cause__ or error).__name__, service=_SERVICE)
+    return UpstreamError(f"an answer of another form: {type(error).__name__}", service=_SERVICE)
 
 
 class CohereEmbedder:
@@ -155,7 +166,7 @@ class CohereEmbedder:
         self._seconds = seconds
         self._attempt_seconds = attempt_seconds
         self._packed = True
-        """Ask for base64: the SDK takes about 4 ms to read 1,024 numbers, and 0.15 for one text.
+        """Ask for base64: a third of the bytes that 1,024 numbers take as text.
         A server that refuses it, or means something else by it, is asked for numbers instead."""
         self._batch_seconds = batch_seconds
         self._cohere = _Cohere(api_key, base_url)
@@ -176,9 +187,11 @@ class CohereEmbedder:
         self._cohere.prepare()
 
     async def embed_question(self, text: str) -> Sequence[float]:
-        request = self._request([text], "search_query")
         vectors = await self._cohere.call(
-            request, seconds=self._seconds, attempts=3, attempt_seconds=self._attempt_seconds
+            lambda: self._embed([text], "search_query"),
+            seconds=self._seconds,
+            attempts=3,
+            attempt_seconds=self._attempt_seconds,
         )
         return vectors[0]
 
@@ -188,7 +201,7 @@ class CohereEmbedder:
         async def embed(start: int) -> list[list[float]]:
             async with turn:
                 return await self._cohere.call(
-                    self._request(texts[start : start + _BATCH], "search_document"),
+                    lambda: self._embed(texts[start : start + _BATCH], "search_document"),
                     seconds=self._batch_seconds,
                     attempts=10,
                     attempt_seconds=60.0,
@@ -201,39 +214,33 @@ class CohereEmbedder:
             raise errors.exceptions[0] from None
         return [vector for task in tasks for vector in task.result()]
 
-    def _request(
+    async def _embed(
         self, texts: Sequence[str], kind: Literal["search_query", "search_document"]
-    ) -> Callable[[AsyncV2Client], Awaitable[list[list[float]]]]:
-        async def request(client: AsyncV2Client) -> list[list[float]]:
-            from cohere.errors.bad_request_error import BadRequestError
-            from cohere.errors.unprocessable_entity_error import UnprocessableEntityError
-
-            try:
-                response = await client.embed(
-                    model=self._model,
-                    texts=list(texts),
-                    input_type=kind,
-                    embedding_types=["base64" if self._packed else "float"],
-                    truncate="END",
-                )
-            except (BadRequestError, UnprocessableEntityError):
-                if not self._packed:
-                    raise
-                self._packed = False
-                return await request(client)
-            found = response.embeddings
-            if found.base64 is None:
-                return self._vectors(found.float_, len(texts))
-            try:
-                return self._vectors([_unpacked(text) for text in found.base64], len(texts))
-            except (ValueError, TypeError):
-                self._packed = False
+    ) -> list[list[float]]:
+        request = {
+            "model": self._model,
+            "texts": list(texts),
+            "input_type": kind,
+            "embedding_types": ["base64" if self._packed else "float"],
+            "truncate": "END",
+        }
+        try:
+            found = (await self._cohere.post("v2/embed", request))["embeddings"]
+        except _BadRequest:
+            if not self._packed:
                 raise
-
-        return request
+            self._packed = False
+            return await self._embed(texts, kind)
+        if found.get("base64") is None:
+            return self._vectors(found["float"], len(texts))
+        try:
+            return self._vectors([_unpacked(text) for text in found["base64"]], len(texts))
+        except (ValueError, TypeError):
+            self._packed = False
+            raise
 
     def _vectors(self, found: Any, count: int) -> list[list[float]]:
-        """Check what came back: the SDK builds its models without validating them."""
+        """Check what came back."""
         if not isinstance(found, list) or len(found) != count:
             raise ValueError("not one vector a text")
         for vector in found:
@@ -271,9 +278,10 @@ class CohereReranker:
         self._cohere.prepare()
 
     async def rerank(self, question: str, texts: Sequence[str]) -> Sequence[float]:
-        async def request(client: AsyncV2Client) -> list[float]:
-            response = await client.rerank(model=self._model, query=question, documents=list(texts))
-            scores = {item.index: float(item.relevance_score) for item in response.results}
+        async def request() -> list[float]:
+            wanted = {"model": self._model, "query": question, "documents": list(texts)}
+            results = (await self._cohere.post("v2/rerank", wanted))["results"]
+            scores = {item["index"]: float(item["relevance_score"]) for item in results}
             if scores.keys() != set(range(len(texts))):
                 raise ValueError("not one score a text")
             return [min(1.0, max(0.0, scores[n])) for n in range(len(texts))]

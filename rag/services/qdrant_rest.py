@@ -7,15 +7,16 @@ numbers on the way there and one list of payloads on the way back.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from rag.services.retry import retried, said, status_error, timed_out
-from rag.types import UpstreamError, UpstreamRejected, UpstreamTimeout
+from rag.services.retry import retried, said, status_error
+from rag.types import UpstreamError, UpstreamRejected
 
 if TYPE_CHECKING:
-    from httpx import AsyncClient, Response
+    from aiohttp import ClientResponse, ClientSession
 
 SERVICE = "qdrant"
 
@@ -34,21 +35,21 @@ class Rest:
         self._key = api_key
         self._seconds = seconds
         self._attempt_seconds = attempt_seconds
-        self._http: AsyncClient | None = None
+        self._http: ClientSession | None = None
 
-    def _connected(self) -> AsyncClient:
+    def _connected(self) -> ClientSession:
         if self._http is None:
-            from rag.services.http import client
+            from rag.services.http import session
 
             headers = {"Content-Type": "application/json"}
             if self._key:
                 headers["api-key"] = self._key
-            self._http = client(self._attempt_seconds + 1, headers)
+            self._http = session(self._attempt_seconds + 1, headers)
         return self._http
 
     def prepare(self) -> None:
-        """Import and make the client: in any thread, before it is needed."""
-        self._connected()
+        """Import what a request needs: in any thread, before it is needed."""
+        importlib.import_module("rag.services.http")
 
     async def collection(self) -> Any:
         """What the collection is made of. Raises Absent, like the rest."""
@@ -61,34 +62,36 @@ class Rest:
         return await self._result("POST", path, to_json(body))
 
     async def _result(self, method: str, path: str, content: bytes | None = None) -> Any:
-        import httpx
+        from aiohttp import ClientError
         from pydantic_core import from_json
+        from yarl import URL
 
-        http = self._connected()
+        http, url = self._connected(), URL(self._base + path, encoded=True)
 
         async def attempt() -> Any:
-            response = await http.request(method, self._base + path, content=content)
-            if response.status_code != 200:
-                raise self._refusal(response)
-            return from_json(response.content)["result"]
+            async with http.request(method, url, data=content, allow_redirects=False) as response:
+                body = await response.read()
+                if response.status != 200:
+                    raise self._refusal(response, body)
+                return from_json(body)["result"]
 
         return await retried(
             attempt,
             service=SERVICE,
-            errors=(httpx.HTTPError, ValueError, TypeError, KeyError),
+            errors=(ClientError, ValueError, TypeError, KeyError),
             translate=_failure,
             seconds=self._seconds,
             attempts=3,
             attempt_seconds=self._attempt_seconds,
         )
 
-    def _refusal(self, response: Response) -> UpstreamError:
-        return refusal(response.status_code, said(response.content, self._key), response.headers)
+    def _refusal(self, response: ClientResponse, body: bytes) -> UpstreamError:
+        return refusal(response.status, said(body, self._key), response.headers)
 
     async def close(self) -> None:
         if self._http is not None:
             http, self._http = self._http, None
-            await http.aclose()
+            await http.close()
 
 
 def base_url(url: str) -> str:
@@ -111,9 +114,8 @@ def refusal(status: int, text: str, headers: Mapping[str, str]) -> UpstreamError
 
 
 def _failure(error: Exception) -> UpstreamError:
-    import httpx
+    from aiohttp import ClientError
 
-    if isinstance(error, httpx.HTTPError):
-        kind = UpstreamTimeout if timed_out(error) else UpstreamError
-        return kind(type(error.__cause__ or error).__name__, service=SERVICE)
+    if isinstance(error, ClientError):
+        return UpstreamError(type(error).__name__, service=SERVICE)
     return UpstreamError(f"an answer of another form: {type(error).__name__}", service=SERVICE)
