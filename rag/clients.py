@@ -188,7 +188,7 @@ class Clients:
             folder = _writable(self.settings.data_dir) / "postgres"
             url = (await _engine("rag.embedded.postgres", lambda m: m.start(folder))).url
         module = await _load("rag.services.postgres")
-        return cast(Database, module.Postgres(url, schema=schema.SCRIPT))
+        return cast(Database, await _prepared(module.Postgres(url, schema=schema.SCRIPT)))
 
     def _qdrant(self) -> tuple[str, str, str]:
         return self.settings.qdrant_url, self.settings.qdrant_api_key, self.settings.collection

@@ -193,8 +193,25 @@ def test_a_cancelled_task_harms_nothing(database_url: str) -> None:
             task.cancel()
         assert await db.run("SELECT :x::text", x="mine") == [("mine",)]
         found = await db.run("SELECT i FROM book_cancelled ORDER BY i")
-        assert found == [(0,)], "what was running ended; what waited for a thread never began"
+        assert found == [(0,)], "what was running ended; what waited for its turn never began"
         await db.run("DROP TABLE book_cancelled")
+
+    using(database_url, work, connections=1)
+
+
+def test_a_task_cancelled_as_its_answer_comes_keeps_nobody_waiting(database_url: str) -> None:
+    async def work(db: Postgres) -> None:
+        await db.run("SELECT 1")
+        task = asyncio.create_task(db.run("SELECT 2"))
+        await asyncio.sleep(0)  # the statement is sent
+        time.sleep(0.3)  # noqa: ASYNC251 - its answer comes while the loop is busy
+        await asyncio.sleep(0)  # the loop takes the answer
+        await asyncio.sleep(0)
+        task.cancel()
+        async with asyncio.timeout(5):
+            assert await db.run("SELECT 3") == [(3,)]
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
     using(database_url, work, connections=1)
 
@@ -345,7 +362,7 @@ def test_after_a_silent_server_others_wait_only_briefly(database_url: str) -> No
     asyncio.run(body())
 
 
-def test_waiting_for_a_thread_is_bounded_too(database_url: str) -> None:
+def test_waiting_for_a_connection_is_bounded_too(database_url: str) -> None:
     async def work(db: Postgres) -> None:
         slow = [asyncio.create_task(db.run("SELECT pg_sleep(0.4)::text")) for _ in range(6)]
         done = await asyncio.gather(*slow, return_exceptions=True)

@@ -1,20 +1,24 @@
 """PostgreSQL behind `rag.types.Database`: Neon, any other server, or the embedded one.
 
-pg8000 is synchronous, so statements run on a few threads of their own. Every statement is
-its own transaction and goes out in one round trip under one Sync, without a name and
-without session state: that is what PgBouncer's transaction mode (Neon's `-pooler` hosts)
-allows. pg8000's own order, a Sync after Parse, after Describe and after Execute, is three
-round trips, and behind such a pooler each may reach another server.
+pg8000 is synchronous. Connections are made on a few threads of their own; statements run in
+the loop (`postgres_wire`), because passing one to a thread and back costs more than the
+statement itself. Every statement is its own transaction and goes out in one round trip under
+one Sync, without a name and without session state: that is what PgBouncer's transaction mode
+(Neon's `-pooler` hosts) allows. pg8000's own order, a Sync after Parse, after Describe and
+after Execute, is three round trips, and behind such a pooler each may reach another server.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import re
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 from rag.services.postgres_url import parse_url
 from rag.types import (
@@ -51,7 +55,8 @@ _REPEATABLE = re.compile(r"\s*(?:select\b|/\* idempotent \*/)", re.IGNORECASE)
 class Postgres:
     """A few connections to one server, made when they are needed.
 
-    It belongs to no event loop: it may be used from several loops and threads at once.
+    It belongs to no event loop: it may be used from several loops and threads at once. Each
+    loop then has up to `connections` statements under way.
 
     A statement is repeated, once, on a new connection when its connection broke before it
     was sent, and also when only its answer was lost if repeating it changes nothing: it
@@ -59,7 +64,7 @@ class Postgres:
     SELECT that calls a function which writes must therefore be one that may run twice.)
 
     A cancelled `run` lets a statement that is already with the server come to its end; one
-    that still waits for a thread is dropped.
+    that still waits for a connection is dropped.
 
     `schema` is a script that creates or migrates the tables; it runs when a statement names
     something that is missing, and the statement then runs again. While nothing is missing
@@ -84,9 +89,21 @@ class Postgres:
         self._connect_timeout = min(connect_timeout, self._server.connect_timeout)
         self._statement_timeout = statement_timeout
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="postgres")
+        self._connections = connections
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]
+        self._turns = WeakKeyDictionary()
         self._idle: deque[AnyConnection] = deque()
+        self._ending: set[asyncio.Task[None]] = set()
+        """Statements whose callers have gone."""
         self._down_until = 0.0
         self._closed = False
+
+    def prepare(self) -> None:
+        """Import what connecting takes and read the certificates, without connecting."""
+        if self._server.over_https:
+            importlib.import_module("rag.services.postgres_https")
+        importlib.import_module("rag.services.postgres_wire")
+        _ = self._server.ssl_context
 
     async def run(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Rows of one statement with `:name` parameters; [] where it returns none.
@@ -97,9 +114,14 @@ class Postgres:
         if self._closed:
             raise UpstreamError("the client is closed", service="postgres")
         loop = asyncio.get_running_loop()
+        if (turns := self._turns.get(loop)) is None:
+            turns = self._turns[loop] = asyncio.Semaphore(self._connections)
         try:
             async with asyncio.timeout(self._connect_timeout + self._statement_timeout):
-                return await loop.run_in_executor(self._threads, self._work, sql, parameters)
+                await turns.acquire()
+                with ExitStack() as turn:
+                    turn.callback(turns.release)
+                    return await self._work(sql, parameters, turn)
         except TimeoutError:
             raise UpstreamTimeout("no answer in time", service="postgres") from None
 
@@ -111,18 +133,22 @@ class Postgres:
         self._close_idle()
         self._threads.shutdown(wait=False)
 
-    # ------------------------------------------------------------ on a thread of our own
+    # ------------------------------------------------------------ statements
 
-    def _work(self, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    async def _work(
+        self, sql: str, parameters: dict[str, Any], turn: ExitStack
+    ) -> list[tuple[Any, ...]]:
         from rag.services.postgres_wire import BROKEN, ServerError
 
         tried: set[str] = set()
         while True:
-            connection = self._take()
+            connection = self._idle_one() or await self._connected()
             remedy = ""
             failure: UpstreamError
             try:
-                rows = connection.execute(sql, parameters, self._patience(self._statement_timeout))
+                rows = await connection.execute(
+                    sql, parameters, self._patience(self._statement_timeout)
+                )
             except ServerError as error:
                 failure, remedy = _refusal(error), _remedy(error, sql)
                 if error.fatal:
@@ -143,6 +169,9 @@ class Postgres:
                 failure = UpstreamError("the connection was lost", service="postgres")
                 if not connection.sent or _REPEATABLE.match(sql):
                     remedy = "reconnect"
+            except asyncio.CancelledError:
+                self._leave(connection, turn)
+                raise
             except BaseException:
                 connection.abandon()
                 raise
@@ -157,18 +186,18 @@ class Postgres:
             if remedy == "reconnect":
                 self._close_idle()  # what broke one connection has broken the idle ones too
             elif remedy == "repeat":
-                time.sleep(0.05)  # let the other one of a deadlock end
+                await asyncio.sleep(0.05)  # let the other one of a deadlock end
             elif remedy == "migrate":
                 if not self._schema:
                     raise failure
-                self._migrate()
+                await self._migrate()
 
-    def _migrate(self) -> None:
+    async def _migrate(self) -> None:
         from rag.services.postgres_wire import BROKEN, ServerError
 
-        connection = self._connect()
+        connection = await self._connected()
         try:
-            connection.execute(self._schema, {}, self._statement_timeout)
+            await connection.execute(self._schema, {}, self._statement_timeout)
         except ServerError as error:
             raise _refusal(error, "the tables could not be created: ") from error
         except TimeoutError as error:
@@ -182,13 +211,34 @@ class Postgres:
         """How long to wait for a server that may have gone."""
         return seconds if time.monotonic() > self._down_until else min(seconds, DOWN_PATIENCE)
 
-    def _take(self) -> AnyConnection:
-        """The idle connection used last, if it is still alive, or a new one."""
+    def _leave(self, connection: AnyConnection, turn: ExitStack) -> None:
+        """The caller has gone: a statement that is with the server keeps its turn to its end."""
+        task = asyncio.create_task(self._let_end(connection, turn.pop_all()))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _let_end(self, connection: AnyConnection, turn: ExitStack) -> None:
+        from rag.services.postgres_wire import BROKEN
+
+        with turn:
+            try:
+                async with asyncio.timeout(self._statement_timeout):
+                    await connection.finish()
+            except (TimeoutError, *BROKEN):
+                connection.abandon()
+            except asyncio.CancelledError:
+                connection.abandon()
+                raise
+            else:
+                self._give_back(connection)
+
+    def _idle_one(self) -> AnyConnection | None:
+        """The idle connection used last, if it is still alive."""
         while True:
             try:
                 connection = self._idle.pop()
             except IndexError:
-                return self._connect()
+                return None
             # By the wall clock, which goes on while a laptop or a function sleeps.
             if 0 <= time.time() - connection.used_at < IDLE_SECONDS and connection.is_quiet():
                 return connection
@@ -206,6 +256,22 @@ class Postgres:
                 self._idle.pop().abandon()
             except IndexError:
                 return
+
+    async def _connected(self) -> AnyConnection:
+        """A new connection. One that comes when its caller has gone waits for the next."""
+        loop = asyncio.get_running_loop()
+        connecting = loop.run_in_executor(self._threads, self._connect)
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            connecting.add_done_callback(self._keep)
+            raise
+
+    def _keep(self, connecting: asyncio.Future[AnyConnection]) -> None:
+        if not connecting.cancelled() and not connecting.exception():
+            self._give_back(connecting.result())
+
+    # ------------------------------------------------------------ on a thread of our own
 
     def _connect(self) -> AnyConnection:
         """A new connection, with another attempt or two where the server may be restarting."""

@@ -7,6 +7,7 @@ protocol is the one of its serverless driver: https://github.com/neondatabase/se
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import re
@@ -43,10 +44,23 @@ class HttpsConnection:
         self._http = http.client.HTTPSConnection(server.host, server.port, timeout=timeout)
         self._http.connect()
 
-    def execute(
-        self, sql: str, parameters: dict[str, Any], timeout: float
+    async def execute(
+        self, sql: str, parameters: dict[str, Any], seconds: float
     ) -> list[tuple[Any, ...]]:
         """As `postgres_wire.Connection.execute`; a script goes out as one transaction."""
+        self._executing = asyncio.ensure_future(
+            asyncio.to_thread(self._execute, sql, parameters, seconds)
+        )
+        return await asyncio.shield(self._executing)
+
+    async def finish(self) -> None:
+        """As `postgres_wire.Connection.finish`."""
+        with suppress(ServerError):
+            await self._executing
+
+    def _execute(
+        self, sql: str, parameters: dict[str, Any], timeout: float
+    ) -> list[tuple[Any, ...]]:
         self.sent = False
         if parameters:
             statement, values = bind(sql, parameters)

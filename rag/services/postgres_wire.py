@@ -1,10 +1,12 @@
-"""One connection: pg8000's with one round trip a statement, deadlines and stricter TLS.
+"""One connection: pg8000's with one round trip a statement, without a thread, with deadlines
+and stricter TLS.
 
 Importing this imports pg8000. The protocol: https://www.postgresql.org/docs/current/protocol.html
 """
 
 from __future__ import annotations
 
+import asyncio
 import select
 import socket
 import ssl
@@ -17,7 +19,7 @@ from typing import Any
 
 import scramp
 from pg8000.converters import make_params
-from pg8000.core import DESCRIBE, PORTAL, SYNC, TERMINATE_MSG, Context
+from pg8000.core import DESCRIBE, PORTAL, READY_FOR_QUERY, SYNC, TERMINATE_MSG, Context
 from pg8000.exceptions import DatabaseError, Error, InterfaceError
 from pg8000.native import Connection as Pg8000Connection
 from pg8000.native import to_statement
@@ -37,6 +39,8 @@ BROKEN = (
 )
 """Failures after which a connection is of no more use."""
 
+_BLOCKED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
 _parse = lru_cache(maxsize=256)(to_statement)
 
 
@@ -50,8 +54,57 @@ class ServerError(Exception):
         self.fatal = fields.get("V", fields.get("S")) in ("FATAL", "PANIC")
 
 
+class _Memory:
+    """What pg8000 writes to and reads from, once it is connected: nothing here waits.
+
+    A statement is put together in `out`; its answer is read when all of it has come.
+    """
+
+    def __init__(self, come: bytes) -> None:
+        self.out = bytearray()
+        self._come = bytearray(come)
+        self._read = 0
+        """How much of what has come pg8000 has read."""
+        self._seen = 0
+        """Where the first message begins whose end nobody has looked for yet."""
+
+    def write(self, data: bytes) -> None:
+        self.out += data
+
+    def flush(self) -> None:
+        """What is in `out` is sent by the connection."""
+
+    def read(self, size: int) -> bytes:
+        """Nothing, as at the end of a file, where no more has come."""
+        data = bytes(self._come[self._read : self._read + size])
+        self._read += len(data)
+        return data
+
+    def close(self) -> None:
+        self.out.clear()
+
+    def feed(self, data: bytes) -> None:
+        self._come += data
+
+    def is_answered(self) -> bool:
+        """Whether ReadyForQuery has come, the last message of an answer."""
+        while len(self._come) >= self._seen + 5:
+            code, length = struct.unpack_from("!ci", self._come, self._seen)
+            if len(self._come) <= self._seen + length:
+                return False
+            if code == READY_FOR_QUERY:
+                return True
+            self._seen += 1 + max(4, length)
+        return False
+
+    def forget(self) -> None:
+        """Make room for the next answer."""
+        del self._come[: self._read]
+        self._read = self._seen = 0
+
+
 class Connection(Pg8000Connection):  # type: ignore[misc]
-    """Not for use by two threads at once.
+    """Made in a thread, because connecting waits; then used in a loop, by one task at a time.
 
     Raises TimeoutError, ServerError or one of BROKEN, at construction and in `execute`.
     """
@@ -78,55 +131,104 @@ class Connection(Pg8000Connection):  # type: ignore[misc]
                 sock=raw,
                 ssl_context=False,
             )
+            raw.setblocking(False)
+            come = b""
+            with suppress(*_BLOCKED):
+                come = self._sock.peek()  # what the server said after its greeting
+            self._memory = _Memory(come)
+            self._sock: Any = self._memory
         except BaseException as error:
             raw.close()
             raise _server_error(error) from error
 
-    def execute(
-        self, sql: str, parameters: dict[str, Any], timeout: float
+    async def execute(
+        self, sql: str, parameters: dict[str, Any], seconds: float
     ) -> list[tuple[Any, ...]]:
         """Rows of one statement, or of a script where there are no parameters.
 
-        `timeout`, in seconds, bounds each wait for the server. A parameter that cannot be
-        encoded raises UnicodeEncodeError before anything is sent.
+        `seconds` bounds the wait for the server. A parameter that cannot be
+        encoded raises UnicodeEncodeError before anything is sent. Where this is cancelled
+        on the way, `finish` takes what still comes.
         """
         self.sent = False
-        self._usock.settimeout(timeout)
-        try:
-            if parameters:
-                context = self.execute_unnamed(*bind(sql, parameters))
-            else:
-                context = self.execute_simple(sql)
-        except Error as error:
-            raise _server_error(error) from error
+        if parameters:
+            context = self._put(*bind(sql, parameters))
+        else:
+            context = Context(sql)
+            self.send_QUERY(sql)
+        async with asyncio.timeout(seconds):
+            await self._send()
+            await self._answered()
+        self._read(context)
         return [tuple(row) for row in context.rows or ()]
 
-    def execute_simple(self, statement: str) -> Context:
-        context = Context(statement)
-        self.send_QUERY(statement)
-        return self._exchange(context)
-
-    def execute_unnamed(
-        self, statement: str, vals: Sequence[Any] = (), oids: Sequence[int] = (), stream: Any = None
-    ) -> Context:
+    def _put(self, statement: str, values: Sequence[Any]) -> Context:
         """Parse, Bind, Describe and Execute under one Sync: one round trip, one transaction."""
-        context = Context(statement)
-        values = make_params(self.py_types, vals)
-        for value in values:
-            if value is not None:
-                value.encode()
-        self.send_PARSE(b"\0", statement, oids)
-        self.send_BIND(b"\0", values)
+        texts = make_params(self.py_types, values)
+        for text in texts:
+            if text is not None:
+                text.encode()
+        self.send_PARSE(b"\0", statement, ())
+        self.send_BIND(b"\0", texts)
         self._send_message(DESCRIBE, PORTAL + b"\0")
         self.send_EXECUTE()
         self._send_message(SYNC, b"")
-        return self._exchange(context)
+        return Context(statement)
 
-    def _exchange(self, context: Context) -> Context:
-        self._sock.flush()
+    async def _send(self) -> None:
+        loop, out = asyncio.get_running_loop(), self._memory.out
+        while out:
+            try:
+                del out[: self._usock.send(out)]
+            except _BLOCKED:
+                room = loop.create_future()
+                loop.add_writer(self._usock, _done, room)
+                try:
+                    await room
+                finally:
+                    loop.remove_writer(self._usock)
         self.sent = True
-        self.handle_messages(context)
-        return context
+
+    async def finish(self) -> None:
+        """Take the answer to a statement whose caller has gone, so that another can follow."""
+        if not self.sent:
+            raise InterfaceError("the statement was not sent completely")
+        await self._answered()
+        with suppress(ServerError):
+            self._read(Context(""))
+
+    def _read(self, context: Context) -> None:
+        try:
+            self.handle_messages(context)
+        except Error as error:
+            raise _server_error(error) from error
+        finally:
+            self._memory.forget()
+
+    async def _answered(self) -> None:
+        """Wait until an answer is complete, or the server has hung up."""
+        if self._memory.is_answered():
+            return
+        loop = asyncio.get_running_loop()
+        answered = loop.create_future()
+        loop.add_reader(self._usock, self._receive, answered)
+        try:
+            await answered
+        finally:
+            loop.remove_reader(self._usock)
+
+    def _receive(self, answered: asyncio.Future[None]) -> None:
+        """Take what has come. TLS may hold more than the socket says, so until nothing comes."""
+        try:
+            while not answered.done():
+                data = self._usock.recv(65_536)
+                self._memory.feed(data)
+                if not data or self._memory.is_answered():
+                    answered.set_result(None)
+        except _BLOCKED:
+            return
+        except OSError as error:
+            answered.set_exception(error)
 
     def handle_ERROR_RESPONSE(self, data: bytes, context: Context) -> None:
         super().handle_ERROR_RESPONSE(data, context)
@@ -159,12 +261,14 @@ class Connection(Pg8000Connection):  # type: ignore[misc]
     def abandon(self) -> None:
         """Close without waiting for anything, whatever state this is in."""
         with suppress(*BROKEN):
-            self._usock.settimeout(0.5)
-            self._sock.write(TERMINATE_MSG)
-            self._sock.flush()
-        for end in (self._sock, self._usock):
-            with suppress(*BROKEN):
-                end.close()
+            self._usock.send(TERMINATE_MSG)
+        with suppress(*BROKEN):
+            self._usock.close()
+
+
+def _done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def bind(sql: str, parameters: dict[str, Any]) -> tuple[str, tuple[Any, ...]]:
