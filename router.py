@@ -34,7 +34,7 @@ from handlers import (
     page,
     search,
 )
-from rag.clients import get_clients, get_settings, stop_engines, warm_up
+from rag.clients import get_clients, get_settings, stop_engines
 from rag.types import ConfigurationError
 from web import failures, origins
 from web.aws import LambdaFunction
@@ -45,7 +45,7 @@ Handler: TypeAlias = Callable[..., Awaitable[Any]]
 Route: TypeAlias = tuple[str, str, Handler]
 TEXT = {"type": "string"}
 
-WARM_UP_SECONDS = 0.25
+REHEARSAL_SECONDS = 0.25
 """After the start, until what a question needs is made ready."""
 
 ROUTES: tuple[Route, ...] = (
@@ -133,24 +133,24 @@ def selected_routes() -> Sequence[Route]:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Get ready while the first requests are already taken; leave nothing behind."""
     end_with_supervisor()
-    warming = asyncio.create_task(_warm_up())
+    rehearsing = asyncio.create_task(_rehearse())
     yield
-    warming.cancel()
-    await asyncio.wait([warming])
+    rehearsing.cancel()
+    await asyncio.wait([rehearsing])
     await get_clients().close()
     await asyncio.to_thread(stop_engines)
 
 
-async def _warm_up() -> None:
-    """What the handlers import on first use, and the clients.
+async def _rehearse() -> None:
+    """What the handlers import on first use, the clients, and a question of our own.
 
     It begins a moment after the start: what asks whether the server is up shall not wait.
     """
-    await asyncio.sleep(WARM_UP_SECONDS)
+    await asyncio.sleep(REHEARSAL_SECONDS)
     text = await asyncio.to_thread(importlib.import_module, "rag.text")
     await asyncio.to_thread(text.term_hashes, "the first word loads its language's stemmer")
-    await asyncio.to_thread(importlib.import_module, "rag.chat")
-    await warm_up(get_clients())
+    rehearsal = await asyncio.to_thread(importlib.import_module, "rag.rehearsal")
+    await rehearsal.rehearse(get_clients())
 
 
 def _module(handler: Handler) -> ModuleType:

@@ -14,7 +14,6 @@ import asyncio
 import atexit
 import contextlib
 import functools
-import gc
 import importlib
 import logging
 import os
@@ -29,7 +28,7 @@ from weakref import WeakKeyDictionary
 from rag import schema
 from rag.limits import MemoryLimits
 from rag.settings import Settings, load_settings
-from rag.types import Answerer, BookError, Database, Embedder, IndexWriter, Reranker, VectorStore
+from rag.types import Answerer, Database, Embedder, IndexWriter, Reranker, VectorStore
 
 log = logging.getLogger(__name__)
 
@@ -267,24 +266,6 @@ def check_free(settings: Settings) -> None:
     """Raise ConfigurationError where another process has the folder of the embedded engines."""
     if not settings.database_url:
         importlib.import_module("rag.embedded.postgres").check_free(settings.data_dir / "postgres")
-
-
-async def warm_up(clients: Clients) -> None:
-    """Make ready what a first question needs, while the server already listens.
-
-    Nothing here asks a service for anything, so it costs nothing and wakes nobody. What
-    fails is left for the first question to report.
-    """
-    with contextlib.suppress(BookError):
-        await clients.answerers()
-        await clients.store()
-        embedder = await clients.embedder()
-        if not clients.settings.cohere_api_key:
-            await embedder.embed_question("warm up")
-        await clients.database()
-    # The collector need not look again and again at what stays until the end.
-    gc.collect()
-    gc.freeze()
 
 
 @atexit.register

@@ -1,0 +1,54 @@
+"""A question asked before the first reader does, as far as it costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import math
+
+from rag import chat, limits, sources
+from rag.clients import Clients
+from rag.types import BookError, Brief
+
+QUESTION = "What is this book about, and where does it begin?"
+
+
+async def rehearse(clients: Clients) -> None:
+    """Make ready what a first question needs, while the server already listens.
+
+    A server that starts has a reader before it, on hosts that sleep: so the database, which may
+    sleep as well, is asked for something small, over the two connections that a question begins
+    with, and the index is searched. What is paid for is made ready and asked for nothing. What
+    fails is left for the first question to report.
+    """
+    with contextlib.suppress(BookError):
+        await clients.answerers()
+        await clients.embedder()
+    with contextlib.suppress(BookError):
+        database = await clients.database()
+        await asyncio.gather(*(limits.used_today(database) for _ in range(2)))
+    with contextlib.suppress(BookError):
+        await _answer(clients)
+    # The collector need not look again and again at what stays until the end.
+    gc.collect()
+    gc.freeze()
+
+
+async def _answer(clients: Clients) -> None:
+    """Find and quote, without the model. Any vector does where a real one must be paid for."""
+    settings, embedder = clients.settings, await clients.embedder()
+    if settings.cohere_api_key:
+        length = embedder.dimensions or 1
+        vector = [1 / math.sqrt(length)] * length
+    else:
+        vector = list(await embedder.embed_question(QUESTION))
+    found = await chat.find(
+        clients, QUESTION, settings.context_passages, vector=vector, rerank=False
+    )
+    extractive = await clients.extractive()
+    async for _ in await extractive.answer(Brief(QUESTION, found, standalone=QUESTION)):
+        pass
+    site = await sources.site_of(settings, await clients.store())
+    for passage in found:
+        sources.source(passage, site, QUESTION)
