@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json
 
 from rag.patience import Patience
 from rag.services.prompt import Message, count_tokens
@@ -177,7 +178,7 @@ def _event(text: bytes, response: Response) -> dict[str, Any]:
     """Raises APIError for an event that is one."""
     from openai import APIError
 
-    event: dict[str, Any] = json.loads(text)
+    event: dict[str, Any] = from_json(text)
     if error := event.get("error"):
         message = error.get("message") if isinstance(error, Mapping) else error
         raise APIError(str(message), request=response.request, body=error)
