@@ -1,13 +1,15 @@
 """A question to the passages that answer it: search, fusion, calibrated relevance.
 
 The dense and the sparse scores of the candidates are brought to one scale and added (score
-fusion; reciprocal ranks lose what the scores know), and the best are read closely: a sentence
-that speaks of the whole question lifts its passage. Relevance is judged apart from the order:
-by how much of the question a passage covers and how near its meaning is.
+fusion; reciprocal ranks lose what the scores know). A page with several candidates lifts each of
+them, and so does a heading that is the question, or the definition that it asks for. The best are
+read closely: a sentence that speaks of the whole question lifts its passage. Relevance is judged
+apart from the order: by how much of the question a passage covers and how near its meaning is.
 """
 
 from __future__ import annotations
 
+import heapq
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +17,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
+from rag.definitions import definition
 from rag.spelling import respelt
-from rag.text import content_words, sentences, sparse_question, term_hashes
+from rag.text import content_words, sentences, sparse_question, stop_terms, term_hashes
 from rag.types import (
     Candidates,
+    Chunk,
     Embedder,
     Hit,
     Passage,
@@ -37,6 +41,12 @@ JUDGED = 10
 DENSE_WEIGHT = 0.5
 SENTENCE_WEIGHT = 0.3
 """Of what the best sentence covers, beside a fused score between 0 and 1."""
+PAGE_WEIGHT = 0.15
+"""Of the page around a passage: what its two best other candidates score on average."""
+HEADING_WEIGHT = 0.3
+"""Of a heading that is the question itself."""
+DEFINITION_WEIGHT = 0.3
+"""Of a passage that defines what a question asks to be defined."""
 LEAD = 0.5
 """How much the runners-up count against a passage, which itself counts 2."""
 SLOPE, MIDDLE = 7.3, 0.83
@@ -103,7 +113,11 @@ async def search(
     if meant := respell(question, language, found):
         asked = meant
         found = await store.candidates(vector, blend(asked, hint), CANDIDATES)
-    fused = fuse(found.hits, cosine_range)
+    fused = in_context(found.hits, fuse(found.hits, cosine_range))
+    fused = [
+        score + bonus
+        for score, bonus in zip(fused, speaks_of(question, language, found.hits), strict=True)
+    ]
     order = sorted(range(len(fused)), key=lambda i: (-fused[i], found.hits[i].chunk.chunk_id))
     order = order[: max(limit, JUDGED)]
     hits = [found.hits[i] for i in order]
@@ -130,19 +144,21 @@ def respell(question: str, language: str, found: Candidates) -> SparseVector | N
     Such a word stays too, with less weight, so that the answer is the less sure. None where
     nothing is misspelt.
     """
-    texts = [f"{hit.chunk.title} {hit.chunk.section} {hit.chunk.text}" for hit in found.hits]
+    known = found.document_frequencies.keys()
     words = content_words(question, language)
-    unknown = {
-        word: asked
-        for word in words
-        if not found.document_frequencies.keys()
-        & set((asked := sparse_question(word, language)).indices)
-    }
+    unknown = [word for word in words if not known & term_hashes(word, language)]
+    if not unknown:
+        return None
+    texts = [f"{hit.chunk.title} {hit.chunk.section} {hit.chunk.text}" for hit in found.hits]
     slips = {word: meant for word in unknown if (meant := respelt(word, texts))}
     if not slips:
         return None
     corrected = sparse_question(" ".join(slips.get(word, word) for word in words), language)
-    weights = {term: MISSPELT * value for word in slips for term, value in _items(unknown[word])}
+    weights = {
+        term: MISSPELT * value
+        for word in slips
+        for term, value in _items(sparse_question(word, language))
+    }
     return _vector(weights | dict(_items(corrected)))
 
 
@@ -183,6 +199,56 @@ def fuse(hits: Sequence[Hit], cosine_range: tuple[float, float]) -> list[float]:
 def _shares(scores: list[float]) -> list[float]:
     best = max(scores, default=0.0)
     return [max(0.0, score / best) if best > 0 else 0.0 for score in scores]
+
+
+def in_context(hits: Sequence[Hit], scores: Sequence[float]) -> list[float]:
+    """Each hit's score and a share of its page's: what stands among what is near is nearer.
+
+    A passage need not name its subject, which the page around it does (Callan 1994). Pages are
+    told by their titles; what has none stands alone.
+    """
+    pages: dict[str, list[float]] = {}
+    for hit, score in zip(hits, scores, strict=True):
+        pages.setdefault(_page(hit.chunk), []).append(score)
+    best = {title: heapq.nlargest(3, page) for title, page in pages.items()}
+    return [
+        score + PAGE_WEIGHT * _others(best[_page(hit.chunk)], score) / 2
+        for hit, score in zip(hits, scores, strict=True)
+    ]
+
+
+def _page(chunk: Chunk) -> str:
+    return chunk.title or chunk.chunk_id
+
+
+def _others(best: Sequence[float], score: float) -> float:
+    """The sum of the two best besides one that may be among them."""
+    return sum(best) - score if score >= best[-1] else sum(best[:2])
+
+
+def speaks_of(question: str, language: str, hits: Sequence[Hit]) -> list[float]:
+    """What each hit gains by being about just this: its heading, or a definition in it."""
+    asked = frozenset(sparse_question(question, language).indices)
+    defines = definition(question, language)
+    gains = []
+    for hit in hits:
+        heading = hit.chunk.section.rsplit(" › ", 1)[-1] or hit.chunk.title
+        gain = HEADING_WEIGHT * _alike(asked, _subject(heading, hit.chunk.language)) ** 2
+        if defines:
+            gain += DEFINITION_WEIGHT * defines(hit.chunk.text)
+        gains.append(gain)
+    return gains
+
+
+@lru_cache(maxsize=8192)
+def _subject(heading: str, language: str) -> frozenset[int]:
+    """The terms of a heading, without stop words."""
+    return frozenset(term_hashes(heading, language)) - stop_terms(language)
+
+
+def _alike(one: frozenset[int], other: frozenset[int]) -> float:
+    """How much two sets have in common, 0 to 1 (Jaccard 1901)."""
+    return len(one & other) / len(one | other) if one and other else 0.0
 
 
 def term_weights(question: SparseVector, found: Candidates) -> dict[int, float]:

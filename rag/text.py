@@ -12,19 +12,20 @@ import threading
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from zlib import crc32
 
 from rag.stopwords import STOP_WORDS
 from rag.types import SparseVector
 
-K1 = 0.9
-B = 0.4
-"""Anserini's defaults: beside a dense side, that a word occurs says more than how often."""
+K1 = 0.7
+B = 0.5
+"""Near Anserini's defaults, 0.9 and 0.4, amid values that measure alike: beside a dense side,
+that a word occurs says more than how often."""
 AVERAGE_LENGTH = 1000
 """Length of a usual passage in characters. Fixed, so that no vector depends on other passages."""
-TITLE_COUNT = 2
+TITLE_COUNT = 3
 """How often the words of the titles above a passage count."""
 JOINED = 0.5
 """Weight in a question of a compound written as one word, beside its parts."""
@@ -300,6 +301,12 @@ def term_hashes(text: str, language: str = "en") -> set[int]:
     """The terms of a text as they stand in sparse vectors."""
     primary = _primary(language)
     return {term for word in _words(normalise(text)) for term in _word_hashes(word, primary)}
+
+
+@cache
+def stop_terms(language: str) -> frozenset[int]:
+    """The terms of a language's stop words, as they stand in sparse vectors."""
+    return frozenset(term_hashes(" ".join(STOP_WORDS.get(_primary(language), ())), language))
 
 
 @lru_cache(maxsize=20_000)

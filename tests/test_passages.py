@@ -20,6 +20,7 @@ from rag.passages import (
     find,
     fuse,
     idf,
+    in_context,
     search,
     term_weights,
 )
@@ -50,19 +51,19 @@ class Store:
         self.cosines, self.sparse, self.limit = cosines, sparse, 0
         self.asked = SparseVector()
 
-    def text(self, key: str) -> str:
-        return TEXTS[key]
+    def chunk(self, key: str) -> Chunk:
+        return chunk(key)
 
     async def candidates(
         self, dense: Sequence[float], sparse: SparseVector, limit: int
     ) -> Candidates:
         self.asked, self.limit = sparse, limit
-        chunks = [chunk(key, self.text(key)) for key in self.cosines]
+        chunks = [self.chunk(key) for key in self.cosines]
         if not self.sparse:
             return Candidates(
                 tuple(Hit(c, self.cosines[c.chunk_id], 0.0) for c in chunks), len(chunks)
             )
-        vectors = [sparse_passage(c.text, title=c.title) for c in chunks]
+        vectors = [sparse_passage(c.text, title=c.title, section=c.section) for c in chunks]
         known = {term: sum(term in vector.indices for vector in vectors) for term in sparse.indices}
         known = {term: count for term, count in known.items() if count}
         weights = dict(zip(sparse.indices, sparse.values, strict=True))
@@ -94,6 +95,17 @@ class Store:
 
     async def close(self) -> None:
         pass
+
+
+class Titled(Store):
+    """A store of other texts, each under a title and a section of its own."""
+
+    def __init__(self, texts: dict[str, str], sections: dict[str, str]) -> None:
+        super().__init__(dict.fromkeys(texts, 0.2))
+        self.texts, self.sections = texts, sections
+
+    def chunk(self, key: str) -> Chunk:
+        return chunk(key, self.texts[key], title=key, section=self.sections.get(key, ""))
 
 
 class Words:
@@ -242,8 +254,8 @@ def test_a_sentence_that_speaks_of_the_whole_question_lifts_its_passage() -> Non
     with_both = TEXTS | {"scattered": scattered, "together": together}
 
     class Both(Store):
-        def text(self, key: str) -> str:
-            return with_both[key]
+        def chunk(self, key: str) -> Chunk:
+            return chunk(key, with_both[key])
 
     found = ask(Both(dict.fromkeys(with_both, 0.2)), "warm cats", 9, least=0.0)
     assert keys(found).index("together") < keys(found).index("scattered")
@@ -272,3 +284,32 @@ def test_calibration_rewards_what_stands_out() -> None:
     assert falling == sorted(falling, reverse=True)
     assert falling[0] > 0.95
     assert falling[2] < 0.05
+
+
+def test_a_page_with_several_candidates_lifts_each_of_them() -> None:
+    hits = [
+        Hit(chunk(key, key, title=title), 0.5, 0.0)
+        for key, title in zip("abcdef", ("Alone", "Page", "Page", "Page", "", ""), strict=True)
+    ]
+    lifted = in_context(hits, [0.6, 0.6, 0.4, 0.2, 0.6, 0.6])
+    assert lifted == pytest.approx([0.6, 0.645, 0.46, 0.275, 0.6, 0.6])
+
+
+def test_a_heading_that_is_the_question_lifts_its_passage() -> None:
+    texts = {
+        "mention": "Upgrades of the server and the server itself keep the server safe.",
+        "upgrade": "Run the setup program again.",
+    }
+    found = Titled(texts, {"upgrade": "Server › Upgrade the server"})
+    found.cosines["mention"] = 0.27
+    assert keys(ask(found, "How do I upgrade the server?", least=0.0))[0] == "upgrade"
+
+
+def test_a_definition_goes_before_many_mentions() -> None:
+    texts = {
+        "mention": "Slices of slices hold slices, and a slice is joined with another slice.",
+        "definition": "A slice is a part of the state. Long ago there were none, and all was one.",
+    }
+    store = Titled(texts, {})
+    assert keys(ask(store, "What is a slice?", least=0.0))[0] == "definition"
+    assert keys(ask(store, "How are slices joined with another slice?", least=0.0))[0] == "mention"

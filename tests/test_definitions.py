@@ -1,0 +1,84 @@
+"""Which questions ask for a definition, and which sentences give it."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag.definitions import definition
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["What is a closure?", "closures", "What’s a closure", "What are closures?", "Was ist ein X?"],
+)
+def test_questions_for_a_definition(question: str) -> None:
+    assert definition(question) is not None
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How do I write a closure?",
+        "install",
+        "What is the difference between a closure and a function?",
+        "What is the best way to write closures?",
+        "What is the largest city on the northern coast of Spain?",
+        "to be or not to be",
+    ],
+)
+def test_other_questions(question: str) -> None:
+    assert definition(question) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("What is a closure?", "Rust’s closures are anonymous functions you can save."),
+        ("What is Cargo?", "Cargo is Rust’s build system."),
+        ("What is a selector?", 'In short: a "selector function" is any function of the state.'),
+        ("What does unwrap do?", "The `unwrap` method is a shortcut method like `match`."),
+        ("What does combine do?", "`combine` turns many into one."),
+        ("What is a mutex?", "Mutex is an abbreviation for mutual exclusion."),
+        ("What are thunks?", "The word thunk means a piece of delayed work."),
+        ("What is the admin token?", "| `ADMIN_TOKEN` | Opens the page. |"),
+        ("Was ist ein Vektor?", "Ein Vektor ist eine Liste von Zahlen."),
+    ],
+)
+def test_sentences_that_say_what_something_is(question: str, text: str) -> None:
+    defines = definition(question)
+    assert defines is not None
+    assert defines(text) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("What is a closure?", "It is seen where the closure is defined."),
+        ("What is a closure?", "A closure body is a block."),
+        ("What is a selector?", "Selectors are also generally pure functions."),
+        ("What is a selector?", "While selectors are a common pattern, many misuse them."),
+        ("What is a reducer?", "Reducers are the most important concept."),
+        ("What is ownership?", "Because ownership is a new concept, it takes time."),
+        ("What does unwrap do?", "Using `unwrap_or_else` allows more."),
+        ("What is Rust?", "Rust is ideal for many people."),
+        ("What is Rust?", "Rust is for students."),
+        ("What is a reducer?", "A slice of a reducer is a part."),
+    ],
+)
+def test_sentences_that_only_speak_of_it(question: str, text: str) -> None:
+    defines = definition(question)
+    assert defines is not None
+    assert defines(text) == 0.0
+
+
+def test_what_names_or_tells_counts_less() -> None:
+    defines = definition("borrow checker")
+    assert defines is not None
+    degrees = [
+        defines("A borrow checker is a part of the compiler."),
+        defines("The compiler has a borrow checker that compares scopes."),
+        defines("The borrow checker allows many readers."),
+        defines("Many fear the borrow checker."),
+    ]
+    assert degrees == sorted(degrees, reverse=True)
+    assert len(set(degrees)) == len(degrees)
