@@ -84,7 +84,7 @@ def test_code_that_nothing_introduces_stands_under_its_headings() -> None:
 def test_a_list_that_nothing_introduces_is_quoted_by_the_item() -> None:
     text = "- Quick start: two commands.\n- Your book: index it.\n- Deployment: put it online.\n"
     found = answer("How do I index my book?", passage(text))
-    assert found == "- Your book: index it. [1]"
+    assert found == "Your book: index it. [1]"
 
 
 @pytest.mark.parametrize(
@@ -133,11 +133,11 @@ def test_a_greeting_is_no_question_that_the_book_failed(said: str, expected: str
 
 def test_units_of_every_kind() -> None:
     text = (
-        "# Heading\n\nOne. Two:\n\n- a\n- b\n\n| x | y |\n| --- | --- |\n| 1 | 2 |\n\n"
+        "# Heading\n\nOne is. Two:\n\n- a\n- b\n\n| x | y |\n| --- | --- |\n| 1 | 2 |\n\n"
         "```py\ncode\n```"
     )
     assert [(unit.kind, unit.text) for unit in units(text)] == [
-        ("sentence", "One."),
+        ("sentence", "One is."),
         ("sentence", "Two:"),
         ("item", "- a"),
         ("item", "- b"),
@@ -147,15 +147,86 @@ def test_units_of_every_kind() -> None:
 
 
 def test_units_know_their_heading_and_what_opens() -> None:
-    text = "One. Two.\n\n## Cats\n\n- a\n- b\n\n## Dogs\n\nThey bark. They run."
+    text = "One is. Two is.\n\n## Cats\n\n- a\n- b\n\n## Dogs\n\nThey bark. They run."
     assert [(unit.text, unit.heading, unit.opens) for unit in units(text)] == [
-        ("One.", "", True),
-        ("Two.", "", False),
+        ("One is.", "", True),
+        ("Two is.", "", False),
         ("- a", "Cats", True),
         ("- b", "Cats", False),
         ("They bark.", "Dogs", True),
         ("They run.", "Dogs", False),
     ]
+
+
+def test_a_word_alone_is_read_with_the_next_sentence() -> None:
+    assert [unit.text for unit in units("Yes. It runs. No keys are needed.")] == [
+        "Yes. It runs.",
+        "No keys are needed.",
+    ]
+
+
+def test_captions_are_no_pieces_unless_there_is_nothing_else() -> None:
+    lead = "Two writers of one value fail:"
+    code = "```rust\nlet a = 1;\n```"
+    for caption in ("(src/main.rs)", "src/main.rs", "Listing 4-1 (src/main.rs): Two writers"):
+        assert [unit.text for unit in units(f"{lead}\n\n{caption}\n\n{code}")] == [lead, code]
+        assert [unit.text for unit in units(caption)] == [caption]
+
+
+def test_what_leads_to_nothing_brings_nothing() -> None:
+    text = "Two writers of one value fail:\n\nHere is the error:\n\nTea is hot."
+    assert (
+        answer("Can there be two writers?", passage(text)) == "Two writers of one value fail: [1]"
+    )
+
+
+def test_a_definition_goes_on_where_it_stands() -> None:
+    text = "A trait defines what a type can do. Types share it. Green is a colour."
+    other = passage("You will often meet a trait, and another trait, in this book.", 0.89)
+    found = answer("What is a trait?", passage(text), other)
+    assert found == "A trait defines what a type can do. Types share it. [1]"
+
+
+def test_a_step_comes_with_all_steps_to_one_who_asks_how() -> None:
+    steps = "1. The index is opened.\n2. The index gives candidates.\n3. Tea is served."
+    assert answer("What are candidates?", passage(steps)) == "The index gives candidates. [1]"
+    assert answer("How do I get candidates?", passage(steps)) == f"{steps} [1]"
+
+
+def test_output_is_nothing_to_do() -> None:
+    text = (
+        "When you install the server, it prints:\n\n```text\nserver ready\n```\n\n"
+        "Get the server with this:\n\n```bash\nmake install\n```"
+    )
+    assert best("How do I install the server?", passage(text)) == "Get the server with this:"
+
+
+@pytest.mark.parametrize(
+    ("question", "bare", "wanted"),
+    [
+        ("Who wrote the tale?", "The tale was written at sea.", "The tale came from Anna Lee."),
+        ("How many tales are there?", "There are tales, and many.", "The tales number forty."),
+        (
+            "When was the tale told?",
+            "The tale was told by the fire.",
+            "Then, in 1820, the tale was told.",
+        ),
+    ],
+)
+def test_a_name_a_number_or_a_time_is_looked_for(question: str, bare: str, wanted: str) -> None:
+    assert best(question, passage(f"{bare} {wanted}")) == wanted
+
+
+def test_what_is_named_as_a_topic_is_said_elsewhere() -> None:
+    text = "- How to set up the server with Next.js\n- Tea"
+    other = passage("Set up the server with one file.", 0.85)
+    assert best("How do I set up the server?", passage(text), other).startswith("Set up")
+
+
+def test_a_list_that_only_points_elsewhere_is_left() -> None:
+    text = "Try some of these:\n\n- Await each async block.\n- Await an async loop."
+    other = passage("The word await waits for an async block.", 0.8)
+    assert best("async await", passage(text), other).startswith("The word await")
 
 
 def test_what_stands_first_under_the_question_itself_answers_it() -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from math import log1p
 
 from rag.courtesy import without_passages
+from rag.definitions import definition
 from rag.embedded.followups import standalone
-from rag.embedded.manner import CONTRAST, STEP, manner, says_nothing
+from rag.embedded.manner import CONTRAST, STEP, is_how_to, manner, says_nothing
 from rag.embedded.units import Unit, units
 from rag.text import sparse_question, term_hashes
 from rag.types import AnswerPart, Brief, Embedder, Passage, Turn, Usage
@@ -26,11 +27,15 @@ SECOND_BEST = 0.6
 """A further piece must score this share of the best one's. One that brings a table, list or code
 must do so even without its passage's weight: a block is long to read."""
 LEANING_PENALTY = 0.25
-"""For a sentence that leans on one before it, where none stands."""
+"""For a sentence that leans on one before it where none stands."""
+LOST_PENALTY = 0.1
+"""For a sentence that leads to something that is not there."""
 SAME = 0.7
 """Share of common terms from which two pieces say the same."""
 LIST_LIMIT, CODE_LIMIT = 900, 2000
 """Characters up to which a list, table or code block comes along whole."""
+AROUND_LIMIT = 400
+"""Characters up to which a list or table comes along with one of its pieces."""
 
 _DANGLING = re.compile(
     r"(?:this|that|these|those|it|its|they|their|them|he|she|his|her|such|both|however|therefore"
@@ -38,13 +43,17 @@ _DANGLING = re.compile(
     r"|another|second(?:ly)?|third(?:ly)?|fourth|finally|fortunately|unfortunately|consequently"
     r"|even so|in (?:the same way|fact|particular|other words|turn)|at the same time|still|yet"
     r"|for (?:this|that|example|instance)|in (?:this|that|these|those|such|addition|contrast)"
-    r"|because of (?:this|that)|on the other hand"
+    r"|(?:because(?: of)?|since|as|while|although|if|when|with|from) (?:this|that|these|those)"
+    r"|(?:none|all|each|some|most|one|both) of (?:this|that|these|those|them)|on the other hand"
     r"|esto|esta|este|ese|eso|sin embargo|además|pero|por eso"
     r"|cela|ceci|cette|ce|ces|il|elle|ils|elles|mais|cependant|donc|ainsi"
     r"|dies|diese|dieser|dieses|das|es|er|sie|aber|daher|deshalb|jedoch|außerdem)\b",
     re.IGNORECASE,
 )
 """How sentences begin that lean on the one before."""
+_OUTPUT = re.compile(r"\s*(?:```|~~~)\s*(?:te?xt|output|log)\b", re.IGNORECASE)
+_MARKER = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")
+"""Of a list's item, which alone is no list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,8 @@ class _Piece:
     """Leads to code or steps."""
     leans: bool = False
     """Cannot be read without a sentence that is not there."""
+    lost: bool = False
+    """Leads to a block that is not there."""
 
 
 class ExtractiveAnswerer:
@@ -74,7 +85,7 @@ class ExtractiveAnswerer:
 
     async def answer(self, brief: Brief) -> AsyncIterator[AnswerPart]:
         if brief.passages:
-            text = _render(brief.passages, await self.pick(brief))
+            text = _render(brief, await self.pick(brief))
         else:
             text = without_passages(brief.question)
         return _stream(text)
@@ -88,7 +99,8 @@ class ExtractiveAnswerer:
     async def pick(self, brief: Brief, count: int = PICKS) -> list[_Piece]:
         """The pieces that answer best, best first: at most `count`, at least one."""
         question = brief.standalone or brief.question
-        pieces = list(_pieces(brief.passages))
+        language = brief.passages[0].chunk.language
+        pieces = list(_pieces(brief.passages, is_how_to(question)))
         own = _scores(question, brief.passages, pieces)
         weights = _weights(brief.passages)
         scores = [score + weights[piece.passage] for score, piece in zip(own, pieces, strict=True)]
@@ -104,6 +116,8 @@ class ExtractiveAnswerer:
                 own[i] += nearness
                 scores[i] += nearness
         order = sorted(range(len(pieces)), key=lambda i: (-scores[i], i))
+        if after := _explains(question, language, pieces, order[0]):
+            return [pieces[order[0]], pieces[after]][:count]
         chosen: list[_Piece] = []
         for i in order:
             if chosen and (len(chosen) == count or scores[i] < SECOND_BEST * scores[order[0]]):
@@ -117,17 +131,54 @@ class ExtractiveAnswerer:
         return chosen
 
 
-def _pieces(passages: Sequence[Passage]) -> Iterator[_Piece]:
+def _pieces(passages: Sequence[Passage], how_to: bool) -> Iterator[_Piece]:
+    """The pieces of all passages. To one who asks how, what leads to code says what that says."""
     for number, passage in enumerate(passages):
         chunk = passage.chunk
         whole = units(chunk.text)
+        leans = False
         for position, unit in enumerate(whole):
-            terms = frozenset(term_hashes(f"{unit.head} {unit.text}", chunk.language))
-            after = whole[position + 1] if position + 1 < len(whole) else unit
-            shows = unit.leads_in and (after.kind == "code" or bool(STEP.match(after.text)))
-            first = position == 0 or whole[position - 1].block != unit.block
-            leans = first and unit.kind == "sentence" and bool(_DANGLING.match(unit.text))
-            yield _Piece(number, position, unit, terms, shows, leans)
+            before = whole[position - 1] if position else None
+            after = whole[position + 1] if position + 1 < len(whole) else None
+            if before is None or before.block != unit.block:
+                leans = _leans(unit, before)
+            elif unit.kind == "sentence":
+                leans = False
+            said = f"{unit.head} {unit.text}"
+            shows = unit.leads_in and after is not None and _is_to_do(after)
+            if shows and how_to and after is not None:
+                said = f"{said} {unit.heading or chunk.section} {after.text}"
+            lost = unit.leads_in and (after is None or after.kind == "sentence")
+            terms = frozenset(term_hashes(said, chunk.language))
+            yield _Piece(number, position, unit, terms, shows, leans, lost)
+
+
+def _leans(unit: Unit, before: Unit | None) -> bool:
+    """Whether the first of a block needs what stands before it, which is not or says nothing."""
+    if unit.kind == "sentence":
+        return _DANGLING.match(unit.text) is not None
+    return before is not None and before.leads_in and says_nothing(before)
+
+
+def _is_to_do(unit: Unit) -> bool:
+    """Code that is no output, or a step."""
+    if unit.kind == "code":
+        return _OUTPUT.match(unit.text) is None
+    return STEP.match(unit.text) is not None
+
+
+def _explains(question: str, language: str, pieces: Sequence[_Piece], best: int) -> int:
+    """The position of what goes on where the best piece defines what was asked; else 0."""
+    first, after = pieces[best], best + 1
+    defines = definition(question, language)
+    if after == len(pieces) or not defines or not defines(first.unit.text):
+        return 0
+    second = pieces[after]
+    follows = (second.passage, second.unit.block) == (first.passage, first.unit.block)
+    speaks = first.unit.kind == "sentence" and not (
+        says_nothing(second.unit) or second.unit.leads_in or first.unit.leads_in
+    )
+    return after if follows and speaks else 0
 
 
 def _brings_block(piece: _Piece) -> bool:
@@ -159,6 +210,7 @@ def _scores(question: str, passages: Sequence[Passage], pieces: Sequence[_Piece]
         sum(weight for term, weight in weights.items() if term in piece.terms) / total
         + gain(piece.passage, piece.unit, piece.shows)
         - LEANING_PENALTY * piece.leans
+        - LOST_PENALTY * piece.lost
         for piece in pieces
     ]
 
@@ -168,8 +220,9 @@ def _alike(piece: _Piece, other: _Piece) -> bool:
     return common >= SAME * max(1, min(len(piece.terms), len(other.terms)))
 
 
-def _render(passages: Sequence[Passage], chosen: Sequence[_Piece]) -> str:
+def _render(brief: Brief, chosen: Sequence[_Piece]) -> str:
     """The chosen pieces with what they need, passage by passage, each with its number."""
+    passages, how_to = brief.passages, is_how_to(brief.standalone or brief.question)
     parts = []
     for number in dict.fromkeys(piece.passage for piece in chosen):
         whole = units(passages[number].chunk.text)
@@ -178,7 +231,7 @@ def _render(passages: Sequence[Passage], chosen: Sequence[_Piece]) -> str:
                 position
                 for piece in chosen
                 if piece.passage == number
-                for position in _with_company(whole, piece.position)
+                for position in _with_company(whole, piece.position, how_to)
             }
         )
         chunk = passages[number].chunk
@@ -187,14 +240,14 @@ def _render(passages: Sequence[Passage], chosen: Sequence[_Piece]) -> str:
     return "\n\n".join(parts)
 
 
-def _with_company(whole: Sequence[Unit], at: int) -> set[int]:
-    """Positions of a unit and of what it cannot be read without."""
+def _with_company(whole: Sequence[Unit], at: int, how_to: bool) -> set[int]:
+    """Positions of a unit and of what it cannot be read without: to do a step, all steps."""
     unit = whole[at]
     block = [i for i, other in enumerate(whole) if other.block == unit.block]
     wanted = {at}
     if unit.leads_in:
         after = at + 1
-        if after < len(whole) and whole[after].block != unit.block:
+        if after < len(whole) and whole[after].kind != "sentence":
             wanted |= _as_much_as_fits(whole, after)
     elif unit.kind == "sentence":
         first = at
@@ -204,23 +257,23 @@ def _with_company(whole: Sequence[Unit], at: int) -> set[int]:
     else:
         before = block[0] - 1
         introduced = before >= 0 and whole[before].leads_in
-        if unit.kind == "item" and (introduced or STEP.match(unit.text)):
+        if unit.kind == "item" and STEP.match(unit.text) and how_to:
             wanted |= _as_much_as_fits(whole, at)
+        elif unit.kind == "item" and introduced:
+            wanted |= _as_much_as_fits(whole, at, AROUND_LIMIT)
         if before >= 0 and (whole[before].leads_in or unit.kind == "code"):
             wanted.add(before)
     return wanted
 
 
-def _as_much_as_fits(whole: Sequence[Unit], at: int) -> set[int]:
+def _as_much_as_fits(whole: Sequence[Unit], at: int, limit: int = LIST_LIMIT) -> set[int]:
     """The list, table or code block around a position if it is short, else what stands there."""
     unit = whole[at]
     block = {i for i, other in enumerate(whole) if other.block == unit.block}
     length = sum(len(whole[i].text) for i in block)
     if unit.kind == "code":
         return {at} if length <= CODE_LIMIT else set()
-    if unit.kind == "sentence":
-        return {at}
-    return block if length <= LIST_LIMIT else {at}
+    return block if length <= limit else {at}
 
 
 def _quote(quoted: Sequence[Unit], number: int, path: str) -> str:
@@ -240,6 +293,8 @@ def _quote(quoted: Sequence[Unit], number: int, path: str) -> str:
         if first.kind == "sentence":
             parts.append(" ".join(unit.text for unit in block) + f" [{number}]")
         elif first.kind == "item":
+            if len(block) == 1 and not parts and "\n" not in text:
+                text = _MARKER.sub("", text)
             parts.append(f"{text} [{number}]")
         else:
             head = f"{first.head}\n" if first.head else ""

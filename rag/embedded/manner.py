@@ -6,39 +6,28 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cache
 
+from rag.definitions import definition
 from rag.embedded.units import Unit
-from rag.text import content_words, term_hashes
+from rag.text import sparse_question
 from rag.types import Passage
 
 _POINTER = re.compile(
     r"(?:now\b|for (?:more|further|additional)\b|see (?:also|the)\b|in the (?:next|previous)\b"
     r"|next,|if you want,|in this (?:section|chapter|example|tutorial)\b"
+    r"|this (?:section|chapter|tutorial|guide|page|appendix|article)\b|the chapter will\b"
+    r"|welcome\b|congratulations\b|you(?:['’]ll| will) (?:learn|see|find out)\b"
     r"|we(?:['’]ll| will|['’]ve)\b"
     r"|(?:first, )?let['’]s\b|at this point\b|notice\b|recall\b|remember\b|here\b|you can see\b"
     r"|this time\b|listing \d|as (?:you|we) (?:saw|can see)\b|the good news\b"
-    r"|(?:read|check out|take a look|try)\b)|.*(?:\bsee:|\bin this chapter\W*)$",
+    r"|(?:read|check out|take a look|try)\b)|.*(?:\bsee:|\bin this chapter\W*|\bcongratulations!)$"
+    r"|.*(?:[,;:] | and )see (?:also|the|our|these|this)\b",
     re.IGNORECASE,
 )
 """How sentences begin that lead through the book instead of saying something."""
-_CAPTION = re.compile(
-    r"(?:figure|listing|table)\s+[\dA-Z][\w.-]*\b.*|\(?[\w./:-]+\)?", re.IGNORECASE
-)
-"""A caption, or the name of a file: no sentence."""
+_TOPIC = re.compile(r"[-*+]\s+(?:how|what|why|when|where)\b[^!:]*(?<!\.)$", re.IGNORECASE)
+"""An item that names what is said elsewhere: "How to install it"."""
 CONTRAST = re.compile(r"\bdiffer(?:s|ent|ences?)?\b|\bcompared?\b|\bvs\b|\bversus\b", re.IGNORECASE)
 """What asks two things to be told apart. An answer names both and need not say "difference"."""
-_DEFINITION = re.compile(
-    r"(?:what(?:'s| is| are| was| were| does| do)\b(?!.*\b(?:difference|best|way|purpose|reason)\b)"
-    r"|define\b|who (?:is|was)\b)",
-    re.IGNORECASE,
-)
-_DEFINES = (
-    r"\b{0}\w*[\"'”’`*)]*\s+(?:is|are|was|were|means?|refers? to|stands? for|lets?|allows?"
-    r"|defines?|describes?|represents?|provides?)\b"
-    r"|\b(?:called|known as)\s+(?:(?:an?|the)\s+)?[\"'“‘`*(]*{0}"
-)
-_LABELS = r"[\s|*+\-\"'“‘`]*{0}[\s\"'”’`*]*(?:\||[:.]\*\*|:\s|[–—]\s)"
-"""A row of a table or an item of a list that begins with its subject, as in a glossary."""
-_BEGINS = r"(?:(?:a|an|the|in \w+,|note:)\s+)*[\"'“‘`*(]*"
 STEP = re.compile(r"\s*\d+[.)]\s")
 """An item of an ordered list, which is read from its beginning."""
 _NARRATION = re.compile(r"\b(?:we|our|us)\b|\blisting \d", re.IGNORECASE)
@@ -49,11 +38,42 @@ _HOW_TO = re.compile(
     re.IGNORECASE,
 )
 """Asks what to do: what leads to a command or to steps is likely it."""
-POINTER_PENALTY, NARRATION_PENALTY = 0.25, 0.1
-STEPS_BONUS = 0.2
-DEFINITION_BONUS, SUBJECT_BONUS, OPENING_BONUS = 0.35, 0.2, 0.2
+_NAME = re.compile(r"(?<![.!?:] )(?<!^)\b[A-Z][\w'’-]+")
+_NUMBER = re.compile(
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty"
+    r"|fifty|sixty|hundreds?|thousands?|millions?|billions?|dozens?|half|twice|none|no limit)\b",
+    re.IGNORECASE,
+)
+_TIME = re.compile(
+    r"\d|\b(?:century|centuries|decades?|years?|months?|weeks?|days?|hours?|minutes?|seconds?"
+    r"|january|february|march|april|may|june|july|august|september|october|november|december"
+    r"|before|after|until|during|when|once|always|never|spring|summer|autumn|winter)\b",
+    re.IGNORECASE,
+)
+_WHO = re.compile(
+    r"(?:.*\bby )?who(?:m|se)?\b(?! (?:can|may|should|must|is this)\b)", re.IGNORECASE
+)
+_HOW_MANY = re.compile(r"how (?:many|much|big|large|tall|far|old|fast|high)\b", re.IGNORECASE)
+_WHEN = re.compile(
+    r"when\b|how (?:long|often)\b|(?:in|since|until) (?:what|which) year\b"
+    r"|what (?:year|date|day|month|century)\b",
+    re.IGNORECASE,
+)
+POINTER_PENALTY, NARRATION_PENALTY = 0.4, 0.1
+STEPS_BONUS, SHOWS_PENALTY = 0.2, 0.1
+"""For what leads to code or steps: to one who asks how, and to others, whom it says less."""
+DEFINITION_BONUS = 0.55
+CODE_PENALTY = 0.25
+"""For code where a definition is asked for."""
+EXPECTED_BONUS = 0.2
+"""For a name, a number or a time, where the question's interrogative asks for one."""
+OPENING_BONUS = 0.2
 SECTION_BONUS = 0.3
 """Under a heading that is the question itself."""
+
+
+def is_how_to(question: str) -> bool:
+    return _HOW_TO.match(question) is not None
 
 
 def manner(question: str, passages: Sequence[Passage]) -> Callable[[int, Unit, bool], float]:
@@ -64,38 +84,33 @@ def manner(question: str, passages: Sequence[Passage]) -> Callable[[int, Unit, b
     sentence that asks itself, or only leads through the book, answers nothing. The function
     returned takes a passage's position, the piece, and whether it leads to code or steps.
     """
-    words = content_words(question, passages[0].chunk.language)
-    how_to = _HOW_TO.match(question) is not None
-    defines = begins = labels = None
-    if words and len(words) <= 3 and (_DEFINITION.match(question) or _is_bare(question, words)):
-        subject = r"[\W_]+".join(re.escape(word.rstrip("s")) + r"\w*" for word in words)
-        defines = re.compile(_DEFINES.format(f"(?:{subject})"), re.IGNORECASE)
-        begins = re.compile(_BEGINS + _DEFINES.format(f"(?:{subject})"), re.IGNORECASE)
-        labels = re.compile(_LABELS.format(f"(?:{subject})"), re.IGNORECASE)
     language = passages[0].chunk.language
-    asked = term_hashes(question, language)
+    how_to = is_how_to(question)
+    defines = definition(question, language)
+    expected = _expected(question)
+    asked = frozenset(sparse_question(question, language).indices)
 
     @cache
     def named(heading: str) -> float:
         """How much a heading and the question say the same, 0 to 1."""
-        terms = term_hashes(heading, language)
+        terms = frozenset(sparse_question(heading, language).indices)
         return len(asked & terms) / len(asked | terms) if asked or terms else 0.0
 
     def gain_of(passage: int, unit: Unit, shows: bool) -> float:
-        text, gain = unit.text, 0.0
+        gain = 0.0
         empty = says_nothing(unit)
         if empty:
             gain -= POINTER_PENALTY
-        if _NARRATION.search(text):
+        if _NARRATION.search(unit.text):
             gain -= NARRATION_PENALTY
-        if how_to and shows:
-            gain += STEPS_BONUS
-        if defines and begins and not empty and defines.search(text):
-            gain += DEFINITION_BONUS
-            if begins.match(text):
-                gain += SUBJECT_BONUS
-        if labels and unit.kind in ("row", "item") and labels.match(text):
-            gain += DEFINITION_BONUS + SUBJECT_BONUS
+        if shows:
+            gain += STEPS_BONUS if how_to else -SHOWS_PENALTY
+        if defines and not empty and unit.kind != "code":
+            gain += DEFINITION_BONUS * defines(unit.text)
+        if defines and unit.kind == "code":
+            gain -= CODE_PENALTY
+        if expected and unit.kind != "code" and expected(unit.text):
+            gain += EXPECTED_BONUS
         chunk = passages[passage].chunk
         close = named(unit.heading or (chunk.section or chunk.title).rsplit(" › ")[-1])
         gain += SECTION_BONUS * close**2
@@ -106,15 +121,21 @@ def manner(question: str, passages: Sequence[Passage]) -> Callable[[int, Unit, b
     return gain_of
 
 
-def _is_bare(question: str, words: Sequence[str]) -> bool:
-    """Nothing but a subject, as one types it into a search field."""
-    return len(question.split()) == len(words) and not _HOW_TO.match(question)
+def _expected(question: str) -> Callable[[str], bool] | None:
+    """Whether a text has what the interrogative of a question asks for: who, how many, when."""
+    if _WHO.match(question):
+        return lambda text: any(name not in question for name in _NAME.findall(text))
+    if _HOW_MANY.match(question):
+        return lambda text: _NUMBER.search(text) is not None
+    if _WHEN.match(question):
+        return lambda text: _TIME.search(text) is not None
+    return None
 
 
 def says_nothing(unit: Unit) -> bool:
-    """Asks itself, only leads through the book, or is a caption."""
+    """Asks itself, or only leads through the book."""
     if unit.text.rstrip("*_\"'”’) .").endswith(("?", "？", "؟")):
         return True
-    if unit.kind != "sentence":
-        return False
-    return bool(_POINTER.match(unit.text) or _CAPTION.fullmatch(unit.text))
+    if unit.kind == "item":
+        return bool(_TOPIC.match(unit.text))
+    return unit.kind == "sentence" and bool(_POINTER.match(unit.text))

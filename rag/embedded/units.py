@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
 Kind = Literal["sentence", "item", "row", "code"]
+
+
+_WORD_ALONE = re.compile(r"\w{1,12}[.!]")
+"""A sentence such as "Yes.", which is read with the next."""
+_CAPTION = re.compile(
+    r"(?:figure|listing|table)\s+[\dA-Z][\w.-]*\b.*|\([\w./:-]+\)|[\w-]+(?:[./:][\w-]+)+",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A caption, or the name of a file: no sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +45,19 @@ class Unit:
 
 
 def units(text: str) -> list[Unit]:
-    """The pieces of a passage's Markdown, in order. Headings are no pieces."""
+    """The pieces of a passage's Markdown, in order.
+
+    Headings are no pieces, nor are captions, unless there is nothing else.
+    """
+    found = _units(text)
+    return [unit for unit in found if not _is_caption(unit)] or found
+
+
+def _is_caption(unit: Unit) -> bool:
+    return unit.kind == "sentence" and _CAPTION.fullmatch(unit.text) is not None
+
+
+def _units(text: str) -> list[Unit]:
     lines = text.splitlines()
     tokens = _parser().parse(text)
     found: list[Unit] = []
@@ -53,7 +75,7 @@ def units(text: str) -> list[Unit]:
             pieces = [Unit("row", row.strip(), number, "\n".join(own[:2])) for row in own[2:]]
         elif token.type == "paragraph_open" and token.level == 0:
             prose = " ".join(line.strip() for line in own)
-            pieces = [Unit("sentence", sentence, number) for sentence in sentences(prose)]
+            pieces = [Unit("sentence", sentence, number) for sentence in _readable(prose)]
         elif token.type == "list_item_open" and token.level == 1:
             # Items of one list share the number of the list.
             block = found[-1].block if tokens[number - 1].type == "list_item_close" else number
@@ -61,6 +83,17 @@ def units(text: str) -> list[Unit]:
         for piece in pieces:
             found.append(replace(piece, heading=heading, opens=opens))
             opens = False
+    return found
+
+
+def _readable(prose: str) -> list[str]:
+    """The sentences, each with the word alone that stands before it."""
+    found: list[str] = []
+    for sentence in sentences(prose):
+        if found and _WORD_ALONE.fullmatch(found[-1]):
+            found[-1] += f" {sentence}"
+        else:
+            found.append(sentence)
     return found
 
 
