@@ -255,6 +255,8 @@ _stemmers = threading.local()  # a Snowball stemmer keeps the word it works on
 @lru_cache(maxsize=200_000)
 def _stem(word: str, language: str) -> str:
     """The stem of a lowercase word, without accents: readers leave them out."""
+    if word.isascii() and word.isdigit():
+        return word
     if word.isascii() and language not in _LATIN:
         language = "en"  # English words and names from code in another script's text
     if algorithm := _STEMMERS.get(language):
@@ -280,10 +282,12 @@ def sparse_passage(
     the engine multiplies by IDF, which is why one passage never depends on another. Words of
     the titles above a passage count TITLE_COUNT times (Robertson et al. 2004).
     """
+    primary = _primary(language)
     counts: Counter[int] = Counter()
     for part, times in ((title, TITLE_COUNT), (section, TITLE_COUNT), (text, 1)):
-        for term, _ in terms(part, language):
-            counts[_hash(term)] += times
+        for word in _words(normalise(part)):
+            for term in _word_hashes(word, primary):
+                counts[term] += times
     norm = K1 * (1 - B + B * len(text) / AVERAGE_LENGTH)
     return _vector({term: tf * (K1 + 1) / (tf + norm) for term, tf in counts.items()})
 
