@@ -17,7 +17,7 @@ from markdown_it.token import Token
 
 from rag.types import Page
 from sites.directives import directives
-from sites.files import Report, list_files, load_yaml, read_text, split_front_matter
+from sites.files import Report, list_files, load_yaml, read_text, real, split_front_matter
 from sites.javascript import read_script
 from sites.markdown import Dialect, give_anchors, plain_text, read_tokens
 from sites.mdx import mdx
@@ -191,7 +191,7 @@ class _Partials:
     def _partial(self, source: str, path: Path, depth: int) -> list[Token]:
         below = source.startswith("@site/")
         place = self._site / source[6:] if below else path.parent / source
-        place = place.resolve()
+        place = real(place)
         if place not in self._parsed:
             self._parsed[place] = []  # a partial that shows itself shows nothing
             if place.is_relative_to(self._site):

@@ -19,6 +19,11 @@ SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__"})
 MARKDOWN = (".md", ".mdx", ".markdown")
 
 
+def real(path: Path) -> Path:
+    """Where a path leads. Links in a circle lead to themselves: `Path.resolve` raises there."""
+    return Path(os.path.realpath(path))
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A file that could not be used, or not all of it, and why, in a sentence naming it."""

@@ -116,10 +116,20 @@ def read_tokens(
     """The same for a page that is parsed already."""
     give_anchors(tokens, dialect)
     document = _Page(dialect, title).read(SyntaxTreeNode(list(tokens)), fallback)
+    warnings = list(document.warnings)
+    if any("<!--" in child.content for child in _texts(tokens)):
+        warnings.append("has an HTML comment that is never closed; it is read as text.")
     if any(token.level >= MAX_NESTING - 1 for token in tokens):
-        warning = f"is nested more than {MAX_NESTING} levels deep; what is deeper is left out."
-        return replace(document, warnings=(*document.warnings, warning))
-    return document
+        warnings.append(
+            f"is nested more than {MAX_NESTING} levels deep; what is deeper is left out."
+        )
+    return replace(document, warnings=tuple(warnings))
+
+
+def _texts(tokens: Sequence[Token]) -> Iterator[Token]:
+    """The plain text within paragraphs and headings."""
+    for token in tokens:
+        yield from (child for child in token.children or () if child.type == "text")
 
 
 def give_anchors(tokens: Sequence[Token], dialect: Dialect) -> None:

@@ -18,7 +18,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from rag.types import Page
-from sites.files import Report, list_files, read_text
+from sites.files import Report, list_files, read_text, real
 from sites.fragments import tag_words
 from sites.markdown import Dialect, plain_text, read_markdown
 from sites.slugs import mdbook_slugger
@@ -98,7 +98,7 @@ def read(request: Request) -> Book:
         if path in seen:
             continue
         seen.add(path)
-        if not (root / path).resolve().is_relative_to(root.resolve()):
+        if not real(root / path).is_relative_to(real(root)):
             request.report.add(path, "is listed in SUMMARY.md but lies outside of the book.")
             continue
         text = read_text(root, path, request.report)
@@ -174,7 +174,7 @@ def _include(root: Path, page: str, text: str, depth: int = 0) -> str:
         name, *window = rest.split()[0].split(":") if rest else [""]
         target = (root / page).parent / name
         # The folder above the sources holds the listings of many books.
-        if not target.resolve().is_relative_to(root.resolve().parent) or not target.is_file():
+        if not real(target).is_relative_to(real(root).parent) or not target.is_file():
             return ""
         found = read_text(target.parent, target.name, Report())
         if found is None:

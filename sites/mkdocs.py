@@ -15,7 +15,7 @@ from markdown_it.token import Token
 
 from rag.types import Page
 from sites.attributes import attribute_lists
-from sites.files import list_files, load_yaml, read_text, split_front_matter
+from sites.files import list_files, load_yaml, read_text, real, split_front_matter
 from sites.markdown import Dialect, plain_text, read_markdown
 from sites.pymarkdown import python_markdown
 from sites.slugs import python_markdown_slug, python_markdown_slugger
@@ -152,7 +152,7 @@ def _snippet(site: _Site, match: re.Match[str]) -> str:
     base = site.extensions.get("pymdownx.snippets", {}).get("base_path", ".")
     home = site.root.parent.resolve()
     for folder in base if isinstance(base, list) else [base]:
-        target = (home / str(folder) / match[2]).resolve()
+        target = real(home / str(folder) / match[2])
         if target.is_relative_to(home) and target.is_file() and target.stat().st_size < 1_000_000:
             text = target.read_text("utf-8", errors="replace")
             return "\n".join(match[1] + line for line in text.splitlines())

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from sites.files import real
 from sites.javascript import Script, read_literals, read_script
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ def find_sidebars(site: Path, config: Script) -> Path | None:
     """The file that the configuration names, if it is in the site, else the usual one."""
     named = _PATH.search(config.source)
     for name in [named[1]] if named else NAMES:
-        path = (site / name).resolve()
+        path = real(site / name)
         if path.is_file() and path.is_relative_to(site.resolve()):
             return path
     return None

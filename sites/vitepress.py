@@ -15,7 +15,7 @@ from markdown_it.token import Token
 from rag.types import Block, Page, Section
 from sites.attributes import attribute_lists
 from sites.directives import directives
-from sites.files import Report, list_files, read_text, split_front_matter
+from sites.files import Report, list_files, read_text, real, split_front_matter
 from sites.javascript import Script, read_script
 from sites.markdown import Dialect, read_markdown
 from sites.slugs import vitepress_slugger
@@ -131,7 +131,7 @@ def _include(root: Path, page: str, text: str, depth: int = 0) -> str:
     def put(match: re.Match[str]) -> str:
         name = match[1]
         place = root / name[2:] if name.startswith("@/") else (root / page).parent / name
-        place = place.resolve()
+        place = real(place)
         if depth > 5 or not place.is_relative_to(root.resolve()) or not place.is_file():
             return ""
         path = place.relative_to(root.resolve()).as_posix()

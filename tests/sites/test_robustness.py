@@ -12,6 +12,7 @@ import pytest
 from rag.chunks import LIMIT, chunk_book
 from rag.types import SourceError
 from sites import read_book
+from sites.book import READERS
 from sites.files import MAX_FILE_BYTES
 from sites.slugs import python_markdown_slug, python_markdown_slugger
 
@@ -52,6 +53,24 @@ def test_bad_files_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
     assert "loop" in named
     assert "could not be read" in named["dangling.md"]
     assert all(message.startswith(path) for path, message in named.items())
+
+
+@pytest.mark.parametrize("generator", sorted(READERS.keys() - {"html"}))
+def test_every_reader_survives_links_in_a_circle_and_open_comments(
+    tmp_path: Path, generator: str
+) -> None:
+    (tmp_path / "good.md").write_text("# Good\n\ntext")
+    (tmp_path / "self.md").symlink_to(tmp_path / "self.md")
+    (tmp_path / "comment.md").write_text("# Seen\n\nshown\n\n<!-- never closed\n\nhidden")
+    (tmp_path / "include.md").write_text(
+        '# Includes\n\n{{#include self.md}}\n\n--8<-- "self.md"\n\n'
+        "<!--@include: ./self.md-->\n\nimport Self from './self.md';\n\n<Self />\n\ntext"
+    )
+    book = read_book(tmp_path, generator=generator)
+    named = {problem.source_path: problem.message for problem in book.problems}
+    assert {"good.md", "comment.md", "include.md"} <= {page.source_path for page in book.pages}
+    assert "could not be read" in named["self.md"]
+    assert "never closed" in named["comment.md"]
 
 
 @pytest.mark.parametrize("generator", ["plain", "docusaurus", "mkdocs"])
