@@ -36,6 +36,8 @@ _KIND = (
     r"|option|setting|variable|field|attribute|module|package|library|tool|pattern|concept"
     r"|term|word)\b[\"'”’`*)_]*)?"
 )
+_BETWEEN = r"[\W_]{1,3}(?:(?:the|an?|of|for|to|and|in|on|with)[\W_]{1,3})?"
+"""Between the content words of a name: "Ask the Book"."""
 _CLOSES = r"(?:<\w+>)?(?:\(\))?[!\"'”’`*)_]*"
 _IS, _ARE = r"(?:is|was|ist|es|est|è|é)", r"(?:are|were|sind|son|sont|são)"
 _NO_KIND = (
@@ -75,7 +77,7 @@ def definition(question: str, language: str = "en") -> Callable[[str], float] | 
     bare = len(question.split()) == len(words) and not _HOW_TO.match(question)
     if not words or len(words) > LONGEST_SUBJECT or not (does or bare or _ASKS.match(question)):
         return None
-    subject = r"[\W_]{1,3}".join(f"{re.escape(word.rstrip('s'))}(?:e?s)?" for word in words)
+    subject = _BETWEEN.join(f"{re.escape(word.rstrip('s'))}(?:e?s)?" for word in words)
     flags = re.IGNORECASE | re.MULTILINE
     is_subject = rf"{_BEGINS}{subject}{_CLOSES}{_KIND}"
     told = (rf"{is_subject}{_DOES}", SAID) if does else (rf"{is_subject}{_TELLS}", TOLD)

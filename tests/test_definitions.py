@@ -40,6 +40,7 @@ def test_other_questions(question: str) -> None:
         ("What does combine do?", "`combine` turns many into one."),
         ("What is a mutex?", "Mutex is an abbreviation for mutual exclusion."),
         ("What are thunks?", "The word thunk means a piece of delayed work."),
+        ("What is the Book of Kells?", "The Book of Kells is a manuscript of the gospels."),
         ("What is the admin token?", "| `ADMIN_TOKEN` | Opens the page. |"),
         ("Was ist ein Vektor?", "Ein Vektor ist eine Liste von Zahlen."),
     ],
