@@ -36,7 +36,7 @@ async def rehearse(clients: Clients) -> None:
 
 
 async def _answer(clients: Clients) -> None:
-    """Find and quote, without the model. Any vector does where a real one must be paid for."""
+    """Find, and quote what is free. Any vector does where a real one must be paid for."""
     settings, embedder = clients.settings, await clients.embedder()
     if settings.cohere_api_key:
         length = embedder.dimensions or 1
@@ -46,9 +46,10 @@ async def _answer(clients: Clients) -> None:
     found = await chat.find(
         clients, QUESTION, settings.context_passages, vector=vector, rerank=False
     )
-    extractive = await clients.extractive()
-    async for _ in await extractive.answer(Brief(QUESTION, found, standalone=QUESTION)):
-        pass
+    if not settings.openai_api_key:
+        extractive = await clients.extractive()
+        async for _ in await extractive.answer(Brief(QUESTION, found, standalone=QUESTION)):
+            pass
     site = await sources.site_of(settings, await clients.store())
     for passage in found:
         sources.source(passage, site, QUESTION)

@@ -26,7 +26,7 @@ def session(seconds: float, headers: dict[str, str] | None = None) -> ClientSess
     """
     return ClientSession(
         connector=TCPConnector(
-            limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS, ssl=_trusted()
+            limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS, ssl=trusted()
         ),
         cookie_jar=DummyCookieJar(),
         headers=headers,
@@ -38,11 +38,11 @@ def client(seconds: float) -> httpx.AsyncClient:
     """The same for an SDK; it may be made before there is a loop."""
     return HttpxAiohttpClient(
         timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
-        transport=AiohttpTransport(verify=_trusted(), client=lambda: session(seconds)),
+        transport=AiohttpTransport(verify=trusted(), client=lambda: session(seconds)),
     )
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
+def trusted() -> ssl.SSLContext:
     """The certificates of authorities, read once: that takes longer than a request."""
     return httpx.create_ssl_context()

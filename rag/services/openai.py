@@ -89,11 +89,14 @@ class OpenAIAnswerer:
             from httpx2 import Limits
             from openai import AsyncOpenAI, DefaultAioHttpClient, Timeout
 
+            from rag.services.http import trusted
+
             self._client = AsyncOpenAI(
                 api_key=self._key or "none",  # local servers want no key, the SDK does
                 base_url=self._url or None,
                 max_retries=0,
                 http_client=DefaultAioHttpClient(
+                    verify=trusted(),
                     timeout=Timeout(self._seconds, connect=5.0),
                     limits=Limits(max_connections=_CONNECTIONS, keepalive_expiry=60.0),
                 ),
