@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGES = {
-    "huggingface-hub": "tokenizers asks for it only to download tokenizers, which nothing does",
+    "tokenizers": "cohere's client of the API's version 1, which nothing uses",
+    "fastavro": "datasets, which the same client reads",
+    "huggingface-hub": "what tokenizers downloads with",
     "hf-xet": "huggingface-hub's transfers",
     "fsspec": "huggingface-hub's file systems",
     "filelock": "huggingface-hub's cache",

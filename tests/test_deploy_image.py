@@ -17,10 +17,10 @@ from tests.service import ROOT, environment, free_port
 
 EVERYTHING = """
 import tests.deploy.pruned
-import cohere, openai, qdrant_client, tokenizers, numpy, pg8000.native, mangum, uvicorn, router
+import openai, qdrant_client, numpy, pg8000.native, mangum, uvicorn, router
 from rag.services import cohere as a, openai as b, postgres, postgres_https, qdrant, qdrant_writer
 
-cohere.AsyncClientV2("key")
+a.CohereEmbedder("key").prepare()
 openai.AsyncOpenAI(api_key="key")
 qdrant_client.AsyncQdrantClient(url="http://127.0.0.1:1", check_compatibility=False)
 print("made")
