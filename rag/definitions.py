@@ -38,17 +38,21 @@ _KIND = (
 )
 _BETWEEN = r"[\W_]{1,3}(?:(?:the|an?|of|for|to|and|in|on|with)[\W_]{1,3})?"
 """Between the content words of a name: "Ask the Book"."""
+_ASIDE = r"(?:,[^,.;:]{1,40},)?"
+"""Between the subject and what is said of it: "A struct, or structure, is …"."""
 _CLOSES = r"(?:<\w+>)?(?:\(\))?[!\"'”’`*)_]*"
 _IS, _ARE = r"(?:is|was|ist|es|est|è|é)", r"(?:are|were|sind|son|sont|são)"
 _NO_KIND = (
     r"(?!(?:most|same|only|best|first|next|last|main|key|very|new|good|great|bit|lot|common"
-    r"|important|different|also|not|often|always|never|now|ideal|able|\w+(?:ed|ing|en|ly))\b)"
+    r"|important|different|similar|like|such|useful|also|not|often|always|never|now|ideal|able|\w+(?:ed|ing|en|ly))\b)"
 )
 """What follows "is a" where no kind is named: "is a common …" praises, and does not define."""
 _SAYS = (
     rf"\s+(?:(?:{_IS}|{_ARE})\s+(?:(?:\w+ly|just|an abbreviation for)\s+)*"
     rf"(?:(?:{_ARTICLES})\s+{_NO_KIND}|(?:one|any|how|what|anything|something)\b|[A-Z]\w*['’]s\s)"
-    rf"|{_ARE}\s+(?:\w+ly\s+)?{_NO_KIND}(?!(?:{_ARTICLES})\b)(?:\w+[ -]){{0,2}}\w{{3,}}s\b"
+    rf"|{_ARE}\s+(?:\w+ly\s+)?{_NO_KIND}(?!(?:{_ARTICLES})\b)"
+    r"(?:(?!(?:to|of|in|on|at|by|for|with)\b)\w+[ -]){0,2}\w{3,}s\b"
+    rf"|(?:{_IS}|{_ARE})\s+like\s+(?:{_ARTICLES})\b"
     r"|means?\b|refers? to\b|stands? for\b)"
 )
 _TELLS = (
@@ -84,11 +88,12 @@ def definition(question: str, language: str = "en") -> Callable[[str], float] | 
     called = (
         rf"\b(?:called|known as|named)\s+(?:(?:an?|the)\s+)?[\"'“‘`*(_]*{subject}\b"
         rf"|\ban?\s+[\"'“‘`*(_]*{subject}{_CLOSES}\s+(?:that|which)\b"
-        rf"|{is_subject},\s+(?:an?|the|or|which)\s"
+        rf"|{is_subject},\s+(?:an?|the|or)\s"
+        rf"|\b{subject}{_CLOSES},\s+which\s+(?:{_IS}|{_ARE}|means?|stands? for)\b"
     )
     forms = [
         (rf"^[\s|*+\-\"'“‘`]*{subject}[\s\"'”’`*]*(?:\||[:.]\*\*|:\s|[–—]\s)", LABELLED),
-        (rf"{is_subject}{_SAYS}", SAID),
+        (rf"{is_subject}{_ASIDE}{_SAYS}", SAID),
         (called, NAMED),
         told,
     ]

@@ -19,7 +19,7 @@ from itertools import accumulate
 
 from rag.definitions import definition
 from rag.spelling import respelt
-from rag.text import content_words, sentences, sparse_question, stop_terms, term_hashes
+from rag.text import alike, content_words, sentences, sparse_question, subject_terms, term_hashes
 from rag.types import (
     Candidates,
     Chunk,
@@ -233,22 +233,11 @@ def speaks_of(question: str, language: str, hits: Sequence[Hit]) -> list[float]:
     gains = []
     for hit in hits:
         heading = hit.chunk.section.rsplit(" › ", 1)[-1] or hit.chunk.title
-        gain = HEADING_WEIGHT * _alike(asked, _subject(heading, hit.chunk.language)) ** 2
+        gain = HEADING_WEIGHT * alike(asked, subject_terms(heading, hit.chunk.language)) ** 2
         if defines:
             gain += DEFINITION_WEIGHT * defines(hit.chunk.text)
         gains.append(gain)
     return gains
-
-
-@lru_cache(maxsize=8192)
-def _subject(heading: str, language: str) -> frozenset[int]:
-    """The terms of a heading, without stop words."""
-    return frozenset(term_hashes(heading, language)) - stop_terms(language)
-
-
-def _alike(one: frozenset[int], other: frozenset[int]) -> float:
-    """How much two sets have in common, 0 to 1 (Jaccard 1901)."""
-    return len(one & other) / len(one | other) if one and other else 0.0
 
 
 def term_weights(question: SparseVector, found: Candidates) -> dict[int, float]:

@@ -11,7 +11,7 @@ import re
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from functools import cache, lru_cache
 from typing import Any
 from zlib import crc32
@@ -307,9 +307,19 @@ def term_hashes(text: str, language: str = "en") -> set[int]:
     return {term for word in _words(normalise(text)) for term in _word_hashes(word, primary)}
 
 
+@lru_cache(maxsize=8192)
+def subject_terms(heading: str, language: str = "en") -> frozenset[int]:
+    """The terms of a heading, without stop words, as they stand in sparse vectors."""
+    return frozenset(term_hashes(heading, language)) - _stop_terms(language)
+
+
+def alike(one: Set[int], other: Set[int]) -> float:
+    """How much two sets have in common, 0 to 1 (Jaccard 1901)."""
+    return len(one & other) / len(one | other) if one and other else 0.0
+
+
 @cache
-def stop_terms(language: str) -> frozenset[int]:
-    """The terms of a language's stop words, as they stand in sparse vectors."""
+def _stop_terms(language: str) -> frozenset[int]:
     return frozenset(term_hashes(" ".join(STOP_WORDS.get(_primary(language), ())), language))
 
 

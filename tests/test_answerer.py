@@ -223,6 +223,19 @@ def test_what_is_named_as_a_topic_is_said_elsewhere() -> None:
     assert best("How do I set up the server?", passage(text), other).startswith("Set up")
 
 
+def test_what_stands_under_further_information_is_said_elsewhere() -> None:
+    links = passage("Ways to set up the server", section="Server › Further information")
+    other = passage("Set up the server with one file.", 0.8)
+    assert best("How do I set up the server?", links, other).startswith("Set up")
+    titled = passage("- Set up the server\n  https://example.org/server\n  With one file.")
+    assert best("How do I set up the server?", titled, other).startswith("Set up the server with")
+
+
+def test_one_who_asks_how_is_told_by_what_means() -> None:
+    text = "A server is defined in many ways. A server is defined by writing one file."
+    assert best("How do I define a server?", passage(text)).endswith("one file.")
+
+
 def test_a_list_that_only_points_elsewhere_is_left() -> None:
     text = "Try some of these:\n\n- Await each async block.\n- Await an async loop."
     other = passage("The word await waits for an async block.", 0.8)

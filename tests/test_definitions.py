@@ -34,6 +34,9 @@ def test_other_questions(question: str) -> None:
     ("question", "text"),
     [
         ("What is a closure?", "Rust’s closures are anonymous functions you can save."),
+        ("What is a struct?", "A struct, or structure, is a type that holds several values."),
+        ("What is a smart pointer?", "Smart pointers, on the other hand, are data structures."),
+        ("What is a reference?", "A reference is like a pointer to an address."),
         ("What is Cargo?", "Cargo is Rust’s build system."),
         ("What is a selector?", 'In short: a "selector function" is any function of the state.'),
         ("What does unwrap do?", "The `unwrap` method is a shortcut method like `match`."),
@@ -63,6 +66,7 @@ def test_sentences_that_say_what_something_is(question: str, text: str) -> None:
         ("What does unwrap do?", "Using `unwrap_or_else` allows more."),
         ("What is Rust?", "Rust is ideal for many people."),
         ("What is Rust?", "Rust is for students."),
+        ("What is a struct?", "Structs are similar to tuples."),
         ("What is a reducer?", "A slice of a reducer is a part."),
     ],
 )

@@ -14,7 +14,7 @@ from rag.embedded.followups import standalone
 from rag.embedded.manner import CONTRAST, STEP, is_how_to, manner, says_nothing
 from rag.embedded.units import Unit, units
 from rag.text import sparse_question, term_hashes
-from rag.types import AnswerPart, Brief, Embedder, Passage, Turn, Usage
+from rag.types import AnswerPart, Brief, Chunk, Embedder, Passage, Turn, Usage
 
 PICKS = 2
 """Pieces that an answer is built around; what they cannot be read without comes along."""
@@ -135,7 +135,7 @@ def _pieces(passages: Sequence[Passage], how_to: bool) -> Iterator[_Piece]:
     """The pieces of all passages. To one who asks how, what leads to code says what that says."""
     for number, passage in enumerate(passages):
         chunk = passage.chunk
-        whole = units(chunk.text)
+        whole = _units(chunk)
         leans = False
         for position, unit in enumerate(whole):
             before = whole[position - 1] if position else None
@@ -147,10 +147,14 @@ def _pieces(passages: Sequence[Passage], how_to: bool) -> Iterator[_Piece]:
             said = f"{unit.head} {unit.text}"
             shows = unit.leads_in and after is not None and _is_to_do(after)
             if shows and how_to and after is not None:
-                said = f"{said} {unit.heading or chunk.section} {after.text}"
+                said = f"{said} {unit.heading} {after.text}"
             lost = unit.leads_in and (after is None or after.kind == "sentence")
             terms = frozenset(term_hashes(said, chunk.language))
             yield _Piece(number, position, unit, terms, shows, leans, lost)
+
+
+def _units(chunk: Chunk) -> list[Unit]:
+    return units(chunk.text, (chunk.section or chunk.title).rsplit(" › ")[-1])
 
 
 def _leans(unit: Unit, before: Unit | None) -> bool:
@@ -205,10 +209,10 @@ def _scores(question: str, passages: Sequence[Passage], pieces: Sequence[_Piece]
         if term in frequencies
     }
     total = sum(weights.values()) or 1.0
-    gain = manner(question, passages)
+    gain = manner(question, passages[0].chunk.language)
     return [
         sum(weight for term, weight in weights.items() if term in piece.terms) / total
-        + gain(piece.passage, piece.unit, piece.shows)
+        + gain(piece.unit, piece.shows)
         - LEANING_PENALTY * piece.leans
         - LOST_PENALTY * piece.lost
         for piece in pieces
@@ -225,7 +229,7 @@ def _render(brief: Brief, chosen: Sequence[_Piece]) -> str:
     passages, how_to = brief.passages, is_how_to(brief.standalone or brief.question)
     parts = []
     for number in dict.fromkeys(piece.passage for piece in chosen):
-        whole = units(passages[number].chunk.text)
+        whole = _units(passages[number].chunk)
         wanted = sorted(
             {
                 position

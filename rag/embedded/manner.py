@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable
 
 from rag.definitions import definition
 from rag.embedded.units import Unit
-from rag.text import sparse_question
-from rag.types import Passage
+from rag.text import alike, sparse_question, subject_terms
 
 _POINTER = re.compile(
     r"(?:now\b|for (?:more|further|additional)\b|see (?:also|the)\b|in the (?:next|previous)\b"
@@ -24,8 +22,17 @@ _POINTER = re.compile(
     re.IGNORECASE,
 )
 """How sentences begin that lead through the book instead of saying something."""
-_TOPIC = re.compile(r"[-*+]\s+(?:how|what|why|when|where)\b[^!:]*(?<!\.)$", re.IGNORECASE)
-"""An item that names what is said elsewhere: "How to install it"."""
+_TOPIC = re.compile(
+    r"[-*+]\s+(?:how|what|why|when|where)\b[^!:]*(?<!\.)$|.*\n\s*https?://\S+$",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""An item that names what is said elsewhere: "How to install it", or a title and its address."""
+_ELSEWHERE = re.compile(
+    r"\b(?:further|more) (?:information|reading|resources)\b|\bsee also\b|\blearn more\b"
+    r"|\b(?:resources|references|external links|table of contents|what['’]s next|next steps)$",
+    re.IGNORECASE,
+)
+"""Headings above what only points elsewhere."""
 CONTRAST = re.compile(r"\bdiffer(?:s|ent|ences?)?\b|\bcompared?\b|\bvs\b|\bversus\b", re.IGNORECASE)
 """What asks two things to be told apart. An answer names both and need not say "difference"."""
 STEP = re.compile(r"\s*\d+[.)]\s")
@@ -59,12 +66,19 @@ _WHEN = re.compile(
     r"|what (?:year|date|day|month|century)\b",
     re.IGNORECASE,
 )
+_MEANS = re.compile(
+    r".*\b(?:by (?:\w+ly )?\w+ing|using)\b|(?:to|use|run|call|add|set|write|install|open|create|put"
+    r"|start|pass|enter|make|choose|click|select|turn|go)\b",
+    re.IGNORECASE,
+)
+"""Says by what means, or what to do."""
 POINTER_PENALTY, NARRATION_PENALTY = 0.4, 0.1
 STEPS_BONUS, SHOWS_PENALTY = 0.2, 0.1
 """For what leads to code or steps: to one who asks how, and to others, whom it says less."""
 DEFINITION_BONUS = 0.55
 CODE_PENALTY = 0.25
 """For code where a definition is asked for."""
+MEANS_BONUS = 0.1
 EXPECTED_BONUS = 0.2
 """For a name, a number or a time, where the question's interrogative asks for one."""
 OPENING_BONUS = 0.2
@@ -76,27 +90,20 @@ def is_how_to(question: str) -> bool:
     return _HOW_TO.match(question) is not None
 
 
-def manner(question: str, passages: Sequence[Passage]) -> Callable[[int, Unit, bool], float]:
+def manner(question: str, language: str) -> Callable[[Unit, bool], float]:
     """What a piece gains or loses by how it speaks, whatever it speaks about.
 
     A question for a definition is answered by a sentence that defines; what stands under the
     question itself answers it, and the sentence that opens a section says what it is about; a
     sentence that asks itself, or only leads through the book, answers nothing. The function
-    returned takes a passage's position, the piece, and whether it leads to code or steps.
+    returned takes a piece and whether it leads to code or steps.
     """
-    language = passages[0].chunk.language
     how_to = is_how_to(question)
     defines = definition(question, language)
     expected = _expected(question)
     asked = frozenset(sparse_question(question, language).indices)
 
-    @cache
-    def named(heading: str) -> float:
-        """How much a heading and the question say the same, 0 to 1."""
-        terms = frozenset(sparse_question(heading, language).indices)
-        return len(asked & terms) / len(asked | terms) if asked or terms else 0.0
-
-    def gain_of(passage: int, unit: Unit, shows: bool) -> float:
+    def gain_of(unit: Unit, shows: bool) -> float:
         gain = 0.0
         empty = says_nothing(unit)
         if empty:
@@ -107,12 +114,13 @@ def manner(question: str, passages: Sequence[Passage]) -> Callable[[int, Unit, b
             gain += STEPS_BONUS if how_to else -SHOWS_PENALTY
         if defines and not empty and unit.kind != "code":
             gain += DEFINITION_BONUS * defines(unit.text)
-        if defines and unit.kind == "code":
+        if defines and (unit.kind == "code" or shows):
             gain -= CODE_PENALTY
+        if how_to and _MEANS.match(unit.text):
+            gain += MEANS_BONUS
         if expected and unit.kind != "code" and expected(unit.text):
             gain += EXPECTED_BONUS
-        chunk = passages[passage].chunk
-        close = named(unit.heading or (chunk.section or chunk.title).rsplit(" › ")[-1])
+        close = alike(asked, subject_terms(unit.heading, language))
         gain += SECTION_BONUS * close**2
         if unit.opens:
             gain += OPENING_BONUS * close
@@ -135,6 +143,8 @@ def _expected(question: str) -> Callable[[str], bool] | None:
 def says_nothing(unit: Unit) -> bool:
     """Asks itself, or only leads through the book."""
     if unit.text.rstrip("*_\"'”’) .").endswith(("?", "？", "؟")):
+        return True
+    if unit.kind != "code" and _ELSEWHERE.search(unit.heading):
         return True
     if unit.kind == "item":
         return bool(_TOPIC.match(unit.text))

@@ -34,7 +34,7 @@ class Unit:
     head: str = ""
     """Of a table row: the head of its table, which it cannot be read without."""
     heading: str = ""
-    """The heading it stands under, where that is within the passage."""
+    """What it stands under."""
     opens: bool = False
     """The first piece of the passage, or under its heading."""
 
@@ -44,12 +44,12 @@ class Unit:
         return self.kind == "sentence" and self.text.rstrip("*_ ").endswith((":", "："))
 
 
-def units(text: str) -> list[Unit]:
-    """The pieces of a passage's Markdown, in order.
+def units(text: str, heading: str = "") -> list[Unit]:
+    """The pieces of a passage's Markdown, in order. `heading` is what it stands under.
 
     Headings are no pieces, nor are captions, unless there is nothing else.
     """
-    found = _units(text)
+    found = _units(text, heading)
     return [unit for unit in found if not _is_caption(unit)] or found
 
 
@@ -57,11 +57,11 @@ def _is_caption(unit: Unit) -> bool:
     return unit.kind == "sentence" and _CAPTION.fullmatch(unit.text) is not None
 
 
-def _units(text: str) -> list[Unit]:
+def _units(text: str, heading: str) -> list[Unit]:
     lines = text.splitlines()
     tokens = _parser().parse(text)
     found: list[Unit] = []
-    heading, opens = "", True
+    opens = True
     for number, token in enumerate(tokens):
         if token.map is None or token.level > 1:
             continue
