@@ -49,7 +49,7 @@ DEFINITION_WEIGHT = 0.3
 """Of a passage that defines what a question asks to be defined."""
 LEAD = 0.5
 """How much the runners-up count against a passage, which itself counts 2."""
-SLOPE, MIDDLE = 7.3, 0.83
+SLOPE, MIDDLE = 7.3, 0.8
 RELEVANT = 0.1
 """Where the best passage has less relevance, the book has no answer."""
 HIGHLIGHT_LIMIT = 300
@@ -333,9 +333,9 @@ def calibrate(strengths: Sequence[float]) -> list[float]:
     """Strength of evidence to relevance between 0 and 1, by logistic regression.
 
     What stands out from the other candidates is more likely the answer, so that the lead
-    over the runners-up (second to sixth) counts too.
+    over the runners-up (second to fourth) counts too.
     """
-    runners_up = sorted(strengths, reverse=True)[1:6]
+    runners_up = sorted(strengths, reverse=True)[1:4]
     level = sum(runners_up) / len(runners_up) if runners_up else 0.0
     return [1 / (1 + math.exp(SLOPE * (MIDDLE - 2 * s + LEAD * level))) for s in strengths]
 
