@@ -24,9 +24,12 @@ _HOW_TO = re.compile(
     r"how\b|why\b|when\b|where\b|which\b|(?:install|set ?up|run|start|use|configure)\b",
     re.IGNORECASE,
 )
-_ARTICLES = r"a|an|the|eine?|der|die|das|une?|una?|le|la|les|el|los|las|il|lo|uma?|os?|as?"
+_ARTICLES = r"an?|the|eine?|de[rl]|die|das|un[ea]?|l[aeo]|les|los|las|el|il|uma?|os?|as"
+"""No two alternatives match one word: a run of articles is tried in one way only."""
+_BETWEEN = r"[\W_]{1,3}(?:(?:the|of|and|an?)\s)?"
+"""Between two words of a subject, as in "Ask the Book"."""
 _BEGINS = (
-    r"(?:^|[.!?:;,(—–]\s+|^\s*(?:[-*+>]|\d+[.)])\s+|\b(?:that|because|since|so)\s+)"
+    r"(?:^|[.!?:;,(—–]\s+|^[ \t]*(?:[-*+>]|\d+[.)])[ \t]+|\b(?:that|because|since|so)\s+)"
     rf"(?:(?:{_ARTICLES}|each|every|word|term|name|in \w+,|\w+ly,|note:|[A-Z]\w*['’]s)\s+)*"
     r"[\"'“‘`*(_]*"
 )

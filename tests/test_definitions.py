@@ -34,6 +34,7 @@ def test_other_questions(question: str) -> None:
     ("question", "text"),
     [
         ("What is a closure?", "Rust’s closures are anonymous functions you can save."),
+        ("What is Ask the Book?", "Ask the Book is a service."),
         ("What is a struct?", "A struct, or structure, is a type that holds several values."),
         ("What is a smart pointer?", "Smart pointers, on the other hand, are data structures."),
         ("What is a reference?", "A reference is like a pointer to an address."),
@@ -87,3 +88,10 @@ def test_what_names_or_tells_counts_less() -> None:
     ]
     assert degrees == sorted(degrees, reverse=True)
     assert len(set(degrees)) == len(degrees)
+
+
+@pytest.mark.parametrize("run", ["a ", "the un una ", "in in, ", "term ", "\n", "- ", "closures, "])
+def test_monstrous_texts_end(run: str) -> None:
+    defines = definition("What is a closure?")
+    assert defines is not None
+    assert defines(run * 700) == 0.0
