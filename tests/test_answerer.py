@@ -81,6 +81,12 @@ def test_code_that_nothing_introduces_stands_under_its_headings() -> None:
     assert found == f"Quick start › Run it [1]\n\n{code}"
 
 
+def test_code_under_a_heading_within_the_passage_stands_under_that() -> None:
+    text = "Conversations stay.\n\n## Run the tests\n\n```bash\nmake test\n```"
+    found = answer("How do I run the tests?", passage(text, title="Start", section="Update"))
+    assert found == "Start › Run the tests [1]\n\n```bash\nmake test\n```"
+
+
 def test_a_list_that_nothing_introduces_is_quoted_by_the_item() -> None:
     text = "- Quick start: two commands.\n- Your book: index it.\n- Deployment: put it online.\n"
     found = answer("How do I index my book?", passage(text))
@@ -199,6 +205,13 @@ def test_output_is_nothing_to_do() -> None:
         "Get the server with this:\n\n```bash\nmake install\n```"
     )
     assert best("How do I install the server?", passage(text)) == "Get the server with this:"
+
+
+def test_code_that_opens_a_section_that_is_the_question_is_what_to_do() -> None:
+    other = "To run it anew:\n\n```bash\nmake run\n```\n\n"
+    text = f"{other}## Run the tests\n\n```bash\nmake test\n```\n\n"
+    text += "Some tests are slow. Some tests are not. Tea is hot. So is soup."
+    assert "make test" in best("How do I run the tests?", passage(text))
 
 
 @pytest.mark.parametrize(

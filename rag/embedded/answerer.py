@@ -24,8 +24,9 @@ RANK_DISCOUNT = 0.9
 DENSE_WEIGHT = 0.4
 DENSE_CANDIDATES = 10
 SECOND_BEST = 0.6
-"""A further piece must score this share of the best one's. One that brings a table, list or code
-must do so even without its passage's weight: a block is long to read."""
+"""A further piece must score this share of the best one's."""
+SECOND_BLOCK = 0.8
+"""One that brings a table, list or code, without its passage's weight: a block is long to read."""
 LEANING_PENALTY = 0.25
 """For a sentence that leans on one before it where none stands."""
 LOST_PENALTY = 0.1
@@ -124,7 +125,7 @@ class ExtractiveAnswerer:
                 break
             if chosen and says_nothing(pieces[i].unit):
                 continue
-            if chosen and _brings_block(pieces[i]) and own[i] < SECOND_BEST * own[order[0]]:
+            if chosen and _brings_block(pieces[i]) and own[i] < SECOND_BLOCK * own[order[0]]:
                 continue
             if not any(_alike(pieces[i], other) for other in chosen):
                 chosen.append(pieces[i])
@@ -239,8 +240,7 @@ def _render(brief: Brief, chosen: Sequence[_Piece]) -> str:
             }
         )
         chunk = passages[number].chunk
-        path = " › ".join(name for name in (chunk.title, chunk.section) if name)
-        parts.append(_quote([whole[i] for i in wanted], number + 1, path))
+        parts.append(_quote([whole[i] for i in wanted], number + 1, chunk))
     return "\n\n".join(parts)
 
 
@@ -265,7 +265,8 @@ def _with_company(whole: Sequence[Unit], at: int, how_to: bool) -> set[int]:
             wanted |= _as_much_as_fits(whole, at)
         elif unit.kind == "item" and introduced:
             wanted |= _as_much_as_fits(whole, at, AROUND_LIMIT)
-        if before >= 0 and (whole[before].leads_in or unit.kind == "code"):
+        beside = before >= 0 and whole[before].heading == unit.heading
+        if introduced or (beside and unit.kind == "code"):
             wanted.add(before)
     return wanted
 
@@ -280,7 +281,7 @@ def _as_much_as_fits(whole: Sequence[Unit], at: int, limit: int = LIST_LIMIT) ->
     return block if length <= limit else {at}
 
 
-def _quote(quoted: Sequence[Unit], number: int, path: str) -> str:
+def _quote(quoted: Sequence[Unit], number: int, chunk: Chunk) -> str:
     """Units of one passage as Markdown, each run of sentences or block of its own marked.
 
     Code or a table that nothing introduces stands under the path of its headings.
@@ -304,9 +305,17 @@ def _quote(quoted: Sequence[Unit], number: int, path: str) -> str:
             head = f"{first.head}\n" if first.head else ""
             # What introduces a table or code block cites for it too: a lone marker looks lost.
             if not parts:
-                parts.append(f"{path} [{number}]")
+                parts.append(f"{_path(chunk, first)} [{number}]")
             parts.append(f"{head}{text}")
     return "\n\n".join(parts)
+
+
+def _path(chunk: Chunk, unit: Unit) -> str:
+    """The headings above a piece, which may stand under one within the passage."""
+    path = [name for name in (chunk.title, *chunk.section.split(" › ")) if name]
+    if unit.heading and unit.heading not in path:
+        path = [chunk.title, unit.heading]
+    return " › ".join(path)
 
 
 async def _stream(text: str) -> AsyncIterator[AnswerPart]:

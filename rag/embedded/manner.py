@@ -73,7 +73,7 @@ _MEANS = re.compile(
 )
 """Says by what means, or what to do."""
 POINTER_PENALTY, NARRATION_PENALTY = 0.4, 0.1
-STEPS_BONUS, SHOWS_PENALTY = 0.2, 0.1
+STEPS_BONUS, SHOWS_PENALTY = 0.3, 0.1
 """For what leads to code or steps: to one who asks how, and to others, whom it says less."""
 DEFINITION_BONUS = 0.55
 CODE_PENALTY = 0.25
@@ -124,6 +124,7 @@ def manner(question: str, language: str) -> Callable[[Unit, bool], float]:
         gain += SECTION_BONUS * close**2
         if unit.opens:
             gain += OPENING_BONUS * close
+            gain += STEPS_BONUS * close * (how_to and unit.kind == "code")
         return gain
 
     return gain_of
