@@ -224,10 +224,24 @@ def test_code_that_opens_a_section_that_is_the_question_is_what_to_do() -> None:
             "The tale was told by the fire.",
             "Then, in 1820, the tale was told.",
         ),
+        (
+            "Why is the tale told?",
+            "The tale is told by the fire.",
+            "The tale is told because of its wolf.",
+        ),
     ],
 )
-def test_a_name_a_number_or_a_time_is_looked_for(question: str, bare: str, wanted: str) -> None:
+def test_a_name_a_number_a_time_or_a_reason_is_looked_for(
+    question: str, bare: str, wanted: str
+) -> None:
     assert best(question, passage(f"{bare} {wanted}")) == wanted
+
+
+def test_code_is_no_reason() -> None:
+    code = passage("Immutable state in a store looks so:\n\n```js\nstate\n```")
+    words = passage("Immutable state in a store can be compared.", 0.7)
+    assert best("Why is state immutable in a store?", code, words) == words.chunk.text
+    assert best("How do I keep state immutable in a store?", code, words) != words.chunk.text
 
 
 def test_what_is_named_as_a_topic_is_said_elsewhere() -> None:

@@ -66,6 +66,19 @@ _WHEN = re.compile(
     r"|what (?:year|date|day|month|century)\b",
     re.IGNORECASE,
 )
+_WHY = re.compile(
+    r"why\b|what(?: is| are|['’]s) the (?:reasons?|point|purpose|benefits?|advantages?)\b"
+    r"|por qu[eé]\b|pourquoi\b|warum\b|wieso\b|weshalb\b|perch[eé]\b",
+    re.IGNORECASE,
+)
+_REASON = re.compile(
+    r"\b(?:because|since|reasons?|so that|in order to|otherwise|therefore|thus|due to|thanks to"
+    r"|benefits?|advantages?|problems?|allow(?:s|ing)?|enabl(?:es?|ing)|help(?:s|ing)?"
+    r"|ensur(?:es?|ing)|prevent(?:s|ing)?|avoid(?:s|ing)?|eas(?:y|ier)|simpl(?:er|ifies)"
+    r"|to make|makes? (?:it|sure)|causes?|would|without|porque|ya que|parce que|afin"
+    r"|weil|damit|sonst|perché)\b",
+    re.IGNORECASE,
+)
 _MEANS = re.compile(
     r".*\b(?:by (?:\w+ly )?\w+ing|using)\b|(?:to|use|run|call|add|set|write|install|open|create|put"
     r"|start|pass|enter|make|choose|click|select|turn|go)\b",
@@ -77,10 +90,10 @@ STEPS_BONUS, SHOWS_PENALTY = 0.3, 0.1
 """For what leads to code or steps: to one who asks how, and to others, whom it says less."""
 DEFINITION_BONUS = 0.55
 CODE_PENALTY = 0.25
-"""For code where a definition is asked for."""
+"""For code where a definition or a reason is asked for."""
 MEANS_BONUS = 0.1
 EXPECTED_BONUS = 0.2
-"""For a name, a number or a time, where the question's interrogative asks for one."""
+"""For a name, a number, a time or a reason, where the question's interrogative asks for one."""
 OPENING_BONUS = 0.2
 SECTION_BONUS = 0.3
 """Under a heading that is the question itself."""
@@ -100,6 +113,7 @@ def manner(question: str, language: str) -> Callable[[Unit, bool], float]:
     """
     how_to = is_how_to(question)
     defines = definition(question, language)
+    why = _WHY.match(question)
     expected = _expected(question)
     asked = frozenset(sparse_question(question, language).indices)
 
@@ -114,7 +128,7 @@ def manner(question: str, language: str) -> Callable[[Unit, bool], float]:
             gain += STEPS_BONUS if how_to else -SHOWS_PENALTY
         if defines and not empty and unit.kind != "code":
             gain += DEFINITION_BONUS * defines(unit.text)
-        if defines and (unit.kind == "code" or shows):
+        if (defines or why) and (unit.kind == "code" or shows):
             gain -= CODE_PENALTY
         if how_to and _MEANS.match(unit.text):
             gain += MEANS_BONUS
@@ -131,13 +145,15 @@ def manner(question: str, language: str) -> Callable[[Unit, bool], float]:
 
 
 def _expected(question: str) -> Callable[[str], bool] | None:
-    """Whether a text has what the interrogative of a question asks for: who, how many, when."""
+    """Whether a text has what the interrogative of a question asks for: who, how many, why …"""
     if _WHO.match(question):
         return lambda text: any(name not in question for name in _NAME.findall(text))
     if _HOW_MANY.match(question):
         return lambda text: _NUMBER.search(text) is not None
     if _WHEN.match(question):
         return lambda text: _TIME.search(text) is not None
+    if _WHY.match(question):
+        return lambda text: _REASON.search(text) is not None
     return None
 
 
