@@ -1,4 +1,4 @@
-"""Invoke the service, or the bare app, as AWS Lambda does: `python -m bench.references.invoke`.
+"""Invoke a function as AWS Lambda does: `python -m bench.references.invoke chat|delete|hello`.
 
 Prints a line of JSON: milliseconds of the import, of the first and of a warm invocation.
 """
@@ -15,10 +15,16 @@ import psutil
 
 from bench.upstreams import QUESTION
 
+REQUESTS = {
+    "chat": ("POST", "/chat", 200),
+    "delete": ("DELETE", "/chat/sessions/6f1f2c9e-8d7b-4b8e-9d43-0c2f5f0a7d11", 404),
+    "hello": ("GET", "/health", 200),
+}
+"""Method, path and the status that must come of it; nobody's conversation can be deleted."""
 
-def event(n: int, chat: bool) -> dict[str, Any]:
+
+def event(n: int, method: str, path: str) -> dict[str, Any]:
     """API Gateway's HTTP API, payload version 2."""
-    method, path = ("POST", "/chat") if chat else ("GET", "/health")
     return {
         "version": "2.0",
         "rawPath": path,
@@ -28,28 +34,29 @@ def event(n: int, chat: bool) -> dict[str, Any]:
             "stage": "$default",
             "http": {"method": method, "path": path, "sourceIp": "203.0.113.7"},
         },
-        "body": json.dumps({"message": f"{QUESTION} (invoked {n})"}) if chat else None,
+        "body": json.dumps({"message": f"{QUESTION} (invoked {n})"}) if method == "POST" else None,
         "isBase64Encoded": False,
     }
 
 
 def main(name: str) -> None:
     began = time.perf_counter()
-    if name == "service":
-        from router import lambda_handler as handler
-    else:
+    if name == "hello":
         from mangum import Mangum
 
         from bench.references.hello import app
 
-        handler = Mangum(app, lifespan="off")  # type: ignore[assignment]
+        handler = Mangum(app, lifespan="off")
+    else:
+        from router import lambda_handler as handler  # type: ignore[assignment]
     ready = time.perf_counter()
+    method, path, status = REQUESTS[name]
     times = []
     for n in range(30):
         start = time.perf_counter()
-        answer = handler(event(n + int(began * 1000) * 100, name == "service"), None)
+        answer = handler(event(n + int(began * 1000) * 100, method, path), None)  # type: ignore[arg-type]
         times.append((time.perf_counter() - start) * 1000)
-        assert answer["statusCode"] == 200, answer
+        assert answer["statusCode"] == status, answer
     rss = psutil.Process().memory_info().rss / 2**20
     figures = {
         "init": (ready - began) * 1000,

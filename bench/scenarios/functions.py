@@ -1,8 +1,9 @@
 """The path on AWS Lambda: importing the handler, its first invocation and a warm one.
 
 Each in a new process: `router` imported with production settings, then HTTP API events handed
-to `lambda_handler` as Lambda would, with upstreams that answer at once. The reference is a
-bare FastAPI app behind Mangum. Medians of five processes; Lambda's own machines differ, the
+to `lambda_handler` as Lambda would, with upstreams that answer at once. One function is the
+whole app, one has `ROUTES=delete` and deletes what is not there. The reference is a bare
+FastAPI app behind Mangum. Medians of nine processes; Lambda's own machines differ, the
 ratios are what carries over.
 """
 
@@ -22,11 +23,11 @@ from tests.service import ROOT, environment
 if TYPE_CHECKING:
     from bench.__main__ import Bench
 
-PROCESSES = 5
+PROCESSES = 9
 
 
 def run(bench: Bench) -> list[Row]:
-    found: dict[str, list[dict[str, float]]] = {"service": [], "hello": []}
+    found: dict[str, list[dict[str, float]]] = {"chat": [], "delete": [], "hello": []}
     with upstreams(Latencies()) as up:
         variables = environment(**bench.settings(up), AWS_LAMBDA_FUNCTION_NAME="bench")
         for _ in range(PROCESSES):
@@ -34,7 +35,7 @@ def run(bench: Bench) -> list[Row]:
                 done = subprocess.run(
                     [sys.executable, "-m", "bench.references.invoke", name],
                     cwd=ROOT,
-                    env=variables,
+                    env=variables | {"ROUTES": "delete" if name == "delete" else ""},
                     stdout=subprocess.PIPE,
                     timeout=120,
                     check=True,
@@ -44,9 +45,13 @@ def run(bench: Bench) -> list[Row]:
     def middle(name: str, what: str) -> float:
         return statistics.median(round_[what] for round_ in found[name])
 
+    hello = middle("hello", "init")
     return [
-        Row("init", middle("service", "init"), "ms", "bare hello", middle("hello", "init")),
-        Row("first chat", middle("service", "cold")),
-        Row("warm chat", middle("service", "warm"), "ms", "the first", middle("service", "cold")),
-        Row("memory after thirty chats", middle("service", "rss"), "MB"),
+        Row("init", middle("chat", "init"), "ms", "bare hello", hello, goal=1.35),
+        Row("init, delete alone", middle("delete", "init"), "ms", "bare hello", hello, goal=1.2),
+        Row("first chat", middle("chat", "cold")),
+        Row("first deletion", middle("delete", "cold"), "ms", "chat", middle("chat", "cold")),
+        Row("warm chat", middle("chat", "warm"), "ms", "the first", middle("chat", "cold")),
+        Row("memory after thirty chats", middle("chat", "rss"), "MB"),
+        Row("memory, delete alone", middle("delete", "rss"), "MB", "all", middle("chat", "rss")),
     ]
