@@ -57,8 +57,11 @@ _is_line_start = re.compile(r"\n[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?$").searc
 _is_target = re.compile(r"\((?:https?:|www\.|/|#|\./|\.\./|<)").fullmatch
 _TARGETS = ("(http:", "(https:", "(www.", "(/", "(#", "(./", "(../", "(<")
 
-_PIECES = re.compile(r"[A-Za-z]+|.", re.DOTALL)
+_piece = re.compile(r"[A-Za-z]+|.", re.DOTALL).match
 """What the machine takes at once: letters mean nothing to it, so that a word is one step."""
+_TELLING = rf" \t(`~\\{re.escape(_OPEN)}"
+_plain = re.compile(rf"[ \t]*[^{_TELLING}]+(?:[ \t]+[^{_TELLING}]+)*").match
+"""What needs no machine outside of code, up to a space that may belong to a marker."""
 
 _Step = Generator[None, str, str]
 """Takes characters or words, `""` for the end; gives the first one that it did not use."""
@@ -76,6 +79,8 @@ class _Scanner:
         """The last characters written, on which decisions rest."""
         self._again: list[str] = []
         """Characters to be read a second time."""
+        self._outside = False
+        """Of code and markers: nothing is held back."""
         self._machine = self._text()
         next(self._machine)
 
@@ -86,20 +91,29 @@ class _Scanner:
 
     def feed(self, text: str) -> str:
         """Take the next piece of the answer and return what is certain by now."""
-        return self._run(_PIECES.findall(text))
+        return self._run(text)
 
     def flush(self) -> str:
         """End the answer and return what was held back."""
         with suppress(StopIteration):
-            self._run([""])
+            self._run("", end=True)
         return self._take()
 
-    def _run(self, characters: list[str]) -> str:
-        characters.reverse()
-        while characters:
-            self._machine.send(characters.pop())
+    def _run(self, text: str, *, end: bool = False) -> str:
+        at = 0
+        while end or at < len(text):
+            if self._outside and (found := _plain(text, at)):
+                self._emit(found[0])
+                at = found.end()
+                continue
+            if found := _piece(text, at):
+                piece, at = found[0], found.end()
+            else:
+                piece, end = "", False
+            self._machine.send(piece)
             if self._again:
-                characters.extend(reversed(self._again))
+                end = end or not self._again[-1]
+                text, at = "".join(self._again) + text[at:], 0
                 self._again = []
         return self._take()
 
@@ -130,7 +144,9 @@ class _Scanner:
                     c = yield
             else:
                 self._emit(c)
+                self._outside = True
                 c = yield
+                self._outside = False
 
     def _marker(self, c: str) -> _Step:
         """Markers with the space or parenthesis before them, or whatever else is there."""

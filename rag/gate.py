@@ -137,7 +137,7 @@ class Bill:
         self._counting = asyncio.create_task(admit(clients, address, session_id, tokens=tokens))
         self._spent = 0
         self._unreported: Brief | None = None
-        self._written = ""
+        self._written: list[str] = []
         self._settled = False
 
     async def admission(self) -> Admission:
@@ -153,7 +153,7 @@ class Bill:
         self._unreported = brief
 
     def wrote(self, text: str) -> None:
-        self._written += text
+        self._written.append(text)
 
     def reported(self, usage: Usage) -> None:
         """What an answerer says it cost."""
@@ -173,7 +173,7 @@ class Bill:
             messages = answer_messages(
                 brief, history_tokens=settings.history_tokens, book=settings.book_title
             )
-            self._spent += _tokens(messages) + count_tokens(self._written)
+            self._spent += _tokens(messages) + count_tokens("".join(self._written))
         await settle(self._clients, self._counting.result(), self._spent)
 
 
