@@ -52,6 +52,13 @@ def run(bench: Bench) -> list[Row]:
     )
     return [
         Row("first token over ideal, 1 reader", late("service", 1), goal=10),
+        Row(
+            "first token over ideal, 1 reader",
+            late("service", 1),
+            "ms",
+            "aiohttp floor",
+            late("floor", 1),
+        ),
         Row("first token over ideal, 20 readers", late("service", 20), goal=35),
         Row(
             "first token over ideal, 20 readers",

@@ -138,7 +138,7 @@ class Connection(Pg8000Connection):  # type: ignore[misc]
             self._memory = _Memory(come)
             self._sock: Any = self._memory
         except BaseException as error:
-            raw.close()
+            _hang_up(raw)
             raise _server_error(error) from error
 
     async def execute(
@@ -308,6 +308,12 @@ def _connect(server: Server, timeout: float) -> socket.socket:
         plain.close()
         raise
     return plain
+
+
+def _hang_up(connected: socket.socket) -> None:
+    """Close it at once, even if a file made of it lives on in a traceback."""
+    if (number := connected.detach()) >= 0:
+        socket.close(number)
 
 
 def _secure(plain: socket.socket, context: ssl.SSLContext, server: Server) -> socket.socket:
