@@ -12,13 +12,13 @@ from __future__ import annotations
 import heapq
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
 from rag.definitions import definition
-from rag.spelling import respelt
+from rag.spelling import may_be_slip, respelt
 from rag.text import alike, content_words, sentences, sparse_question, subject_terms, term_hashes
 from rag.types import (
     Candidates,
@@ -110,14 +110,13 @@ async def search(
     asked = sparse_question(question, language)
     hint = sparse_question(highlighted[:HIGHLIGHT_LIMIT], language)
     found = await store.candidates(vector, blend(asked, hint), CANDIDATES)
+    terms = asked.indices
     if meant := respell(question, language, found):
         asked = meant
         found = await store.candidates(vector, blend(asked, hint), CANDIDATES)
     fused = in_context(found.hits, fuse(found.hits, cosine_range))
-    fused = [
-        score + bonus
-        for score, bonus in zip(fused, speaks_of(question, language, found.hits), strict=True)
-    ]
+    gains = speaks_of(question, terms, language, found.hits)
+    fused = [score + gain for score, gain in zip(fused, gains, strict=True)]
     order = sorted(range(len(fused)), key=lambda i: (-fused[i], found.hits[i].chunk.chunk_id))
     order = order[: max(limit, JUDGED)]
     hits = [found.hits[i] for i in order]
@@ -146,7 +145,9 @@ def respell(question: str, language: str, found: Candidates) -> SparseVector | N
     """
     known = found.document_frequencies.keys()
     words = content_words(question, language)
-    unknown = [word for word in words if not known & term_hashes(word, language)]
+    unknown = [
+        word for word in words if may_be_slip(word) and not known & term_hashes(word, language)
+    ]
     if not unknown:
         return None
     texts = [f"{hit.chunk.title} {hit.chunk.section} {hit.chunk.text}" for hit in found.hits]
@@ -226,9 +227,14 @@ def _others(best: Sequence[float], score: float) -> float:
     return sum(best) - score if score >= best[-1] else sum(best[:2])
 
 
-def speaks_of(question: str, language: str, hits: Sequence[Hit]) -> list[float]:
-    """What each hit gains by being about just this: its heading, or a definition in it."""
-    asked = frozenset(sparse_question(question, language).indices)
+def speaks_of(
+    question: str, terms: Iterable[int], language: str, hits: Sequence[Hit]
+) -> list[float]:
+    """What each hit gains by being about just this: its heading, or a definition in it.
+
+    `terms` are the question's.
+    """
+    asked = frozenset(terms)
     defines = definition(question, language)
     gains = []
     for hit in hits:

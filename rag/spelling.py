@@ -16,6 +16,11 @@ LONG = 9
 """From this length on, two slips are forgiven."""
 
 
+def may_be_slip(word: str) -> bool:
+    """Whether it is worth asking: numbers, names with signs and short words are not respelt."""
+    return len(word) >= SHORTEST and word.isalpha()
+
+
 def respelt(word: str, texts: Iterable[str]) -> str:
     """The word of the texts that `word` is a slip of, lowercase; empty where there is none.
 
@@ -24,7 +29,7 @@ def respelt(word: str, texts: Iterable[str]) -> str:
     frequent. Empty as well where the word itself stands in the texts.
     """
     word = word.lower()
-    if len(word) < SHORTEST or not word.isalpha():
+    if not may_be_slip(word):
         return ""
     allowed = 2 if len(word) >= LONG else 1
     first, rest = word[0], len(word) - 1

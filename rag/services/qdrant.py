@@ -23,6 +23,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -234,7 +235,12 @@ def _info(payload: Mapping[str, Any] | None) -> IndexInfo:
 
 def bucket(term: int) -> str:
     """Id of the point that holds a term's document frequency."""
-    return str(uuid5(_NAMESPACE, f"df/{term % BUCKETS}"))
+    return _bucket_id(term % BUCKETS)
+
+
+@lru_cache(maxsize=BUCKETS)
+def _bucket_id(number: int) -> str:
+    return str(uuid5(_NAMESPACE, f"df/{number}"))
 
 
 def live_and(*others: Mapping[str, Any]) -> dict[str, Any]:
