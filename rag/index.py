@@ -38,7 +38,13 @@ Sparse = Callable[[Chunk], SparseVector]
 """The BM25 side of a chunk."""
 
 PROBE = Chunk(
-    "", "Don't run useState() 3.11 times: naïve cafés, 本を読む", "Stemming", "Part", "", "", 0
+    "",
+    "Don't run useState() 3.11 times: naïve cafés, 本を読む, `?` or === here",
+    "Stemming",
+    "Part",
+    "",
+    "",
+    0,
 )
 """Shows whether the rules by which sparse vectors are made have changed."""
 

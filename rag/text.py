@@ -2,7 +2,8 @@
 
 A term is a stemmed word, a number, or an n-gram of characters where a script writes no
 spaces. Names from code count whole and by their parts: `createSlice` is `createslice`,
-`create` and `slice`, and `use_state`, `useState` and `use-state` share `usestate`.
+`create` and `slice`, and `use_state`, `useState` and `use-state` share `usestate`. An operator
+that a text speaks about is a term as well: `===`, or the `?` of "the ? operator".
 """
 
 from __future__ import annotations
@@ -90,8 +91,16 @@ _TRIGRAM_SCRIPTS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burme
 _NGRAMS = {2: re.compile(f"[{_BIGRAM_SCRIPTS}]+"), 3: re.compile(f"[{_TRIGRAM_SCRIPTS}]+")}
 
 _WORD = f"[\\w{_MARKS}]"
+_SIGNS = "!#$%&*+-./:;<=>?@\\^|~()[]{}"
+_SIGN = f"[{re.escape(_SIGNS)}]"
+_OPERATOR = (
+    rf"(?<=`){_SIGN}{{1,3}}(?=`)"
+    rf"|(?<=\s){_SIGN}{{1,3}}(?=\s+(?:operator|symbol|sign|token|syntax)s?\b)"
+    r"|(?<=\s)(?![-.!*]+(?:[\s?]|$))(?:[!%&*+\-./<=>^|~]{2,3}|\?\?=?|\?\.|::)(?=[?.,;]?(?:\s|$))"
+)
+"""Inline code of signs alone, what is called an operator, or several signs between spaces."""
 _COMPOUND = re.compile(
-    f"\\d+(?:[.,]\\d+)+(?!{_WORD})|{_WORD}+(?:(?:::|->|[-.]){_WORD}+)*(?:\\+\\+|#)?"
+    f"\\d+(?:[.,]\\d+)+(?!{_WORD})|{_WORD}+(?:(?:::|->|[-.]){_WORD}+)*(?:\\+\\+|#)?|{_OPERATOR}"
 )
 _UNSPACED = frozenset({"ja", "th", "zh"})
 _SEPARATORS = re.compile(r"::|->|[-._]")
@@ -212,7 +221,7 @@ def _compound(text: str, language: str) -> Iterator[tuple[str, float]]:
     if text[0].isdigit() and text[-1].isdigit() and not text.isalnum() and _is_number(text):
         yield text.replace(",", ""), 1.0
         return
-    if text[-1] in "+#":  # C++, C#, F#
+    if text[-1] in _SIGNS:  # C++, C#, F#, and operators
         yield text.lower()[:LONGEST], 1.0
         return
     segments = [part for part in _SEPARATORS.split(text) if part]
