@@ -91,12 +91,13 @@ _TRIGRAM_SCRIPTS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burme
 _NGRAMS = {2: re.compile(f"[{_BIGRAM_SCRIPTS}]+"), 3: re.compile(f"[{_TRIGRAM_SCRIPTS}]+")}
 
 _WORD = f"[\\w{_MARKS}]"
-_SIGNS = "!#$%&*+-./:;<=>?@\\^|~()[]{}"
+_SIGNS = "!#$%&*+-./:;<=>?@\\^|~"
+_BRACKETS = "()[]{}"
 _SIGN = f"[{re.escape(_SIGNS)}]"
 _OPERATOR = (
-    rf"(?<=`){_SIGN}{{1,3}}(?=`)"
-    rf"|(?<=\s){_SIGN}{{1,3}}(?=\s+(?:operator|symbol|sign|token|syntax)s?\b)"
-    r"|(?<=\s)(?![-.!*]+(?:[\s?]|$))(?:[!%&*+\-./<=>^|~]{2,3}|\?\?=?|\?\.|::)(?=[?.,;]?(?:\s|$))"
+    rf"(?<=`)[{re.escape(_SIGNS + _BRACKETS)}]{{1,3}}(?=`)"
+    rf"|(?<![^\s(]){_SIGN}{{1,3}}(?=\s+(?:operator|symbol|sign|token|syntax)s?\b)"
+    r"|(?<![^\s(])(?![-.!*]+(?:[\s?]|$))(?:[!%&*+\-./<=>^|~]{2,3}|\?\?=?|\?\.|::)(?=[?.,;]?(?:\s|$))"
 )
 """Inline code of signs alone, what is called an operator, or several signs between spaces."""
 _COMPOUND = re.compile(
@@ -221,7 +222,7 @@ def _compound(text: str, language: str) -> Iterator[tuple[str, float]]:
     if text[0].isdigit() and text[-1].isdigit() and not text.isalnum() and _is_number(text):
         yield text.replace(",", ""), 1.0
         return
-    if text[-1] in _SIGNS:  # C++, C#, F#, and operators
+    if text[-1] in _SIGNS + _BRACKETS:  # C++, C#, F#, and operators
         yield text.lower()[:LONGEST], 1.0
         return
     segments = [part for part in _SEPARATORS.split(text) if part]

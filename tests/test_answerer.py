@@ -307,7 +307,8 @@ def test_a_sentence_without_what_it_leans_on_stands_back() -> None:
             "and on Hugging Face?",
             "How do I deploy on Hugging Face?",
         ),
-        ("How do I learn to test?", "and on Lambda?", "and on Lambda? (learn test)"),
+        ("How do I learn to test?", "and on Lambda?", "How do I learn to test on Lambda?"),
+        ("What does the ? operator do?", "in main?", "What does the ? operator do in main?"),
     ],
 )
 def test_a_follow_up_replaces_the_place(earlier: str, question: str, meant: str) -> None:

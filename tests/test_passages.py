@@ -217,10 +217,12 @@ def test_fused_scores_are_between_0_and_1(scores: list[tuple[float, float]]) -> 
     fused = fuse(hits, RANGE)
     assert len(fused) == len(hits)
     assert all(0 <= value <= 1 for value in fused)
-    for hit, value in zip(hits, fused, strict=True):  # the best on both sides has all
+    for hit, value in zip(hits, fused, strict=True):  # the best on both sides alone has all
         if hit.dense > RANGE[0] and hit.sparse > 0:
-            best = all(o.dense <= hit.dense and o.sparse <= hit.sparse for o in hits)
-            assert (value == pytest.approx(1)) == best
+            if all(o.dense <= hit.dense and o.sparse <= hit.sparse for o in hits):
+                assert value == pytest.approx(1)
+            elif any(o.dense > hit.dense + 0.01 or o.sparse > 1.01 * hit.sparse for o in hits):
+                assert value < 1 - 1e-4
 
 
 def test_evidence_counts_rare_words_sentences_and_cosine() -> None:

@@ -43,6 +43,8 @@ def shares(passage: str, question: str, language: str = "en") -> bool:
         ("The ? operator returns early.", "What is the `?` operator?"),
         ("Compare with `===`, not with `==`.", "Compare with ===?"),
         ("It is `null` or undefined: `a ?? b`", "What is ??"),
+        ("The ? operator returns early.", "early? (? operator)"),
+        ("The unit type is `()`.", "type `()`"),
         ("Send an e-mail.", "How do I send email?"),
         ("It costs $1,000.", "What costs 1000?"),
         ("Needs Python 3.11.", "Python 3.11"),
@@ -55,7 +57,9 @@ def test_english_and_code_are_found(passage: str, question: str) -> None:
     assert shares(passage, question)
 
 
-@pytest.mark.parametrize("text", ["Redux ?", "so ... or -- so !!", "a & b | c", "| --- | --- |"])
+@pytest.mark.parametrize(
+    "text", ["Redux ?", "so ... or -- so !!", "a & b | c", "| --- | --- |", "f (?)"]
+)
 def test_signs_that_nobody_speaks_about_are_no_terms(text: str) -> None:
     plain = "".join(c if c.isalnum() else " " for c in text)
     assert term_hashes(text) == term_hashes(plain)

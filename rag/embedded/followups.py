@@ -65,7 +65,10 @@ def standalone(question: str, history: Sequence[Turn]) -> str:
 
 
 def _replaced(question: str, earlier: str) -> str:
-    """The earlier question with its phrase replaced: "How do I run it on AWS?", "And on a Mac?"."""
+    """The earlier question with its phrase replaced: "How do I run it on AWS?", "And on a Mac?".
+
+    One that has no such phrase gets it: "What is a test?", "And in Rust?".
+    """
     short = _SAME_PHRASE.fullmatch(question.strip())
     if short is None:
         return ""
@@ -75,7 +78,7 @@ def _replaced(question: str, earlier: str) -> str:
     if not phrases and _PLACE.match(short["word"]):
         phrases = list(_PLACE_PHRASE.finditer(earlier))
     if not phrases:
-        return ""
+        return "" if _leans(earlier) else f"{earlier.rstrip(' ?.!')} {short['phrase']}?"
     begin, end = phrases[-1].span()
     return f"{earlier[:begin]}{short['phrase']}{earlier[end:]}"
 
