@@ -313,3 +313,24 @@ def test_a_sentence_without_what_it_leans_on_stands_back() -> None:
 )
 def test_a_follow_up_replaces_the_place(earlier: str, question: str, meant: str) -> None:
     assert standalone(question, [Turn(earlier, "")]) == meant
+
+
+@pytest.mark.parametrize(
+    ("question", "meant"),
+    [
+        ("How does it work?", "How does it work? (Docusaurus)"),
+        ("What are the alternatives?", "What are the alternatives? (Docusaurus)"),
+        ("Any limits?", "Any limits? (Docusaurus)"),
+        ("and why?", "and why? (Docusaurus)"),
+        ("What are the alternatives to mdBook?", "What are the alternatives to mdBook?"),
+        ("Is it possible to export pages?", "Is it possible to export pages?"),
+        ("How do I export pages?", "How do I export pages?"),
+    ],
+)
+def test_only_a_question_that_leans_takes_words_of_the_last(question: str, meant: str) -> None:
+    assert standalone(question, [Turn("What is Docusaurus?", "")]) == meant
+
+
+def test_a_question_leans_on_the_last_one_that_stands_alone() -> None:
+    history = [Turn("What is mdBook?", ""), Turn("What is Docusaurus?", ""), Turn("and why?", "")]
+    assert standalone("Any limits?", history) == "Any limits? (Docusaurus)"

@@ -45,6 +45,15 @@ _EXPLETIVE = re.compile(
     re.IGNORECASE,
 )
 
+_RELATIONAL = re.compile(
+    r"(?:(?:what|which)(?: is| are|['’]s)|any|(?:is|are) there)(?: any| the| an| a| some| other)*"
+    r" (?:alternatives?|differences?|(?:dis)?advantages?|benefits?|drawbacks?|downsides?|pros"
+    r"|pros and cons|cons|limits?|limitations?|options?|steps?|requirements?|prerequisites?"
+    r"|exceptions?|consequences?|costs?|reasons?|purpose|point|examples?)\W*",
+    re.IGNORECASE,
+)
+"""Asks for something that only is one of something else."""
+
 
 def standalone(question: str, history: Sequence[Turn]) -> str:
     """The question itself, or with the words of earlier questions that it leans on."""
@@ -91,6 +100,8 @@ def _leans(question: str) -> bool:
     """Whether a question cannot be understood alone."""
     text = question.strip().lstrip("¿¡\"'«“(")
     words = _words(text)
+    if _RELATIONAL.fullmatch(text):
+        return True
     if not words or (_PREPOSITION.match(text) and len(words) <= 2):
         return True
     if _OPENING.match(text) and len(words) <= 4:
