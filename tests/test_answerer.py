@@ -334,3 +334,10 @@ def test_only_a_question_that_leans_takes_words_of_the_last(question: str, meant
 def test_a_question_leans_on_the_last_one_that_stands_alone() -> None:
     history = [Turn("What is mdBook?", ""), Turn("What is Docusaurus?", ""), Turn("and why?", "")]
     assert standalone("Any limits?", history) == "Any limits? (Docusaurus)"
+
+
+def test_a_place_is_replaced_in_the_question_that_the_last_one_leans_on() -> None:
+    history = [Turn("How do I deploy to a Hugging Face Space?", ""), Turn("What does it cost?", "")]
+    assert standalone("and on Lambda?", history) == "What does it cost? (deploy Lambda)"
+    history.append(Turn("and on Lambda?", ""))
+    assert standalone("and on Vercel?", history) == "What does it cost? (deploy Vercel)"

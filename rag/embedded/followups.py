@@ -57,10 +57,13 @@ _RELATIONAL = re.compile(
 
 def standalone(question: str, history: Sequence[Turn]) -> str:
     """The question itself, or with the words of earlier questions that it leans on."""
-    asked = [turn.question for turn in history[-MEMORY:]]
+    return _standalone(question, [turn.question for turn in history[-MEMORY:]])
+
+
+def _standalone(question: str, asked: Sequence[str]) -> str:
     if not asked or not _leans(question):
         return question
-    if replaced := _replaced(question, asked[-1]):
+    if replaced := _moved(question, asked):
         return replaced
     own = {word.lower() for word in _words(question)}
     lent: dict[str, str] = {}
@@ -71,6 +74,18 @@ def standalone(question: str, history: Sequence[Turn]) -> str:
             break
     added = [word for key, word in lent.items() if key not in own]
     return f"{question} ({' '.join(added)})" if added else question
+
+
+def _moved(question: str, asked: Sequence[str]) -> str:
+    """The last question with its phrase replaced, or with that of the one that it leans on."""
+    *before, last = asked
+    if before and _SAME_PHRASE.fullmatch(last.strip()):  # another place, which is left now
+        return _moved(question, before)
+    if replaced := _replaced(question, last):
+        return replaced
+    if before and _leans(last) and (earlier := _moved(question, before)):
+        return _standalone(last, [earlier])
+    return ""
 
 
 def _replaced(question: str, earlier: str) -> str:
