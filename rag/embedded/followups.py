@@ -49,10 +49,15 @@ _RELATIONAL = re.compile(
     r"(?:(?:what|which)(?: is| are|['’]s)|any|(?:is|are) there)(?: any| the| an| a| some| other)*"
     r" (?:alternatives?|differences?|(?:dis)?advantages?|benefits?|drawbacks?|downsides?|pros"
     r"|pros and cons|cons|limits?|limitations?|options?|steps?|requirements?|prerequisites?"
-    r"|exceptions?|consequences?|costs?|reasons?|purpose|point|examples?)\W*",
+    r"|exceptions?|consequences?|costs?|reasons?|purpose|point|examples?)\W*"
+    r"|(?:(?:can|could) you |please,? )*(?:give|show|tell|explain)(?: me| us)?"
+    r"(?: an| a| some| another| one| more| further| the)*(?: examples?| details?| in detail)?"
+    r"(?: please)?\W*"
+    r"|(?:an?|another|more|further|some) (?:more )?(?:examples?|details?)(?: please)?\W*"
+    r"|[^.!?]{1,60} instead\W*",
     re.IGNORECASE,
 )
-"""Asks for something that only is one of something else."""
+"""Asks for what can only be an alternative, a drawback or an example of something."""
 
 
 def standalone(question: str, history: Sequence[Turn]) -> str:
