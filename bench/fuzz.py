@@ -66,7 +66,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--examples", type=int, default=30, help="of each call, at first")
-    parser.add_argument("--workers", type=int, default=2)
+    # Python 3.11's parser, which hypothesis uses to name what failed, now and then breaks in the
+    # second of two threads: "AST constructor recursion depth mismatch".
+    parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     began, failed = time.monotonic(), 0
     with tempfile.TemporaryDirectory() as name:

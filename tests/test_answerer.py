@@ -277,6 +277,16 @@ def test_what_stands_first_under_the_question_itself_answers_it() -> None:
     assert best("what does it cost", chapter, joined) == "It costs nothing."
 
 
+def test_below_the_question_itself_a_short_paragraph_is_quoted_whole() -> None:
+    text = "Some hosts want money. A server costs nothing at home. Beyond that it is free."
+    asked = passage(text, section="What does a server cost?")
+    assert answer("What does the server cost?", asked) == f"{text} [1]"
+    elsewhere = passage(text, section="Hosts")
+    assert answer("What does the server cost?", elsewhere) == "A server costs nothing at home. [1]"
+    long = passage(text + " And so on." * 50, section="What does a server cost?")
+    assert "Beyond that" not in answer("What does the server cost?", long)
+
+
 def test_a_row_that_names_the_subject_defines_it() -> None:
     table = (
         "| variable | meaning |\n| --- | --- |\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence, Set
 from dataclasses import dataclass
 from math import log1p
 
@@ -13,7 +13,7 @@ from rag.definitions import definition
 from rag.embedded.followups import standalone
 from rag.embedded.manner import CONTRAST, STEP, is_how_to, manner, says_nothing
 from rag.embedded.units import Unit, units
-from rag.text import sparse_question, term_hashes
+from rag.text import alike, sparse_question, subject_terms, term_hashes
 from rag.types import AnswerPart, Brief, Chunk, Embedder, Passage, Turn, Usage
 
 PICKS = 2
@@ -37,14 +37,19 @@ LIST_LIMIT, CODE_LIMIT = 900, 2000
 """Characters up to which a list, table or code block comes along whole."""
 AROUND_LIMIT = 400
 """Characters up to which a list or table comes along with one of its pieces."""
+ASKED, PARAGRAPH_LIMIT = 0.5, 500
+"""Likeness of a heading to the question (Jaccard) from which a paragraph of so many characters
+below it is quoted whole: it was written as the answer."""
 
 _DANGLING = re.compile(
     r"(?:this|that|these|those|it|its|they|their|them|he|she|his|her|such|both|however|therefore"
     r"|thus|hence|but|and|so|or|also|then|instead|otherwise|similarly|likewise|as a result"
     r"|another|second(?:ly)?|third(?:ly)?|fourth|finally|fortunately|unfortunately|consequently"
+    r"|the (?:same|former|latter)"
     r"|even so|in (?:the same way|fact|particular|other words|turn)|at the same time|still|yet"
     r"|for (?:this|that|example|instance)|in (?:this|that|these|those|such|addition|contrast)"
-    r"|(?:because(?: of)?|since|as|while|although|if|when|with|from) (?:this|that|these|those)"
+    r"|(?:because(?: of)?|since|as|while|although|if|when|with|from|beyond|after|before|until"
+    r"|without|besides) (?:this|that|these|those|them)"
     r"|(?:none|all|each|some|most|one|both) of (?:this|that|these|those|them)|on the other hand"
     r"|esto|esta|este|ese|eso|sin embargo|además|pero|por eso"
     r"|cela|ceci|cette|ce|ces|il|elle|ils|elles|mais|cependant|donc|ainsi"
@@ -227,7 +232,9 @@ def _alike(piece: _Piece, other: _Piece) -> bool:
 
 def _render(brief: Brief, chosen: Sequence[_Piece]) -> str:
     """The chosen pieces with what they need, passage by passage, each with its number."""
-    passages, how_to = brief.passages, is_how_to(brief.standalone or brief.question)
+    passages, question = brief.passages, brief.standalone or brief.question
+    how_to = is_how_to(question)
+    asked = frozenset(sparse_question(question, passages[0].chunk.language).indices)
     parts = []
     for number in dict.fromkeys(piece.passage for piece in chosen):
         whole = _units(passages[number].chunk)
@@ -237,6 +244,7 @@ def _render(brief: Brief, chosen: Sequence[_Piece]) -> str:
                 for piece in chosen
                 if piece.passage == number
                 for position in _with_company(whole, piece.position, how_to)
+                | _paragraph(whole, piece.position, asked, passages[number].chunk.language)
             }
         )
         chunk = passages[number].chunk
@@ -269,6 +277,15 @@ def _with_company(whole: Sequence[Unit], at: int, how_to: bool) -> set[int]:
         if introduced or (beside and unit.kind == "code"):
             wanted.add(before)
     return wanted
+
+
+def _paragraph(whole: Sequence[Unit], at: int, asked: Set[int], language: str) -> set[int]:
+    """Positions of all sentences around one below a heading that is the question."""
+    unit = whole[at]
+    if unit.kind != "sentence" or alike(asked, subject_terms(unit.heading, language)) < ASKED:
+        return set()
+    block = {i for i, other in enumerate(whole) if other.block == unit.block}
+    return block if sum(len(whole[i].text) for i in block) <= PARAGRAPH_LIMIT else set()
 
 
 def _as_much_as_fits(whole: Sequence[Unit], at: int, limit: int = LIST_LIMIT) -> set[int]:
