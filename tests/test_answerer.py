@@ -287,6 +287,14 @@ def test_below_the_question_itself_a_short_paragraph_is_quoted_whole() -> None:
     assert "Beyond that" not in answer("What does the server cost?", long)
 
 
+def test_beside_what_stands_below_the_question_itself_little_else_is_quoted() -> None:
+    asked = passage("It costs nothing at home.", section="What does a server cost?")
+    other = passage("The server writes a log.", 0.88)
+    assert answer("What does the server cost?", asked, other) == "It costs nothing at home. [1]"
+    asked = passage("It costs nothing at home.", section="Money")
+    assert "log" in answer("What does the server cost?", asked, other)
+
+
 def test_a_row_that_names_the_subject_defines_it() -> None:
     table = (
         "| variable | meaning |\n| --- | --- |\n"

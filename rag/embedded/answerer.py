@@ -25,8 +25,9 @@ DENSE_WEIGHT = 0.4
 DENSE_CANDIDATES = 10
 SECOND_BEST = 0.6
 """A further piece must score this share of the best one's."""
-SECOND_BLOCK = 0.8
-"""One that brings a table, list or code, without its passage's weight: a block is long to read."""
+SECOND_APART = 0.8
+"""One that brings a table, list or code, or stands elsewhere than below the question itself: this
+share without the weights of the passages."""
 LEANING_PENALTY = 0.25
 """For a sentence that leans on one before it where none stands."""
 LOST_PENALTY = 0.1
@@ -124,13 +125,18 @@ class ExtractiveAnswerer:
         order = sorted(range(len(pieces)), key=lambda i: (-scores[i], i))
         if after := _explains(question, language, pieces, order[0]):
             return [pieces[order[0]], pieces[after]][:count]
+        best = pieces[order[0]]
+        asked = frozenset(sparse_question(question, language).indices)
         chosen: list[_Piece] = []
         for i in order:
             if chosen and (len(chosen) == count or scores[i] < SECOND_BEST * scores[order[0]]):
                 break
             if chosen and says_nothing(pieces[i].unit):
                 continue
-            if chosen and _brings_block(pieces[i]) and own[i] < SECOND_BLOCK * own[order[0]]:
+            apart = _brings_block(pieces[i]) or (
+                pieces[i].passage != best.passage and _is_asked(best.unit, asked, language)
+            )
+            if chosen and apart and own[i] < SECOND_APART * own[order[0]]:
                 continue
             if not any(_alike(pieces[i], other) for other in chosen):
                 chosen.append(pieces[i])
@@ -282,10 +288,15 @@ def _with_company(whole: Sequence[Unit], at: int, how_to: bool) -> set[int]:
 def _paragraph(whole: Sequence[Unit], at: int, asked: Set[int], language: str) -> set[int]:
     """Positions of all sentences around one below a heading that is the question."""
     unit = whole[at]
-    if unit.kind != "sentence" or alike(asked, subject_terms(unit.heading, language)) < ASKED:
+    if unit.kind != "sentence" or not _is_asked(unit, asked, language):
         return set()
     block = {i for i, other in enumerate(whole) if other.block == unit.block}
     return block if sum(len(whole[i].text) for i in block) <= PARAGRAPH_LIMIT else set()
+
+
+def _is_asked(unit: Unit, asked: Set[int], language: str) -> bool:
+    """Whether it stands below a heading that is the question."""
+    return alike(asked, subject_terms(unit.heading, language)) >= ASKED
 
 
 def _as_much_as_fits(whole: Sequence[Unit], at: int, limit: int = LIST_LIMIT) -> set[int]:
