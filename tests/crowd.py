@@ -123,7 +123,8 @@ class Ledger:
             if len(found) > 1:
                 wrong.append(f"doubled: {found}")
             if asked.done is None:
-                wrong += [f"torn: {row}" for row in found if not row.answer.endswith((".", "]"))]
+                whole = (".", "]", "\n```")  # of a sentence, a citation, quoted code
+                wrong += [f"torn: {row}" for row in found if not row.answer.endswith(whole)]
                 continue
             told = asked.done
             if not found:
