@@ -230,6 +230,21 @@ def test_closing_lets_running_statements_end(database_url: str) -> None:
     asyncio.run(main())
 
 
+def test_who_waits_for_a_turn_while_it_is_closed_is_told(database_url: str) -> None:
+    async def main() -> None:
+        db = Postgres(database_url, connections=1)
+        running = asyncio.create_task(db.run("SELECT pg_sleep(0.2)::text"))
+        await asyncio.sleep(0.1)
+        waiting = asyncio.create_task(db.run("SELECT 1"))
+        await asyncio.sleep(0)
+        await db.close()
+        await running
+        with pytest.raises(UpstreamError, match="closed"):
+            await waiting
+
+    asyncio.run(main())
+
+
 # ---------------------------------------------------------------- lost connections
 
 

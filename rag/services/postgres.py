@@ -111,8 +111,6 @@ class Postgres:
         A script of several statements is allowed where there are no parameters; it is one
         transaction, and the rows are those of all its statements.
         """
-        if self._closed:
-            raise UpstreamError("the client is closed", service="postgres")
         loop = asyncio.get_running_loop()
         if (turns := self._turns.get(loop)) is None:
             turns = self._turns[loop] = asyncio.Semaphore(self._connections)
@@ -259,6 +257,8 @@ class Postgres:
 
     async def _connected(self) -> AnyConnection:
         """A new connection. One that comes when its caller has gone waits for the next."""
+        if self._closed:
+            raise UpstreamError("the client is closed", service="postgres")
         loop = asyncio.get_running_loop()
         connecting = loop.run_in_executor(self._threads, self._connect)
         try:
