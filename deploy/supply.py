@@ -30,8 +30,6 @@ SHIPPED = ("requirements.txt", "requirements-embedded.txt")
 TOOLS = ("requirements-dev.txt",)
 ELSEWHERE = "not installed here"
 """In place of a licence: a package for other systems or other Pythons."""
-READ = {"httpx-aiohttp": "BSD-3-Clause"}
-"""What a package's licence file says, where its metadata repeats only that file's first line."""
 
 _PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^\s;\\]+)(?: ; ([^\\\n]+?))? *\\?$")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
@@ -78,8 +76,6 @@ def licence_of(name: str, version: str) -> str:
         return ELSEWHERE
     if about["Version"] != version:
         return ELSEWHERE
-    if name in READ:
-        return READ[name]
     if "License-Expression" in about:
         return about["License-Expression"]
     classified = [

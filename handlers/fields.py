@@ -21,8 +21,11 @@ def string_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _address(request: Request) -> str:
-    """As the host's own hop tells it; all whose address is not known count as one reader."""
+async def _address(request: Request) -> str:
+    """As the host's own hop tells it; all whose address is not known count as one reader.
+
+    A coroutine, because FastAPI takes a plain function to a thread and back.
+    """
     return str(getattr(request.state, "client", "") or "unknown")
 
 

@@ -12,14 +12,16 @@ from array import array
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from rag.services.retry import retried, said, status_error, timed_out
-from rag.types import UpstreamError, UpstreamRejected, UpstreamTimeout
+from rag.services.retry import retried, said, status_error
+from rag.types import UpstreamError, UpstreamRejected
 
 if TYPE_CHECKING:
     from cohere.core.http_client import AsyncHttpClient
     from httpx import AsyncClient, Response
+
+    from rag.services.http import HttpxClient
 
 T = TypeVar("T")
 
@@ -28,6 +30,8 @@ _URL = "https://api.cohere.com"
 _BATCH = 96
 """Texts a call, the API's limit."""
 _PARALLEL = 4
+_READ_SECONDS = 60.0
+"""For any wait within one attempt; attempts have bounds of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +67,20 @@ class _Cohere:
         self._key = api_key
         self._url = base_url or _URL
         self._client: AsyncHttpClient | None = None
-        self._http: AsyncClient | None = None
+        self._http: HttpxClient | None = None
 
     def _connected(self) -> AsyncHttpClient:
         if self._client is None:
             from cohere.core.client_wrapper import AsyncClientWrapper
 
-            from rag.services import http
+            from rag.services.http import HttpxClient
 
-            self._http = http.client(60.0)
+            self._http = HttpxClient(_READ_SECONDS)
             self._client = AsyncClientWrapper(
-                token=self._key, base_url=self._url, max_retries=0, httpx_client=self._http
+                token=self._key,
+                base_url=self._url,
+                max_retries=0,
+                httpx_client=cast("AsyncClient", self._http),
             ).httpx_client
         return self._client
 
@@ -86,13 +93,15 @@ class _Cohere:
         attempt_seconds: float,
     ) -> T:
         """What `request` returns, which asks with `post` and reads the answer."""
-        import httpx
+        from aiohttp import ClientError
+
+        from rag.services.http import failure
 
         return await retried(
             request,
             service=_SERVICE,
-            errors=(httpx.HTTPError, ValueError, TypeError, LookupError, AttributeError),
-            translate=_failure,
+            errors=(ClientError, ValueError, TypeError, LookupError, AttributeError),
+            translate=lambda error: failure(error, _SERVICE),
             seconds=seconds,
             attempts=attempts,
             attempt_seconds=attempt_seconds,
@@ -127,15 +136,6 @@ class _Cohere:
         if self._http is not None:
             http, self._http, self._client = self._http, None, None
             await http.aclose()
-
-
-def _failure(error: Exception) -> UpstreamError:
-    import httpx
-
-    if isinstance(error, httpx.HTTPError):
-        kind = UpstreamTimeout if timed_out(error) else UpstreamError
-        return kind(type(error.__cause__ or error).__name__, service=_SERVICE)
-    return UpstreamError(f"an answer of another form: {type(error).__name__}", service=_SERVICE)
 
 
 class CohereEmbedder:

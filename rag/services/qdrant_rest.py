@@ -66,6 +66,8 @@ class Rest:
         from pydantic_core import from_json
         from yarl import URL
 
+        from rag.services.http import failure
+
         http, url = self._connected(), URL(self._base + path, encoded=True)
 
         async def attempt() -> Any:
@@ -79,7 +81,7 @@ class Rest:
             attempt,
             service=SERVICE,
             errors=(ClientError, ValueError, TypeError, KeyError),
-            translate=_failure,
+            translate=lambda error: failure(error, SERVICE),
             seconds=self._seconds,
             attempts=3,
             attempt_seconds=self._attempt_seconds,
@@ -111,11 +113,3 @@ def refusal(status: int, text: str, headers: Mapping[str, str]) -> UpstreamError
     if status < 400:
         return UpstreamError(f"{status} instead of an answer", service=SERVICE)
     return status_error(SERVICE, status, text, headers)
-
-
-def _failure(error: Exception) -> UpstreamError:
-    from aiohttp import ClientError
-
-    if isinstance(error, ClientError):
-        return UpstreamError(type(error).__name__, service=SERVICE)
-    return UpstreamError(f"an answer of another form: {type(error).__name__}", service=SERVICE)
