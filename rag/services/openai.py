@@ -12,6 +12,8 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pydantic_core import from_json, to_json
+
 from rag.services.openai_stream import SERVICE, Answer, failure, sdk_errors
 from rag.services.prompt import Message, answer_messages, standalone_messages
 from rag.services.retry import retried, said
@@ -24,6 +26,7 @@ from rag.types import (
 )
 
 if TYPE_CHECKING:
+    from httpx2 import Response
     from openai import AsyncOpenAI
 
 T = TypeVar("T")
@@ -120,9 +123,8 @@ class OpenAIAnswerer:
         async def attempt() -> Answer:
             parameters = self._parameters(self._model, self._max_tokens)
             parameters |= {"stream": True, "stream_options": {"include_usage": True}}
-            stream = await self._create(messages, parameters)
             answer = Answer(
-                stream.response,
+                await self._create(messages, parameters),
                 messages,
                 deadline=deadline,
                 silence=self._silence,
@@ -147,7 +149,8 @@ class OpenAIAnswerer:
 
         async def attempt() -> str:
             parameters = self._parameters(self._rewrite_model, _REWRITTEN_TOKENS)
-            completion = await self._create(messages, parameters)
+            response = await self._create(messages, parameters)
+            completion = from_json(response.content)
             choice: dict[str, Any] = next(iter(completion.get("choices") or ()), {})
             message = choice.get("message") or {}
             if not message or message.get("refusal"):
@@ -185,13 +188,14 @@ class OpenAIAnswerer:
             parameters = {"temperature": _TEMPERATURE}
         return parameters | {"model": model, "max_completion_tokens": tokens}
 
-    async def _create(self, messages: Sequence[Message], parameters: dict[str, Any]) -> Any:
+    async def _create(self, messages: Sequence[Message], parameters: dict[str, Any]) -> Response:
         """Ask; without the parameters that the server has refused, or refuses now.
 
-        The completion's JSON, or the SDK's stream, unread. Asked with the SDK's `post`, its
-        way to any endpoint: `create` looks through the whole prompt for files to encode.
+        The response, with the completion's JSON or unread events. Asked with the SDK's `post`,
+        its way to any endpoint: `create` looks through the whole prompt for files to encode.
         """
-        from openai import AsyncStream, BadRequestError, UnprocessableEntityError
+        from httpx2 import Response
+        from openai import BadRequestError, UnprocessableEntityError
 
         wanted, client = {"messages": list(messages), **parameters}, self._connected()
         while True:
@@ -202,10 +206,9 @@ class OpenAIAnswerer:
             try:
                 return await client.post(
                     "/chat/completions",
-                    cast_to=object,
-                    body=wanted,
+                    cast_to=Response,
+                    content=to_json(wanted),
                     stream=wanted.get("stream", False),
-                    stream_cls=AsyncStream[object],
                 )
             except (BadRequestError, UnprocessableEntityError) as error:
                 text = f"{error.param} {said(error.body) or error.message}"
