@@ -164,7 +164,8 @@ class Bill:
 
         A model that was stopped before it told is charged its prompt and what it has written.
         """
-        await asyncio.wait([self._counting])
+        if not self._counting.done():
+            await asyncio.wait([self._counting])
         if self._settled or self._counting.cancelled() or self._counting.exception():
             return
         self._settled = True

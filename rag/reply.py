@@ -69,11 +69,13 @@ Event: TypeAlias = SessionKnown | SourcesOffered | Token | Reply
 
 
 async def fold(events: AsyncGenerator[Event]) -> Reply:
-    """Fold the events into the canonical answer."""
-    async for event in events:
-        if isinstance(event, Reply):
-            return event
-    raise AssertionError("an answer without a reply")
+    """Fold the events into the canonical answer, which is the last."""
+    reply: Event | None = None
+    async for event in events:  # to the end: a generator left before it ends in a task of its own
+        reply = event
+    if not isinstance(reply, Reply):
+        raise AssertionError("an answer without a reply")
+    return reply
 
 
 async def again(session_id: str, turn: Turn) -> AsyncGenerator[Event]:
@@ -146,12 +148,15 @@ class Draft:
                 if aclose := getattr(parts, "aclose", None):
                     await aclose()
             finished = self._reply(text, usage, citations.cited)
-            saved, _ = await asyncio.gather(self._save(finished), self.bill.settle())
+            settling = asyncio.create_task(self.bill.settle())
+            saved = await self._save(finished)
+            await settling
             if saved and saved.before:  # an attempt that broke off had been saved after all
                 yield _kept(saved.session_id, saved.before)
                 return
             suggested: tuple[str, ...] = ()
-            await asyncio.wait([self.near], timeout=NEAR_SECONDS)
+            if not self.near.done():
+                await asyncio.wait([self.near], timeout=NEAR_SECONDS)
             if brief.passages and self.near.done():
                 best = brief.passages[0].chunk
                 suggested = sources.suggestions(self.near.result(), best, finished.sources)

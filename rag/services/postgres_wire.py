@@ -19,7 +19,15 @@ from typing import Any
 
 import scramp
 from pg8000.converters import make_params
-from pg8000.core import DESCRIBE, PORTAL, READY_FOR_QUERY, SYNC, TERMINATE_MSG, Context
+from pg8000.core import (
+    DESCRIBE,
+    FLUSH_MSG,
+    PORTAL,
+    READY_FOR_QUERY,
+    SYNC,
+    TERMINATE_MSG,
+    Context,
+)
 from pg8000.exceptions import DatabaseError, Error, InterfaceError
 from pg8000.native import Connection as Pg8000Connection
 from pg8000.native import to_statement
@@ -69,7 +77,9 @@ class _Memory:
         """Where the first message begins whose end nobody has looked for yet."""
 
     def write(self, data: bytes) -> None:
-        self.out += data
+        """Without the Flush behind each message: it has the server answer in four packets."""
+        if data is not FLUSH_MSG:
+            self.out += data
 
     def flush(self) -> None:
         """What is in `out` is sent by the connection."""
@@ -176,17 +186,17 @@ class Connection(Pg8000Connection):  # type: ignore[misc]
         return Context(statement)
 
     async def _send(self) -> None:
-        loop, out = asyncio.get_running_loop(), self._memory.out
+        loop, out, number = asyncio.get_running_loop(), self._memory.out, self._usock.fileno()
         while out:
             try:
                 del out[: self._usock.send(out)]
             except _BLOCKED:
                 room = loop.create_future()
-                loop.add_writer(self._usock, _done, room)
+                loop.add_writer(number, _done, room)
                 try:
                     await room
                 finally:
-                    loop.remove_writer(self._usock)
+                    loop.remove_writer(number)
         self.sent = True
 
     async def finish(self) -> None:
@@ -209,13 +219,14 @@ class Connection(Pg8000Connection):  # type: ignore[misc]
         """Wait until an answer is complete, or the server has hung up."""
         if self._memory.is_answered():
             return
-        loop = asyncio.get_running_loop()
+        # By its number: the loop would make a text of the socket, with its addresses.
+        loop, number = asyncio.get_running_loop(), self._usock.fileno()
         answered = loop.create_future()
-        loop.add_reader(self._usock, self._receive, answered)
+        loop.add_reader(number, self._receive, answered)
         try:
             await answered
         finally:
-            loop.remove_reader(self._usock)
+            loop.remove_reader(number)
 
     def _receive(self, answered: asyncio.Future[None]) -> None:
         """Take what has come. TLS may hold more than the socket says, so until nothing comes."""
