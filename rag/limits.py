@@ -78,51 +78,12 @@ def _key(secret: str, *parts: str) -> str:
     return str(uuid.UUID(bytes=digest[:16]))
 
 
-# Keys are charged in the order given, and none behind one that is refused: who is refused by
-# address leaves no row under session ids that were made up. A timestamp further ahead than any
-# charge could have put it, and a minute more for those who waited for its lock, is from before
-# a jump of the clock: it starts anew. The budget is charged only if every key was. Nobody waits
-# for the disk: counts of a crash's last half second may be lost.
-_CHARGE = """
-  INSERT INTO book.rates AS r (key, free_at)
-  SELECT key, now() + :interval::interval FROM asked WHERE {which} ORDER BY key
-  ON CONFLICT (key) DO UPDATE SET free_at = :interval::interval + CASE
-    WHEN r.free_at > now() + :burst::interval + interval '1 minute' THEN now()
-    ELSE greatest(r.free_at, now()) END
-  WHERE r.free_at + :interval::interval <= now() + :burst::interval
-     OR r.free_at > now() + :burst::interval + interval '1 minute'
-  RETURNING key
-"""
-_ADMIT = f"""
-WITH asked AS (
-  SELECT key, min(n) AS n
-  FROM set_config('synchronous_commit', 'off', true),
-    unnest(:keys::uuid[]) WITH ORDINALITY AS keys (key, n)
-  GROUP BY key
-), first AS ({_CHARGE.format(which="n = 1")}
-), others AS ({_CHARGE.format(which="n > 1 AND EXISTS (SELECT FROM first)")}
-), refused AS (
-  SELECT key FROM asked EXCEPT (SELECT key FROM first UNION ALL SELECT key FROM others)
-), booked AS (
-  INSERT INTO book.days AS d (day, questions, tokens)
-  SELECT (now() AT TIME ZONE 'UTC')::date, :questions::bigint, :tokens::bigint
-  WHERE :questions::bigint > 0 AND NOT EXISTS (SELECT FROM refused)
-    AND coalesce(:daily_questions::bigint >= :questions::bigint, true)
-    AND coalesce(:daily_tokens::bigint >= :tokens::bigint, true)
-  ON CONFLICT (day) DO UPDATE SET
-    questions = d.questions + excluded.questions, tokens = d.tokens + excluded.tokens
-  WHERE coalesce(d.questions + excluded.questions <= :daily_questions::bigint, true)
-    AND coalesce(d.tokens + excluded.tokens <= :daily_tokens::bigint, true)
-  RETURNING day
+_ADMIT = """
+SELECT today, booked, refused, wait, upkeep_due FROM book.admit(
+  :keys::uuid[], :interval::interval, :burst::interval, :questions::bigint, :tokens::bigint,
+  :daily_questions::bigint, :daily_tokens::bigint
 )
-SELECT (now() AT TIME ZONE 'UTC')::date,
-  EXISTS (SELECT FROM booked),
-  (SELECT count(*) FROM refused),
-  (SELECT max(extract(epoch FROM free_at + :interval::interval - now() - :burst::interval))::float
-   FROM refused JOIN book.rates USING (key)),
-  (SELECT done_at < now() - interval '1 hour' FROM book.upkeep)
-"""  # noqa: S608
-
+"""
 
 _SETTLE = """
 UPDATE book.days SET tokens = greatest(0, tokens + :more::bigint)
@@ -144,7 +105,7 @@ async def admit(
     interval = 60.0 / limits.per_minute
     (row,) = await db.run(
         _ADMIT,
-        keys=list(keys),
+        keys=list(dict.fromkeys(keys)),
         interval=f"{interval:.6f} seconds",
         burst=f"{interval * limits.burst:.6f} seconds",
         questions=questions,

@@ -107,7 +107,89 @@ BEGIN
 END $expire$;
 """
 
-MIGRATIONS = (_SESSIONS,)
+_FUNCTIONS = """
+-- What every question does is done by functions: a server plans a function's statements once
+-- a connection, and those of a client each time, which takes longer than doing them.
+
+-- Count one request under each of `keys` and set `tokens` of the day's budget aside; see
+-- rag/limits.py.
+--
+-- Keys are charged in the order given up to the first that is refused: who is refused by
+-- address leaves no row under session ids that were made up. All callers have addresses before
+-- sessions, so none waits for another in a circle. A timestamp further ahead than any charge
+-- could have put it, and a minute more for those who waited for its lock, is from before a jump
+-- of the clock: it starts anew. The budget is charged only if every key was. Nobody waits for
+-- the disk: counts of a crash's last half second may be lost.
+CREATE FUNCTION book.admit(
+  keys uuid[], tick interval, burst interval, asked bigint, set_aside bigint,
+  daily_questions bigint, daily_tokens bigint,
+  OUT today date, OUT booked boolean, OUT refused boolean, OUT wait double precision,
+  OUT upkeep_due boolean
+) LANGUAGE plpgsql AS $admit$
+DECLARE
+  latest timestamptz := now() + burst;
+  reader uuid;
+BEGIN
+  PERFORM set_config('synchronous_commit', 'off', true);
+  today := (now() AT TIME ZONE 'UTC')::date;
+  booked := false;
+  refused := false;
+  FOREACH reader IN ARRAY keys LOOP
+    INSERT INTO book.rates AS r (key, free_at) VALUES (reader, now() + tick)
+    ON CONFLICT (key) DO UPDATE SET free_at = tick + CASE
+      WHEN r.free_at > latest + interval '1 minute' THEN now()
+      ELSE greatest(r.free_at, now()) END
+    WHERE r.free_at + tick <= latest OR r.free_at > latest + interval '1 minute';
+    refused := NOT FOUND;
+    IF refused THEN
+      SELECT extract(epoch FROM free_at + tick - latest) INTO wait
+      FROM book.rates WHERE key = reader;
+      RETURN;
+    END IF;
+  END LOOP;
+  IF asked > 0 THEN
+    INSERT INTO book.days AS d (day, questions, tokens)
+    SELECT today, asked, set_aside
+    WHERE coalesce(daily_questions >= asked, true) AND coalesce(daily_tokens >= set_aside, true)
+    ON CONFLICT (day) DO UPDATE SET
+      questions = d.questions + excluded.questions, tokens = d.tokens + excluded.tokens
+    WHERE coalesce(d.questions + excluded.questions <= daily_questions, true)
+      AND coalesce(d.tokens + excluded.tokens <= daily_tokens, true);
+    booked := FOUND;
+  END IF;
+  SELECT done_at < now() - interval '1 hour' INTO upkeep_due FROM book.upkeep;
+END $admit$;
+
+-- Append a turn to a session, which is made with it if `fresh`, and keep its question's
+-- embedding. `n` is NULL, and nothing is kept, where there is no such session any more.
+CREATE FUNCTION book.append(
+  session uuid, fresh boolean, retention_days integer, request uuid, question text, answer text,
+  sources jsonb, metadata jsonb, embedding uuid, vector bytea,
+  OUT n integer, OUT upkeep_due boolean
+) LANGUAGE plpgsql AS $append$
+BEGIN
+  IF fresh THEN
+    INSERT INTO book.sessions (session_id, turns) VALUES (session, 1) RETURNING turns INTO n;
+  ELSE
+    UPDATE book.sessions SET turns = turns + 1, used_at = now()
+    WHERE session_id = session AND used_at > now() - make_interval(days => retention_days)
+    RETURNING turns INTO n;
+    IF NOT FOUND THEN
+      RETURN;
+    END IF;
+  END IF;
+  IF embedding IS NOT NULL THEN
+    INSERT INTO book.embeddings (key, vector) VALUES (embedding, vector) ON CONFLICT DO NOTHING;
+  END IF;
+  INSERT INTO book.turns
+    (session_id, n, request_key, created_at, question, answer, sources, metadata, embedding)
+  VALUES
+    (session, n, request, clock_timestamp(), question, answer, sources, metadata, embedding);
+  SELECT done_at < now() - interval '1 hour' INTO upkeep_due FROM book.upkeep;
+END $append$;
+"""
+
+MIGRATIONS = (_SESSIONS, _FUNCTIONS)
 """In order, never changed once released: a database at version n has had the first n."""
 
 

@@ -166,29 +166,10 @@ async def saved(db: Database, key: str) -> tuple[str, Turn] | None:
 
 
 _SAVE = """
-/* idempotent */
-WITH created AS (
-  INSERT INTO book.sessions (session_id, turns)
-  SELECT :session_id::uuid, 1 WHERE :new::boolean
-  RETURNING session_id, turns
-), continued AS (
-  UPDATE book.sessions SET turns = turns + 1, used_at = now()
-  WHERE NOT :new::boolean AND session_id = :session_id::uuid
-    AND used_at > now() - make_interval(days => :retention_days)
-  RETURNING session_id, turns
-), numbered AS (
-  SELECT * FROM created UNION ALL SELECT * FROM continued
-), cached AS (
-  INSERT INTO book.embeddings (key, vector)
-  SELECT :embedding::uuid, :vector::bytea FROM numbered WHERE :embedding::uuid IS NOT NULL
-  ON CONFLICT DO NOTHING
+SELECT n, upkeep_due FROM book.append(
+  :session_id::uuid, :new::boolean, :retention_days::integer, :request_key::uuid,
+  :question, :answer, :sources::jsonb, :metadata::jsonb, :embedding::uuid, :vector::bytea
 )
-INSERT INTO book.turns
-  (session_id, n, request_key, created_at, question, answer, sources, metadata, embedding)
-SELECT session_id, turns, :request_key::uuid, clock_timestamp(),
-  :question, :answer, :sources::jsonb, :metadata::jsonb, :embedding::uuid
-FROM numbered
-RETURNING n, (SELECT done_at < now() - interval '1 hour' FROM book.upkeep)
 """
 
 
@@ -233,9 +214,9 @@ async def save(
         if before is None:
             raise
         return Saved(before[0], before[1].n, before[1])
-    if not rows:
-        return None
     n, due = rows[0]
+    if n is None:
+        return None
     if due:
         await expire(db, retention_days)
     return Saved(session_id, n)

@@ -38,6 +38,8 @@ class Proxy:
         """Seconds before every answer."""
         self.exchanges = 0
         """Answers that ended in ReadyForQuery."""
+        self.flushes = 0
+        """Flush messages to the server: it answers what is before each in a packet of its own."""
 
     async def listen(self) -> None:
         path = f"{self._folder}/.s.PGSQL.{self._server.port}"  # replaces one that is closed
@@ -73,13 +75,21 @@ class Proxy:
             back, forth = await asyncio.open_connection(server.host, server.port)
         self._writers |= {writer, forth}
         with suppress(OSError):
-            asking = asyncio.create_task(_pump(reader, forth))
+            asking = asyncio.create_task(self._ask(reader, forth))
             await self._answer(back, writer)
             asking.cancel()
         for end in (writer, forth):
             end.transport.abort()
         self._writers -= {writer, forth}
         self._tasks.discard(task)
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                self.flushes += data.count(b"H\0\0\0\4")
+                writer.write(data)
+                await writer.drain()
+            writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         greeted = False
@@ -99,14 +109,6 @@ class Proxy:
             writer.write(pending)
             await writer.drain()
             greeted, pending = greeted or whole, b""
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-        writer.close()
 
 
 @asynccontextmanager

@@ -377,9 +377,11 @@ def test_counting_takes_no_round_trip_of_its_own(
     async def test(db: Postgres) -> None:
         clients = Together(load_settings(upstreams.environ()), db)
         question = chat.Question(QUESTION, session_id, address="203.0.113.99")
-        assert (await reply.fold(await chat.ask(clients, question))).metadata["saved"]
-        assert sum("book.rates" in sql for sql in clients.asked[:2]) == 1
-        assert sum("book.rates" in sql for sql in clients.asked) == 1
+        events = await chat.ask(clients, question)
+        assert (await reply.fold(events)).metadata["saved"]
+        assert events.ag_frame is None  # it has ended, not been left to the garbage collector
+        assert sum("book.admit" in sql for sql in clients.asked[:2]) == 1
+        assert sum("book.admit" in sql for sql in clients.asked) == 1
         await clients.close()
 
     using(database, test)

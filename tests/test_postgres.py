@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rag import schema, turns
+from rag import limits, schema, turns
 from rag.services import postgres
 from rag.services.postgres import Postgres
 from rag.services.postgres_url import Server, parse_url
@@ -270,6 +270,7 @@ def test_a_statement_is_one_round_trip(database_url: str) -> None:
         await db.run("SELECT 1")
         assert between.exchanges == before + 2
         assert between.connections == 1
+        assert between.flushes == 0
 
     through_proxy(database_url, work)
 
@@ -489,7 +490,7 @@ def test_tables_are_made_on_first_use_and_cost_nothing_later(database_url: str) 
 
 _FIRST_USE = """
 import asyncio, json, sys
-from rag import schema, turns
+from rag import limits, schema, turns
 from rag.services.postgres import Postgres
 from rag.types import Turn
 
@@ -519,7 +520,8 @@ def test_many_processes_make_the_tables_at_once(database_url: str) -> None:
     outputs = [process.communicate(timeout=60) for process in processes]
     assert [json.loads(out or b"0") for out, _ in outputs] == [4] * 4, outputs
     assert query(database_url, "SELECT count(*)::int FROM book.turns") == [(16,)]
-    assert query(database_url, "SELECT version FROM book.migrations") == [(1,)]
+    versions = [(n,) for n in range(1, len(schema.MIGRATIONS) + 1)]
+    assert query(database_url, "SELECT version FROM book.migrations ORDER BY version") == versions
 
 
 def test_a_later_migration_is_picked_up_once(database_url: str) -> None:
@@ -531,11 +533,37 @@ def test_a_later_migration_is_picked_up_once(database_url: str) -> None:
     async def use(db: Postgres) -> None:
         await asyncio.gather(*(db.run("SELECT liked FROM book.turns") for _ in range(4)))
         assert await db.run("SELECT liked FROM book.turns") == [(None,)]
-        assert await db.run("SELECT max(version) FROM book.migrations") == [(2,)]
+        version = await db.run("SELECT max(version) FROM book.migrations")
+        assert version == [(len(schema.MIGRATIONS) + 1,)]
 
     using(database_url, save)
     using(database_url, use, schema=later)
     using(database_url, save)
+
+
+def test_conversations_of_the_first_version_go_on(database_url: str) -> None:
+    session = turns.new_session_id()
+
+    async def begin(db: Postgres) -> None:
+        await db.run("SELECT FROM book.turns")
+        assert await db.run("SELECT max(version) FROM book.migrations") == [(1,)]
+        await db.run("INSERT INTO book.sessions VALUES (:session, 1)", session=session)
+        await db.run(
+            """INSERT INTO book.turns
+               VALUES (:session, 1, gen_random_uuid(), now(), 'q', 'a', '[]', '{}')""",
+            session=session,
+        )
+
+    async def go_on(db: Postgres) -> None:
+        key = str(uuid.uuid4())
+        assert (await limits.admit(db, [key], limits.Limits(), tokens=5)).within_budget
+        saved = await turns.save(db, session, Turn("r", "b"), new=False, retention_days=9)
+        assert saved == turns.Saved(session, 2)
+        kept = await turns.export(db, session, retention_days=9)
+        assert [turn.question for turn in kept or ()] == ["q", "r"]
+
+    using(database_url, begin, schema=schema.script(schema.MIGRATIONS[:1]))
+    using(database_url, go_on)
 
 
 def test_a_schema_that_does_not_help_is_tried_once(database_url: str) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from inspect import iscoroutinefunction
 from pathlib import Path
 
 import pytest
+from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
 import router
@@ -147,3 +149,12 @@ def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head() -> None:
             accepted, _ = listener.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_no_request_is_taken_to_a_thread(settings: None) -> None:
+    """FastAPI does so with every plain function that it calls."""
+    routes = [route for route in router.create_app().routes if isinstance(route, APIRoute)]
+    for route in routes:
+        needed = [route.dependant, *route.dependant.dependencies]
+        assert all(iscoroutinefunction(each.call) for each in needed), route.path
+    assert any(route.dependant.dependencies for route in routes)
