@@ -377,7 +377,7 @@ def test_counting_takes_no_round_trip_of_its_own(
     async def test(db: Postgres) -> None:
         clients = Together(load_settings(upstreams.environ()), db)
         question = chat.Question(QUESTION, session_id, address="203.0.113.99")
-        events = await chat.ask(clients, question)
+        events: Any = await chat.ask(clients, question)
         assert (await reply.fold(events)).metadata["saved"]
         assert events.ag_frame is None  # it has ended, not been left to the garbage collector
         assert sum("book.admit" in sql for sql in clients.asked[:2]) == 1
