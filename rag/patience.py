@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from math import inf
-from typing import TypeVar
+from typing import TypeVar, cast
 
 T = TypeVar("T")
 
@@ -39,7 +39,8 @@ class Patience:
     """Waits up to `deadline`, a time of the loop's clock, and at most `silence` seconds at once.
 
     It is `asyncio.timeout` for all the pieces of an answer: one for each token costs more than
-    reading the token. For one task at a time.
+    reading the token, and so does asking each time which task waits. So it serves one task, up
+    to `end`; after that another, or the same again.
     """
 
     def __init__(self, deadline: float = inf, silence: float = inf) -> None:
@@ -47,7 +48,8 @@ class Patience:
         self._deadline = deadline
         self._silence = silence
         self._since = 0.0
-        self._waiting: asyncio.Task[object] | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._waits = False
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
 
@@ -55,18 +57,19 @@ class Patience:
         """What comes. Raises TimeoutError where it does not come in time."""
         self._since = self._loop.time()
         self._over = False
+        self._waits = True
         if self._timer is None:
             self._arm()
-        task = self._waiting = asyncio.current_task()
-        cancelled = task.cancelling() if task else 0
+        task = self._task = self._task or cast("asyncio.Task[object]", asyncio.current_task())
+        cancelled = task.cancelling()
         try:
             return await coming
         except asyncio.CancelledError:
-            if self._over and task and task.uncancel() <= cancelled:
+            if self._over and task.uncancel() <= cancelled:
                 raise TimeoutError from None
             raise
         finally:
-            self._waiting = None
+            self._waits = False
 
     def _due(self) -> float:
         return min(self._deadline, self._since + self._silence)
@@ -77,15 +80,16 @@ class Patience:
     def _look(self) -> None:
         """Where nobody waits, the next wait arms the timer again."""
         self._timer = None
-        if self._waiting is None:
+        if not self._waits or self._task is None:
             return
         if self._loop.time() < self._due():
             self._arm()
         else:
             self._over = True
-            self._waiting.cancel()
+            self._task.cancel()
 
     def end(self) -> None:
-        """No more waits."""
+        """No more waits, or none of this task."""
         if self._timer is not None:
             self._timer.cancel()
+        self._timer = self._task = None

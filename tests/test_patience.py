@@ -41,6 +41,25 @@ async def _cancelling() -> None:
     patience.end()
 
 
+async def _another_task() -> None:
+    patience = Patience(silence=0.02)
+
+    async def wait() -> str:
+        try:
+            return await patience.wait(asyncio.sleep(30, "slept"))
+        except TimeoutError:
+            return "silence"
+
+    assert await patience.wait(asyncio.sleep(0, "here")) == "here"
+    patience.end()
+    assert await asyncio.create_task(wait()) == "silence"
+    patience.end()
+
+
+def test_after_its_end_another_task_may_wait() -> None:
+    asyncio.run(_another_task())
+
+
 def test_a_silence_ends_one_wait_and_not_the_next() -> None:
     asyncio.run(_silence())
 

@@ -59,8 +59,9 @@ class Answer:
         self._done = False
 
     async def start(self) -> None:
-        """Wait for the first text. Raises if there is none."""
+        """Wait for the first text. Raises if there is none. Another task may read the rest."""
         self._first = await self._next_text()
+        self._patience.end()
         if self._first is not None:
             return
         if self._reason == "content_filter":
