@@ -13,7 +13,6 @@ from rag import gate, sources, trace, turns
 from rag.citations import CitationFilter, renumber
 from rag.clients import Clients
 from rag.courtesy import courtesy
-from rag.patience import Patience
 from rag.types import (
     Answerer,
     AnswerPart,
@@ -127,7 +126,7 @@ class Draft:
                 yield SourcesOffered(self._sources(brief.passages))
             text, usage, citations = "", Usage(), CitationFilter(len(brief.passages))
             try:
-                async for part in self._timed(parts):
+                async for part in parts:
                     if isinstance(part, Usage):
                         usage = part
                         self.bill.reported(usage)
@@ -169,17 +168,6 @@ class Draft:
         finally:
             self.near.cancel()
             await self.bill.settle()
-
-    async def _timed(self, parts: AsyncIterator[AnswerPart]) -> AsyncIterator[AnswerPart]:
-        """The parts, as long as the deadline leaves time to finish after them."""
-        patience = Patience(self.deadline - RESERVE_SECONDS)
-        try:
-            while (part := await patience.wait(anext(parts, None))) is not None:
-                yield part
-        except TimeoutError:
-            raise UpstreamTimeout("the answer took too long", service="model") from None
-        finally:
-            patience.end()
 
     async def _whole(self) -> tuple[str, Usage, CitationFilter]:
         citations, text, usage = CitationFilter(len(self.brief.passages)), "", Usage()

@@ -316,7 +316,10 @@ class Answerer(Protocol):
         """A follow-up rewritten so that it can be searched for without the history."""
 
     async def answer(self, brief: Brief) -> AsyncIterator[AnswerPart]:
-        """Open the answer; failures before the first text are raised here, not later."""
+        """Open the answer; failures before the first text are raised here, not later.
+
+        Its parts come before the deadline of `rag.patience` that holds here, or UpstreamError.
+        """
 
     async def ping(self) -> None:
         """Ask the service whether it would answer, at no cost; raises UpstreamError."""

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from rag import patience
 from rag.services.openai import OpenAIAnswerer
 from rag.types import (
     Brief,
@@ -329,6 +330,22 @@ def test_a_stream_that_breaks_raises_after_its_text(
 
     assert len("".join(using(up, use, seconds=1.5, silence=0.5)).split()) >= 2
     assert len(up.openai.requests) == 1
+
+
+def test_the_deadline_of_the_request_holds_for_every_part(up: World) -> None:
+    up.openai.script(Reply("word " * 100, delay=0.05))
+
+    async def use(answerer: OpenAIAnswerer) -> float:
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        async with patience.until(started + 1):
+            parts = await answerer.answer(BRIEF)
+        with pytest.raises(UpstreamTimeout):  # noqa: PT012
+            async for _ in parts:
+                pass
+        return clock() - started
+
+    assert 0.9 < using(up, use) < 3
 
 
 @pytest.mark.parametrize("started", [True, False])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic_core import from_json, to_json
 
+from rag import patience
 from rag.services.openai_stream import SERVICE, Answer, failure, sdk_errors
 from rag.services.prompt import Message, answer_messages, standalone_messages
 from rag.services.retry import retried, said
@@ -118,7 +119,7 @@ class OpenAIAnswerer:
         Raises UpstreamError: here before the first text, from the iterator after it.
         """
         messages = answer_messages(brief, history_tokens=self._history_tokens, book=self._book)
-        deadline = asyncio.get_running_loop().time() + self._seconds
+        deadline = min(asyncio.get_running_loop().time() + self._seconds, patience.deadline())
 
         async def attempt() -> Answer:
             parameters = self._parameters(self._model, self._max_tokens)
