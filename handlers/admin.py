@@ -15,10 +15,8 @@ from pydantic import BaseModel
 
 from handlers.fields import ReaderAddress
 from handlers.files import file, hashes
-from rag import insights as domain
 from rag.clients import get_clients
 from rag.limits import Limits, client_key
-from rag.sheet import as_csv
 from rag.types import NotFound, Unauthorized
 
 NEEDS = ("DATABASE_URL",)
@@ -57,6 +55,9 @@ async def insights(
     address: ReaderAddress = "",
 ) -> InsightsResponse | Response:
     """Rows of one table over the last `days`, as JSON or CSV, for who sends the author's token."""
+    from rag import insights as domain
+    from rag.sheet import as_csv
+
     clients = get_clients()
     settings = clients.settings
     if not settings.admin_token:
