@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from rag import gate, passages, sources, trace, turns
 from rag.clients import Clients
+from rag.pace import turn
 from rag.patience import until
 from rag.reply import RESERVE_SECONDS, Draft, Event, again, fallback_code
 from rag.types import (
@@ -59,6 +60,7 @@ async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
     down, ConfigurationError when the book is not indexed. A model that is down or over its
     budget is no failure: the extractive answerer takes over.
     """
+    await turn()
     journey = _Journey(clients, question)
     try:
         async with until(journey.deadline):

@@ -13,6 +13,7 @@ from rag import gate, sources, trace, turns
 from rag.citations import CitationFilter, renumber
 from rag.clients import Clients
 from rag.courtesy import courtesy
+from rag.pace import turn
 from rag.types import (
     Answerer,
     AnswerPart,
@@ -123,6 +124,7 @@ class Draft:
         try:
             yield SessionKnown(self.session_id)
             if self.streamed:
+                await turn()
                 yield SourcesOffered(self._sources(brief.passages))
             text, usage, citations = "", Usage(), CitationFilter(len(brief.passages))
             try:

@@ -15,6 +15,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, T
 from pydantic_core import to_json
 from yarl import URL
 
+from rag.pace import turn
 from rag.types import UpstreamError
 
 CONNECTIONS = 500
@@ -64,6 +65,7 @@ class HttpxClient:
             allow_redirects=False,
         ) as response:
             content = await response.read()  # decoded, so what told its encoding is left out
+            await turn()
             kept = [(k, v) for k, v in response.headers.items() if k != "Content-Encoding"]
             return httpx.Response(response.status, headers=kept, content=content)
 

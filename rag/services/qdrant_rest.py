@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from rag.pace import turn
 from rag.services.retry import retried, said, status_error
 from rag.types import UpstreamError, UpstreamRejected
 
@@ -73,6 +74,7 @@ class Rest:
         async def attempt() -> Any:
             async with http.request(method, url, data=content, allow_redirects=False) as response:
                 body = await response.read()
+                await turn()
                 if response.status != 200:
                     raise self._refusal(response, body)
                 return from_json(body)["result"]
