@@ -6,10 +6,11 @@ Source of the format: https://html.spec.whatwg.org/multipage/server-sent-events.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any, TypeAlias
+
+from pydantic_core import to_json
 
 from rag.patience import Patience
 
@@ -84,7 +85,7 @@ def end_all(error: BaseException) -> None:
 
 def encode(event: Event) -> bytes:
     name, data = event
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), to_json(data))
 
 
 async def _pump(events: AsyncGenerator[Event], queue: Queue) -> None:

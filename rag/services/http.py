@@ -24,14 +24,16 @@ CONNECT_SECONDS = 5.0
 KEEP_ALIVE_SECONDS = 60.0
 
 
-def session(seconds: float, headers: dict[str, str] | None = None) -> ClientSession:
+def session(
+    seconds: float, headers: dict[str, str] | None = None, connections: int = CONNECTIONS
+) -> ClientSession:
     """A session for one service, to be made, used and closed in one loop.
 
     `seconds` bounds each wait for the service; a connection has to be there after five.
     """
     return ClientSession(
         connector=TCPConnector(
-            limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS, ssl=trusted()
+            limit=connections, keepalive_timeout=KEEP_ALIVE_SECONDS, ssl=trusted()
         ),
         cookie_jar=DummyCookieJar(),
         headers=headers,

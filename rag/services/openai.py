@@ -48,8 +48,6 @@ _REPLACED_BY = {"max_completion_tokens": "max_tokens"}
 
 
 _PING_SECONDS = 10.0
-_CONNECTIONS = 2000
-"""Answers streamed at once by one process; more wait."""
 
 
 class OpenAIAnswerer:
@@ -90,19 +88,17 @@ class OpenAIAnswerer:
 
     def _connected(self) -> AsyncOpenAI:
         if self._client is None:
-            from httpx2 import Limits
-            from openai import AsyncOpenAI, DefaultAioHttpClient, Timeout
+            from httpx2 import AsyncClient
+            from openai import AsyncOpenAI
 
-            from rag.services.http import trusted
+            from rag.services.openai_http import Transport
 
             self._client = AsyncOpenAI(
                 api_key=self._key or "none",  # local servers want no key, the SDK does
                 base_url=self._url or None,
                 max_retries=0,
-                http_client=DefaultAioHttpClient(
-                    verify=trusted(),
-                    timeout=Timeout(self._seconds, connect=5.0),
-                    limits=Limits(max_connections=_CONNECTIONS, keepalive_expiry=60.0),
+                http_client=AsyncClient(
+                    transport=Transport(self._seconds), trust_env=False, follow_redirects=True
                 ),
             )
         return self._client

@@ -165,7 +165,7 @@ async def _events(response: Response) -> AsyncIterator[Iterator[dict[str, Any]]]
     Every server writes an event's data on one line.
     """
     rest = b""
-    pieces = response.aiter_bytes()
+    pieces = response.aiter_raw()
     async for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")
         data = [line[5:].strip() for line in lines if line.startswith(b"data:")]
@@ -177,10 +177,10 @@ async def _events(response: Response) -> AsyncIterator[Iterator[dict[str, Any]]]
 
 def _event(text: bytes, response: Response) -> dict[str, Any]:
     """Raises APIError for an event that is one."""
-    from openai import APIError
-
     event: dict[str, Any] = from_json(text)
     if error := event.get("error"):
+        from openai import APIError
+
         message = error.get("message") if isinstance(error, Mapping) else error
         raise APIError(str(message), request=response.request, body=error)
     return event
@@ -226,21 +226,22 @@ class _Thoughts:
 
 def sdk_errors() -> tuple[type[Exception], ...]:
     """What a broken answer raises: the SDK neither validates nor wraps all that it reads."""
-    import httpx2
+    from aiohttp import ClientError
     from openai import OpenAIError
 
-    return (OpenAIError, httpx2.HTTPError, ValueError, TypeError, AttributeError)
+    return (OpenAIError, ClientError, ValueError, TypeError, AttributeError)
 
 
 def failure(error: Exception, key: str) -> UpstreamError:
     """Name an error of the SDK. Its own texts can repeat the key, so they are cleaned."""
-    import httpx2
+    from aiohttp import ClientError
     from openai import APIConnectionError, APIError, APIStatusError
 
-    if isinstance(error, APIConnectionError | httpx2.HTTPError):
+    if isinstance(error, APIConnectionError | ClientError):
         if timed_out(error):
             return UpstreamTimeout("no answer", service=SERVICE)
-        return UpstreamError(f"no connection ({type(error.__cause__).__name__})", service=SERVICE)
+        reason = type(error.__cause__ or error).__name__
+        return UpstreamError(f"no connection ({reason})", service=SERVICE)
     if isinstance(error, APIError):
         message = said(error.body, key) or said(error.message, key)
         quota = error.code == "insufficient_quota" or error.type == "insufficient_quota"

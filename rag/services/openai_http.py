@@ -1,0 +1,62 @@
+"""Under OpenAI's SDK: its requests on a session of aiohttp, like those to the other services.
+
+The SDK has such a transport too. It imports the one that it is instead of, with 2.5 MB of HTTP/2,
+and its connections are not made as the other services' are. Importing this imports httpx2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx2
+from aiohttp import ClientResponse, ClientSession
+from yarl import URL
+
+from rag.services.http import session
+
+CONNECTIONS = 2000
+"""Answers streamed at once by one process; more wait."""
+
+
+class Transport(httpx2.AsyncBaseTransport):
+    """Raises aiohttp's ClientError, and TimeoutError."""
+
+    def __init__(self, seconds: float) -> None:
+        """As `session`; this may be made before there is a loop."""
+        self._seconds = seconds
+        self._session: ClientSession | None = None
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if self._session is None:
+            self._session = session(self._seconds, connections=CONNECTIONS)
+        # What can be decoded is for aiohttp to say, which does it.
+        headers = [(k, v) for k, v in request.headers.multi_items() if k != "accept-encoding"]
+        response = await self._session.request(
+            request.method,
+            URL(str(request.url), encoded=True),
+            headers=headers,
+            data=request.content or None,
+            allow_redirects=False,
+        )
+        kept = [(k, v) for k, v in response.headers.items() if k != "Content-Encoding"]
+        return httpx2.Response(response.status, headers=kept, stream=_Body(response))
+
+    async def aclose(self) -> None:
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+
+class _Body(httpx2.AsyncByteStream):
+    """What comes, decoded."""
+
+    def __init__(self, response: ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._response.content.iter_any():
+            yield piece
+
+    async def aclose(self) -> None:
+        """Hang up, where the end has not come."""
+        self._response.release()
