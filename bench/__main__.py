@@ -21,6 +21,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.packages import linked
 from bench.report import Row, json_line, table
 from bench.scenarios import NAMES
 from rag.embedded.postgres import start
@@ -34,15 +35,17 @@ class Bench:
     """What the scenarios share."""
 
     folder: Path
+    packages: Path
+    """What a host has installed, and nothing else."""
     database_url: str
 
     def settings(self, upstreams: dict[str, str], **more: str) -> dict[str, str]:
-        """The service's environment."""
+        """The service's environment, and the references'."""
         fixed = {"DATABASE_URL": self.database_url, "SITE_URL": "https://book.example"}
         # All readers have one address here: the limits count, and refuse nobody.
         limits = {"RATE_PER_MINUTE": "1000000", "RATE_BURST": "1000000"}
         limits |= {"DAILY_TOKEN_BUDGET": "999999999", "DAILY_QUESTION_BUDGET": "999999999"}
-        return {**upstreams, **fixed, **limits, **more}
+        return {**upstreams, **fixed, **limits, "PYTHONPATH": str(self.packages), **more}
 
 
 def main(names: list[str]) -> None:
@@ -56,7 +59,8 @@ def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         server = start(Path(folder) / "postgres")
         try:
-            bench = Bench(Path(folder), server.url)
+            packages = linked(Path(folder) / "packages")
+            bench = Bench(Path(folder), packages, server.url)
             for name in names or NAMES:
                 module = importlib.import_module(f"bench.scenarios.{name}")
                 began = time.perf_counter()

@@ -93,12 +93,16 @@ def upstreams(latencies: Latencies) -> Iterator[dict[str, str]]:
 
 
 def spawn(name: str, variables: dict[str, str]) -> Server:
-    """Start the service or a reference; its output goes to a file that nobody reads."""
+    """Start the service or a reference; its output goes to a file that nobody reads.
+
+    Its packages are those of PYTHONPATH, which `variables` hold.
+    """
     port = free_port()
+    python = [sys.executable, "-S"]
     if name == "service":
-        command = [sys.executable, "router.py"]
+        command = [*python, "router.py"]
     else:
-        uvicorn = [sys.executable, "-m", "uvicorn", "--log-level", "warning", "--port", str(port)]
+        uvicorn = [*python, "-m", "uvicorn", "--log-level", "warning", "--port", str(port)]
         command = [*uvicorn, "--no-access-log", f"bench.references.{name}:app"]
     log = Path(tempfile.gettempdir()) / f"bench-{name}.log"
     with log.open("wb") as output:

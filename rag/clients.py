@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 
 RETRIEVALS = 64
 """Retrievals at once in a process. In a rush the others wait for their turn: if all went on
-together, each would be done when the last one is, and the services' patience would end first."""
+together, each would hold its candidates until it is done, a hundred megabytes for a thousand
+readers, and the services' patience would end first."""
 
 Client = TypeVar("Client")
 

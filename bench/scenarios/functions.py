@@ -33,7 +33,7 @@ def run(bench: Bench) -> list[Row]:
         for _ in range(PROCESSES):
             for name, rounds in found.items():
                 done = subprocess.run(
-                    [sys.executable, "-m", "bench.references.invoke", name],
+                    [sys.executable, "-S", "-m", "bench.references.invoke", name],
                     cwd=ROOT,
                     env=variables | {"ROUTES": "delete" if name == "delete" else ""},
                     stdout=subprocess.PIPE,

@@ -7,13 +7,12 @@ bytecode, and what the image adds to Python's. The image itself needs Docker to 
 
 from __future__ import annotations
 
-import re
 import shutil
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import Distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.packages import shipped
 from bench.report import Row
 from deploy.lambda_zip import SOURCES
 from deploy.prune import prune
@@ -25,9 +24,8 @@ if TYPE_CHECKING:
 
 def run(bench: Bench) -> list[Row]:
     site = bench.folder / "site-packages"
-    for name in re.findall(r"^([\w.-]+)==", (ROOT / "requirements.txt").read_text(), re.M):
-        with suppress(PackageNotFoundError):  # what other platforms need
-            _copy(name, site)
+    for package in shipped():
+        _copy(package, site)
     whole = _weight(site)
     prune(site)
     own = sum(_weight(ROOT / name) for name in SOURCES)
@@ -38,8 +36,7 @@ def run(bench: Bench) -> list[Row]:
     ]
 
 
-def _copy(name: str, site: Path) -> None:
-    installed = distribution(name)
+def _copy(installed: Distribution, site: Path) -> None:
     for file in installed.files or ():
         source = Path(str(installed.locate_file(file)))
         if ".." in file.parts or source.suffix == ".pyc" or not source.is_file():
