@@ -38,6 +38,11 @@ states, divided by its length.
 """
 
 
+ROUNDED = 0.99
+"""Cosine that two computings of one text have at least. On some processors a sum depends on what
+else is in its batch, in its last bit, and now and then a number is rounded the other way."""
+
+
 @pytest.fixture(scope="module")
 def local() -> LocalEmbedder:
     return LocalEmbedder()
@@ -56,8 +61,8 @@ def test_vectors_equal_the_reference_implementation(local: LocalEmbedder) -> Non
         assert math.hypot(*vector) == pytest.approx(1, abs=1e-6)
     rounded = local._load().embed(tokens)
     assert ((rounded * vectors).sum(axis=1) > 0.98).all()
-    short = list(REFERENCE)[:3]
-    assert np.allclose(asyncio.run(local.embed_passages(short)), rounded[:3], atol=1e-6)
+    short = asyncio.run(local.embed_passages(list(REFERENCE)[:3]))
+    assert ((rounded[:3] * short).sum(axis=1) > ROUNDED).all()
 
 
 def test_meaning_is_near(local: LocalEmbedder) -> None:
@@ -75,15 +80,25 @@ def test_meaning_is_near(local: LocalEmbedder) -> None:
     assert asyncio.run(cosines()) == pytest.approx([0.682577, 0.049316], abs=0.02)
 
 
-def test_a_batch_keeps_its_order_and_texts_do_not_touch_each_other(local: LocalEmbedder) -> None:
-    texts = [f"{'chapter ' * (n * 7 % 90)}number {n}" for n in range(60)]
+TEXTS = [f"{'chapter ' * (n * 7 % 90)}number {n}" for n in range(60)]
 
+
+def test_a_batch_keeps_its_order(local: LocalEmbedder) -> None:
     async def both() -> tuple[list[list[float]], list[list[float]]]:
-        together = await local.embed_passages(texts)
-        return together, [await local.embed_question(text) for text in texts[::9]]
+        together = await local.embed_passages(TEXTS)
+        return together, [await local.embed_question(text) for text in TEXTS[::9]]
 
-    together, alone = asyncio.run(both())
-    assert np.allclose(together[::9], alone, atol=1e-5)
+    together, alone = map(np.array, asyncio.run(both()))
+    cosines = alone @ together.T
+    assert cosines.argmax(axis=1).tolist() == list(range(0, len(TEXTS), 9))
+    assert (cosines.max(axis=1) > ROUNDED).all()
+
+
+def test_texts_of_a_batch_do_not_touch_each_other() -> None:
+    exact = embedder._Network(embedder._model_folder(), "float32")
+    tokens = exact.tokenize(TEXTS[:20])
+    alone = [exact.embed([ids])[0] for ids in tokens]
+    assert np.allclose(exact.embed(tokens), alone, atol=1e-5)
 
 
 def test_hostile_text_gives_finite_unit_vectors(local: LocalEmbedder) -> None:
