@@ -60,10 +60,10 @@ async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
     down, ConfigurationError when the book is not indexed. A model that is down or over its
     budget is no failure: the extractive answerer takes over.
     """
-    await turn()
     journey = _Journey(clients, question)
     try:
         async with until(journey.deadline):
+            await turn()
             return await journey.open()
     except TimeoutError:
         raise UpstreamTimeout("nothing was found before the deadline", service="book") from None
