@@ -237,6 +237,17 @@ def test_a_name_a_number_a_time_or_a_reason_is_looked_for(
     assert best(question, passage(f"{bare} {wanted}")) == wanted
 
 
+@pytest.mark.parametrize(
+    "question", ["When was the bridge built?", "In which year was the bridge built?"]
+)
+def test_when_something_was_is_not_told_by_what_has_no_date(question: str) -> None:
+    undated = passage("The bridge was built of stone. It opened with a feast.")
+    assert "[1]" not in answer(question, undated)
+    assert "[1]" in answer("How was the bridge built?", undated)
+    for dated in ("In 1878 the bridge was built.", "The bridge was built in the sixties, in May."):
+        assert dated in answer(question, undated, passage(dated))
+
+
 def test_code_is_no_reason() -> None:
     code = passage("Immutable state in a store looks so:\n\n```js\nstate\n```")
     words = passage("Immutable state in a store can be compared.", 0.7)

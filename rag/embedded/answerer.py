@@ -11,7 +11,7 @@ from math import log1p
 from rag.courtesy import without_passages
 from rag.definitions import definition
 from rag.embedded.followups import standalone
-from rag.embedded.manner import CONTRAST, STEP, is_how_to, manner, says_nothing
+from rag.embedded.manner import CONTRAST, STEP, is_how_to, is_undated, manner, says_nothing
 from rag.embedded.units import Unit, units
 from rag.text import alike, sparse_question, subject_terms, term_hashes
 from rag.types import AnswerPart, Brief, Chunk, Embedder, Passage, Turn, Usage
@@ -91,7 +91,8 @@ class ExtractiveAnswerer:
         return standalone(question, history)
 
     async def answer(self, brief: Brief) -> AsyncIterator[AnswerPart]:
-        if brief.passages:
+        texts = [passage.chunk.text for passage in brief.passages]
+        if texts and not is_undated(brief.standalone or brief.question, texts):
             text = _render(brief, await self.pick(brief))
         else:
             text = without_passages(brief.question)

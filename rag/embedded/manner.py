@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from rag.definitions import definition
 from rag.embedded.units import Unit
@@ -67,6 +67,19 @@ _WHEN = re.compile(
     r"|what (?:year|date|day|month|century)\b",
     re.IGNORECASE,
 )
+_DATED = re.compile(
+    r"(?:(?:in|on|by|since|until|during) )?(?:when (?:was|were|did|had)\b"
+    r"|(?:what|which) (?:\w+ )?(?:year|date|day|month|century|decade)\b)",
+    re.IGNORECASE,
+)
+"""Asks when something was."""
+_DATE = re.compile(
+    r"\b[12]\d{3}s?\b|\d(?:st|nd|rd|th)\b|\b\d+ (?:bce?|ad|ce)\b"
+    r"|\b(?:january|february|march|april|may|june|july|august|september|october|november|december"
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day|century|centuries|decades?|ago|years?|era|age"
+    r"|period|spring|summer|autumn|fall|winter)\b",
+    re.IGNORECASE,
+)
 _WHY = re.compile(
     r"why\b|what(?: is| are|['’]s) the (?:reasons?|point|purpose|benefits?|advantages?)\b"
     r"|por qu[eé]\b|pourquoi\b|warum\b|wieso\b|weshalb\b|perch[eé]\b",
@@ -102,6 +115,11 @@ SECTION_BONUS = 0.3
 
 def is_how_to(question: str) -> bool:
     return _HOW_TO.match(question) is not None
+
+
+def is_undated(question: str, texts: Iterable[str]) -> bool:
+    """Whether the question asks when something was, and no text has any date or time of year."""
+    return bool(_DATED.match(question)) and not any(_DATE.search(text) for text in texts)
 
 
 def manner(question: str, language: str) -> Callable[[Unit, bool], float]:
