@@ -75,7 +75,7 @@ class _Cohere:
 
             from rag.services.http import HttpxClient
 
-            self._http = HttpxClient(_READ_SECONDS)
+            self._http = HttpxClient(self._url, _READ_SECONDS)
             self._client = AsyncClientWrapper(
                 token=self._key,
                 base_url=self._url,

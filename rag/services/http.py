@@ -9,6 +9,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from functools import cache
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
@@ -25,11 +27,16 @@ KEEP_ALIVE_SECONDS = 60.0
 
 
 def session(
-    seconds: float, headers: dict[str, str] | None = None, connections: int = CONNECTIONS
+    url: str,
+    seconds: float,
+    *,
+    headers: dict[str, str] | None = None,
+    connections: int = CONNECTIONS,
 ) -> ClientSession:
-    """A session for one service, to be made, used and closed in one loop.
+    """A session for the service at `url`, to be made, used and closed in one loop.
 
-    `seconds` bounds each wait for the service; a connection has to be there after five.
+    `seconds` bounds each wait for the service; a connection has to be there after five. A proxy
+    is used where HTTPS_PROXY or HTTP_PROXY names one, and NO_PROXY not the service.
     """
     return ClientSession(
         connector=TCPConnector(
@@ -37,6 +44,7 @@ def session(
         ),
         cookie_jar=DummyCookieJar(),
         headers=headers,
+        proxy=_proxy(url),
         timeout=ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=seconds),
     )
 
@@ -48,16 +56,16 @@ class HttpxClient:
     headers and cookies. Raises aiohttp's ClientError, and TimeoutError.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, url: str, seconds: float) -> None:
         """As `session`; this may be made before there is a loop."""
-        self._seconds = seconds
+        self._url, self._seconds = url, seconds
         self._session: ClientSession | None = None
 
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str], json: object, **_: object
     ) -> httpx.Response:
         if self._session is None:
-            self._session = session(self._seconds)
+            self._session = session(self._url, self._seconds)
         headers = {"Content-Type": "application/json", **headers}
         async with self._session.request(
             method,
@@ -73,8 +81,14 @@ class HttpxClient:
 
     async def aclose(self) -> None:
         if self._session is not None:
-            session, self._session = self._session, None
-            await session.close()
+            ending, self._session = self._session, None
+            await ending.close()
+
+
+def _proxy(url: str) -> str | None:
+    """Read once a session: aiohttp would ask a thread at every request."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 def failure(error: Exception, service: str) -> UpstreamError:

@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+_URL = "https://api.openai.com/v1"
 _REASONS = re.compile(r"(?:^|/)(?:o\d|gpt-(?:[5-9]|oss)(?!.*chat))")
 """Models that think before they answer: no temperature, and thoughts count as output."""
 _ROOM_TO_THINK = 2000
@@ -95,10 +96,12 @@ class OpenAIAnswerer:
 
             self._client = AsyncOpenAI(
                 api_key=self._key or "none",  # local servers want no key, the SDK does
-                base_url=self._url or None,
+                base_url=self._url or _URL,
                 max_retries=0,
                 http_client=AsyncClient(
-                    transport=Transport(self._seconds), trust_env=False, follow_redirects=True
+                    transport=Transport(self._url or _URL, self._seconds),
+                    trust_env=False,
+                    follow_redirects=True,
                 ),
             )
         return self._client

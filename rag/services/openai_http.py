@@ -1,7 +1,8 @@
 """Under OpenAI's SDK: its requests on a session of aiohttp, like those to the other services.
 
-The SDK has such a transport too. It imports the one that it is instead of, with 2.5 MB of HTTP/2,
-and its connections are not made as the other services' are. Importing this imports httpx2.
+The SDK brings such a transport too. To make one loads httpx2's own as well, with 2.5 MB of
+HTTP/2, and its connections are not set up as the other services' are. Importing this imports
+httpx2.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ CONNECTIONS = 2000
 class Transport(httpx2.AsyncBaseTransport):
     """Raises aiohttp's ClientError, and TimeoutError."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, url: str, seconds: float) -> None:
         """As `session`; this may be made before there is a loop."""
-        self._seconds = seconds
+        self._url, self._seconds = url, seconds
         self._session: ClientSession | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if self._session is None:
-            self._session = session(self._seconds, connections=CONNECTIONS)
+            self._session = session(self._url, self._seconds, connections=CONNECTIONS)
         # What can be decoded is for aiohttp to say, which does it.
         headers = [(k, v) for k, v in request.headers.multi_items() if k != "accept-encoding"]
         response = await self._session.request(
@@ -43,8 +44,8 @@ class Transport(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         if self._session is not None:
-            session, self._session = self._session, None
-            await session.close()
+            ending, self._session = self._session, None
+            await ending.close()
 
 
 class _Body(httpx2.AsyncByteStream):

@@ -45,7 +45,7 @@ class Rest:
             headers = {"Content-Type": "application/json"}
             if self._key:
                 headers["api-key"] = self._key
-            self._http = session(self._attempt_seconds + 1, headers)
+            self._http = session(self._base, self._attempt_seconds + 1, headers=headers)
         return self._http
 
     def prepare(self) -> None:
