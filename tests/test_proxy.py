@@ -9,13 +9,14 @@ from collections.abc import Iterator
 import pytest
 
 from rag.services.cohere import CohereEmbedder
+from rag.services.http import proxy_for
 from rag.services.openai import OpenAIAnswerer
 from rag.services.qdrant_rest import Rest
-from rag.types import Brief, Chunk, Passage, UpstreamError
+from rag.types import Brief, Chunk, Passage
 from tests.served import Served, served
 
-NOWHERE = "http://127.0.0.1:9"
-"""Where nobody listens."""
+NOWHERE = "http://service.invalid:80"
+"""A name that only the proxy is told."""
 DELTA = {"choices": [{"delta": {"content": "Yes. [1]"}, "finish_reason": "stop"}]}
 PAGES = {
     "/v2/embed": json.dumps({"embeddings": {"float": [[0.6, 0.8]]}}),
@@ -66,11 +67,22 @@ def test_the_services_are_asked_through_it(proxy: Served) -> None:
     assert sorted(proxy.asked) == sorted(PAGES)
 
 
+@pytest.mark.parametrize(
+    ("no_proxy", "url", "used"),
+    [
+        ("", "http://service.invalid", True),
+        ("", "https://service.invalid", False),  # that proxy is for http
+        ("other.invalid", "http://service.invalid", True),
+        ("service.invalid", "http://service.invalid:6333/collections", False),
+        (".invalid", "http://service.invalid", False),
+        ("*", "http://service.invalid", False),
+        ("", "http://localhost:11434/v1", False),
+        ("", "http://127.0.0.2:6333", False),
+        ("", "http://[::1]:6333", False),
+    ],
+)
 def test_what_no_proxy_names_is_asked_directly(
-    proxy: Served, monkeypatch: pytest.MonkeyPatch
+    proxy: Served, monkeypatch: pytest.MonkeyPatch, no_proxy: str, url: str, used: bool
 ) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    for ask in (_embedding, _passages, _answer):
-        with pytest.raises(UpstreamError):
-            asyncio.run(ask())
-    assert proxy.asked == []
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    assert proxy_for(url) == (proxy.url if used else None)

@@ -44,7 +44,7 @@ def session(
         ),
         cookie_jar=DummyCookieJar(),
         headers=headers,
-        proxy=_proxy(url),
+        proxy=proxy_for(url),
         timeout=ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=seconds),
     )
 
@@ -85,10 +85,16 @@ class HttpxClient:
             await ending.close()
 
 
-def _proxy(url: str) -> str | None:
-    """Read once a session: aiohttp would ask a thread at every request."""
+def proxy_for(url: str) -> str | None:
+    """Read once a session: aiohttp would ask a thread at every request.
+
+    A server on this machine is asked directly, whether NO_PROXY names it or not.
+    """
     parts = urlsplit(url)
-    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+    host = parts.hostname or ""
+    if host in ("localhost", "::1") or host.startswith("127.") or proxy_bypass(host):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 def failure(error: Exception, service: str) -> UpstreamError:
