@@ -41,7 +41,8 @@ def test_every_client_is_made_without_what_is_pruned() -> None:
 
 @pytest.mark.slow
 def test_the_services_are_spoken_to_without_what_is_pruned() -> None:
-    suites = [f"tests/test_{name}.py" for name in ("cohere", "openai", "qdrant", "embedded_qdrant")]
+    names = ("cohere", "openai", "qdrant", "embedded_qdrant", "text")
+    suites = [f"tests/test_{name}.py" for name in names]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "tests.deploy.pruned", *suites],
         cwd=ROOT,
