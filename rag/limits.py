@@ -78,8 +78,9 @@ def _key(secret: str, *parts: str) -> str:
     return str(uuid.UUID(bytes=digest[:16]))
 
 
+# Not beginning with SELECT: what is counted must not be counted again where its answer is lost.
 _ADMIT = """
-SELECT today, booked, refused, wait, upkeep_due FROM book.admit(
+/* once */ SELECT today, booked, refused, wait, upkeep_due FROM book.admit(
   :keys::uuid[], :interval::interval, :burst::interval, :questions::bigint, :tokens::bigint,
   :daily_questions::bigint, :daily_tokens::bigint
 )

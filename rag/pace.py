@@ -14,29 +14,28 @@ from weakref import WeakKeyDictionary
 
 
 class _Pace:
-    """The steps that wait in one loop."""
+    """The steps that wait in one loop, which it does not hold on to."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._taken = False
 
-    async def turn(self) -> None:
+    async def turn(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._taken:
-            waiter = self._loop.create_future()
+            waiter = loop.create_future()
             self._waiting.append(waiter)
             await waiter
         else:
             self._taken = True
-            self._loop.call_soon(self._next)
+            loop.call_soon(self._next, loop)
 
-    def _next(self) -> None:
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         """In the turn after a step: behind what the step has left to be sent."""
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():  # cancelled
                 waiter.set_result(None)
-                self._loop.call_soon(self._next)
+                loop.call_soon(self._next, loop)
                 return
         self._taken = False
 
@@ -48,5 +47,5 @@ async def turn() -> None:
     """Wait for a turn in which no other step has begun; at once where nobody else waits."""
     loop = asyncio.get_running_loop()
     if (pace := _paces.get(loop)) is None:
-        pace = _paces[loop] = _Pace(loop)
-    await pace.turn()
+        pace = _paces[loop] = _Pace()
+    await pace.turn(loop)

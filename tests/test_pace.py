@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 from rag.pace import turn
 
@@ -61,6 +63,11 @@ def test_who_leaves_the_row_holds_nobody_up() -> None:
     assert asyncio.run(_cancelled()) == ["a", "c", "d"]
 
 
-def test_a_loop_that_ended_in_the_middle_is_forgotten() -> None:
-    for _ in range(3):
-        assert asyncio.run(asyncio.wait_for(_alone(), 5))
+def test_a_loop_that_ended_is_forgotten() -> None:
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(turn())
+    loop.close()
+    gone = weakref.ref(loop)
+    del loop
+    gc.collect()
+    assert gone() is None

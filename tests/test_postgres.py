@@ -327,6 +327,18 @@ def test_a_lost_answer_is_asked_for_again_where_that_is_safe(database_url: str) 
     through_proxy(database_url, work)
 
 
+def test_a_question_whose_admission_was_lost_is_counted_once(database_url: str) -> None:
+    async def work(db: Postgres, between: Proxy) -> None:
+        rules = limits.Limits(burst=40)
+        await limits.admit(db, [str(uuid.uuid4())], rules, tokens=5)
+        between.lose_answers = 1
+        with pytest.raises(UpstreamError, match="lost"):
+            await limits.admit(db, [str(uuid.uuid4())], rules, tokens=5)
+        assert await limits.used_today(db) == (2, 10)
+
+    through_proxy(database_url, work)
+
+
 def test_a_turn_whose_answer_was_lost_is_there_once(database_url: str) -> None:
     async def work(db: Postgres, between: Proxy) -> None:
         sid = turns.new_session_id()

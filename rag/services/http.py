@@ -13,7 +13,14 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import (
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    TCPConnector,
+)
 from pydantic_core import to_json
 from yarl import URL
 
@@ -74,15 +81,19 @@ class HttpxClient:
             data=to_json(json),
             allow_redirects=False,
         ) as response:
-            content = await response.read()  # decoded, so what told its encoding is left out
+            content = await response.read()
             await turn()
-            kept = [(k, v) for k, v in response.headers.items() if k != "Content-Encoding"]
-            return httpx.Response(response.status, headers=kept, content=content)
+            return httpx.Response(response.status, headers=decoded(response), content=content)
 
     async def aclose(self) -> None:
         if self._session is not None:
             ending, self._session = self._session, None
             await ending.close()
+
+
+def decoded(response: ClientResponse) -> list[tuple[str, str]]:
+    """The headers of what aiohttp has decoded, which nobody shall decode again."""
+    return [(k, v) for k, v in response.headers.items() if k.lower() != "content-encoding"]
 
 
 def proxy_for(url: str) -> str | None:

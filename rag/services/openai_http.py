@@ -13,7 +13,7 @@ import httpx2
 from aiohttp import ClientResponse, ClientSession
 from yarl import URL
 
-from rag.services.http import session
+from rag.services.http import decoded, session
 
 CONNECTIONS = 2000
 """Answers streamed at once by one process; more wait."""
@@ -39,8 +39,7 @@ class Transport(httpx2.AsyncBaseTransport):
             data=request.content or None,
             allow_redirects=False,
         )
-        kept = [(k, v) for k, v in response.headers.items() if k != "Content-Encoding"]
-        return httpx2.Response(response.status, headers=kept, stream=_Body(response))
+        return httpx2.Response(response.status, headers=decoded(response), stream=_Body(response))
 
     async def aclose(self) -> None:
         if self._session is not None:
