@@ -111,8 +111,9 @@ def test_pointing_at_a_citation_shows_its_passage(reader: Reader) -> None:
     expect(reader.page.get_by_role("dialog")).to_be_visible()
 
 
-def test_a_preview_stays_while_the_page_moves_under_the_pointer(reader: Reader) -> None:
+def test_a_preview_stays_while_the_page_moves_under_the_pointer(reader: Reader, fake: Fake) -> None:
     """What scrolls by itself, an answer that grows, takes no preview from who still points."""
+    fake.replies = [Reply("Unpack it [1]." + "\n\nThere is more to say." * 60, [source(1)])]
     cite = reader.open().ask().locator(".cite").first
     log = reader.page.get_by_role("region", name="Conversation")
     preview = reader.page.get_by_role("tooltip")
@@ -122,8 +123,34 @@ def test_a_preview_stays_while_the_page_moves_under_the_pointer(reader: Reader) 
     assert log.evaluate("log => (log.scrollTop += log.scrollTop ? -2 : 2)") != before
     reader.page.wait_for_timeout(350)
     expect(preview).to_be_visible()
+    reader.page.mouse.move(5, 5)
+    expect(preview).to_be_hidden()
+
+
+def test_a_preview_leaves_with_its_link(reader: Reader, fake: Fake) -> None:
+    """The link still has the focus, but is out of sight."""
+    fake.replies = [Reply("Unpack it [1]." + "\n\nThere is more to say." * 60, [source(1)])]
+    cite = reader.open().ask().locator(".cite").first
+    preview = reader.page.get_by_role("tooltip")
     cite.focus()
+    expect(preview).to_be_visible()
+    log = reader.page.get_by_role("region", name="Conversation")
     log.evaluate("log => (log.scrollTop = log.scrollHeight)")
+    expect(preview).to_be_hidden()
+    expect(cite).to_be_focused()
+
+
+def test_a_preview_stays_with_the_focus_when_the_pointer_leaves(reader: Reader) -> None:
+    """WCAG 2.2, 1.4.13: it persists until the focus that asked for it goes."""
+    cite = reader.open().ask().locator(".cite").first
+    preview = reader.page.get_by_role("tooltip")
+    cite.focus()
+    cite.hover()
+    expect(preview).to_be_visible()
+    reader.page.mouse.move(5, 5)
+    reader.page.wait_for_timeout(350)
+    expect(preview).to_be_visible()
+    reader.field.focus()
     expect(preview).to_be_hidden()
 
 

@@ -55,9 +55,12 @@ export class Preview {
     else this.hide();
   }
 
+  /** The pointer has left: hide soon, unless it comes to the preview or the link has the focus. */
   #later() {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.hide(), 200);
+    this.#timer = setTimeout(() => {
+      if (!this.#anchor?.matches(':focus-visible')) this.hide();
+    }, 200);
   }
 
   #show(link, source) {
