@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from rag import gate, passages, sources, trace, turns
 from rag.clients import Clients
+from rag.courtesy import plain
 from rag.pace import turn
 from rag.patience import until
 from rag.reply import RESERVE_SECONDS, Draft, Event, again, fallback_code
@@ -160,7 +161,7 @@ class _Journey:
             await self.bill.admission()
             await self.bill.settle()
             return again(*before)
-        standalone = question.message
+        standalone = plain(question.message)
         if turns.is_session_id(question.session_id):
             history = await self._history()
             standalone = await self._standalone(history.turns)
@@ -236,7 +237,7 @@ class _Journey:
         return _History(session_id, True, recent)
 
     async def _standalone(self, history: Sequence[Turn]) -> str:
-        question = self.question.message
+        question = plain(self.question.message)
         if not history:
             return question
         answerer, *others = await self.clients.answerers()

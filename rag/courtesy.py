@@ -1,4 +1,4 @@
-"""What is said where the book has no passage: that it is silent, or a word for a greeting."""
+"""The courtesies around a question, and what is said where the book has no passage."""
 
 from __future__ import annotations
 
@@ -52,6 +52,52 @@ _COURTESIES = {
 _COURTESY = {
     language: re.compile(rf"(?:{words})", re.IGNORECASE) for language, words in _COURTESIES.items()
 }
+
+_GREETED = re.compile(
+    rf"¡?(?:{'|'.join(_COURTESIES.values())})(?!\W*(?:world|welt|mundo|monde)\b)"
+    r"(?:\s*[,.;:!?…。，！、،؟–—]+\s*|\s+-+\s+|\s+(?=(?:what|how|why|when|where|which|who|is|are|can|could|do"
+    r"|does|should|please|was|wie|warum|kann|qué|cómo|puedo|comment|pourquoi|peut)\b))",
+    re.IGNORECASE,
+)
+"""A greeting before a question; "Hello, world" is the name of a program."""
+_ASKS = (
+    r"(?=(?:what|how|why|when|where|which|who|whose|whether|if|was|wie|warum|wann|wo|welche[rs]?|wer"
+    r"|ob|qué|cómo|por qué|cuándo|dónde|quién|si|ce que?|comment|pourquoi|quand|où|qui)\b)"
+)
+_LED = re.compile(
+    r"please,? (?=\w)|bitte,? (?=\w)|por favor,? (?=\w)"
+    r"|(?:can|could|would|will) (?:you|anyone|someone) (?:please |kindly )?"
+    r"(?=(?:explain|describe|define|tell|show|give|list|help)\b)"
+    r"|(?:(?:please )?(?:tell|remind|show) (?:me|us)|do you know|any idea|explain(?: to me)?"
+    r"|help me understand|i (?:don't|do not) (?:know|understand|get)"
+    rf"|i(?:'m| am| was) (?:just )?wondering),? {_ASKS}"
+    r"|i(?:'d| would)? (?:like|want|need|wish) to (?:know|understand|learn)(?: more)?(?: about)? "
+    r"|i(?:'m| am) trying to (?:understand|learn about) "
+    rf"|(?:kannst du|können sie|könnten sie) (?:mir |uns )?(?:bitte )?(?:sagen|erklären),? {_ASKS}"
+    r"|ich (?:möchte|will|würde gern) wissen,? "
+    rf"|¿?(?:me )?(?:puedes?|podr[ií]as?) (?:por favor )?(?:decir|explicar)(?:me|nos)? {_ASKS}"
+    rf"|(?:pouvez-vous|peux-tu|pourriez-vous) (?:me |nous )?(?:dire|expliquer) {_ASKS}",
+    re.IGNORECASE,
+)
+"""What politely leads to the question proper."""
+_TRAILED = re.compile(
+    r"(?:\s+please|\s*,\s*(?:please|thanks?(?: you)?|thx|bitte|danke|por favor|gracias"
+    r"|s'il (?:vous|te) pla[iî]t|merci))(?=\W*$)",
+    re.IGNORECASE,
+)
+
+
+def plain(question: str) -> str:
+    """The question proper: without a greeting, "please" or "could you tell me" around it.
+
+    A question that is nothing else stays as it is.
+    """
+    rest = question.strip().replace("’", "'")
+    for polite in (_GREETED, _LED, _LED):
+        if match := polite.match(rest):
+            rest = rest[match.end() :]
+    rest = _TRAILED.sub("", rest)
+    return rest if re.search(r"\w", rest) else question
 
 
 def courtesy(text: str) -> str:

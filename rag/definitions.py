@@ -15,19 +15,29 @@ LABELLED, SAID, NAMED, TOLD = 1.0, 1.0, 0.6, 0.5
 
 _ASKS = re.compile(
     r"(?:so,? )?(?:what(?:'s| is| are| was| were)\b(?!.*\b(?:difference|best|way|purpose|reason)\b)"
+    r"|what\b.* (?:is|are)\W*$"
     r"|define\b|explain\b|who (?:is|was)\b|what does .* mean\b"
     r"|was (?:ist|sind)\b|¿?qué (?:es|son)\b|qu'est-ce que?\b|cos'è\b|o que (?:é|são)\b)",
     re.IGNORECASE,
 )
-_ASKS_WHAT_FOR = re.compile(r"what (?:does|do) .* do\b|what is .* for\b", re.IGNORECASE)
+_ASKS_WHAT_FOR = re.compile(
+    r"what (?:does|do) (?P<do>.*) do\b|what(?:'s| is| are) (?P<for>.*?)(?: (?:good|used))? for\b"
+    r"|what(?:'s| is| are) the (?:(?:main|whole) )?(?:point|purpose|aim|use|role|job|idea)"
+    r" (?:of|behind) (?P<of>.*)",
+    re.IGNORECASE,
+)
+_ABOUT = re.compile(
+    r"(?:(?:tell|teach) (?:me|us)(?: more| something)? about|describe|about|(?:give (?:me|us) )?"
+    r"(?:an? )?(?:\w+ )?(?:overview|summary|introduction|definition) (?:of|to))\s+",
+    re.IGNORECASE,
+)
+"""Asks to be told about what follows."""
 _HOW_TO = re.compile(
     r"how\b|why\b|when\b|where\b|which\b|(?:install|set ?up|run|start|use|configure)\b",
     re.IGNORECASE,
 )
 _ARTICLES = r"an?|the|eine?|de[rl]|die|das|un[ea]?|l[aeo]|les|los|las|el|il|uma?|os?|as"
 """No two alternatives match one word: a run of articles is tried in one way only."""
-_BETWEEN = r"[\W_]{1,3}(?:(?:the|of|and|an?)\s)?"
-"""Between two words of a subject, as in "Ask the Book"."""
 _BEGINS = (
     r"(?:^|[.!?:;,(—–]\s+|^[ \t]*(?:[-*+>]|\d+[.)])[ \t]+|\b(?:that|because|since|so)\s+)"
     rf"(?:(?:{_ARTICLES}|each|every|word|term|name|in \w+,|\w+ly,|note:|[A-Z]\w*['’]s)\s+)*"
@@ -62,7 +72,18 @@ _TELLS = (
     r"\s+(?:(?:\w+ly|also|then)\s+)?(?:lets?|allows?|defines?|describes?|represents?|provides?"
     r"|enables?|gives?|manages?|handles?|(?:is|are) (?:used|responsible|designed))\b"
 )
-_DOES = r"\s+(?:(?:\w+ly|also|then|simply|just)\s+)?(?!is\b|was\b|has\b|does\b)[a-z]{2,}s\b"
+_DOES = (
+    r"\s+(?:(?:\w+ly|also|then|simply|just)\s+)?(?!is\b|was\b|has\b|does\b)"
+    r"(?:[a-z]{2,}(?<!tion)(?<!ment)(?<!ing)s|implements|let|allow|define|describe|represent"
+    r"|provide|enable|give|manage|handle|ensure|prevent|avoid|help|make|keep|hold|store|connect"
+    r"|solve|support|(?:is|are) (?:used|useful|responsible|designed|meant))\b"
+)
+"""A verb; `-tions`, `-ments` and `-ings` end nouns: "closure definitions"."""
+_SERVES = (
+    r"\b(?:point|purpose|aim|goal|role|job|use|idea)s? (?:of|behind)\s+(?:(?:an?|the)\s+)?"
+    r"[\"'“‘`*(_]*"
+)
+"""What names the purpose of a subject, which follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +100,20 @@ def definition(question: str, language: str = "en") -> Callable[[str], float] | 
     A bare subject, as one types it into a search field, asks what it is.
     """
     question = normalise(question).strip()
-    words = content_words(question, language)
-    does = _ASKS_WHAT_FOR.match(question) is not None
+    does, about = _ASKS_WHAT_FOR.match(question), _ABOUT.match(question)
+    if does:
+        words = content_words(does["do"] or does["for"] or does["of"] or "", language)
+    else:
+        words = content_words(question[about.end() :] if about else question, language)
     bare = len(question.split()) == len(words) and not _HOW_TO.match(question)
-    if not words or len(words) > LONGEST_SUBJECT or not (does or bare or _ASKS.match(question)):
+    asks = does or about or bare or _ASKS.match(question)
+    if not asks or not 1 <= len(words) <= LONGEST_SUBJECT:
         return None
     subject = _BETWEEN.join(f"{re.escape(word.rstrip('s'))}(?:e?s)?" for word in words)
     flags = re.IGNORECASE | re.MULTILINE
     is_subject = rf"{_BEGINS}{subject}{_CLOSES}{_KIND}"
-    told = (rf"{is_subject}{_DOES}", SAID) if does else (rf"{is_subject}{_TELLS}", TOLD)
+    served = rf"{_SERVES}{subject}{_CLOSES}{_KIND}\s+(?:{_IS}|{_ARE})\b"
+    told = (rf"{is_subject}{_DOES}|{served}", SAID) if does else (rf"{is_subject}{_TELLS}", TOLD)
     called = (
         rf"\b(?:called|known as|named)\s+(?:(?:an?|the)\s+)?[\"'“‘`*(_]*{subject}\b"
         rf"|\ban?\s+[\"'“‘`*(_]*{subject}{_CLOSES}\s+(?:that|which)\b"

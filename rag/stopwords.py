@@ -10,7 +10,7 @@ from __future__ import annotations
 _LISTS = {
     "en": """
         a about all also am an and any anybody anyone anything are as at be because been
-        being between both but by can cannot could did do does doing don done each
+        being between both but by can cannot could describe did do does doing don done each
         either else ever every explain few for from get gets give given go going got had
         has have having he her here hers him his how however i if in into is isn it its
         itself just kind let like lot make many may me mean means might mine more most

@@ -87,6 +87,33 @@ def test_code_under_a_heading_within_the_passage_stands_under_that() -> None:
     assert found == "Start › Run the tests [1]\n\n```bash\nmake test\n```"
 
 
+def test_what_a_quoted_sentence_announces_comes_along() -> None:
+    text = (
+        "Here are the rules of cats. Keep these rules in mind:\n\n- They sleep.\n- They eat.\n\n"
+        "Dogs have none."
+    )
+    found = answer("What are the rules of cats?", passage(text, section="The rules of cats"))
+    assert "in mind: [1]\n\n- They sleep.\n- They eat. [1]" in found
+
+
+@pytest.mark.parametrize(
+    "question", ["server example", "Show me the server", "an example of a server, please"]
+)
+def test_who_asks_for_an_example_is_shown_code(question: str) -> None:
+    text = (
+        "A server is a program that answers. The server is small and quick. "
+        "This is a server:\n\n```python\nserve(port=80)\n```\n\nMany like the server."
+    )
+    assert "```python\nserve(port=80)\n```" in answer(question, passage(text))
+    assert "serve(port" not in answer("What is a server?", passage(text))
+
+
+def test_code_that_nothing_introduces_is_an_example_too() -> None:
+    text = "A server is small and quick. Servers run.\n\n```python\nserver = serve(80)\n```"
+    assert best("server example", passage(text)).startswith("```python")
+    assert best("What is a server?", passage(text)).startswith("A server")
+
+
 def test_a_list_that_nothing_introduces_is_quoted_by_the_item() -> None:
     text = "- Quick start: two commands.\n- Your book: index it.\n- Deployment: put it online.\n"
     found = answer("How do I index my book?", passage(text))

@@ -9,7 +9,20 @@ from rag.definitions import definition
 
 @pytest.mark.parametrize(
     "question",
-    ["What is a closure?", "closures", "What’s a closure", "What are closures?", "Was ist ein X?"],
+    [
+        "What is a closure?",
+        "closures",
+        "What’s a closure",
+        "What are closures?",
+        "what a closure is",
+        "tell me about the closures",
+        "Describe a closure",
+        "give me a short overview of closures",
+        "an introduction to closures",
+        "What are closures good for?",
+        "What's the point of closures?",
+        "Was ist ein X?",
+    ],
 )
 def test_questions_for_a_definition(question: str) -> None:
     assert definition(question) is not None
@@ -47,6 +60,10 @@ def test_other_questions(question: str) -> None:
         ("What is the Book of Kells?", "The Book of Kells is a manuscript of the gospels."),
         ("What is the admin token?", "| `ADMIN_TOKEN` | Opens the page. |"),
         ("Was ist ein Vektor?", "Ein Vektor ist eine Liste von Zahlen."),
+        ("describe the mutex", "A mutex is a lock."),
+        ("What are lifetimes for?", "Rather than types, lifetimes ensure that references hold."),
+        ("What is the purpose of lifetimes?", "The aim of lifetimes is to prevent dangling."),
+        ("What is the point of a mutex?", "A mutex allows one thread at a time."),
     ],
 )
 def test_sentences_that_say_what_something_is(question: str, text: str) -> None:
@@ -69,6 +86,8 @@ def test_sentences_that_say_what_something_is(question: str, text: str) -> None:
         ("What is Rust?", "Rust is for students."),
         ("What is a struct?", "Structs are similar to tuples."),
         ("What is a reducer?", "A slice of a reducer is a part."),
+        ("What are lifetimes for?", "Lifetime annotations describe relations."),
+        ("What are lifetimes for?", "There is no point in lifetimes here."),
     ],
 )
 def test_sentences_that_only_speak_of_it(question: str, text: str) -> None:

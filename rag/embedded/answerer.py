@@ -244,18 +244,17 @@ def _render(brief: Brief, chosen: Sequence[_Piece]) -> str:
     asked = frozenset(sparse_question(question, passages[0].chunk.language).indices)
     parts = []
     for number in dict.fromkeys(piece.passage for piece in chosen):
-        whole = _units(passages[number].chunk)
-        wanted = sorted(
-            {
-                position
-                for piece in chosen
-                if piece.passage == number
-                for position in _with_company(whole, piece.position, how_to)
-                | _paragraph(whole, piece.position, asked, passages[number].chunk.language)
-            }
-        )
         chunk = passages[number].chunk
-        parts.append(_quote([whole[i] for i in wanted], number + 1, chunk))
+        whole = _units(chunk)
+        wanted: set[int] = set()
+        for piece in chosen:
+            if piece.passage == number:
+                wanted |= _with_company(whole, piece.position, how_to)
+                wanted |= _paragraph(whole, piece.position, asked, chunk.language)
+        for at in sorted(wanted):
+            if not wanted & (block := _led_to(whole, at)):
+                wanted |= block
+        parts.append(_quote([whole[i] for i in sorted(wanted)], number + 1, chunk))
     return "\n\n".join(parts)
 
 
@@ -265,10 +264,8 @@ def _with_company(whole: Sequence[Unit], at: int, how_to: bool) -> set[int]:
     block = [i for i, other in enumerate(whole) if other.block == unit.block]
     wanted = {at}
     if unit.leads_in:
-        after = at + 1
-        if after < len(whole) and whole[after].kind != "sentence":
-            wanted |= _as_much_as_fits(whole, after)
-    elif unit.kind == "sentence":
+        return wanted | _led_to(whole, at)
+    if unit.kind == "sentence":
         first = at
         while first > block[0] and first > at - 2 and _DANGLING.match(whole[first].text):
             first -= 1
@@ -284,6 +281,14 @@ def _with_company(whole: Sequence[Unit], at: int, how_to: bool) -> set[int]:
         if introduced or (beside and unit.kind == "code"):
             wanted.add(before)
     return wanted
+
+
+def _led_to(whole: Sequence[Unit], at: int) -> set[int]:
+    """Positions of the block that a unit announces, if it does and the block stands there."""
+    after = at + 1
+    if whole[at].leads_in and after < len(whole) and whole[after].kind != "sentence":
+        return _as_much_as_fits(whole, after)
+    return set()
 
 
 def _paragraph(whole: Sequence[Unit], at: int, asked: Set[int], language: str) -> set[int]:

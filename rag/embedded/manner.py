@@ -36,6 +36,12 @@ _ELSEWHERE = re.compile(
 """Headings above what only points elsewhere."""
 CONTRAST = re.compile(r"\bdiffer(?:s|ent|ences?)?\b|\bcompared?\b|\bvs\b|\bversus\b", re.IGNORECASE)
 """What asks two things to be told apart. An answer names both and need not say "difference"."""
+_EXAMPLE = re.compile(
+    r"(?:.* )?(?:examples?|snippets?|sample code|code samples?)(?: (?:code|of|for|how)\b.*)?\W*"
+    r"|show (?:me|us)\b.*",
+    re.IGNORECASE,
+)
+"""Asks to be shown."""
 STEP = re.compile(r"\s*\d+[.)]\s")
 """An item of an ordered list, which is read from its beginning."""
 _NARRATION = re.compile(r"\b(?:we|our|us)\b|\blisting \d", re.IGNORECASE)
@@ -114,7 +120,8 @@ SECTION_BONUS = 0.3
 
 
 def is_how_to(question: str) -> bool:
-    return _HOW_TO.match(question) is not None
+    """Whether it asks what to do, or for an example of it."""
+    return bool(_HOW_TO.match(question) or _EXAMPLE.fullmatch(question))
 
 
 def is_undated(question: str, texts: Iterable[str]) -> bool:
@@ -131,7 +138,8 @@ def manner(question: str, language: str) -> Callable[[Unit, bool], float]:
     returned takes a piece and whether it leads to code or steps.
     """
     how_to = is_how_to(question)
-    defines = definition(question, language)
+    shown = _EXAMPLE.fullmatch(question) is not None
+    defines = None if shown else definition(question, language)
     why = _WHY.match(question)
     expected = _expected(question)
     asked = frozenset(sparse_question(question, language).indices)
@@ -149,6 +157,8 @@ def manner(question: str, language: str) -> Callable[[Unit, bool], float]:
             gain += DEFINITION_BONUS * defines(unit.text)
         if (defines or why) and (unit.kind == "code" or shows):
             gain -= CODE_PENALTY
+        if shown and unit.kind == "code":
+            gain += STEPS_BONUS
         if how_to and _MEANS.match(unit.text):
             gain += MEANS_BONUS
         if expected and unit.kind != "code" and expected(unit.text):
