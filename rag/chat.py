@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from rag import gate, passages, sources, trace, turns
 from rag.clients import Clients
-from rag.courtesy import plain
+from rag.courtesy import courtesy, plain
 from rag.pace import turn
 from rag.patience import until
 from rag.reply import RESERVE_SECONDS, Draft, Event, again, fallback_code
@@ -169,17 +169,7 @@ class _Journey:
             history = _History(turns.new_session_id())
         if not (history.known or turns.is_unguessable(question.request_key)):
             self.request_key = ""  # whoever repeats it would be shown the new conversation
-        async with self.clients.retrieving:
-            vector = await self._embed(standalone)
-            admission = await self.bill.admission()
-            found = await find(
-                self.clients,
-                standalone,
-                self.clients.settings.context_passages,
-                vector=vector,
-                highlighted=question.highlighted,
-                rerank=admission.within_budget,
-            )
+        found = await self._passages(standalone)
         site = await sources.site_of(self.clients.settings, await self.clients.store())
         trace.note(passages=[[p.chunk.chunk_id, round(p.score, 3)] for p in found])
         brief = Brief(question.message, found, history.turns, question.highlighted, standalone)
@@ -238,7 +228,7 @@ class _Journey:
 
     async def _standalone(self, history: Sequence[Turn]) -> str:
         question = plain(self.question.message)
-        if not history:
+        if not history or courtesy(question):
             return question
         answerer, *others = await self.clients.answerers()
         if not (await self.bill.admission()).within_budget:
@@ -266,6 +256,23 @@ class _Journey:
             vector = await embedder.embed_question(text)
             self.embedding = turns.QuestionEmbedding(embedder.model, text, vector)
             return vector
+
+    async def _passages(self, standalone: str) -> list[Passage]:
+        """What the book says to the question; to a greeting it says nothing."""
+        async with self.clients.retrieving:
+            if courtesy(standalone):
+                await self.bill.admission()
+                return []
+            vector = await self._embed(standalone)
+            admission = await self.bill.admission()
+            return await find(
+                self.clients,
+                standalone,
+                self.clients.settings.context_passages,
+                vector=vector,
+                highlighted=self.question.highlighted,
+                rerank=admission.within_budget,
+            )
 
     async def _open_answer(self, brief: Brief) -> tuple[Answerer, AsyncIterator[AnswerPart]]:
         """The first answerer that opens. Without passages no model is asked."""

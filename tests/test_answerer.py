@@ -372,16 +372,47 @@ def test_a_follow_up_replaces_the_place(earlier: str, question: str, meant: str)
 
 
 @pytest.mark.parametrize(
+    ("earlier", "question", "meant"),
+    [
+        ("What is ownership?", "and what about borrowing?", "What is borrowing?"),
+        ("What is ownership?", "And lifetimes?", "What is lifetimes?"),
+        ("Hi! Tell me about Lambda", "thanks, and Hugging Face?", "Tell me about Hugging Face?"),
+        ("What is ownership?", "and the rules?", "and the rules? (ownership)"),
+        ("What is ownership?", "and why?", "and why? (ownership)"),
+        ("How do I deploy to AWS?", "What about Vercel?", "How do I deploy to Vercel?"),
+        ("How do I deploy to AWS?", "and testing?", "and testing? (deploy AWS)"),
+    ],
+)
+def test_a_follow_up_names_another_subject(earlier: str, question: str, meant: str) -> None:
+    assert standalone(question, [Turn(earlier, "")]) == meant
+
+
+def test_another_subject_goes_through_a_conversation() -> None:
+    history = [Turn("What is ownership?", ""), Turn("Why does it matter?", "")]
+    assert standalone("and borrowing?", history) == "Why does it matter? (borrowing)"
+    history += [Turn("and borrowing?", "")]
+    assert standalone("and lifetimes?", history) == "Why does it matter? (lifetimes)"
+
+
+def test_thanks_are_no_subject() -> None:
+    history = [Turn("What is ownership?", ""), Turn("Thanks!", "")]
+    assert standalone("Any limits?", history) == "Any limits? (ownership)"
+
+
+@pytest.mark.parametrize(
     ("question", "meant"),
     [
         ("How does it work?", "How does it work? (Docusaurus)"),
         ("What are the alternatives?", "What are the alternatives? (Docusaurus)"),
         ("Any limits?", "Any limits? (Docusaurus)"),
         ("and why?", "and why? (Docusaurus)"),
+        ("Why does it matter?", "Why does it matter? (Docusaurus)"),
+        ("Is it safe?", "Is it safe? (Docusaurus)"),
+        ("Is it safe to export pages?", "Is it safe to export pages?"),
         ("Give me an example", "Give me an example (Docusaurus)"),
-        ("Can you explain?", "Can you explain? (Docusaurus)"),
+        ("Can you explain?", "explain? (Docusaurus)"),
         ("What should I use instead?", "What should I use instead? (Docusaurus)"),
-        ("Show me how to export pages", "Show me how to export pages"),
+        ("Show me how to export pages", "how to export pages"),
         ("What can I use instead of pages?", "What can I use instead of pages?"),
         ("What are the alternatives to mdBook?", "What are the alternatives to mdBook?"),
         ("Is it possible to export pages?", "Is it possible to export pages?"),

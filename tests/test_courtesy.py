@@ -23,6 +23,9 @@ from rag.types import Brief
         ("Do you know how it works?", "how it works?"),
         ("How do I test, please?", "How do I test?"),
         ("How do I test please", "How do I test"),
+        ("Explain ownership to me in simple terms, please", "Explain ownership"),
+        ("explain that in more detail", "explain that"),
+        ("How do I install it, step by step?", "How do I install it?"),
         ("Bonjour, pouvez-vous me dire comment installer ?", "comment installer ?"),
         ("Hallo! Kannst du mir sagen, wie es geht?", "wie es geht?"),
         ("¡Hola! ¿Puedes decirme cómo se instala?", "cómo se instala?"),
@@ -47,6 +50,8 @@ def test_courtesies_around_a_question_go(asked: str, meant: str) -> None:
         "show me an example",
         "tell me about traits",
         "How do I install it?",
+        "What is in short supply?",
+        "What is written in plain text?",
     ],
 )
 def test_what_is_a_question_itself_stays(asked: str) -> None:

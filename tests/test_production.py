@@ -145,6 +145,17 @@ def test_nothing_relevant_asks_no_model(production: Service, upstreams: Upstream
     assert upstreams.openai.requests == []
 
 
+def test_thanks_cost_nothing(production: Service, upstreams: Upstreams) -> None:
+    session = ask(production, QUESTION)["session_id"]
+    upstreams.openai.requests.clear()
+    upstreams.cohere.requests.clear()
+    answer = ask(production, "Thanks a lot!", session_id=session)
+    assert answer["message"].startswith("Welcome!")
+    assert answer["metadata"]["turn"] == 2
+    assert upstreams.openai.requests == []
+    assert upstreams.cohere.requests == []
+
+
 def test_tokens_stream_as_they_come(production: Service, upstreams: Upstreams) -> None:
     upstreams.openai.script(Reply("one two three four five six [1].", delay=0.15))
     with (

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from rag.courtesy import courtesy, plain
+from rag.definitions import LONGEST_SUBJECT
 from rag.text import content_words, guess_language
 from rag.types import Turn
 
@@ -30,6 +32,22 @@ _SAME_PHRASE = re.compile(
     rf"(?P<phrase>(?P<word>{_PREPOSITION.pattern})\s.+?)[\s?.!]*",
     re.IGNORECASE,
 )
+_OTHER = re.compile(
+    r"(?:(?:and|or|but|so|then|y|et|und|oder|e)\s+(?:(?:what|how) about\s+)?|(?:what|how) about\s+"
+    r"|y qué tal\s+|et pour\s+|und was ist mit\s+)"
+    r"(?!(?:the|its?|their|his|her|this|that|these|those|any|some|other|all|both|what|how|why|when"
+    r"|where|which|who|if|does|do|did|is|are|can|could|should|will|would)\b)"
+    rf"(?!{_PREPOSITION.pattern})(?P<subject>\w[^.?!,;:]{{0,60}}?)[\s?.!]*",
+    re.IGNORECASE,
+)
+"""Names another subject: "and borrowing?"; "and the rules?" asks about the same one."""
+_FRAME = re.compile(
+    r"(?P<frame>(?:what(?:['’]s| is| are)|who(?:['’]s| is| are)|(?:tell me |more )?about|explain"
+    r"|describe|define|was (?:ist|sind)|¿?qué (?:es|son)|qu'est-ce que?)\s+)"
+    r"(?:an?\s+|the\s+)?(?P<subject>[^.?!,;:]{1,60}?)[\s?.!]*",
+    re.IGNORECASE,
+)
+"""Asks what its subject is."""
 _PRONOUN = re.compile(
     r"\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|this|these|those|one|ones|there"
     r"|former|latter|above|that(?=\s*(?:[?.!,]|$))|(?<=do )that|(?<=does )that|(?<=is )that"
@@ -40,7 +58,7 @@ _PRONOUN = re.compile(
 _EXPLETIVE = re.compile(
     r"\b(?:is|was|does|would|will|can|could|be) it (?:\w+ )?"
     r"(?:possible|necessary|safe|okay?|required|better|best|recommended"
-    r"|worth|true|allowed|important|bad|good|mean|matter|make sense)\b"
+    r"|worth|true|allowed|important|bad|good|mean|matter|make sense)\b(?=\s+\w)"
     r"|\b(?:is|are|was|were) there\b|\bthere (?:is|are|was|were)\b",
     re.IGNORECASE,
 )
@@ -62,7 +80,8 @@ _RELATIONAL = re.compile(
 
 def standalone(question: str, history: Sequence[Turn]) -> str:
     """The question itself, or with the words of earlier questions that it leans on."""
-    return _standalone(question, [turn.question for turn in history[-MEMORY:]])
+    asked = [plain(turn.question) for turn in history if not courtesy(turn.question)]
+    return _standalone(plain(question), asked[-MEMORY:])
 
 
 def _standalone(question: str, asked: Sequence[str]) -> str:
@@ -84,9 +103,9 @@ def _standalone(question: str, asked: Sequence[str]) -> str:
 def _moved(question: str, asked: Sequence[str]) -> str:
     """The last question with its phrase replaced, or with that of the one that it leans on."""
     *before, last = asked
-    if before and _SAME_PHRASE.fullmatch(last.strip()):  # another place, which is left now
-        return _moved(question, before)
-    if replaced := _replaced(question, last):
+    if before and (_SAME_PHRASE.fullmatch(last.strip()) or _OTHER.fullmatch(last.strip())):
+        return _moved(question, before)  # another place or subject, which is left now
+    if replaced := _replaced(question, last) or _renamed(question, last):
         return replaced
     if before and _leans(last) and (earlier := _moved(question, before)):
         return _standalone(last, [earlier])
@@ -110,6 +129,25 @@ def _replaced(question: str, earlier: str) -> str:
         return "" if _leans(earlier) else f"{earlier.rstrip(' ?.!')} {short['phrase']}?"
     begin, end = phrases[-1].span()
     return f"{earlier[:begin]}{short['phrase']}{earlier[end:]}"
+
+
+def _renamed(question: str, earlier: str) -> str:
+    """The earlier question about another subject, or another place by its name.
+
+    "What is ownership?", "And borrowing?"; "How do I deploy to AWS?", "What about Vercel?".
+    """
+    other = _OTHER.fullmatch(question.strip())
+    if other is None:
+        return ""
+    subject = other["subject"]
+    framed = _FRAME.fullmatch(earlier.strip())
+    if framed and len(_words(framed["subject"])) <= LONGEST_SUBJECT:
+        return f"{framed['frame']}{subject}?"
+    places = list(_PLACE_PHRASE.finditer(earlier))
+    if places and subject[0].isupper():
+        begin, end = places[-1].span()
+        return f"{earlier[:begin]}{places[-1][0].split()[0]} {subject}{earlier[end:]}"
+    return ""
 
 
 def _words(question: str) -> list[str]:
