@@ -81,7 +81,8 @@ _LED = re.compile(
 )
 """What politely leads to the question proper."""
 _TRAILED = re.compile(
-    r"(?:(?:\s+|\s*,\s*)(?:please|step by step|to me|in (?:more |greater |full |some )?(?:details?|depth)"
+    r"(?:(?:\s+|\s*,\s*)(?:please|step by step|to me"
+    r"|in (?:more |greater |full |some )?(?:details?|depth)"
     r"|in (?:simpler?|plain|easy|other|your own|a few) (?:terms|words|english)"
     r"|like i(?:'m| am| was) (?:five|5|a (?:child|beginner)))"
     r"|\s*,\s*(?:please|thanks?(?: you)?|thx|bitte|danke|por favor|gracias"
