@@ -11,7 +11,15 @@ from math import log1p
 from rag.courtesy import without_passages
 from rag.definitions import definition
 from rag.embedded.followups import standalone
-from rag.embedded.manner import CONTRAST, STEP, is_how_to, is_undated, manner, says_nothing
+from rag.embedded.manner import (
+    CONTRAST,
+    STEP,
+    is_example,
+    is_how_to,
+    is_undated,
+    manner,
+    says_nothing,
+)
 from rag.embedded.units import Unit, units
 from rag.text import alike, sparse_question, subject_terms, term_hashes
 from rag.types import AnswerPart, Brief, Chunk, Embedder, Passage, Turn, Usage
@@ -28,6 +36,8 @@ SECOND_BEST = 0.6
 SECOND_APART = 0.8
 """One that brings a table, list or code, or stands elsewhere than below the question itself: this
 share without the weights of the passages."""
+EXAMPLE = 0.4
+"""Code with this share of the best piece's score goes before it where an example is asked for."""
 LEANING_PENALTY = 0.25
 """For a sentence that leans on one before it where none stands."""
 LOST_PENALTY = 0.1
@@ -124,6 +134,9 @@ class ExtractiveAnswerer:
                 own[i] += nearness
                 scores[i] += nearness
         order = sorted(range(len(pieces)), key=lambda i: (-scores[i], i))
+        if is_example(question):
+            enough = EXAMPLE * scores[order[0]]
+            order.sort(key=lambda i: scores[i] < enough or not _shows_code(pieces[i]))
         if after := _explains(question, language, pieces, order[0]):
             return [pieces[order[0]], pieces[after]][:count]
         best = pieces[order[0]]
@@ -196,6 +209,10 @@ def _explains(question: str, language: str, pieces: Sequence[_Piece], best: int)
         says_nothing(second.unit) or second.unit.leads_in or first.unit.leads_in
     )
     return after if follows and speaks else 0
+
+
+def _shows_code(piece: _Piece) -> bool:
+    return piece.unit.kind == "code" or piece.shows
 
 
 def _brings_block(piece: _Piece) -> bool:

@@ -42,9 +42,9 @@ _OTHER = re.compile(
 )
 """Names another subject: "and borrowing?"; "and the rules?" asks about the same one."""
 _FRAME = re.compile(
-    r"(?P<frame>(?:what(?:['’]s| is| are)|who(?:['’]s| is| are)|(?:tell me |more )?about|explain"
+    r"(?P<frame>(?:what(?:['’]s| is| are)?|who(?:['’]s| is| are)|(?:tell me |more )?about|explain"
     r"|describe|define|was (?:ist|sind)|¿?qué (?:es|son)|qu'est-ce que?)\s+)"
-    r"(?:an?\s+|the\s+)?(?P<subject>[^.?!,;:]{1,60}?)[\s?.!]*",
+    r"(?:an?\s+|the\s+)?(?P<subject>[^.?!,;:]{1,60}?)(?P<tail>(?:\s+(?:is|are|means?))?)[\s?.!]*",
     re.IGNORECASE,
 )
 """Asks what its subject is."""
@@ -142,7 +142,7 @@ def _renamed(question: str, earlier: str) -> str:
     subject = other["subject"]
     framed = _FRAME.fullmatch(earlier.strip())
     if framed and len(_words(framed["subject"])) <= LONGEST_SUBJECT:
-        return f"{framed['frame']}{subject}?"
+        return f"{framed['frame']}{subject}{framed['tail']}?"
     places = list(_PLACE_PHRASE.finditer(earlier))
     if places and subject[0].isupper():
         begin, end = places[-1].span()

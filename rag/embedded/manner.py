@@ -41,7 +41,6 @@ _EXAMPLE = re.compile(
     r"|show (?:me|us)\b.*",
     re.IGNORECASE,
 )
-"""Asks to be shown."""
 STEP = re.compile(r"\s*\d+[.)]\s")
 """An item of an ordered list, which is read from its beginning."""
 _NARRATION = re.compile(r"\b(?:we|our|us)\b|\blisting \d", re.IGNORECASE)
@@ -121,7 +120,12 @@ SECTION_BONUS = 0.3
 
 def is_how_to(question: str) -> bool:
     """Whether it asks what to do, or for an example of it."""
-    return bool(_HOW_TO.match(question) or _EXAMPLE.fullmatch(question))
+    return _HOW_TO.match(question) is not None or is_example(question)
+
+
+def is_example(question: str) -> bool:
+    """Whether it asks to be shown something."""
+    return _EXAMPLE.fullmatch(question) is not None
 
 
 def is_undated(question: str, texts: Iterable[str]) -> bool:
@@ -138,8 +142,7 @@ def manner(question: str, language: str) -> Callable[[Unit, bool], float]:
     returned takes a piece and whether it leads to code or steps.
     """
     how_to = is_how_to(question)
-    shown = _EXAMPLE.fullmatch(question) is not None
-    defines = None if shown else definition(question, language)
+    defines = None if is_example(question) else definition(question, language)
     why = _WHY.match(question)
     expected = _expected(question)
     asked = frozenset(sparse_question(question, language).indices)
@@ -157,8 +160,6 @@ def manner(question: str, language: str) -> Callable[[Unit, bool], float]:
             gain += DEFINITION_BONUS * defines(unit.text)
         if (defines or why) and (unit.kind == "code" or shows):
             gain -= CODE_PENALTY
-        if shown and unit.kind == "code":
-            gain += STEPS_BONUS
         if how_to and _MEANS.match(unit.text):
             gain += MEANS_BONUS
         if expected and unit.kind != "code" and expected(unit.text):
