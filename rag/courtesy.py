@@ -34,27 +34,59 @@ _WELCOME = {
     "ur": "خوش آمدید! اس کتاب کے بارے میں کوئی سوال پوچھیں۔",
     "zh": "欢迎！请问一个关于这本书的问题。",
 }
-_COURTESIES = {
-    "ar": "مرحبا|مرحبًا|أهلا|السلام عليكم|شكرا|شكرًا",
-    "de": "hallo|guten (?:tag|morgen|abend)|grüß gott|danke(?: schön)?|vielen dank",
+_THANKED = {
+    "ar": "على الرحب والسعة. اسأل متى شئت.",
+    "de": "Gern geschehen. Fragen Sie jederzeit weiter.",
+    "en": "You are welcome. Ask again whenever you like.",
+    "es": "De nada. Pregunte cuando quiera.",
+    "fr": "Je vous en prie. Posez d'autres questions quand vous voulez.",
+    "hi": "आपका स्वागत है। जब चाहें, फिर पूछें।",
+    "it": "Prego. Chiedi pure quando vuoi.",
+    "ja": "どういたしまして。いつでもまた質問してください。",
+    "pt": "De nada. Pergunte sempre que quiser.",
+    "ru": "Пожалуйста. Спрашивайте в любое время.",
+    "ur": "کوئی بات نہیں۔ جب چاہیں پوچھیں۔",
+    "zh": "不客气。欢迎随时继续提问。",
+}
+_GREETINGS = {
+    "ar": "مرحبا|مرحبًا|أهلا|السلام عليكم",
+    "de": "hallo|guten (?:tag|morgen|abend)|grüß gott",
     "en": "hi(?: there)?|hello(?: there)?|hey(?: there)?|good (?:morning|afternoon|evening|day)"
-    "|thanks?(?: a lot| you(?: very much| so much)?)?|thx|cheers|how are you",
-    "es": "hola|buen[oa]s (?:días|tardes|noches)|(?:muchas )?gracias",
-    "fr": "bonjour|bonsoir|salut|merci(?: beaucoup)?",
-    "hi": "नमस्ते|नमस्कार|धन्यवाद|शुक्रिया",
-    "it": "ciao|buon(?:giorno|asera)|grazie(?: mille)?",
-    "ja": "こんにちは|こんばんは|おはよう(?:ございます)?|ありがとう(?:ございます)?",
-    "pt": "olá|oi|bo(?:m dia|a tarde|a noite)|(?:muito )?obrigad[oa]",
-    "ru": "привет|здравствуйте?|добрый (?:день|вечер)|доброе утро|спасибо(?: большое)?",
-    "ur": "سلام|السلام علیکم|شکریہ",
-    "zh": "你好|您好|谢谢|多谢",
+    "|how are you",
+    "es": "hola|buen[oa]s (?:días|tardes|noches)",
+    "fr": "bonjour|bonsoir|salut",
+    "hi": "नमस्ते|नमस्कार",
+    "it": "ciao|buon(?:giorno|asera)",
+    "ja": "こんにちは|こんばんは|おはよう(?:ございます)?",
+    "pt": "olá|oi|bo(?:m dia|a tarde|a noite)",
+    "ru": "привет|здравствуйте?|добрый (?:день|вечер)|доброе утро",
+    "ur": "سلام|السلام علیکم",
+    "zh": "你好|您好",
 }
-_COURTESY = {
-    language: re.compile(rf"(?:{words})", re.IGNORECASE) for language, words in _COURTESIES.items()
+_THANKS = {
+    "ar": "شكرا|شكرًا",
+    "de": "danke(?: schön| sehr)?|vielen dank",
+    "en": "(?:(?:ok(?:ay)?|great|perfect|cool|nice|awesome|got it|good)[,.! ]+)?(?:many )?"
+    "(?:thanks?(?: a lot| you(?: very much| so much)?)?|thx)|cheers",
+    "es": "(?:muchas )?gracias",
+    "fr": "merci(?: beaucoup)?",
+    "hi": "धन्यवाद|शुक्रिया",
+    "it": "grazie(?: mille)?",
+    "ja": "ありがとう(?:ございます)?",
+    "pt": "(?:muito )?obrigad[oa]",
+    "ru": "спасибо(?: большое)?",
+    "ur": "شکریہ",
+    "zh": "谢谢|多谢",
 }
+_ANSWERS = [
+    (re.compile(words, re.IGNORECASE), replies[language])
+    for phrases, replies in ((_GREETINGS, _WELCOME), (_THANKS, _THANKED))
+    for language, words in phrases.items()
+]
 
+_SAID = "|".join((*_GREETINGS.values(), *_THANKS.values()))
 _GREETED = re.compile(
-    rf"¡?(?:{'|'.join(_COURTESIES.values())})(?!\W*(?:world|welt|mundo|monde)\b)"
+    rf"¡?(?:{_SAID})(?!\W*(?:world|welt|mundo|monde)\b)"
     r"(?:\s*[,.;:!?…。，！、،؟–—]+\s*|\s+-+\s+|\s+(?=(?:what|how|why|when|where|which|who|is|are|can|could|do"
     r"|does|should|please|was|wie|warum|kann|qué|cómo|puedo|comment|pourquoi|peut)\b))",
     re.IGNORECASE,
@@ -105,14 +137,11 @@ def plain(question: str) -> str:
 
 
 def courtesy(text: str) -> str:
-    """The language of a text that is nothing but a greeting or thanks; else empty."""
+    """What is said to a text that is nothing but a greeting or thanks; else empty."""
     bare = text.strip(" \t\n.,;:!?¡¿。！？،؟…")
-    spoken = (language for language, words in _COURTESY.items() if words.fullmatch(bare))
-    return next(spoken, "")
+    return next((reply for words, reply in _ANSWERS if words.fullmatch(bare)), "")
 
 
 def without_passages(question: str) -> str:
     """A sentence in the question's language: a welcome, or that the book is silent."""
-    if language := courtesy(question):
-        return _WELCOME[language]
-    return _NOTHING.get(guess_language(question), _NOTHING["en"])
+    return courtesy(question) or _NOTHING.get(guess_language(question), _NOTHING["en"])

@@ -16,6 +16,7 @@ from rag.types import Brief
         ("hello how do I fly", "how do I fly"),
         ("Hi there! Please explain closures", "explain closures"),
         ("Thanks! And on Lambda?", "And on Lambda?"),
+        ("Okay, thank you. And on Lambda?", "And on Lambda?"),
         ("Could you please tell me what ownership is?", "what ownership is?"),
         ("Can you explain ownership?", "explain ownership?"),
         ("I want to know how to install it", "how to install it"),

@@ -76,7 +76,7 @@ def test_an_answer_does_not_wait_for_suggestions(monkeypatch: pytest.MonkeyPatch
 
 def test_thanks_are_no_question_that_the_book_failed() -> None:
     answer = ask("Thanks a lot!")
-    assert answer.message.startswith("Welcome!")
+    assert answer.message.startswith("You are welcome.")
     assert answer.metadata["answered"]
     assert not ask("Which planet is the largest?").metadata["answered"]
 

@@ -150,7 +150,7 @@ def test_thanks_cost_nothing(production: Service, upstreams: Upstreams) -> None:
     upstreams.openai.requests.clear()
     upstreams.cohere.requests.clear()
     answer = ask(production, "Thanks a lot!", session_id=session)
-    assert answer["message"].startswith("Welcome!")
+    assert answer["message"].startswith("You are welcome.")
     assert answer["metadata"]["turn"] == 2
     assert upstreams.openai.requests == []
     assert upstreams.cohere.requests == []
