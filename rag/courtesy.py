@@ -113,14 +113,15 @@ _LED = re.compile(
 )
 """What politely leads to the question proper."""
 _TRAILED = re.compile(
-    r"(?:(?:\s+|\s*,\s*)(?:please|step by step|to me"
+    r"(?<![\s,])(?:[\s,]++(?:please|step by step|to me"
     r"|in (?:more |greater |full |some )?(?:details?|depth)"
     r"|in (?:simpler?|plain|easy|other|your own|a few) (?:terms|words|english)"
     r"|like i(?:'m| am| was) (?:five|5|a (?:child|beginner)))"
-    r"|\s*,\s*(?:please|thanks?(?: you)?|thx|bitte|danke|por favor|gracias"
-    r"|s'il (?:vous|te) pla[iî]t|merci))+(?=\W*$)",
+    r"|\s*+,\s*+(?:thanks?(?: you)?|thx|bitte|danke|por favor|gracias"
+    r"|s'il (?:vous|te) pla[iî]t|merci))(?=\W*$)",
     re.IGNORECASE,
 )
+"""One of them at a time: a repetition of what begins alike takes forever on what ends otherwise."""
 
 
 def plain(question: str) -> str:
@@ -132,7 +133,8 @@ def plain(question: str) -> str:
     for polite in (_GREETED, _LED, _LED):
         if match := polite.match(rest):
             rest = rest[match.end() :]
-    rest = _TRAILED.sub("", rest)
+    for _ in range(3):
+        rest = _TRAILED.sub("", rest, count=1)
     return rest if re.search(r"\w", rest) else question
 
 

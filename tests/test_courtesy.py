@@ -59,9 +59,23 @@ def test_what_is_a_question_itself_stays(asked: str) -> None:
     assert plain(asked) == asked
 
 
-@pytest.mark.parametrize("run", ["hi, ", "please ", "can you ", "I want to know ", " , thanks"])
+@pytest.mark.parametrize(
+    "run",
+    [
+        "hi, ",
+        "please ",
+        "can you ",
+        "I want to know ",
+        " , thanks",
+        ", please",
+        "  ,  to me  ",
+        " ",
+    ],
+)
 def test_monstrous_courtesies_end(run: str) -> None:
+    """A pattern that tries all ways to read them would not, before the reader has left."""
     assert plain(run * 500)
+    assert plain(f"a{run * 500}zzz").endswith("zzz")
 
 
 def test_a_model_is_not_told_twice_what_is_asked() -> None:
