@@ -40,7 +40,7 @@ _ARTICLES = r"an?|the|eine?|de[rl]|die|das|un[ea]?|l[aeo]|les|los|las|el|il|uma?
 """No two alternatives match one word: a run of articles is tried in one way only."""
 _BEGINS = (
     r"(?:^|[.!?:;,(—–]\s+|^[ \t]*(?:[-*+>]|\d+[.)])[ \t]+|\b(?:that|because|since|so)\s+)"
-    rf"(?:(?:{_ARTICLES}|each|every|word|term|name|in \w+,|\w+ly,|note:|[A-Z]\w*['’]s)\s+)*"
+    rf"(?:(?:{_ARTICLES}|each|every|word|term|name|in \w+,|\w+ly,|note:|[A-Z]\w*['’]s)\s+){{0,5}}"
     r"[\"'“‘`*(_]*"
 )
 """Where a clause begins, so that what follows is its subject."""
@@ -61,7 +61,7 @@ _NO_KIND = (
 )
 """What follows "is a" where no kind is named: "is a common …" praises, and does not define."""
 _SAYS = (
-    rf"\s+(?:(?:{_IS}|{_ARE})\s+(?:(?:\w+ly|just|an abbreviation for)\s+)*"
+    rf"\s+(?:(?:{_IS}|{_ARE})\s+(?:(?:\w+ly|just|an abbreviation for)\s+){{0,5}}"
     rf"(?:(?:{_ARTICLES})\s+{_NO_KIND}|(?:one|any|how|what|anything|something)\b|[A-Z]\w*['’]s\s)"
     rf"|{_ARE}\s+(?:\w+ly\s+)?{_NO_KIND}(?!(?:{_ARTICLES})\b)"
     r"(?:(?!(?:to|of|in|on|at|by|for|with)\b)\w+[ -]){0,2}\w{3,}s\b"

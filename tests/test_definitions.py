@@ -109,7 +109,9 @@ def test_what_names_or_tells_counts_less() -> None:
     assert len(set(degrees)) == len(degrees)
 
 
-@pytest.mark.parametrize("run", ["a ", "the un una ", "in in, ", "term ", "\n", "- ", "closures, "])
+@pytest.mark.parametrize(
+    "run", ["a ", "a \n", "the un una ", "in in, ", "term ", "\n", "- ", "closures, "]
+)
 def test_monstrous_texts_end(run: str) -> None:
     defines = definition("What is a closure?")
     assert defines is not None
