@@ -6,7 +6,7 @@ import pytest
 
 from rag.courtesy import plain
 from rag.services.prompt import answer_messages
-from rag.types import Brief
+from rag.types import Brief, Turn
 
 
 @pytest.mark.parametrize(
@@ -83,5 +83,6 @@ def test_a_model_is_not_told_twice_what_is_asked() -> None:
     messages = answer_messages(Brief(asked, (), standalone=plain(asked)))
     assert meant == plain(asked)
     assert "probably" not in str(messages)
-    moved = answer_messages(Brief(asked, (), standalone="how do I test the server?"))
+    history = (Turn("What is the server?", "It serves [1]."),)
+    moved = answer_messages(Brief(asked, (), history, standalone="how do I test the server?"))
     assert "probably" in str(moved)

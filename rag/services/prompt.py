@@ -14,7 +14,6 @@ import secrets
 from collections.abc import Sequence
 from math import ceil
 
-from rag.courtesy import plain
 from rag.types import Brief, Passage, Turn
 
 Message = dict[str, str]
@@ -89,7 +88,7 @@ def answer_messages(brief: Brief, *, history_tokens: int = 6000, book: str = "")
         parts.append("The reader has selected this text on the page and asks about it:")
         parts.append(fences.put("SELECTED", selected))
     parts.append(fences.put("QUESTION", _tame(brief.question)))
-    if brief.standalone not in ("", brief.question, plain(brief.question)):
+    if brief.history and brief.standalone not in ("", brief.question):
         parts.append("With what it refers to, the question is probably:")
         parts.append(fences.put("MEANT", _tame(brief.standalone)))
     parts.append(_LAST if brief.passages else _LAST_WITHOUT_PASSAGES)
