@@ -28,7 +28,9 @@ PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28
 """Lambda's names of processors, and the wheels that its Amazon Linux 2023 runs."""
 PYTHONS = ("3.12", "3.13", "3.14")
 """Lambda's runtimes on Amazon Linux 2023; 3.11 is on an older one, too old for these wheels."""
-SOURCES = ("handlers", "rag", "sites", "web", "widget", "router.py")
+WIDGET = ("widget/admin.html", "widget/page.html", "widget/widget.js")
+"""What of the folder is served; beside them are sources, and what bundles them."""
+SOURCES = ("handlers", "rag", "sites", "web", *WIDGET, "router.py")
 TASK = "/var/task"
 """Where Lambda puts the zip; what tracebacks name."""
 LIMIT = 250_000_000
@@ -47,6 +49,7 @@ def build(arch: str, python: str, out: Path) -> int:
                 ignored = shutil.ignore_patterns("__pycache__", ".*")
                 shutil.copytree(source, root / name, ignore=ignored)
             else:
+                (root / name).parent.mkdir(exist_ok=True)
                 shutil.copy(source, root / name)
         _compile(root, python)
         size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())

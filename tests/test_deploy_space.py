@@ -29,6 +29,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignored = shutil.ignore_patterns(".*", "__pycache__", "tests", "bench", "build")
     shutil.copytree(ROOT, folder, ignore=ignored)
     shutil.copy(ROOT / ".dockerignore", folder)
+    (folder / "widget" / "node_modules").mkdir(exist_ok=True)  # who changed the widget has them
+    (folder / "widget" / "node_modules" / "bundler.js").write_text("")
     return folder
 
 
@@ -73,6 +75,8 @@ def test_a_space_is_made_filled_and_asked(clone: Path, hub: Hub) -> None:
         hub.files
     )
     assert not any(name.startswith((".env", "tests/", ".git/")) for name in hub.files)
+    served = {"widget/admin.html", "widget/page.html", "widget/widget.js"}
+    assert {name for name in hub.files if name.startswith("widget/")} == served
     assert hub.files["router.py"] == (ROOT / "router.py").read_bytes()
     assert hub.commits == 1
     assert hub.asked == [("What is this book about?", "")]  # a public Space never sees the token
