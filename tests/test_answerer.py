@@ -80,6 +80,13 @@ def test_code_that_nothing_introduces_stands_under_its_headings() -> None:
     assert found == f"Quick start › Run it [1]\n\n{code}"
 
 
+def test_what_introduces_code_brings_what_it_leans_on() -> None:
+    text = "Ports are numbers. They are free.\n\n```python\nserver = serve(80)\n```"
+    other = "An example of a server is the server at home, which is a server of mine."
+    found = answer("show me an example of a server", passage(text), passage(other))
+    assert found.startswith("Ports are numbers. They are free. [1]\n\n```python")
+
+
 def test_code_under_a_heading_within_the_passage_stands_under_that() -> None:
     text = "Conversations stay.\n\n## Run the tests\n\n```bash\nmake test\n```"
     found = answer("How do I run the tests?", passage(text, title="Start", section="Update"))

@@ -283,10 +283,7 @@ def _with_company(whole: Sequence[Unit], at: int, how_to: bool) -> set[int]:
     if unit.leads_in:
         return wanted | _led_to(whole, at)
     if unit.kind == "sentence":
-        first = at
-        while first > block[0] and first > at - 2 and _DANGLING.match(whole[first].text):
-            first -= 1
-            wanted.add(first)
+        wanted |= _back_to_subject(whole, at)
     else:
         before = block[0] - 1
         introduced = before >= 0 and whole[before].leads_in
@@ -296,8 +293,20 @@ def _with_company(whole: Sequence[Unit], at: int, how_to: bool) -> set[int]:
             wanted |= _as_much_as_fits(whole, at, AROUND_LIMIT)
         beside = before >= 0 and whole[before].heading == unit.heading
         if introduced or (beside and unit.kind == "code"):
-            wanted.add(before)
+            wanted |= _back_to_subject(whole, before)
     return wanted
+
+
+def _back_to_subject(whole: Sequence[Unit], at: int) -> set[int]:
+    """Positions of a sentence and of up to two before it in its block that it leans on."""
+    first = at
+    while (
+        first > max(at - 2, 0)
+        and whole[first - 1].block == whole[at].block
+        and _DANGLING.match(whole[first].text)
+    ):
+        first -= 1
+    return set(range(first, at + 1))
 
 
 def _led_to(whole: Sequence[Unit], at: int) -> set[int]:
