@@ -16,6 +16,7 @@ from datetime import datetime
 from math import log1p
 from typing import Any, NamedTuple, TypeAlias
 
+from rag.courtesy import plain
 from rag.links import citation_url
 from rag.text import guess_language, question_terms
 from rag.types import Database
@@ -232,6 +233,7 @@ def gaps(asked: Sequence[Asked]) -> list[Row]:
 
 
 def _bag(question: str) -> frozenset[str]:
+    question = plain(question)
     return frozenset(question_terms(question, guess_language(question))) or frozenset({question})
 
 

@@ -201,6 +201,10 @@ def test_the_same_in_other_words_is_one_gap() -> None:
     ]
 
 
+def test_courtesies_make_no_gap_of_their_own() -> None:
+    assert len(_questions("Hello! Can it fly, please?", "Can it fly?", "explain it to me")) == 2
+
+
 def test_another_object_or_verb_is_another_gap() -> None:
     assert len(_questions("delete my account data", "export my account data")) == 2
     assert len(_questions("How do I install on Linux?", "How do I install on Windows?")) == 2
