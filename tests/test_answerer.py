@@ -87,6 +87,14 @@ def test_what_introduces_code_brings_what_it_leans_on() -> None:
     assert found.startswith("Ports are numbers. They are free. [1]\n\n```python")
 
 
+def test_what_leads_to_code_brings_what_it_leans_on() -> None:
+    text = "The server has a port. It is set by this command:\n\n```bash\nmake port\n```"
+    found = answer("Which command sets it?", passage(text))
+    assert (
+        found == "The server has a port. It is set by this command: [1]\n\n```bash\nmake port\n```"
+    )
+
+
 def test_code_under_a_heading_within_the_passage_stands_under_that() -> None:
     text = "Conversations stay.\n\n## Run the tests\n\n```bash\nmake test\n```"
     found = answer("How do I run the tests?", passage(text, title="Start", section="Update"))

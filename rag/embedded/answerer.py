@@ -280,8 +280,6 @@ def _with_company(whole: Sequence[Unit], at: int, how_to: bool) -> set[int]:
     unit = whole[at]
     block = [i for i, other in enumerate(whole) if other.block == unit.block]
     wanted = {at}
-    if unit.leads_in:
-        return wanted | _led_to(whole, at)
     if unit.kind == "sentence":
         wanted |= _back_to_subject(whole, at)
     else:
