@@ -164,7 +164,7 @@ class _Journey:
         standalone = plain(question.message)
         if turns.is_session_id(question.session_id):
             history = await self._history()
-            standalone = await self._standalone(history.turns)
+            standalone = await self._standalone(standalone, history.turns)
         else:
             history = _History(turns.new_session_id())
         if not (history.known or turns.is_unguessable(question.request_key)):
@@ -226,8 +226,7 @@ class _Journey:
             return _History(turns.new_session_id())
         return _History(session_id, True, recent)
 
-    async def _standalone(self, history: Sequence[Turn]) -> str:
-        question = plain(self.question.message)
+    async def _standalone(self, question: str, history: Sequence[Turn]) -> str:
         if not history or courtesy(question):
             return question
         answerer, *others = await self.clients.answerers()
@@ -259,10 +258,10 @@ class _Journey:
 
     async def _passages(self, standalone: str) -> list[Passage]:
         """What the book says to the question; to a greeting it says nothing."""
+        if courtesy(standalone):
+            await self.bill.admission()
+            return []
         async with self.clients.retrieving:
-            if courtesy(standalone):
-                await self.bill.admission()
-                return []
             vector = await self._embed(standalone)
             admission = await self.bill.admission()
             return await find(

@@ -133,8 +133,8 @@ def plain(question: str) -> str:
     for polite in (_GREETED, _LED, _LED):
         if match := polite.match(rest):
             rest = rest[match.end() :]
-    for _ in range(3):
-        rest = _TRAILED.sub("", rest, count=1)
+    for _ in range(3):  # "…, to me, in simple terms, please"
+        rest = _TRAILED.sub("", rest)
     return rest if re.search(r"\w", rest) else question
 
 

@@ -21,7 +21,7 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _ASKS_WHAT_FOR = re.compile(
-    r"what (?:does|do) (?P<do>.*) do\b|what(?:'s| is| are) (?P<for>.*?)(?: (?:good|used))? for\b"
+    r"what (?:does|do) (?P<do>.*) do\b|what(?:'s| is| are) (?P<for>.*?)(?: (?:good|used))? for\W*$"
     r"|what(?:'s| is| are) the (?:(?:main|whole) )?(?:point|purpose|aim|use|role|job|idea)"
     r" (?:of|behind) (?P<of>.*)",
     re.IGNORECASE,

@@ -35,6 +35,7 @@ def test_questions_for_a_definition(question: str) -> None:
         "install",
         "What is the difference between a closure and a function?",
         "What is the best way to write closures?",
+        "What is the right method for a slow network connection?",
         "What is the largest city on the northern coast of Spain?",
         "to be or not to be",
     ],
@@ -88,6 +89,7 @@ def test_sentences_that_say_what_something_is(question: str, text: str) -> None:
         ("What is a reducer?", "A slice of a reducer is a part."),
         ("What are lifetimes for?", "Lifetime annotations describe relations."),
         ("What are lifetimes for?", "There is no point in lifetimes here."),
+        ("What is the syntax for closures?", "A syntax is a set of rules."),
     ],
 )
 def test_sentences_that_only_speak_of_it(question: str, text: str) -> None:

@@ -41,13 +41,25 @@ _OTHER = re.compile(
     re.IGNORECASE,
 )
 """Names another subject: "and borrowing?"; "and the rules?" asks about the same one."""
-_FRAME = re.compile(
-    r"(?P<frame>(?:what(?:['’]s| is| are)?|who(?:['’]s| is| are)|(?:tell me |more )?about|explain"
-    r"|describe|define|was (?:ist|sind)|¿?qué (?:es|son)|qu'est-ce que?)\s+)"
-    r"(?:an?\s+|the\s+)?(?P<subject>[^.?!,;:]{1,60}?)(?P<tail>(?:\s+(?:is|are|means?))?)[\s?.!]*",
-    re.IGNORECASE,
+_SUBJECT = (
+    r"(?:an?\s+|the\s+)?"
+    r"(?P<subject>(?:(?!\b(?:of|between|and|or|for|in|on|to|with|from|does|do)\b)[^.?!,;:]){1,60}?)"
 )
-"""Asks what its subject is."""
+_FRAMES = tuple(
+    re.compile(rf"(?P<frame>{frame}\s+){_SUBJECT}(?P<tail>{tail})[\s?.!]*", re.IGNORECASE)
+    for frame, tail in (
+        (
+            r"what(?:['’]s| is| are| does| do)?",
+            r"\s+(?:is|are|means?|do|(?:(?:good|used)\s+)?for)",
+        ),
+        (
+            r"(?:what(?:['’]s| is| are)|who(?:['’]s| is| are)|(?:tell me |more )?about|explain"
+            r"|describe|define|was (?:ist|sind)|¿?qué (?:es|son)|qu'est-ce que?)",
+            "",
+        ),
+    )
+)
+"""Ask what their subject is, does or is for: "What does unwrap do?", "Explain closures"."""
 _PRONOUN = re.compile(
     r"\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|this|these|those|one|ones|there"
     r"|former|latter|above|that(?=\s*(?:[?.!,]|$))|(?<=do )that|(?<=does )that|(?<=is )that"
@@ -79,9 +91,12 @@ _RELATIONAL = re.compile(
 
 
 def standalone(question: str, history: Sequence[Turn]) -> str:
-    """The question itself, or with the words of earlier questions that it leans on."""
+    """The question itself, or with the words of earlier questions that it leans on.
+
+    It comes without courtesies (`plain`); those of the earlier ones are taken off here.
+    """
     asked = [plain(turn.question) for turn in history if not courtesy(turn.question)]
-    return _standalone(plain(question), asked[-MEMORY:])
+    return _standalone(question, asked[-MEMORY:])
 
 
 def _standalone(question: str, asked: Sequence[str]) -> str:
@@ -137,12 +152,13 @@ def _renamed(question: str, earlier: str) -> str:
     "What is ownership?", "And borrowing?"; "How do I deploy to AWS?", "What about Vercel?".
     """
     other = _OTHER.fullmatch(question.strip())
-    if other is None:
+    if other is None or _PRONOUN.search(other["subject"]):
         return ""
     subject = other["subject"]
-    framed = _FRAME.fullmatch(earlier.strip())
-    if framed and len(_words(framed["subject"])) <= LONGEST_SUBJECT:
-        return f"{framed['frame']}{subject}{framed['tail']}?"
+    for frame in _FRAMES:
+        framed = frame.fullmatch(earlier.strip())
+        if framed and len(_words(framed["subject"])) <= LONGEST_SUBJECT:
+            return f"{framed['frame']}{subject}{framed['tail']}?"
     places = list(_PLACE_PHRASE.finditer(earlier))
     if places and subject[0].isupper():
         begin, end = places[-1].span()
