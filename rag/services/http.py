@@ -56,25 +56,37 @@ def session(
     )
 
 
-class HttpxClient:
+class Connected:
+    """A session that the first request makes: this may be made before there is a loop."""
+
+    def __init__(self, url: str, seconds: float, *, connections: int = CONNECTIONS) -> None:
+        """As `session`."""
+        self._url, self._seconds, self._connections = url, seconds, connections
+        self._session: ClientSession | None = None
+
+    def connected(self) -> ClientSession:
+        if self._session is None:
+            self._session = session(self._url, self._seconds, connections=self._connections)
+        return self._session
+
+    async def aclose(self) -> None:
+        if self._session is not None:
+            ending, self._session = self._session, None
+            await ending.close()
+
+
+class HttpxClient(Connected):
     """What Cohere's SDK needs of an httpx.AsyncClient: one request with JSON, answered whole.
 
     httpx's own, on an aiohttp transport, spends twice the request's time on copies of address,
     headers and cookies. Raises aiohttp's ClientError, and TimeoutError.
     """
 
-    def __init__(self, url: str, seconds: float) -> None:
-        """As `session`; this may be made before there is a loop."""
-        self._url, self._seconds = url, seconds
-        self._session: ClientSession | None = None
-
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str], json: object, **_: object
     ) -> httpx.Response:
-        if self._session is None:
-            self._session = session(self._url, self._seconds)
         headers = {"Content-Type": "application/json", **headers}
-        async with self._session.request(
+        async with self.connected().request(
             method,
             URL(url, encoded=True),
             headers=headers,
@@ -84,11 +96,6 @@ class HttpxClient:
             content = await response.read()
             await turn()
             return httpx.Response(response.status, headers=decoded(response), content=content)
-
-    async def aclose(self) -> None:
-        if self._session is not None:
-            ending, self._session = self._session, None
-            await ending.close()
 
 
 def decoded(response: ClientResponse) -> list[tuple[str, str]]:

@@ -10,29 +10,25 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import httpx2
-from aiohttp import ClientResponse, ClientSession
+from aiohttp import ClientResponse
 from yarl import URL
 
-from rag.services.http import decoded, session
+from rag.services.http import Connected, decoded
 
 CONNECTIONS = 2000
 """Answers streamed at once by one process; more wait."""
 
 
-class Transport(httpx2.AsyncBaseTransport):
+class Transport(Connected, httpx2.AsyncBaseTransport):
     """Raises aiohttp's ClientError, and TimeoutError."""
 
     def __init__(self, url: str, seconds: float) -> None:
-        """As `session`; this may be made before there is a loop."""
-        self._url, self._seconds = url, seconds
-        self._session: ClientSession | None = None
+        super().__init__(url, seconds, connections=CONNECTIONS)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        if self._session is None:
-            self._session = session(self._url, self._seconds, connections=CONNECTIONS)
         # What can be decoded is for aiohttp to say, which does it.
         headers = [(k, v) for k, v in request.headers.multi_items() if k != "accept-encoding"]
-        response = await self._session.request(
+        response = await self.connected().request(
             request.method,
             URL(str(request.url), encoded=True),
             headers=headers,
@@ -40,11 +36,6 @@ class Transport(httpx2.AsyncBaseTransport):
             allow_redirects=False,
         )
         return httpx2.Response(response.status, headers=decoded(response), stream=_Body(response))
-
-    async def aclose(self) -> None:
-        if self._session is not None:
-            ending, self._session = self._session, None
-            await ending.close()
 
 
 class _Body(httpx2.AsyncByteStream):
