@@ -47,29 +47,33 @@ _WIDE = re.compile(r"[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\uff00
 _ESCAPED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-def citation_url(site_url: str, slug: str, quote: str, claim: str = "") -> str:
+def citation_url(site_url: str, slug: str, quote: str, claim: str = "", above: str = "") -> str:
     """Address of `slug` (`path#anchor`) on the site, with a sentence of `quote` lit up.
 
     `quote` is a passage or a part of it, as the page shows it or in Markdown; where it holds
     nothing that a browser could find, the address ends with the anchor. `claim` is what the
-    passage is cited for: the sentence that shares most words with it is the one.
+    passage is cited for: the sentence that shares most words with it is the one. `above` is
+    what the page says before the quote, as far as it is known: its headings.
     """
     path, _, anchor = slug.partition("#")
     path = percent_encode(_ESCAPED.sub("%25", path.lstrip("/")), safe="/%:@!$'()*+,;=~")
     url = f"{site_url.rstrip('/')}/{path}"
     fragment = percent_encode(_ESCAPED.sub("%25", anchor), safe="/?%:@!$'()*+,;=~&")
-    if directive := text_directive(quote, claim):
+    if directive := text_directive(quote, claim, above):
         fragment += f":~:{directive}"
     return f"{url}#{fragment}" if fragment else url
 
 
-def text_directive(quote: str, claim: str = "") -> str:
-    """`text=start` or `text=start,end` for the sentence of `quote` nearest to `claim`, or ''."""
+def text_directive(quote: str, claim: str = "", above: str = "") -> str:
+    """`text=start` or `text=start,end` for the sentence of `quote` nearest to `claim`, or ''.
+
+    What `above` says, or the quote before that sentence, is no start: it would be lit up instead.
+    """
     found = sentences(quote)
     wanted = _words(claim)
     shared = [len(wanted & words) / (8 + len(words)) for words in map(_words, found)]
     for i in sorted(range(len(found)), key=lambda i: -shared[i]):
-        if terms := _terms(found[i], " ".join(found[:i]).casefold()):
+        if terms := _terms(found[i], " ".join((above, *found[:i])).casefold()):
             return "text=" + ",".join(map(_encode, terms))
     return ""
 
@@ -105,7 +109,7 @@ def _blocks(text: str) -> Iterator[str]:
 def _terms(sentence: str, before: str) -> tuple[str, ...]:
     """The whole sentence, or its first and last words; () where nothing can be trusted.
 
-    `before` is what the passage says earlier, casefolded: it must not hold the first term.
+    `before` is what the page says earlier, casefolded: it must not hold the first term.
     """
     runs: list[list[re.Match[str]]] = [[]]
     for word in _WORD.finditer(sentence):

@@ -44,7 +44,7 @@ def source(passage: Passage, site_url: str, claim: str) -> Source:
         title=chunk.title,
         section=part.section,
         slug=part.slug,
-        url=citation_url(site_url, part.slug, part.text, claim),
+        url=citation_url(site_url, part.slug, part.text, claim, f"{chunk.title} › {part.section}"),
         snippet=snippet(part.text, claim),
         score=round(passage.score, 3),
         source_path=chunk.source_path,

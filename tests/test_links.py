@@ -108,6 +108,15 @@ def test_the_claim_picks_the_sentence() -> None:
     assert "engines" in text_directive(passage, "Etwas ganz anderes")
 
 
+def test_the_first_words_are_not_those_of_the_heading() -> None:
+    quote = "A reader deletes a conversation with the button of the chat, or with a request of one."
+    first = "text=A%20reader%20deletes%20a%20conversation"
+    assert text_directive(quote).startswith(f"{first},")
+    below = text_directive(quote, above="Privacy › How a reader deletes a conversation")
+    assert below.startswith(f"{first}%20with,")
+    assert text_directive("Install it here.", above="Install it here. And there") == ""
+
+
 def test_the_first_words_do_not_stand_earlier_in_the_passage() -> None:
     first = "When you deploy the book on a small host of your own, it starts without any key."
     second = "When you deploy the book on a small host of your own, it asks the author for "

@@ -10,8 +10,8 @@ import pytest
 
 from rag.embedded.qdrant import EdgeStore
 from rag.settings import Settings
-from rag.sources import site_of, suggestions
-from rag.types import Chunk, IndexInfo, Source
+from rag.sources import site_of, source, suggestions
+from rag.types import Chunk, IndexInfo, Passage, Source
 from tests.points import INFO, point, run, write
 
 BOOK = "https://book.dev/docs"
@@ -50,6 +50,13 @@ def test_where_citations_link_to(
 
 def chunk(order: int, title: str, section: str = "") -> Chunk:
     return Chunk(f"id-{order}", "Text.", title, section, "", f"{title}.md", order)
+
+
+def test_what_is_lit_up_is_the_sentence_and_not_the_heading_above() -> None:
+    text = "A reader deletes a conversation with the button of the chat, or with a request of one."
+    below = Chunk("id", text, "Privacy", "How a reader deletes a conversation", "p#d", "p.md", 0)
+    url = source(Passage(below, 0.9), BOOK, "delete a conversation").url
+    assert "text=A%20reader%20deletes%20a%20conversation%20with," in url
 
 
 def cited(title: str, section: str) -> Source:
