@@ -32,6 +32,8 @@ JOINED = 0.5
 """Weight in a question of a compound written as one word, beside its parts."""
 LONGEST_SENTENCE = 2000
 """From this many characters on, the next full stop ends a sentence whatever stands before it."""
+SENTENCE, EVIDENCE = 4, 2
+"""Words, and stop words among them, from which a sentence in Latin script tells its language."""
 LONGEST = 64
 """Longer words are cut: they are data, not language."""
 
@@ -104,6 +106,25 @@ _COMPOUND = re.compile(
     f"\\d+(?:[.,]\\d+)+(?!{_WORD})|{_WORD}+(?:(?:::|->|[-.]){_WORD}+)*(?:\\+\\+|#)?|{_OPERATOR}"
 )
 _UNSPACED = frozenset({"ja", "th", "zh"})
+_SCRIPTS = [
+    (re.compile(letters), languages.split())
+    for letters, languages in (
+        ("[\u3040-\u30ff]", "ja"),
+        ("[\uac00-\ud7af]", "ko"),
+        ("[\u3400-\u9fff]", "zh ja"),
+        ("[ٹڈڑںےہ]", "ur"),
+        ("[پچژگکی]", "fa ur"),
+        ("[\u0620-\u064a]", "ar fa ur"),
+        ("[\u0900-\u097f]", "hi mr ne"),
+        ("[\u0e00-\u0e7f]", "th"),
+        ("[\u0400-\u04ff]", "ru bg sr uk"),
+        ("[\u0370-\u03ff]{2}", "el"),  # a single letter is a symbol
+        ("[\u0590-\u05ff]", "he yi"),
+    )
+]
+"""Languages by their letters: the most telling letters first, and the likeliest language."""
+_OWN_LETTERS = {"de": "ß", "es": "ñ¿¡", "pt": "ãõ"}
+"""Letters and signs of one language among those with stop words in Latin script."""
 _SEPARATORS = re.compile(r"::|->|[-._]")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _CONTRACTION = re.compile(r"(?<=\w)'(?:s|t|d|m|re|ve|ll)\b", re.IGNORECASE)
@@ -136,23 +157,24 @@ def normalise(text: str) -> str:
 def terms(text: str, language: str = "en") -> Iterator[tuple[str, float]]:
     """The terms of a text in its order, each with its weight in a question."""
     for word in _words(normalise(text)):
-        yield from _compound(word, _primary(language))
+        yield from _compound(word, primary_subtag(language))
 
 
 def content_words(text: str, language: str = "en") -> list[str]:
-    """The words of a question that are not stop words, as they are written.
+    """The words of a question without the stop words of its language, as they are written.
 
-    `language` is the book's. A reader may ask in another, so that its stop words go too.
+    That language is the book's, `language`, unless the question is surely in another. A word
+    in capitals, like IT or MIT, is never a stop word.
     """
-    primary = _primary(language)
-    stop = STOP_WORDS.get(primary, frozenset())
     text = normalise(text)
-    if (own := guess_language(text)) != primary and own not in _UNSPACED:
-        stop = stop | STOP_WORDS[own]
-    if primary in _UNSPACED:
-        longest_first = sorted(stop, key=len, reverse=True)
+    if text.isascii() and primary_subtag(language) not in _LATIN:
+        language = "en"  # as in `_stem`
+    spoken = primary_subtag(guess_language(text, language))
+    if spoken in _UNSPACED:
+        longest_first = sorted(STOP_WORDS[spoken], key=len, reverse=True)
         return _words(re.sub("|".join(longest_first), " ", text))
-    return [word for word in _words(text) if word.lower() not in stop]
+    stop = _stop_words().get(spoken, frozenset())
+    return [word for word in _words(text) if _looked_up(word) not in stop]
 
 
 def question_terms(text: str, language: str = "en") -> dict[str, float]:
@@ -162,22 +184,36 @@ def question_terms(text: str, language: str = "en") -> dict[str, float]:
     """
     weights: dict[str, float] = {}
     for word in content_words(text, language) or _words(normalise(text)):
-        for term, weight in _compound(word, _primary(language)):
+        for term, weight in _compound(word, primary_subtag(language)):
             weights[term] = max(weight, weights.get(term, 0.0))
     return weights
 
 
-def guess_language(text: str) -> str:
-    """The language most of whose stop words occur in a question; English if none do."""
-    text = normalise(text).lower()
-    words = set(_words(text))
+def guess_language(text: str, default: str = "en") -> str:
+    """The language that a text is surely written in; otherwise `default`, the book's.
 
-    def hits(language: str) -> int:
-        stop = STOP_WORDS[language]
-        return sum(w in text for w in stop) if language in _UNSPACED else len(words & stop)
-
-    best = max(STOP_WORDS, key=hits)
-    return best if hits(best) > hits("en") else "en"
+    In Latin script it takes a sentence: at least SENTENCE words, of which at least EVIDENCE
+    are stop words of that language, more than of any other. Letters decide a tie. Other
+    scripts name their language, or leave it to `default` where it is written in them too.
+    """
+    text = normalise(text)
+    words = [_looked_up(word) for word in _words(text)]
+    if len(words) >= SENTENCE:
+        hits = {
+            name: len(stop.intersection(words))
+            for name, stop in _stop_words().items()
+            if name in _LATIN
+        }
+        most = max(hits.values())
+        best = [name for name, count in hits.items() if count == most]
+        if len(best) > 1 and primary_subtag(default) not in best:
+            best = [name for name in best if set(_OWN_LETTERS.get(name, "")) & set(text.lower())]
+        if most >= EVIDENCE and len(best) == 1:
+            return default if best == [primary_subtag(default)] else best[0]
+    for script, languages in _SCRIPTS:
+        if script.search(text):
+            return default if primary_subtag(default) in languages else languages[0]
+    return default
 
 
 def sentences(text: str) -> list[str]:
@@ -210,8 +246,20 @@ def _next(text: str, start: int) -> str:
     return found[0][-1:] if found else ""
 
 
-def _primary(language: str) -> str:
+def primary_subtag(language: str) -> str:
+    """The language itself of a BCP 47 code: `de` of `de-AT`."""
     return language.lower().replace("_", "-").split("-")[0]
+
+
+@cache
+def _stop_words() -> dict[str, frozenset[str]]:
+    return {name: frozenset(map(_without_accents, words)) for name, words in STOP_WORDS.items()}
+
+
+def _looked_up(word: str) -> str:
+    """A word as it would stand among the stop words."""
+    in_capitals = len(word) > 1 and word.isupper()
+    return word if in_capitals else _without_accents(word.lower())
 
 
 def _words(text: str) -> list[str]:
@@ -279,8 +327,14 @@ def _stem(word: str, language: str) -> str:
         word = stemmer.stemWord(word)
     if word.isascii():
         return word
+    return _without_accents(word).translate(_SAME)
+
+
+def _without_accents(word: str) -> str:
+    if word.isascii():
+        return word
     decomposed = unicodedata.normalize("NFKD", word)
-    return "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f").translate(_SAME)
+    return "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f")
 
 
 def sparse_passage(
@@ -292,7 +346,7 @@ def sparse_passage(
     the engine multiplies by IDF, which is why one passage never depends on another. Words of
     the titles above a passage count TITLE_COUNT times (Robertson et al. 2004).
     """
-    primary = _primary(language)
+    primary = primary_subtag(language)
     counts: Counter[int] = Counter()
     for part, times in ((title, TITLE_COUNT), (section, TITLE_COUNT), (text, 1)):
         for word in _words(normalise(part)):
@@ -313,24 +367,19 @@ def sparse_question(text: str, language: str = "en") -> SparseVector:
 
 def term_hashes(text: str, language: str = "en") -> set[int]:
     """The terms of a text as they stand in sparse vectors."""
-    primary = _primary(language)
+    primary = primary_subtag(language)
     return {term for word in _words(normalise(text)) for term in _word_hashes(word, primary)}
 
 
 @lru_cache(maxsize=8192)
 def subject_terms(heading: str, language: str = "en") -> frozenset[int]:
-    """The terms of a heading, without stop words, as they stand in sparse vectors."""
-    return frozenset(term_hashes(heading, language)) - _stop_terms(language)
+    """What a heading is about, as if it were a question."""
+    return frozenset(sparse_question(heading, language).indices)
 
 
 def alike(one: Set[int], other: Set[int]) -> float:
     """How much two sets have in common, 0 to 1 (Jaccard 1901)."""
     return len(one & other) / len(one | other) if one and other else 0.0
-
-
-@cache
-def _stop_terms(language: str) -> frozenset[int]:
-    return frozenset(term_hashes(" ".join(STOP_WORDS.get(_primary(language), ())), language))
 
 
 @lru_cache(maxsize=20_000)
