@@ -16,9 +16,9 @@ from datetime import datetime
 from math import log1p
 from typing import Any, NamedTuple, TypeAlias
 
-from rag.courtesy import plain
 from rag.links import citation_url
-from rag.text import guess_language, question_terms
+from rag.small_talk import small_talk
+from rag.text import content_words, guess_language, question_terms
 from rag.types import Database
 
 Row: TypeAlias = dict[str, Any]
@@ -233,8 +233,10 @@ def gaps(asked: Sequence[Asked]) -> list[Row]:
 
 
 def _bag(question: str) -> frozenset[str]:
-    question = plain(question)
-    return frozenset(question_terms(question, guess_language(question))) or frozenset({question})
+    """What a question is about, whatever greetings and thanks are around it."""
+    language = guess_language(question)
+    words = [word for word in content_words(question, language) if not small_talk(word)]
+    return frozenset(question_terms(" ".join(words), language)) or frozenset({question})
 
 
 def _telling(bag: frozenset[str], weight: Mapping[str, float]) -> list[str]:

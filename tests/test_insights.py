@@ -203,6 +203,8 @@ def test_the_same_in_other_words_is_one_gap() -> None:
 
 def test_courtesies_make_no_gap_of_their_own() -> None:
     assert len(_questions("Hello! Can it fly, please?", "Can it fly?", "explain it to me")) == 2
+    assert len(_questions("Hi, could you please tell me the price? Thanks!", "price")) == 1
+    assert len(_questions("Hallo! Was kostet das bitte? Danke!", "Was kostet das denn?")) == 1
 
 
 def test_another_object_or_verb_is_another_gap() -> None:
