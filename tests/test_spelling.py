@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from rag.spelling import edits, respelt
 
-TEXT = "The borrow checker, useSelector, thread and threads, Gandhi; configuration of reducers."
+TEXT = (
+    "The borrow checker, useSelector, thread and threads, Gandhi; configuration of reducers."
+    " How to build a test, and just one demo of the list. Call an API over https. العلم عمل"
+)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +27,22 @@ TEXT = "The borrow checker, useSelector, thread and threads, Gandhi; configurati
         ("bread", ""),  # the first letter is right
         ("confuraton", ""),  # three slips
         ("thrad1", ""),
+        ("hwo", "how"),
+        ("tset", "test"),
+        ("buld", "build"),
+        ("jsut", "just"),
+        ("Jsut", "just"),
+        ("jst", ""),  # of three letters, one forgotten is too little to go by
+        ("deno", ""),  # another letter makes another word of a short one
+        ("lits", "list"),
+        ("lsit", "list"),
+        ("ltsi", ""),
+        ("lisst", "list"),
+        ("lit", ""),
+        ("liss", ""),
+        ("AIP", ""),  # an abbreviation
+        ("HTTP", ""),
+        ("علم", ""),  # another word, not a slip of عمل
         ("thr", ""),
         ("of", ""),
         ("risotto", ""),
