@@ -170,7 +170,7 @@ async def _index(
     say = _nothing if options.quiet else print
     embedder = await clients.embedder()
     if not embedder.dimensions:  # a model that is only known by its answers
-        await embedder.embed_question(book.pages[0].title)
+        await embedder.embed_questions([book.pages[0].title])
     title = clients.settings.book_title or book.title or name_of(book, options.source)
     info = describe(
         title, book.language, book.pages, chunks, embedder, _sparse, site_url=book.site_url

@@ -9,13 +9,12 @@ How to read the figures:
 - nDCG@10, Recall@5: whether the relevant documents are found, and how near the top; 1 is best.
 - AUROC: how surely the best score tells a question with an answer from one without (another
   set's questions; its article hidden; only its paragraph hidden). 0.5 is guessing. Beside it,
-  the shares that were answered and refused wrongly at the threshold that is in use.
-- answer in two sentences: from the question on, the two quoted pieces hold the answer.
+  the shares that the limits in use get wrong.
+- answer quoted: from the question on, the quoted sections hold the answer; their median length.
 - span recall@5, span precision@5: of the characters that answer, the share in the five best
   chunks; of the characters in those chunks, the share that answers.
-- search ms: median of a whole search without embedding the question, its close reading of the
-  best passages included; the exact scan stands in for the engine. store ms: the engine alone,
-  on disk, filled with 1,000 and 10,000 chunks.
+- search ms: median of a whole search without embedding the question; the exact scan stands in
+  for the engine. store ms: the engine alone, on disk, filled with 1,000 and 10,000 chunks.
 - question ms, passage ms: embedding, by the clock, of one question (median) and of a passage
   of usual length among many; passage CPU ms: the same in time of one core, which a busy machine
   changes less. Indexing 1,000 chunks takes as many seconds as a passage takes milliseconds; two
@@ -58,11 +57,12 @@ from bench.sets import (
     renamed,
     write,
 )
+from rag.answering.extractive import ExtractiveAnswerer
 from rag.chunks import chunk_book
 from rag.clients import Clients
-from rag.embedded.answerer import ExtractiveAnswerer
 from rag.embedded.qdrant import EdgeStore, EdgeWriter
-from rag.passages import CANDIDATES, RELEVANT, search
+from rag.retrieval.relevance import ANSWER, NOTHING
+from rag.retrieval.search import CANDIDATES, Query, search
 from rag.settings import Settings, load_settings
 from rag.text import sparse_question
 from rag.types import (
@@ -79,13 +79,13 @@ Figures = dict[str, float]
 DEPTH = 10
 SIZES = (1_000, 10_000)
 """Chunks in the embedded engine when it is timed."""
-PASSAGES = 6
+PASSAGES = 10
 """Passages that an answer is made from, as in the settings."""
 CACHE = Path(tempfile.gettempdir()) / "ask-the-book-bench.sqlite"
 
 
 async def embed_all(embedder: Embedder, questions: Iterable[str]) -> list[Sequence[float]]:
-    return [await embedder.embed_question(question) for question in questions]
+    return list(await embedder.embed_questions(list(questions)))
 
 
 def ndcg(found: Sequence[str], relevant: Mapping[str, int]) -> float:
@@ -109,7 +109,7 @@ def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
 
 
 async def measure_ranking(embedder: Embedder, test: TestSet, settings: Settings) -> Figures:
-    """Ranking and latency. The gate that refuses to answer is left out."""
+    """Ranking and latency."""
     made = await points(embedder, test.chunks)
     ids = {chunk.chunk_id: chunk.chunk_id for chunk in test.chunks}
     clients = Clients(replace(settings, collection=f"bench-{test.name}"))
@@ -124,14 +124,14 @@ async def measure_ranking(embedder: Embedder, test: TestSet, settings: Settings)
     gains, recalls, times = [], [], []
     for (key, question), vector in zip(test.questions.items(), vectors, strict=True):
         start = time.perf_counter()
-        passages = await search(
-            store, vector, question, DEPTH, cosine_range=embedder.cosine_range, least=0.0
+        found = await search(
+            store, [Query(question, vector)], DEPTH, cosine_range=embedder.cosine_range
         )
         times.append(time.perf_counter() - start)
-        found = [ids[passage.chunk.chunk_id] for passage in passages]
+        documents = [ids[passage.chunk.chunk_id] for passage in found.passages]
         relevant = test.relevant[key]
-        gains.append(ndcg(found, relevant))
-        recalls.append(len(relevant.keys() & set(found[:5])) / len(relevant))
+        gains.append(ndcg(documents, relevant))
+        recalls.append(len(relevant.keys() & set(documents[:5])) / len(relevant))
     await clients.close()
     return {
         "nDCG@10": statistics.mean(gains),
@@ -154,9 +154,9 @@ async def measure_abstention(embedder: Embedder, test: TestSet, far: TestSet) ->
 
     async def best(question: str, vector: Sequence[float]) -> float:
         found = await search(
-            store, vector, question, DEPTH, cosine_range=embedder.cosine_range, least=0.0
+            store, [Query(question, vector)], DEPTH, cosine_range=embedder.cosine_range
         )
-        return found[0].score if found else 0.0
+        return found.passages[0].score if found.passages else 0.0
 
     answered, paragraph, article, other = [], [], [], []
     vectors = await embed_all(embedder, test.questions.values())
@@ -178,29 +178,32 @@ async def measure_abstention(embedder: Embedder, test: TestSet, far: TestSet) ->
         "AUROC far": auroc(answered, other),
         "AUROC article removed": auroc(answered, article),
         "AUROC paragraph removed": auroc(answered, paragraph),
-        "answered though far": statistics.mean(score >= RELEVANT for score in other),
-        "refused though there": statistics.mean(score < RELEVANT for score in answered),
+        "shown though far": statistics.mean(score >= NOTHING for score in other),
+        "silent though there": statistics.mean(score < NOTHING for score in answered),
+        "only nearest though there": statistics.mean(score < ANSWER for score in answered),
     }
 
 
 async def measure_answers(embedder: Embedder, test: TestSet, folder: Path) -> Figures:
-    """How often two quoted sentences hold the answer, from the question on."""
+    """How often a quoted answer holds the answer, and how long it is, from the question on."""
     store = await index(embedder, test.chunks)
     answers = {row["_id"]: row["answers"] for row in read_lines(folder / "answers.jsonl")}
     answerer = ExtractiveAnswerer(embedder)
     vectors = await embed_all(embedder, test.questions.values())
-    held, times = [], []
+    held, times, words = [], [], []
     for (key, question), vector in zip(test.questions.items(), vectors, strict=True):
-        passages = await search(
-            store, vector, question, PASSAGES, cosine_range=embedder.cosine_range
+        found = await search(
+            store, [Query(question, vector)], PASSAGES, cosine_range=embedder.cosine_range
         )
         start = time.perf_counter()
-        pieces = await answerer.pick(Brief(question, passages)) if passages else []
+        parts = await answerer.answer(Brief(question, found.passages, grade=found.grade))
+        text = "".join([part async for part in parts if isinstance(part, str)])
         times.append(time.perf_counter() - start)
-        text = " ".join(piece.unit.text for piece in pieces[:2])
         held.append(any(answer["text"] in text for answer in answers[key]))
+        words.append(len(text.split()))
     return {
-        "answer in two sentences": statistics.mean(held),
+        "answer quoted": statistics.mean(held),
+        "words": statistics.median(words),
         "answer ms": statistics.median(times) * 1000,
     }
 
@@ -223,12 +226,12 @@ async def measure_spans(embedder: Embedder, folder: Path) -> Figures:
     vectors = await embed_all(embedder, [row["question"] for row in rows])
     recalls, precisions = [], []
     for row, vector in zip(rows, vectors, strict=True):
-        passages = await search(
-            store, vector, row["question"], 5, cosine_range=embedder.cosine_range, least=0.0
+        best = await search(
+            store, [Query(row["question"], vector)], 5, cosine_range=embedder.cosine_range
         )
         wanted = {i for r in row["references"] for i in range(r["start_index"], r["end_index"])}
         found: set[tuple[str, int]] = set()
-        for passage in passages:
+        for passage in best.passages:
             corpus, begin, end = spans[passage.chunk.chunk_id]
             found |= {(corpus, i) for i in range(begin, end)}
         common = sum((row["corpus"], i) in found for i in wanted)
@@ -256,12 +259,12 @@ async def measure_speed(embedder: Embedder, test: TestSet) -> Figures:
     texts = [chunk.embedded_text for chunk in usual[:96]]
     questions = list(test.questions.values())[:20]
     start = time.perf_counter()
-    await embedder.embed_question("How is it installed?")
+    await embedder.embed_questions(["How is it installed?"])
     first = time.perf_counter() - start
     times = []
     for question in questions:
         start = time.perf_counter()
-        await embedder.embed_question(question)
+        await embedder.embed_questions([question])
         times.append(time.perf_counter() - start)
     start, computed = time.perf_counter(), time.process_time()
     await embedder.embed_passages(texts)
@@ -294,7 +297,8 @@ async def measure_engine(embedder: Embedder, test: TestSet) -> Figures:
                 start = time.perf_counter()
                 await store.candidates(vector, sparse_question(question), CANDIDATES)
                 middle = time.perf_counter()
-                await search(store, vector, question, DEPTH, cosine_range=embedder.cosine_range)
+                query = Query(question, vector)
+                await search(store, [query], DEPTH, cosine_range=embedder.cosine_range)
                 alone.append(middle - start)
                 searches.append(time.perf_counter() - middle)
             await store.close()

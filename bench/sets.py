@@ -8,7 +8,7 @@ import json
 import sqlite3
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.passages import idf
+from rag.retrieval.relevance import idf
 from rag.text import sparse_passage
 from rag.types import (
     Candidates,
@@ -29,6 +29,8 @@ from rag.types import (
     Point,
     SparseVector,
 )
+
+Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]
 
 
 @dataclass(frozen=True)
@@ -134,19 +136,22 @@ class Remembering:
         self.model, self.dimensions = embedder.model, embedder.dimensions
         self.cosine_range = embedder.cosine_range
 
-    async def embed_question(self, text: str) -> list[float]:
-        key = self._key(f"?\0{text}")
-        if self._find(key) is None:
-            self._keep([key], [await self._embedder.embed_question(text)])
-        return self._found([key])[0]
+    async def embed_questions(self, texts: Sequence[str]) -> list[list[float]]:
+        keys = [self._key(f"?\0{text}") for text in texts]
+        return await self._remembered(keys, texts, self._embedder.embed_questions, 1)
 
     async def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
         keys = [self._key(text) for text in texts]
+        return await self._remembered(keys, texts, self._embedder.embed_passages, 256)
+
+    async def _remembered(
+        self, keys: Sequence[bytes], texts: Sequence[str], embed: Embed, batch: int
+    ) -> list[list[float]]:
         new = [i for i, key in enumerate(keys) if self._find(key) is None]
-        for start in range(0, len(new), 256):
-            batch = new[start : start + 256]
-            vectors = await self._embedder.embed_passages([texts[i] for i in batch])
-            self._keep([keys[i] for i in batch], vectors)
+        for start in range(0, len(new), batch):
+            made = new[start : start + batch]
+            vectors = await embed([texts[i] for i in made])
+            self._keep([keys[i] for i in made], vectors)
         return self._found(keys)
 
     def _key(self, text: str) -> bytes:

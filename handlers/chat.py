@@ -11,7 +11,13 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, BeforeValidator, Field
 from starlette.types import Send
 
-from handlers.fields import ReaderAddress, SourceModel, Text, string_or_none
+from handlers.fields import (
+    ReaderAddress,
+    RelatedModel,
+    SourceModel,
+    Text,
+    string_or_none,
+)
 from rag import sse
 from rag.clients import get_clients
 from rag.problems import problem
@@ -50,7 +56,8 @@ class ChatResponse(BaseModel):
     message: str
     sources: list[SourceModel]
     metadata: dict[str, Any]
-    suggestions: list[str] = []
+    related: list[RelatedModel] = []
+    """Sections near the answer that it does not cite."""
 
 
 async def chat(
@@ -75,6 +82,7 @@ async def chat(
         request.message,
         request.session_id or "",
         request.highlighted,
+        request.context or "",
         idempotency_key,
         address,
         streamed,

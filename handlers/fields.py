@@ -43,6 +43,24 @@ def no_truth(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(clean), StringConstraints(strip_whitespace=True)]
 
 
+class ClaimModel(BaseModel):
+    """Where one marker leads."""
+
+    slug: str
+    section: str
+    url: str
+    snippet: str
+
+
+class RelatedModel(BaseModel):
+    """A section near the answer that the answer does not cite."""
+
+    title: str
+    section: str
+    slug: str
+    url: str
+
+
 class SourceModel(BaseModel):
     """A passage that an answer cites."""
 
@@ -54,3 +72,7 @@ class SourceModel(BaseModel):
     snippet: str = ""
     score: float
     source_path: str = ""
+    highlight: str = ""
+    """The sentence nearest to the question, without Markdown; empty where there is none."""
+    claims: list[ClaimModel] = []
+    """One for each marker of this source in the message, in the order of the markers."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import BaseModel
 
-from handlers.fields import SourceModel
+from handlers.fields import RelatedModel, SourceModel
 from rag import turns
 from rag.clients import get_clients
 from rag.types import NotFound
@@ -22,6 +22,7 @@ class TurnModel(BaseModel):
     question: str
     answer: str
     sources: list[SourceModel]
+    related: list[RelatedModel] = []
     metadata: dict[str, Any]
     created_at: datetime | None
     rating: int | None = None

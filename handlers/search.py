@@ -18,13 +18,18 @@ class SearchRequest(BaseModel):
     top_k: Annotated[int, Field(ge=1, le=20), BeforeValidator(no_truth)] = 5
 
 
+class ResultModel(SourceModel):
+    text: str
+    """The whole passage, as Markdown."""
+
+
 class SearchResponse(BaseModel):
     query: str
-    results: list[SourceModel]
+    results: list[ResultModel]
 
 
 async def search(request: SearchRequest, address: ReaderAddress = "") -> SearchResponse:
-    """The best passages for a query, by falling relevance.
+    """The passages nearest to a query, by falling relevance; the best are never withheld.
 
     Counts against the rate, and as a question of the day's budget where a reranker is paid.
     """
@@ -33,10 +38,13 @@ async def search(request: SearchRequest, address: ReaderAddress = "") -> SearchR
     clients = get_clients()
     reranked = await clients.reranker() is not None
     admission = await gate.admit(clients, address, questions=int(reranked))
-    found = await chat.find(clients, request.query, request.top_k, rerank=admission.within_budget)
+    found = await chat.find(clients, [request.query], request.top_k, rerank=admission.within_budget)
     site = await sources.site_of(clients.settings, await clients.store())
-    results = [sources.source(p, site, request.query) for p in found]
+    results = [
+        {**dataclasses.asdict(sources.source(p, site, [request.query])), "text": p.chunk.text}
+        for p in found.passages
+    ]
     return SearchResponse(
         query=request.query,
-        results=[SourceModel.model_validate(dataclasses.asdict(result)) for result in results],
+        results=[ResultModel.model_validate(result) for result in results],
     )

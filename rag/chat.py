@@ -9,19 +9,24 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from rag import gate, passages, sources, trace, turns
+from rag import gate, sources, trace, turns
+from rag.answering.introduction import introduction
 from rag.clients import Clients
-from rag.courtesy import courtesy, plain
+from rag.language.small_talk import Kind, reply_language, small_talk
 from rag.pace import turn
 from rag.patience import until
 from rag.reply import RESERVE_SECONDS, Draft, Event, again, fallback_code
+from rag.retrieval.highlighted import selection, with_highlighted_first
+from rag.retrieval.search import CANDIDATES, Query, search
 from rag.types import (
     Answerer,
     AnswerPart,
     Brief,
     Chunk,
+    Found,
+    IndexInfo,
     IndexMismatch,
     IndexMissing,
     Passage,
@@ -34,8 +39,8 @@ log = logging.getLogger(__name__)
 
 HISTORY_TURNS = 20
 """Turns loaded for a follow-up; the answerer takes what fits its window."""
-NEIGHBOURHOOD = 4
-"""How far from the best passage suggestions may come, in chunks."""
+NEIGHBOURHOOD = 2
+"""Chunks to either side of the best passage that may belong to its section."""
 OVER_BUDGET = "over_budget"
 """Why the model did not answer, where the day's budget is used up."""
 
@@ -45,6 +50,9 @@ class Question:
     message: str
     session_id: str = ""
     highlighted: str = ""
+    """What the reader has highlighted, below the headings that it stands under."""
+    selected: str = ""
+    """The highlighted text alone."""
     request_key: str = ""
     """The client's Idempotency-Key: the same question again gets the same turn."""
     address: str = ""
@@ -72,42 +80,45 @@ async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
 
 async def find(
     clients: Clients,
-    question: str,
+    texts: Sequence[str],
     limit: int,
     *,
-    vector: Sequence[float] | None = None,
-    highlighted: str = "",
+    vectors: Sequence[Sequence[float]] | None = None,
     rerank: bool = True,
-) -> list[Passage]:
-    """The passages for a question, best first; `vector` where it is embedded already.
+) -> Found:
+    """The passages for a question, best first: searched for with each of `texts`.
 
-    Without `rerank` the reranker that is set is not asked: it is paid by the call.
-
-    Raises IndexMissing, and IndexMismatch where the index was made with another model.
+    `vectors` are the texts' embeddings where they are known already. Without `rerank` the
+    reranker that is set is not asked: it is paid by the call. Raises IndexMissing, and
+    IndexMismatch where the index was made with another model.
     """
     store, embedder = await clients.store(), await clients.embedder()
-    info = await store.info()
-    if info is None:
-        raise IndexMissing("nothing is indexed yet: run python ingest.py PATH")
+    info = await described(clients)
     if info.embedding_model and info.embedding_model != embedder.model:  # older ones name none
         raise IndexMismatch(
             f"the index was made with {info.embedding_model}, questions are embedded with "
             f"{embedder.model}: run python ingest.py PATH"
         )
-    if vector is None:
+    if vectors is None:
         with trace.stage("embed"):
-            vector = await embedder.embed_question(question)
+            vectors = await embedder.embed_questions(texts)
     with trace.stage("search"):
-        return await passages.search(
+        return await search(
             store,
-            vector,
-            question,
+            [Query(text, vector) for text, vector in zip(texts, vectors, strict=True)],
             limit,
             cosine_range=embedder.cosine_range,
             language=info.language,
-            highlighted=highlighted,
             reranker=await clients.reranker() if rerank else None,
         )
+
+
+async def described(clients: Clients) -> IndexInfo:
+    """What the index says about itself. Raises IndexMissing."""
+    info = await (await clients.store()).info()
+    if info is None:
+        raise IndexMissing("nothing is indexed yet: run python ingest.py PATH")
+    return info
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +138,8 @@ class _Journey:
     request_key: str = field(init=False)
     embedding: turns.QuestionEmbedding | None = None
     """The question's embedding, where it was paid for and is worth keeping."""
+    rewritten: bool = False
+    """Whether the model has made the question independent of the history."""
     fallback: str | None = None
     """Why the model did not answer."""
     bill: gate.Bill = field(init=False)
@@ -161,24 +174,34 @@ class _Journey:
             await self.bill.admission()
             await self.bill.settle()
             return again(*before)
-        standalone = plain(question.message)
         if turns.is_session_id(question.session_id):
             history = await self._history()
-            standalone = await self._standalone(standalone, history.turns)
         else:
             history = _History(turns.new_session_id())
         if not (history.known or turns.is_unguessable(question.request_key)):
             self.request_key = ""  # whoever repeats it would be shown the new conversation
-        found = await self._passages(standalone)
         site = await sources.site_of(self.clients.settings, await self.clients.store())
-        trace.note(passages=[[p.chunk.chunk_id, round(p.score, 3)] for p in found])
-        brief = Brief(question.message, found, history.turns, question.highlighted, standalone)
-        near = asyncio.ensure_future(self._near(found))
-        try:
+        kind = None if question.selected else small_talk(question.message)
+        if kind:
+            brief, answerer, parts = await self._introduced(kind, site)
+        else:
+            texts = await self._texts(history.turns)
+            found = await self._found(texts)
+            trace.note(
+                grade=found.grade,
+                passages=[[p.chunk.chunk_id, round(p.score, 3)] for p in found.passages],
+            )
+            brief = Brief(
+                question.message,
+                found.passages if found.grade != "nothing" else (),
+                history.turns,
+                question.highlighted,
+                standalone=texts[-1] if self.rewritten else "",
+                grade=found.grade,
+                site_url=site,
+                language=(await described(self.clients)).language,
+            )
             answerer, parts = await self._open_answer(brief)
-        except BaseException:
-            near.cancel()
-            raise
         draft = Draft(
             self.clients,
             self.bill,
@@ -187,8 +210,6 @@ class _Journey:
             not history.known,
             answerer,
             parts,
-            near,
-            site=site,
             streamed=question.streamed,
             started=self.started,
             deadline=self.deadline,
@@ -226,55 +247,80 @@ class _Journey:
             return _History(turns.new_session_id())
         return _History(session_id, True, recent)
 
-    async def _standalone(self, question: str, history: Sequence[Turn]) -> str:
-        if not history or courtesy(question):
-            return question
-        answerer, *others = await self.clients.answerers()
-        if not (await self.bill.admission()).within_budget:
-            answerer, others = await self.clients.extractive(), []
-        with trace.stage("rewrite"):
-            standalone = await answerer.standalone(question, history)
-        if others:  # it was the model
-            self.bill.rewritten(question, history, standalone)
-        return standalone
+    async def _texts(self, history: Sequence[Turn]) -> list[str]:
+        """What to search for: the question, and with it what it is about, where that is known.
 
-    async def _embed(self, text: str) -> Sequence[float]:
-        """The question's vector; one that was paid for before is taken from the database."""
-        embedder = await self.clients.embedder()
+        That is the text which the reader has highlighted, or the question before this one. A
+        model says it better: it rewrites a follow-up so that it stands alone.
+        """
+        message = self.question.message
+        if selected := selection(self.question.selected):
+            return [message, f"{message}\n{selected}"]
+        asked = [turn.question for turn in history if not small_talk(turn.question)]
+        if not asked:
+            return [message]
+        answerer, *others = await self.clients.answerers()
+        if others and (await self.bill.admission()).within_budget:
+            with trace.stage("rewrite"):
+                rewritten = await answerer.standalone(message, history)
+            self.bill.rewritten(message, history, rewritten)
+            self.rewritten = rewritten != message
+            return list(dict.fromkeys((message, rewritten)))
+        return [message, f"{asked[-1]}\n{message}"]
+
+    async def _embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """The texts' vectors; that of the question is taken from the database if it is there."""
+        embedder, message = await self.clients.embedder(), texts[0]
         with trace.stage("embed"):
             if not self.clients.settings.cohere_api_key:
-                return await embedder.embed_question(text)
+                return await embedder.embed_questions(texts)
+            cached = None
             try:
                 database = await self.clients.database()
-                if cached := await turns.cached_embedding(database, embedder.model, text):
-                    self.embedding = turns.QuestionEmbedding(embedder.model, text, cached)
-                    return cached
+                cached = await turns.cached_embedding(database, embedder.model, message)
             except UpstreamError as error:
                 log.warning("the cache of embeddings is out of reach: %s", error)
             await self.bill.admission()
-            vector = await embedder.embed_question(text)
-            self.embedding = turns.QuestionEmbedding(embedder.model, text, vector)
-            return vector
+            known = [cached] if cached else []
+            missing = texts[len(known) :]
+            made = await embedder.embed_questions(missing) if missing else ()
+            vectors = [*known, *made]
+            self.embedding = turns.QuestionEmbedding(embedder.model, message, vectors[0])
+            return vectors
 
-    async def _passages(self, standalone: str) -> list[Passage]:
-        """What the book says to the question; to a greeting it says nothing."""
-        if courtesy(standalone):
-            await self.bill.admission()
-            return []
+    async def _found(self, texts: Sequence[str]) -> Found:
+        """What the book has for the question; the highlighted passage first."""
+        selected, limit = self.question.selected, self.clients.settings.context_passages
         async with self.clients.retrieving:
-            vector = await self._embed(standalone)
+            vectors = await self._embed(texts)
             admission = await self.bill.admission()
-            return await find(
+            found = await find(
                 self.clients,
-                standalone,
-                self.clients.settings.context_passages,
-                vector=vector,
-                highlighted=self.question.highlighted,
+                texts,
+                CANDIDATES if selection(selected) else limit,
+                vectors=vectors,
                 rerank=admission.within_budget,
             )
+        if selection(selected):
+            found = with_highlighted_first(found, selected)
+        return replace(found, passages=found.passages[:limit])
+
+    async def _introduced(
+        self, kind: Kind, site: str
+    ) -> tuple[Brief, Answerer, AsyncIterator[AnswerPart]]:
+        """The book introduces itself: nothing is embedded, and no model is asked."""
+        await self.bill.admission()
+        info, message = await described(self.clients), self.question.message
+        first = next(iter(await self._beside(0) if kind != "thanks" else ()), None)
+        passages = (Passage(first, 1.0),) if first else ()
+        language = reply_language(message, info.language)
+        title = self.clients.settings.book_title
+        parts = introduction(kind, language, info, first, site, title)
+        brief = Brief(message, passages, site_url=site, language=info.language)
+        return brief, await self.clients.extractive(), _yielded(parts)
 
     async def _open_answer(self, brief: Brief) -> tuple[Answerer, AsyncIterator[AnswerPart]]:
-        """The first answerer that opens. Without passages no model is asked."""
+        """The first answerer that opens. Where nothing is near, no model is asked."""
         *models, extractive = await self.clients.answerers()
         if not brief.passages:
             models = []
@@ -291,15 +337,20 @@ class _Journey:
                 return model, parts
             except (UpstreamError, TimeoutError) as error:
                 self.fallback = fallback_code(error)
+        if brief.passages:
+            beside = await self._beside(brief.passages[0].chunk.order_index)
+            brief = replace(brief, around=beside)
         return extractive, await extractive.answer(brief)
 
-    async def _near(self, found: Sequence[Passage]) -> Sequence[Chunk]:
-        """What stands around the best passage, fetched while the model writes."""
-        if not found:
-            return ()
-        store = await self.clients.store()
+    async def _beside(self, order_index: int) -> Sequence[Chunk]:
+        """The chunks around a position of the book; none where the store does not answer."""
         try:
-            return await store.neighbours(found[0].chunk.order_index, NEIGHBOURHOOD)
+            return await (await self.clients.store()).neighbours(order_index, NEIGHBOURHOOD)
         except UpstreamError as error:
-            log.warning("no suggestions: %s", error)
+            log.warning("sections are quoted in part: %s", error)
             return ()
+
+
+async def _yielded(parts: Sequence[AnswerPart]) -> AsyncIterator[AnswerPart]:
+    for part in parts:
+        yield part

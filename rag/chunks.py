@@ -11,6 +11,7 @@ import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from textwrap import dedent
 
 from rag.types import Block, Chunk, Page, Section
 
@@ -263,7 +264,7 @@ def _divide_list(text: str, target: int) -> Iterator[str]:
             parts += (
                 _divide_code(segment, target)
                 if is_code and len(segment) > target
-                else ([segment] if is_code else _lines(segment.split("\n"), target))
+                else ([segment] if is_code else _lines(dedent(segment).split("\n"), target))
             )
     yield from _lines(parts, target)
 

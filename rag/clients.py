@@ -177,7 +177,7 @@ class Clients:
         return cast(Answerer, await _prepared(answerer))
 
     async def _make_extractive(self) -> Answerer:
-        module = await _load("rag.embedded.answerer")
+        module = await _load("rag.answering.extractive")
         # A paid embedder is not asked for every sentence of a free answer.
         embedder = None if self.settings.cohere_api_key else await self.embedder()
         return cast(Answerer, module.ExtractiveAnswerer(embedder))

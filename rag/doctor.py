@@ -63,7 +63,7 @@ async def _told(service: str, error: BookError, settings: Settings) -> str:
 
 
 async def _embeddings(clients: Clients) -> None:
-    vector = await (await clients.embedder()).embed_question("Is anybody there?")
+    [vector] = await (await clients.embedder()).embed_questions(["Is anybody there?"])
     if not any(vector):
         raise ConfigurationError("the embedding of a sentence is empty")
 

@@ -16,8 +16,8 @@ from datetime import datetime
 from math import log1p
 from typing import Any, NamedTuple, TypeAlias
 
+from rag.language.small_talk import small_talk
 from rag.links import citation_url
-from rag.small_talk import small_talk
 from rag.text import content_words, guess_language, question_terms
 from rag.types import Database
 
@@ -52,7 +52,7 @@ _SINCE = """t.created_at >= greatest(
     AT TIME ZONE 'UTC',
   now() - make_interval(days => :retention_days)
 )"""
-# Nothing was found, or the model cited nothing of what was found.
+# Nothing was near, or the model said that the book is silent; older turns told it in two fields.
 _UNANSWERED = """'false' IN (
   coalesce(t.metadata->>'answered', ''), coalesce(t.metadata->>'citations_reported', '')
 )"""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import math
+from collections.abc import Sequence
 
 from rag import chat, limits, sources
 from rag.clients import Clients
@@ -40,16 +41,16 @@ async def _answer(clients: Clients) -> None:
     settings, embedder = clients.settings, await clients.embedder()
     if settings.cohere_api_key:
         length = embedder.dimensions or 1
-        vector = [1 / math.sqrt(length)] * length
+        vectors: Sequence[Sequence[float]] = [[1 / math.sqrt(length)] * length]
     else:
-        vector = list(await embedder.embed_question(QUESTION))
+        vectors = await embedder.embed_questions([QUESTION])
     found = await chat.find(
-        clients, QUESTION, settings.context_passages, vector=vector, rerank=False
+        clients, [QUESTION], settings.context_passages, vectors=vectors, rerank=False
     )
     if not settings.openai_api_key:
         extractive = await clients.extractive()
-        async for _ in await extractive.answer(Brief(QUESTION, found, standalone=QUESTION)):
+        async for _ in await extractive.answer(Brief(QUESTION, found.passages)):
             pass
     site = await sources.site_of(settings, await clients.store())
-    for passage in found:
-        sources.source(passage, site, QUESTION)
+    for passage in found.passages:
+        sources.source(passage, site, [QUESTION])

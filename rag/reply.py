@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from rag import gate, sources, trace, turns
+from rag.answering.claims import markers
+from rag.answering.support import supporting
 from rag.citations import CitationFilter, renumber
 from rag.clients import Clients
-from rag.courtesy import courtesy
 from rag.pace import turn
 from rag.types import (
     Answerer,
     AnswerPart,
     Brief,
-    Chunk,
-    Passage,
+    Grade,
+    Highlights,
+    Related,
     Source,
     Turn,
     UpstreamError,
@@ -29,12 +31,10 @@ from rag.types import (
 
 log = logging.getLogger(__name__)
 
-UNREPORTED_SOURCES = 3
-"""Sources kept when a model answered without citing any."""
+EXTRACTIVE = "extractive"
+"""Name of the answerer that quotes."""
 RESERVE_SECONDS = 4.0
 """Kept back from the deadline for the extractive answer and for saving."""
-NEAR_SECONDS = 2.0
-"""How long a finished answer waits for what stands around its best passage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Reply:
     message: str
     sources: tuple[Source, ...]
     metadata: dict[str, Any]
-    suggestions: tuple[str, ...] = ()
+    related: tuple[Related, ...] = ()
 
 
 Event: TypeAlias = SessionKnown | SourcesOffered | Token | Reply
@@ -93,6 +93,33 @@ def fallback_code(error: Exception) -> str:
 
 
 @dataclass(slots=True)
+class _Text:
+    """What an answerer has written so far."""
+
+    citations: CitationFilter
+    text: str = ""
+    usage: Usage = field(default_factory=Usage)
+    highlights: Mapping[int, str] = field(default_factory=dict)
+
+    def take(self, part: AnswerPart) -> str:
+        """Add a part; the text that is certain by now."""
+        if isinstance(part, Usage):
+            self.usage = part
+        elif isinstance(part, Highlights):
+            self.highlights = part.sentences
+        else:
+            shown = self.citations.feed(part)
+            self.text += shown
+            return shown
+        return ""
+
+    def end(self) -> str:
+        rest = self.citations.flush()
+        self.text += rest
+        return rest
+
+
+@dataclass(slots=True)
 class Draft:
     """An answer that has been opened, with everything that finishing it takes."""
 
@@ -104,10 +131,6 @@ class Draft:
     """Whether the session is made with this turn."""
     answerer: Answerer
     parts: AsyncIterator[AnswerPart]
-    near: asyncio.Future[Sequence[Chunk]]
-    """What stands around the best passage: suggestions come from there."""
-    site: str
-    """Where citations link to."""
     streamed: bool
     started: float
     deadline: float
@@ -125,94 +148,100 @@ class Draft:
             yield SessionKnown(self.session_id)
             if self.streamed:
                 await turn()
-                yield SourcesOffered(self._sources(brief.passages))
-            text, usage, citations = "", Usage(), CitationFilter(len(brief.passages))
+                about = [brief.question]
+                offered = (sources.source(p, brief.site_url, about) for p in brief.passages)
+                yield SourcesOffered(tuple(offered))
+            draft = _Text(CitationFilter(len(brief.passages)))
             try:
                 async for part in parts:
                     if isinstance(part, Usage):
-                        usage = part
-                        self.bill.reported(usage)
-                        continue
-                    self.bill.wrote(part)
-                    if shown := citations.feed(part):
-                        text += shown
+                        self.bill.reported(part)
+                    elif isinstance(part, str):
+                        self.bill.wrote(part)
+                    if shown := draft.take(part):
                         yield Token(shown)
-                if rest := citations.flush():
-                    text += rest
+                if rest := draft.end():
                     yield Token(rest)
             except UpstreamError as error:
                 # What was sent so far is replaced by the reply, which is canonical.
                 self.fallback = fallback_code(error)
                 self.answerer = await self.clients.extractive()
-                text, usage, citations = await self._whole()
+                draft = await self._whole()
             finally:
                 if aclose := getattr(parts, "aclose", None):
                     await aclose()
-            finished = self._reply(text, usage, citations.cited)
+            finished = self._reply(draft)
             settling = asyncio.create_task(self.bill.settle())
             saved = await self._save(finished)
             await settling
             if saved and saved.before:  # an attempt that broke off had been saved after all
                 yield _kept(saved.session_id, saved.before)
                 return
-            suggested: tuple[str, ...] = ()
-            if not self.near.done():
-                await asyncio.wait([self.near], timeout=NEAR_SECONDS)
-            if brief.passages and self.near.done():
-                best = brief.passages[0].chunk
-                suggested = sources.suggestions(self.near.result(), best, finished.sources)
             metadata = {
                 **finished.metadata,
                 "saved": saved is not None,
                 "turn": saved.n if saved else None,
             }
-            yield replace(finished, metadata=metadata, suggestions=suggested)
+            yield replace(finished, metadata=metadata)
         finally:
-            self.near.cancel()
             await self.bill.settle()
 
-    async def _whole(self) -> tuple[str, Usage, CitationFilter]:
-        citations, text, usage = CitationFilter(len(self.brief.passages)), "", Usage()
+    async def _whole(self) -> _Text:
+        draft = _Text(CitationFilter(len(self.brief.passages)))
         async for part in await self.answerer.answer(self.brief):
-            if isinstance(part, Usage):
-                usage = part
-            else:
-                text += citations.feed(part)
-        return text + citations.flush(), usage, citations
+            draft.take(part)
+        draft.end()
+        return draft
 
-    def _reply(self, text: str, usage: Usage, cited: Sequence[int]) -> Reply:
+    def _reply(self, draft: _Text) -> Reply:
         """The answer with its citations numbered densely in the order of their sources."""
         passages = self.brief.passages
-        order = {old: new for new, old in enumerate(sorted(cited), 1)}
-        message = renumber(text, order).strip()
-        if order:
-            about = sources.claims(message)
-            cited_passages = [passages[old - 1] for old in order]
-        else:
-            about = {}
-            cited_passages = list(passages[:UNREPORTED_SOURCES])
+        cited = sorted(draft.citations.cited)
+        message = renumber(draft.text, {old: new for new, old in enumerate(cited, 1)}).strip()
+        quoted = self.answerer.model == EXTRACTIVE
+        if not (cited or quoted):
+            cited = supporting(message, self.brief.question, passages)
+        claims: dict[int, list[str]] = {}
+        for marker in markers(message):
+            claims.setdefault(marker.number, []).append(marker.claim)
+        site, question = self.brief.site_url, self.brief.question
+        shown = []
+        for new, old in enumerate(cited, 1):
+            highlight = draft.highlights.get(old, "")
+            # A quotation is cited for what it says to the question, not for all that is quoted.
+            about = [highlight] if highlight else claims.get(new) or [question]
+            shown.append(sources.source(passages[old - 1], site, about, highlight))
+        found: Grade = self.brief.grade if quoted else "answer" if cited else "nothing"
         metadata = {
             "response_time_ms": round((time.perf_counter() - self.started) * 1000),
-            "tokens_used": usage.total,
+            "tokens_used": draft.usage.total,
             "context_chunks": len(passages),
-            "answered": bool(passages or courtesy(self.brief.question)),
+            "found": found,
+            "answered": found != "nothing",
             "answered_by": self.answerer.model,
             "fallback": self.fallback,
-            "finish_reason": usage.finish_reason,
-            "citations_reported": bool(order) or not passages,
+            "finish_reason": draft.usage.finish_reason,
         }
         trace.note(
             session=self.session_id[:8],
             answered_by=self.answerer.model,
-            tokens=usage.total,
+            found=found,
+            tokens=draft.usage.total,
             fallback=self.fallback,
-            cited=len(order),
+            cited=len(cited),
         )
-        return Reply(self.session_id, message, self._sources(cited_passages, about), metadata)
+        related = sources.related(passages, shown, site) if shown else ()
+        return Reply(self.session_id, message, tuple(shown), metadata, related)
 
     async def _save(self, finished: Reply) -> turns.Saved | None:
         """Where the turn stands, or None where it could not be kept."""
-        turn = Turn(self.brief.question, finished.message, finished.sources, finished.metadata)
+        turn = Turn(
+            self.brief.question,
+            finished.message,
+            finished.sources,
+            finished.related,
+            finished.metadata,
+        )
         with trace.stage("save"):
             try:
                 async with asyncio.timeout_at(self.deadline):
@@ -229,17 +258,8 @@ class Draft:
                 log.warning("the turn was not saved: %s", error or "no time was left")
                 return None
 
-    def _sources(
-        self, cited: Sequence[Passage], about: sources.Claims | None = None
-    ) -> tuple[Source, ...]:
-        question = self.brief.question
-        return tuple(
-            sources.source(passage, self.site, (about or {}).get(n) or question)
-            for n, passage in enumerate(cited, 1)
-        )
-
 
 def _kept(session_id: str, turn: Turn) -> Reply:
     """The canonical answer of a turn that is in the history."""
     metadata = {**turn.metadata, "saved": True, "turn": turn.n}
-    return Reply(session_id, turn.answer, turn.sources, metadata)
+    return Reply(session_id, turn.answer, turn.sources, metadata, turn.related)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from rag.links import citation_url, sentences
+from rag.retrieval.relevance import NOTHING
 from rag.settings import Settings
-from rag.types import Chunk, Passage, Source, VectorStore
-
-Claims: TypeAlias = Mapping[int, str]
-"""By citation number: what a passage is cited for."""
+from rag.types import Chunk, Claim, Passage, Related, Source, VectorStore
 
 SNIPPET_CHARACTERS = 240
 _HEADING = re.compile(r"(#{1,6}) (.+)")
 _FENCE = re.compile(r" *(?:`{3,}|~{3,})")
-_MARKER = re.compile(r"(?:\[\d+\])+")
 _WORD = re.compile(r"\w{3,}")
 
 
@@ -32,23 +29,34 @@ async def site_of(settings: Settings, store: VectorStore) -> str:
     return (info.site_url if info else "") or settings.book_url
 
 
-def source(passage: Passage, site_url: str, claim: str) -> Source:
-    """A passage as the contract shows it. `claim` is what it is cited, or searched, for.
+def source(passage: Passage, site_url: str, claims: Sequence[str], highlight: str = "") -> Source:
+    """A passage as the contract shows it.
 
-    A chunk may hold several small sections: slug and section are those of the claim.
+    `claims` are what it is cited for, or searched for: one text for each marker in the answer,
+    at least one. Each leads to the section, of those that a chunk may hold, that has most of it.
     """
     chunk = passage.chunk
-    part = max(parts(chunk), key=lambda part: nearness(claim, f"{part.heading} {part.text}"))
+    places = [_place(chunk, site_url, claim) for claim in claims]
+    first = places[0]
     return Source(
         chunk_id=chunk.chunk_id,
         title=chunk.title,
-        section=part.section,
-        slug=part.slug,
-        url=citation_url(site_url, part.slug, part.text, claim, f"{chunk.title} › {part.section}"),
-        snippet=snippet(part.text, claim),
+        section=first.section,
+        slug=first.slug,
+        url=first.url,
+        snippet=first.snippet,
         score=round(passage.score, 3),
         source_path=chunk.source_path,
+        highlight=highlight,
+        claims=tuple(places),
     )
+
+
+def _place(chunk: Chunk, site_url: str, claim: str) -> Claim:
+    part = nearest_part(chunk, claim)
+    above = f"{chunk.title} › {part.section}"
+    url = citation_url(site_url, part.slug, part.text, claim, above)
+    return Claim(part.slug, part.section, url, snippet(part.text, claim))
 
 
 class Part(NamedTuple):
@@ -81,6 +89,11 @@ def parts(chunk: Chunk) -> list[Part]:
     return [part for part in found if part.text.strip()] or found[:1]
 
 
+def nearest_part(chunk: Chunk, claim: str) -> Part:
+    """The part that has most of a claim's words."""
+    return max(parts(chunk), key=lambda part: nearness(claim, f"{part.heading} {part.text}"))
+
+
 def nearness(claim: str, text: str) -> float:
     """The share of the claim's words that a text has."""
     wanted = words(claim)
@@ -90,21 +103,6 @@ def nearness(claim: str, text: str) -> float:
 @lru_cache(maxsize=1024)
 def words(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text.casefold()))
-
-
-def claims(message: str) -> Claims:
-    """For each `[n]` of a message the text that it stands behind, back to the marker before.
-
-    A passage that is cited more than once is cited for the first time.
-    """
-    found: dict[int, str] = {}
-    start = 0
-    for marker in _MARKER.finditer(message):
-        text = message[start : marker.start()].strip()
-        for number in re.findall(r"\d+", marker[0]):
-            found.setdefault(int(number), text)
-        start = marker.end()
-    return found
 
 
 def snippet(text: str, claim: str) -> str:
@@ -127,26 +125,21 @@ def _rows(text: str) -> Iterator[str]:
             yield " · ".join(cell.strip() for cell in line.strip("|").split("|") if cell.strip())
 
 
-def suggestions(
-    near: Sequence[Chunk], best: Chunk, cited: Sequence[Source], count: int = 3
-) -> tuple[str, ...]:
-    """What a reader may want to know next: what stands around the best passage, nearest first.
-
-    Sections of the same page that the answer does not cite, then pages beside it by their
-    titles: a heading of another page, torn from it, often says nothing.
-    """
-    seen = {heading(source.section, source.title) for source in cited} | {best.title}
-    ordered = sorted(
-        near,
-        key=lambda c: (c.source_path != best.source_path, abs(c.order_index - best.order_index)),
-    )
-    headings = (
-        heading(chunk.section, chunk.title)
-        if chunk.source_path == best.source_path
-        else chunk.title
-        for chunk in ordered
-    )
-    return tuple(dict.fromkeys(h for h in headings if h not in seen))[:count]
+def related(
+    passages: Sequence[Passage], cited: Sequence[Source], site_url: str, count: int = 3
+) -> tuple[Related, ...]:
+    """Sections that were found too, the best first, each once and none that is cited."""
+    seen = {(source.title, claim.section) for source in cited for claim in source.claims}
+    found: list[Related] = []
+    for passage in passages:
+        chunk = passage.chunk
+        place = (chunk.title, chunk.section)
+        if place in seen or passage.score < NOTHING or len(found) == count:
+            continue
+        seen.add(place)
+        url = citation_url(site_url, chunk.slug, "")
+        found.append(Related(chunk.title, chunk.section, chunk.slug, url))
+    return tuple(found)
 
 
 def heading(section: str, title: str) -> str:

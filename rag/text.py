@@ -12,7 +12,7 @@ import re
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import Any
 from zlib import crc32
@@ -369,17 +369,6 @@ def term_hashes(text: str, language: str = "en") -> set[int]:
     """The terms of a text as they stand in sparse vectors."""
     primary = primary_subtag(language)
     return {term for word in _words(normalise(text)) for term in _word_hashes(word, primary)}
-
-
-@lru_cache(maxsize=8192)
-def subject_terms(heading: str, language: str = "en") -> frozenset[int]:
-    """What a heading is about, as if it were a question."""
-    return frozenset(sparse_question(heading, language).indices)
-
-
-def alike(one: Set[int], other: Set[int]) -> float:
-    """How much two sets have in common, 0 to 1 (Jaccard 1901)."""
-    return len(one & other) / len(one | other) if one and other else 0.0
 
 
 @lru_cache(maxsize=20_000)

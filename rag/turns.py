@@ -17,10 +17,10 @@ import re
 import struct
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
 
-from rag.types import Database, Source, StatementRejected, Turn
+from rag.types import Claim, Database, Related, Source, StatementRejected, Turn
 
 EXPIRE_BATCH = 200
 """Sessions that one save deletes at most."""
@@ -30,7 +30,8 @@ _RANDOM_KEY = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE
 )
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_SOURCE_FIELDS = frozenset(field.name for field in fields(Source))
+_RELATED = "related"
+"""Key of the related sections in a row's metadata."""
 _UNIQUE_VIOLATION = "23505"
 
 
@@ -203,7 +204,7 @@ async def save(
             question=_storable(turn.question),
             answer=_storable(turn.answer),
             sources=_json([asdict(source) for source in turn.sources]),
-            metadata=_json(turn.metadata),
+            metadata=_json({**turn.metadata, _RELATED: [asdict(r) for r in turn.related]}),
             embedding=_embedding_key(embedding.model, embedding.text) if embedding else None,
             vector=_pack(embedding.vector) if embedding else None,
         )
@@ -285,10 +286,8 @@ def _turns(rows: Sequence[tuple[Any, ...]]) -> list[Turn]:
         Turn(
             question=question,
             answer=answer,
-            sources=tuple(
-                Source(**{k: v for k, v in source.items() if k in _SOURCE_FIELDS})
-                for source in sources
-            ),
+            sources=tuple(map(_source, sources)),
+            related=tuple(Related(**_known(Related, r)) for r in metadata.pop(_RELATED, ())),
             metadata=metadata,
             n=n,
             created_at=created_at,
@@ -297,6 +296,19 @@ def _turns(rows: Sequence[tuple[Any, ...]]) -> list[Turn]:
         for n, question, answer, sources, metadata, created_at, thumbs, *_ in rows
         if n is not None
     ]
+
+
+def _source(record: dict[str, Any]) -> Source:
+    """A row of an older version has no claims: its source stands for the only one."""
+    source = Source(**_known(Source, record))
+    claims = tuple(Claim(**_known(Claim, claim)) for claim in record.get("claims") or [record])
+    return replace(source, claims=claims)
+
+
+def _known(kind: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that this version knows."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in record.items() if name in names}
 
 
 def _storable(text: str) -> str:

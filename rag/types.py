@@ -157,19 +157,44 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk that was found for a question, with its calibrated relevance."""
+    """A chunk that was found for a question."""
 
     chunk: Chunk
     score: float
-    """Relevance between 0 (noise) and 1 (surely answers), comparable between embedders."""
+    """Relevance, from 0 (unrelated) to 1 (surely answers)."""
+
+
+Grade: TypeAlias = Literal["answer", "nearest", "nothing"]
+"""What the book has for a question: an answer, only the nearest sections, or nothing near."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The passages for a question, best first, and what the best of them is worth."""
+
+    passages: tuple[Passage, ...] = ()
+    grade: Grade = "nothing"
 
 
 # ---------------------------------------------------------------- conversation
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Where one citation marker leads: to the sentence that its claim rests on."""
+
+    slug: str
+    section: str
+    url: str
+    snippet: str
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """What an answer cites, as the HTTP contract shows it."""
+    """What an answer cites, as the HTTP contract shows it.
+
+    `slug`, `section`, `url` and `snippet` are those of the first claim.
+    """
 
     chunk_id: str
     title: str
@@ -179,6 +204,20 @@ class Source:
     snippet: str
     score: float
     source_path: str = ""
+    highlight: str = ""
+    """The sentence nearest to the question, as a page shows it: without Markdown."""
+    claims: tuple[Claim, ...] = ()
+    """One for each marker of this source in the message, in the order of the markers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """A section near the answer that the answer does not cite."""
+
+    title: str
+    section: str
+    slug: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +227,7 @@ class Turn:
     question: str
     answer: str
     sources: tuple[Source, ...] = ()
+    related: tuple[Related, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     n: int = 0
     """Position in the session, from 1; 0 until it is saved."""
@@ -209,7 +249,14 @@ class Brief:
     highlighted: str = ""
     """Text that the reader has selected on the page."""
     standalone: str = ""
-    """The question made independent of the history; what was searched for."""
+    """The question made independent of the history, where a model did that."""
+    grade: Grade = "answer"
+    around: Sequence[Chunk] = ()
+    """The chunks beside the best passage and it itself, in the book's order."""
+    site_url: str = ""
+    """Where links to sections lead."""
+    language: str = "en"
+    """Of the book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +289,8 @@ class Embedder(Protocol):
     def cosine_range(self) -> tuple[float, float]:
         """Cosines that unrelated and surely related texts have: the two ends of calibration."""
 
-    async def embed_question(self, text: str) -> Sequence[float]: ...
+    async def embed_questions(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """One vector a question, in order, by one call."""
 
     async def embed_passages(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """One vector a text, in order. Batches and limits are the embedder's own business."""
@@ -302,8 +350,16 @@ class IndexWriter(Protocol):
     async def close(self) -> None: ...
 
 
-AnswerPart: TypeAlias = str | Usage
-"""An answerer yields text as it arrives and, last, what it cost."""
+@dataclass(frozen=True, slots=True)
+class Highlights:
+    """The sentence of each quoted passage that is nearest to the question, without Markdown."""
+
+    sentences: Mapping[int, str]
+    """By passage number, from 1."""
+
+
+AnswerPart: TypeAlias = str | Highlights | Usage
+"""An answerer yields text as it arrives, highlights if it quotes, and last what it cost."""
 
 
 class Answerer(Protocol):

@@ -124,7 +124,10 @@ class HashEmbedder:
         self.sizes: list[int] = []
         self._fail_after = fail_after
 
-    async def embed_question(self, text: str) -> Sequence[float]:
+    async def embed_questions(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        return [self._vector(text) for text in texts]
+
+    def _vector(self, text: str) -> Sequence[float]:
         rng = np.random.default_rng(crc32(f"{self.model} {text}".encode()))
         vector = rng.normal(size=self.dimensions)
         result: list[float] = (vector / np.linalg.norm(vector)).tolist()
@@ -135,7 +138,7 @@ class HashEmbedder:
             raise UpstreamTimeout("no answer within 10 s", service="cohere")
         self.texts += texts
         self.sizes.append(len(texts))
-        return [await self.embed_question(text) for text in texts]
+        return [self._vector(text) for text in texts]
 
     async def close(self) -> None:
         pass

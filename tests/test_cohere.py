@@ -58,7 +58,7 @@ def test_models_and_their_dimensions(up: Upstreams, model: str, dimensions: int)
     async def use(embedder: CohereEmbedder) -> int:
         assert embedder.model == model
         assert embedder.dimensions in (dimensions, 0)
-        vector = await embedder.embed_question("How do I deploy?")
+        vector = (await embedder.embed_questions(["How do I deploy?"]))[0]
         assert len(vector) == dimensions
         assert sum(x * x for x in vector) == pytest.approx(1)
         return embedder.dimensions
@@ -68,7 +68,7 @@ def test_models_and_their_dimensions(up: Upstreams, model: str, dimensions: int)
 
 def test_questions_and_passages_are_told_apart(up: Upstreams) -> None:
     async def use(embedder: CohereEmbedder) -> None:
-        await embedder.embed_question("a question")
+        (await embedder.embed_questions(["a question"]))[0]
         await embedder.embed_passages(["a passage"])
 
     embed(up, use)
@@ -79,7 +79,7 @@ def test_questions_and_passages_are_told_apart(up: Upstreams) -> None:
 
 def test_a_server_without_base64_is_asked_for_numbers(up: Upstreams) -> None:
     async def use(embedder: CohereEmbedder) -> tuple[float, ...]:
-        vectors = [await embedder.embed_question("question") for _ in "ab"]
+        vectors = [(await embedder.embed_questions(["question"]))[0] for _ in "ab"]
         assert vectors[0] == vectors[1]
         return tuple(vectors[0])
 
@@ -98,7 +98,8 @@ def test_a_server_without_base64_is_asked_for_numbers(up: Upstreams) -> None:
 def test_base64_that_means_something_else_is_not_believed(up: Upstreams, text: str) -> None:
     body = {"id": "1", "embeddings": {"base64": [text]}, "texts": ["question"]}
     up.cohere.fail(200, body=body)
-    assert len(embed(up, lambda e: e.embed_question("question"))) == 1024
+    [vector] = embed(up, lambda e: e.embed_questions(["question"]))
+    assert len(vector) == 1024
     kinds = [request.json()["embedding_types"] for request in up.cohere.requests]
     assert kinds == [["base64"], ["float"]]
 
@@ -120,13 +121,13 @@ def test_passages_go_in_batches_and_come_back_in_order(up: Upstreams) -> None:
 @pytest.mark.parametrize("fault", [429, 500, 502, 503, 504, "reset", "malformed", "cut", "shape"])
 def test_a_passing_fault_is_survived(up: Upstreams, fault: int) -> None:
     up.cohere.fail(fault)
-    assert embed(up, lambda e: e.embed_question("question"))
+    assert embed(up, lambda e: e.embed_questions(["question"]))
     assert len(up.cohere.requests) == 2
 
 
 def test_a_hanging_attempt_is_given_up_and_repeated(up: Upstreams) -> None:
     up.cohere.fail("hang")
-    assert embed(up, lambda e: e.embed_question("question"), attempt_seconds=0.5)
+    assert embed(up, lambda e: e.embed_questions(["question"]), attempt_seconds=0.5)
     assert len(up.cohere.requests) == 2
 
 
@@ -135,7 +136,7 @@ def test_retry_after_is_kept(up: Upstreams) -> None:
 
     async def use(embedder: CohereEmbedder) -> float:
         started = asyncio.get_running_loop().time()
-        await embedder.embed_question("question")
+        (await embedder.embed_questions(["question"]))[0]
         return asyncio.get_running_loop().time() - started
 
     assert embed(up, use) >= 1.0
@@ -161,7 +162,7 @@ def test_a_lasting_fault_has_a_name(
 ) -> None:
     up.cohere.fail(fault, times=99)
     with pytest.raises(UpstreamError) as caught:
-        embed(up, lambda e: e.embed_question("question"), seconds=60.0)
+        embed(up, lambda e: e.embed_questions(["question"]), seconds=60.0)
     assert isinstance(caught.value, error)
     assert caught.value.code == error.code
     assert caught.value.service == "cohere"
@@ -175,7 +176,7 @@ def test_nothing_lasts_longer_than_its_time(up: Upstreams, fault: str) -> None:
     async def use(embedder: CohereEmbedder) -> float:
         started = asyncio.get_running_loop().time()
         with pytest.raises(UpstreamTimeout):
-            await embedder.embed_question("question")
+            (await embedder.embed_questions(["question"]))[0]
         return asyncio.get_running_loop().time() - started
 
     assert embed(up, use, seconds=1.0, attempt_seconds=0.4) < 3
@@ -184,14 +185,14 @@ def test_nothing_lasts_longer_than_its_time(up: Upstreams, fault: str) -> None:
 def test_a_wait_that_would_not_end_in_time_is_not_begun(up: Upstreams) -> None:
     up.cohere.fail(429, times=99, retry_after=30)
     with pytest.raises(UpstreamOverloaded) as caught:
-        embed(up, lambda e: e.embed_question("question"), seconds=20.0)
+        embed(up, lambda e: e.embed_questions(["question"]), seconds=20.0)
     assert caught.value.retry_after == 30
     assert len(up.cohere.requests) == 1
 
 
 def test_a_refused_key_is_final_and_stays_secret(up: Upstreams) -> None:
     with pytest.raises(UpstreamRejected) as caught:
-        embed(up, lambda e: e.embed_question("question"), key="wrong-key-12345")
+        embed(up, lambda e: e.embed_questions(["question"]), key="wrong-key-12345")
     assert "wrong-key-12345" not in f"{caught.value}{caught.value.detail}"
     assert len(up.cohere.requests) == 1
 
@@ -199,7 +200,7 @@ def test_a_refused_key_is_final_and_stays_secret(up: Upstreams) -> None:
 def test_a_used_up_month_is_final(up: Upstreams) -> None:
     up.cohere.fail(429, times=9, body={"message": "Trial key is limited to 1000 calls / month"})
     with pytest.raises(UpstreamRejected, match="quota"):
-        embed(up, lambda e: e.embed_question("question"))
+        embed(up, lambda e: e.embed_questions(["question"]))
     assert len(up.cohere.requests) == 1
 
 
@@ -213,7 +214,7 @@ def test_an_unreachable_service_has_a_name(up: Upstreams) -> None:
     async def run() -> None:
         embedder = CohereEmbedder("key", base_url="http://127.0.0.1:9", seconds=2.0)
         try:
-            await embedder.embed_question("question")
+            (await embedder.embed_questions(["question"]))[0]
         finally:
             await embedder.close()
 

@@ -40,7 +40,7 @@ def test_an_embedding(site: Served) -> None:
     async def embed() -> list[float]:
         embedder = CohereEmbedder("key", "any-model", base_url=site.url)
         try:
-            return list(await embedder.embed_question("why?"))
+            return list((await embedder.embed_questions(["why?"]))[0])
         finally:
             await embedder.close()
 

@@ -67,7 +67,7 @@ def test_vectors_equal_the_reference_implementation(local: LocalEmbedder) -> Non
 
 def test_meaning_is_near(local: LocalEmbedder) -> None:
     async def cosines() -> list[float]:
-        question = await local.embed_question("How can I undo a commit?")
+        question = (await local.embed_questions(["How can I undo a commit?"]))[0]
         passages = await local.embed_passages(
             [
                 "Use git revert to take back a change that was committed.",
@@ -86,7 +86,7 @@ TEXTS = [f"{'chapter ' * (n * 7 % 90)}number {n}" for n in range(60)]
 def test_a_batch_keeps_its_order(local: LocalEmbedder) -> None:
     async def both() -> tuple[list[list[float]], list[list[float]]]:
         together = await local.embed_passages(TEXTS)
-        return together, [await local.embed_question(text) for text in TEXTS[::9]]
+        return together, [(await local.embed_questions([text]))[0] for text in TEXTS[::9]]
 
     together, alone = map(np.array, asyncio.run(both()))
     cosines = alone @ together.T
@@ -151,4 +151,4 @@ def test_importing_is_cheap() -> None:
 def test_a_missing_model_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(embedder, "PACKAGE", "no_such_package")
     with pytest.raises(ConfigurationError, match=r"requirements-embedded\.txt"):
-        asyncio.run(LocalEmbedder().embed_question("?"))
+        asyncio.run(LocalEmbedder().embed_questions(["?"]))

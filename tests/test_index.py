@@ -81,7 +81,7 @@ async def answers(folder: Path, embedder: HashEmbedder) -> list[object]:
         seen.append(await store.page(slug))
     for question in ("alpha", "beta gamma", "part 1 delta", "nothing of this"):
         chunk = Chunk("", question, "", "", "", "", 0)
-        dense = await embedder.embed_question(question)
+        dense = (await embedder.embed_questions([question]))[0]
         found = await store.candidates(dense, sparse(chunk), 200)
         seen.append(canonical(found))
     await store.close()

@@ -37,7 +37,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
 async def _embedding() -> object:
     embedder = CohereEmbedder("key", "any-model", base_url=NOWHERE, seconds=5)
     try:
-        return list(await embedder.embed_question("why?"))
+        return list((await embedder.embed_questions(["why?"]))[0])
     finally:
         await embedder.close()
 

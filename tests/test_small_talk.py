@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag import small_talk as module
-from rag.small_talk import Key, Kind, reply_language, small_talk, text
+from rag.language import small_talk as module
+from rag.language.small_talk import Key, Kind, reply_language, small_talk, text
 
 LANGUAGES = ["ar", "de", "en", "es", "fr", "hi", "it", "ja", "pt", "ru", "ur", "zh"]
 PHRASES: list[tuple[str, Kind, str]] = [

@@ -11,14 +11,12 @@ from hypothesis import strategies as st
 
 from rag.stopwords import STOP_WORDS
 from rag.text import (
-    alike,
     content_words,
     guess_language,
     question_terms,
     sentences,
     sparse_passage,
     sparse_question,
-    subject_terms,
     term_hashes,
 )
 
@@ -147,13 +145,6 @@ def test_dropped_words_are_stop_words_of_one_language(words: list[str], language
     assert kept == content_words(" ".join(words), spoken)
     assert {"vite", "MIT", "Server"} & set(words) <= set(kept)
     assert bool(question_terms(" ".join(words), language)) == bool(words)
-
-
-def test_a_heading_is_about_what_a_question_in_its_words_is_about() -> None:
-    asked = frozenset(sparse_question("How do I use the IT server?").indices)
-    assert alike(asked, subject_terms("Using an IT server")) == 1
-    assert alike(asked, subject_terms("Using it as a server")) < 1
-    assert subject_terms("Why?")
 
 
 def test_sparse_values_are_bm25_and_depend_on_the_passage_alone() -> None:

@@ -102,7 +102,7 @@ def outcome(runner: asyncio.Runner, work: Any) -> Any:
 def test_embeddings(up: Upstreams, runner: Any, clients: dict[str, Any], body: Any) -> None:
     up.heal()
     up.cohere.fail(200, times=9, body=body)
-    found = outcome(runner, clients["embedder"].embed_question("Which port?"))
+    found = outcome(runner, clients["embedder"].embed_questions(["Which port?"]))
     if not isinstance(found, BookError):
         assert len(found) == 1024
         assert all(isinstance(x, float) and math.isfinite(x) for x in found)

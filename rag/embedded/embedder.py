@@ -47,7 +47,7 @@ class LocalEmbedder:
     model = f"all-MiniLM-L6-v2 int8 {MAX_TOKENS}"
     """With the number of tokens: vectors of longer or shorter readings are not mixed."""
     dimensions = WIDTH
-    cosine_range = (0.1, 0.7)
+    cosine_range = (0.1, 0.8)
     batch = 16
     """Texts that are embedded between two signs of progress."""
 
@@ -55,8 +55,8 @@ class LocalEmbedder:
         self._network: _Network | None = None
         self._loading = threading.Lock()
 
-    async def embed_question(self, text: str) -> list[float]:
-        return (await self.embed_passages([text]))[0]
+    async def embed_questions(self, texts: Sequence[str]) -> list[list[float]]:
+        return await self.embed_passages(texts)
 
     async def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
         network = await asyncio.to_thread(self._load)

@@ -186,14 +186,13 @@ class CohereEmbedder:
     def prepare(self) -> None:
         self._cohere.prepare()
 
-    async def embed_question(self, text: str) -> Sequence[float]:
-        vectors = await self._cohere.call(
-            lambda: self._embed([text], "search_query"),
+    async def embed_questions(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        return await self._cohere.call(
+            lambda: self._embed(texts, "search_query"),
             seconds=self._seconds,
             attempts=3,
             attempt_seconds=self._attempt_seconds,
         )
-        return vectors[0]
 
     async def embed_passages(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         turn = asyncio.Semaphore(_PARALLEL)

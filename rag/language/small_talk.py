@@ -10,7 +10,7 @@ from rag.text import guess_language, normalise, primary_subtag
 
 Kind: TypeAlias = Literal["greeting", "thanks", "about"]
 Key: TypeAlias = Literal[
-    "nothing", "nearest", "read_on", "welcome", "thanked", "about", "around", "elsewhere"
+    "nothing", "nearest", "read_on", "welcome", "thanked", "about", "elsewhere"
 ]
 
 _PHRASES = {
@@ -103,7 +103,6 @@ _TEXTS = {
         Welcome! Ask a question about this book.
         You are welcome. Ask again whenever you like.
         You can ask about:
-        Around the highlighted text:
         Elsewhere in the book:""",
     "de": """
         Dazu scheint das Buch nichts zu sagen. Vielleicht hilft es, anders zu fragen.
@@ -112,7 +111,6 @@ _TEXTS = {
         Willkommen! Stellen Sie eine Frage zu diesem Buch.
         Gern geschehen. Fragen Sie jederzeit weiter.
         Sie können zum Beispiel fragen nach:
-        Rund um die markierte Stelle:
         An anderer Stelle im Buch:""",
     "es": """
         El libro no parece decir nada sobre eso. Quizá ayude preguntar con otras palabras.
@@ -121,7 +119,6 @@ _TEXTS = {
         ¡Bienvenido! Haga una pregunta sobre este libro.
         De nada. Pregunte cuando quiera.
         Puede preguntar sobre:
-        Alrededor del texto resaltado:
         En otras partes del libro:""",
     "fr": """
         Le livre ne semble rien dire à ce sujet. Essayez avec d'autres mots.
@@ -130,7 +127,6 @@ _TEXTS = {
         Bienvenue ! Posez une question sur ce livre.
         Je vous en prie. Posez d'autres questions quand vous voulez.
         Vous pouvez demander par exemple :
-        Autour du texte surligné :
         Ailleurs dans le livre :""",
     "it": """
         Il libro non sembra dire nulla in proposito. Prova a chiederlo con altre parole.
@@ -139,7 +135,6 @@ _TEXTS = {
         Ciao! Fai una domanda su questo libro.
         Prego. Chiedi pure quando vuoi.
         Puoi chiedere, per esempio, di:
-        Intorno al testo evidenziato:
         Altrove nel libro:""",
     "pt": """
         O livro não parece dizer nada sobre isso. Talvez ajude perguntar com outras palavras.
@@ -148,7 +143,6 @@ _TEXTS = {
         Bem-vindo! Faça uma pergunta sobre este livro.
         De nada. Pergunte sempre que quiser.
         Pode perguntar sobre:
-        Em torno do texto destacado:
         Em outras partes do livro:""",
     "ru": """
         Похоже, в книге об этом ничего нет. Попробуйте спросить другими словами.
@@ -157,7 +151,6 @@ _TEXTS = {
         Здравствуйте! Задайте вопрос об этой книге.
         Пожалуйста. Спрашивайте в любое время.
         Можно спросить, например, о таких темах:
-        Рядом с выделенным текстом:
         В других местах книги:""",
     "ar": """
         لا يبدو أن الكتاب يقول شيئًا عن ذلك. جرّب صياغة السؤال بكلمات أخرى.
@@ -166,7 +159,6 @@ _TEXTS = {
         مرحبًا! اطرح سؤالًا عن هذا الكتاب.
         على الرحب والسعة. اسأل متى شئت.
         يمكنك أن تسأل عن:
-        حول النص المحدد:
         في مواضع أخرى من الكتاب:""",
     "ur": """
         لگتا ہے کہ کتاب میں اس کے بارے میں کچھ نہیں ہے۔ دوسرے الفاظ میں پوچھ کر دیکھیں۔
@@ -175,7 +167,6 @@ _TEXTS = {
         خوش آمدید! اس کتاب کے بارے میں کوئی سوال پوچھیں۔
         کوئی بات نہیں۔ جب چاہیں پوچھیں۔
         آپ ان موضوعات کے بارے میں پوچھ سکتے ہیں:
-        نشان زدہ متن کے آس پاس:
         کتاب میں دوسری جگہ:""",
     "hi": """
         लगता है कि किताब में इसके बारे में कुछ नहीं है। दूसरे शब्दों में पूछकर देखें।
@@ -184,7 +175,6 @@ _TEXTS = {
         स्वागत है! इस किताब के बारे में कोई सवाल पूछें।
         आपका स्वागत है। जब चाहें, फिर पूछें।
         आप इन विषयों के बारे में पूछ सकते हैं:
-        चुने हुए पाठ के आसपास:
         किताब में दूसरी जगह:""",
     "zh": """
         书中似乎没有提到这一点。换个说法再问一次也许会有帮助。
@@ -193,7 +183,6 @@ _TEXTS = {
         欢迎！请问一个关于这本书的问题。
         不客气。欢迎随时继续提问。
         您可以询问：
-        所选文字的上下文：
         书中其他地方：""",
     "ja": """
         この本にはそのことが書かれていないようです。別の言葉で質問してみてください。
@@ -202,7 +191,6 @@ _TEXTS = {
         ようこそ！この本について質問してください。
         どういたしまして。いつでもまた質問してください。
         たとえば次のことを質問できます：
-        選択した文の前後：
         本のほかの箇所：""",
 }
 """Per language: the sentences in the order of `Key`."""
