@@ -243,9 +243,7 @@ async def _kept_pages(
 def _sparse(chunk: Chunk) -> SparseVector:
     from rag.text import sparse_passage
 
-    return sparse_passage(
-        chunk.text, title=chunk.title, section=chunk.section, language=chunk.language
-    )
+    return sparse_passage(chunk.embedded_text, chunk.language)
 
 
 def _nothing(*_: object) -> None:

@@ -184,13 +184,7 @@ class Remembering:
 async def points(embedder: Embedder, chunks: Sequence[Chunk]) -> list[Point]:
     dense = await embedder.embed_passages([chunk.embedded_text for chunk in chunks])
     return [
-        Point(
-            chunk,
-            vector,
-            sparse_passage(
-                chunk.text, title=chunk.title, section=chunk.section, language=chunk.language
-            ),
-        )
+        Point(chunk, vector, sparse_passage(chunk.embedded_text, chunk.language))
         for chunk, vector in zip(chunks, dense, strict=True)
     ]
 

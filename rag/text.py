@@ -26,8 +26,6 @@ B = 0.5
 that a word occurs says more than how often."""
 AVERAGE_LENGTH = 1000
 """Length of a usual passage in characters. Fixed, so that no vector depends on other passages."""
-TITLE_COUNT = 3
-"""How often the words of the titles above a passage count."""
 JOINED = 0.5
 """Weight in a question of a compound written as one word, beside its parts."""
 LONGEST_SENTENCE = 2000
@@ -337,21 +335,17 @@ def _without_accents(word: str) -> str:
     return "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f")
 
 
-def sparse_passage(
-    text: str, *, title: str = "", section: str = "", language: str = "en"
-) -> SparseVector:
+def sparse_passage(text: str, language: str = "en") -> SparseVector:
     """The part of BM25 that a passage brings: saturated term frequencies.
 
     `tf (k1 + 1) / (tf + k1 (1 - b + b length / average))` (Robertson and Zaragoza 2009);
-    the engine multiplies by IDF, which is why one passage never depends on another. Words of
-    the titles above a passage count TITLE_COUNT times (Robertson et al. 2004).
+    the engine multiplies by IDF, which is why one passage never depends on another. `text` is
+    what is embedded, so that the titles above a passage count as its words.
     """
     primary = primary_subtag(language)
-    counts: Counter[int] = Counter()
-    for part, times in ((title, TITLE_COUNT), (section, TITLE_COUNT), (text, 1)):
-        for word in _words(normalise(part)):
-            for term in _word_hashes(word, primary):
-                counts[term] += times
+    counts = Counter(
+        term for word in _words(normalise(text)) for term in _word_hashes(word, primary)
+    )
     norm = K1 * (1 - B + B * len(text) / AVERAGE_LENGTH)
     return _vector({term: tf * (K1 + 1) / (tf + norm) for term, tf in counts.items()})
 

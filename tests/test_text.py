@@ -92,7 +92,7 @@ def test_signs_that_nobody_speaks_about_are_no_terms(text: str) -> None:
 )
 def test_other_languages_are_found(language: str, passage: str, question: str) -> None:
     asked = set(sparse_question(question, language).indices)
-    assert asked & set(sparse_passage(passage, language=language).indices)
+    assert asked & set(sparse_passage(passage, language).indices)
 
 
 def test_question_words_are_left_out_unless_there_is_nothing_else() -> None:
@@ -150,10 +150,9 @@ def test_dropped_words_are_stop_words_of_one_language(words: list[str], language
 def test_sparse_values_are_bm25_and_depend_on_the_passage_alone() -> None:
     once = sparse_passage("cat " + "x" * 996)  # as long as a usual passage: 1,000 characters
     twice = sparse_passage("cat cat " + "x" * 992)
-    titled = sparse_passage("x" * 1000, title="Cat")
     (cat,) = sparse_question("cats").indices
-    values = [dict(zip(v.indices, v.values, strict=True))[cat] for v in (once, twice, titled)]
-    assert values == pytest.approx([1.7 / 1.7, 2 * 1.7 / 2.7, 3 * 1.7 / 3.7])
+    values = [dict(zip(v.indices, v.values, strict=True))[cat] for v in (once, twice)]
+    assert values == pytest.approx([1.7 / 1.7, 2 * 1.7 / 2.7])
 
 
 def test_indices_are_stable_between_processes() -> None:
@@ -173,7 +172,7 @@ def test_indices_are_stable_between_processes() -> None:
 
 @given(st.text(max_size=200), st.sampled_from(["en", "de", "ar", "hi", "zh", "ja", "th", "xx", ""]))
 def test_any_text_makes_a_valid_vector(text: str, language: str) -> None:
-    for vector in (sparse_passage(text, language=language), sparse_question(text, language)):
+    for vector in (sparse_passage(text, language), sparse_question(text, language)):
         assert list(vector.indices) == sorted(set(vector.indices))
         assert all(0 <= index < 2**32 for index in vector.indices)
         assert all(value > 0 for value in vector.values)

@@ -1,0 +1,245 @@
+"""What each part of the relevance is worth: `python -m bench.relevance BOOKS QUESTIONS`.
+
+QUESTIONS is a folder of sets, `NAME.jsonl`, with questions in readers' words; BOOKS/NAME is the
+book that a set is about, in any form that `ingest.py` reads. A line of a set:
+
+    {"id", "question", "answerable": true, "gold": [{"quote"}], "follow_up_of": null or an id}
+
+A passage answers where it holds a gold quote: half of the quote's three-word runs, markup and
+punctuation left aside. Prints how often the first 1, 3, 5 and 10 passages hold one
+
+- for each weight of meaning against words, the one in use marked,
+- without each part: the titles in the words, the titles in what is embedded, and so on,
+- for follow-ups: searched for as typed, with the question before, and with both, averaged,
+
+and how many questions of each kind the limits NOTHING and ANSWER leave below them. The weights
+and limits in `rag/retrieval/relevance.py` are read off these tables. Vectors are kept in a
+temporary file, so that a second run takes seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.sets import Remembering, read_lines
+from rag.chunks import chunk_book
+from rag.embedded.embedder import LocalEmbedder
+from rag.retrieval.relevance import ANSWER, MEANING, NOTHING, WORDS, best_score, idf, on_scale
+from rag.text import sparse_passage, sparse_question
+from rag.types import Chunk, SparseVector
+from sites import read_path
+
+Array = NDArray[np.float64]
+Row = Mapping[str, Any]
+DEPTHS = (1, 3, 5, 10)
+CACHE = Path(tempfile.gettempdir()) / "ask-the-book-bench.sqlite"
+
+
+@dataclass
+class Book:
+    """A set of questions with all passages of its book, and which of them answer each."""
+
+    chunks: Sequence[Chunk]
+    rows: Sequence[Row]
+    embedder: Remembering
+    gold: list[set[int]] = field(default_factory=list)
+
+    async def scores(
+        self,
+        texts: Sequence[str],
+        meaning: float,
+        words: float,
+        *,
+        embedded: Callable[[Chunk], str] = lambda chunk: chunk.embedded_text,
+        sparse: Callable[[Chunk], SparseVector] | None = None,
+    ) -> Array:
+        """The relevance of each passage (column) for each text (row)."""
+        passages = np.array(await self.embedder.embed_passages([*map(embedded, self.chunks)]))
+        questions = np.array(await self.embedder.embed_questions(texts))
+        scale = np.vectorize(lambda cosine: on_scale(cosine, self.embedder.cosine_range))
+        shares = _shares(texts, [(sparse or _sparse)(chunk) for chunk in self.chunks])
+        result: Array = meaning * scale(questions @ passages.T) + words * shares
+        return result
+
+
+def _sparse(chunk: Chunk) -> SparseVector:
+    return sparse_passage(chunk.embedded_text, chunk.language)
+
+
+def _shares(texts: Sequence[str], vectors: Sequence[SparseVector]) -> Array:
+    """BM25 of each passage for each text, as a share of the best possible."""
+    frequencies = Counter(term for vector in vectors for term in vector.indices)
+    postings: dict[int, list[tuple[int, float]]] = {}
+    for n, vector in enumerate(vectors):
+        for term, value in zip(vector.indices, vector.values, strict=True):
+            postings.setdefault(term, []).append((n, value))
+    shares = np.zeros((len(texts), len(vectors)))
+    for row, text in enumerate(texts):
+        question = sparse_question(text)
+        for term, weight in zip(question.indices, question.values, strict=True):
+            for n, value in postings.get(term, ()):
+                shares[row, n] += weight * value * idf(frequencies[term], len(vectors))
+        shares[row] /= best_score(question, frequencies, len(vectors)) or 1.0
+    return shares
+
+
+def plain_words(text: str) -> list[str]:
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    return re.findall(r"[a-z0-9]+", re.sub(r"\{.*?\}|https?://\S+", " ", text.lower()))
+
+
+def holds(text: str, quote: str) -> bool:
+    """Whether half of a quote's three-word runs stand in a text."""
+    wanted, there = _runs(plain_words(quote)), _runs(plain_words(text))
+    return len(wanted & there) * 2 >= len(wanted) > 0
+
+
+def _runs(words: Sequence[str]) -> set[tuple[str, ...]]:
+    return {tuple(words[n : n + 3]) for n in range(max(1, len(words) - 2))} if words else set()
+
+
+def read_book(folder: Path, questions: Path, embedder: Remembering) -> Book:
+    chunks = chunk_book(read_path(str(folder)).pages)
+    book = Book(chunks, read_lines(questions), embedder)
+    for row in book.rows:
+        quotes = [gold["quote"] for gold in row.get("gold") or ()]
+        texts = (f"{chunk.section} {chunk.text}" for chunk in chunks)
+        book.gold.append(
+            {n for n, text in enumerate(texts) if any(holds(text, quote) for quote in quotes)}
+        )
+    return book
+
+
+# ---------------------------------------------------------------- tables
+
+
+class Found:
+    """How often the first passages hold a gold quote."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[int] = Counter()
+        self.total = 0
+
+    def add(self, scores: Array, gold: set[int]) -> None:
+        best_first = np.argsort(-scores, kind="stable")[: max(DEPTHS)]
+        rank = next((n for n, at in enumerate(best_first) if int(at) in gold), max(DEPTHS))
+        self.total += 1
+        self.counts.update(depth for depth in DEPTHS if rank < depth)
+
+    def row(self, name: str) -> str:
+        shares = (f"{self.counts[depth] / max(1, self.total):6.1%}" for depth in DEPTHS)
+        return f"| {name:<52} | {' | '.join(shares)} |"
+
+
+HEAD = (
+    f"| {'the first passages that hold the answer':<52} |     @1 |     @3 |     @5 |    @10 |\n"
+    f"|{'-' * 54}|{'|'.join(['--------'] * len(DEPTHS))}|"
+)
+
+
+async def ranked(books: Sequence[Book], name: str, meaning: float, words: float, **how: Any) -> str:
+    """One row: questions with an answer, follow-ups left out."""
+    found = Found()
+    for book in books:
+        scores = await book.scores([row["question"] for row in book.rows], meaning, words, **how)
+        for n, row in enumerate(book.rows):
+            if row["answerable"] and not row.get("follow_up_of"):
+                found.add(scores[n], book.gold[n])
+    return found.row(name)
+
+
+async def follow_ups(books: Sequence[Book]) -> list[str]:
+    ways = {"as typed": Found(), "with the question before": Found(), "both, averaged": Found()}
+    for book in books:
+        by_id = {row["id"]: row for row in book.rows}
+        for n, row in enumerate(book.rows):
+            if not row.get("follow_up_of"):
+                continue
+            before = by_id[row["follow_up_of"]]["question"]
+            texts = [row["question"], f"{before}\n{row['question']}"]
+            alone, both = await book.scores(texts, MEANING, WORDS)
+            for found, scores in zip(ways.values(), (alone, both, alone + both), strict=True):
+                found.add(scores, book.gold[n])
+    return [found.row(f"follow-ups: {name}") for name, found in ways.items()]
+
+
+async def limits(books: Sequence[Book]) -> list[str]:
+    """How many questions lie below a limit: those with an answer, and those without."""
+    best: dict[bool, list[float]] = {True: [], False: []}
+    for book in books:
+        scores = await book.scores([row["question"] for row in book.rows], MEANING, WORDS)
+        for n, row in enumerate(book.rows):
+            if not row.get("follow_up_of"):
+                best[row["answerable"]].append(float(scores[n].max()))
+    lines = ["| limit | answerable below | not answerable below |", "|---|---|---|"]
+    for limit in (0.14, 0.16, NOTHING, 0.20, 0.25, 0.30, 0.35, ANSWER, 0.45):
+        shares = [f"{np.mean(np.array(best[kind]) < limit):.1%}" for kind in (True, False)]
+        used = " NOTHING" if limit == NOTHING else " ANSWER" if limit == ANSWER else ""
+        lines.append(f"| {limit:.2f}{used} | {shares[0]} | {shares[1]} |")
+    return lines
+
+
+def read_books(folder: Path, questions: Path, embedder: Remembering) -> list[Book]:
+    return [
+        read_book(folder / path.stem, path, embedder)
+        for path in sorted(questions.glob("*.jsonl"))
+        if (folder / path.stem).exists()
+    ]
+
+
+async def measure(books: Sequence[Book]) -> list[str]:
+    lines = [HEAD]
+    for tenth in range(3, 9):
+        words = 1 - tenth / 10
+        name = f"meaning {tenth / 10:.2f}, words {words:.2f}"
+        lines.append(await ranked(books, name, tenth / 10, words))
+    in_use = MEANING, WORDS
+    lines += [
+        await ranked(books, f"in use: meaning {MEANING}, words {WORDS}", *in_use),
+        await ranked(books, "without words", 1.0, 0.0),
+        await ranked(books, "without meaning", 0.0, 1.0),
+        await ranked(
+            books,
+            "without the titles in the words",
+            *in_use,
+            sparse=lambda chunk: sparse_passage(chunk.text, chunk.language),
+        ),
+        await ranked(
+            books, "without the titles in what is embedded", *in_use, embedded=lambda c: c.text
+        ),
+        await ranked(
+            books,
+            "without the page's title in what is embedded",
+            *in_use,
+            embedded=lambda chunk: replace(chunk, title="").embedded_text,
+        ),
+        *(await follow_ups(books)),
+        "",
+        *(await limits(books)),
+    ]
+    return lines
+
+
+def main(arguments: Sequence[str]) -> int:
+    if len(arguments) != 2:
+        print("usage: python -m bench.relevance BOOKS QUESTIONS")
+        return 2
+    embedder = Remembering(LocalEmbedder(), CACHE)
+    print("\n".join(asyncio.run(measure(read_books(*map(Path, arguments), embedder)))))
+    embedder.forget()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
