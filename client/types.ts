@@ -12,7 +12,14 @@ export interface ChatResponse {
   message: string;
   sources: SourceModel[];
   metadata: Record<string, unknown>;
-  suggestions: string[];
+  related: RelatedModel[];
+}
+
+export interface ClaimModel {
+  slug: string;
+  section: string;
+  url: string;
+  snippet: string;
 }
 
 export interface ConfigResponse {
@@ -71,6 +78,27 @@ export interface PageModel {
   heading: string;
 }
 
+export interface RelatedModel {
+  title: string;
+  section: string;
+  slug: string;
+  url: string;
+}
+
+export interface ResultModel {
+  chunk_id: string;
+  title: string;
+  section: string;
+  slug: string;
+  url: string;
+  snippet: string;
+  score: number;
+  source_path: string;
+  highlight: string;
+  claims: ClaimModel[];
+  text: string;
+}
+
 export interface SearchRequest {
   query: string;
   top_k?: number;
@@ -78,7 +106,7 @@ export interface SearchRequest {
 
 export interface SearchResponse {
   query: string;
-  results: SourceModel[];
+  results: ResultModel[];
 }
 
 export interface SourceModel {
@@ -90,6 +118,8 @@ export interface SourceModel {
   snippet: string;
   score: number;
   source_path: string;
+  highlight: string;
+  claims: ClaimModel[];
 }
 
 export interface TurnModel {
@@ -97,6 +127,7 @@ export interface TurnModel {
   question: string;
   answer: string;
   sources: SourceModel[];
+  related: RelatedModel[];
   metadata: Record<string, unknown>;
   created_at: string | null;
   rating: number | null;

@@ -41,6 +41,8 @@ HISTORY_TURNS = 20
 """Turns loaded for a follow-up; the answerer takes what fits its window."""
 NEIGHBOURHOOD = 2
 """Chunks to either side of the best passage that may belong to its section."""
+BESIDE_SECONDS = 2.0
+"""How long they are waited for; a section is quoted without them too."""
 OVER_BUDGET = "over_budget"
 """Why the model did not answer, where the day's budget is used up."""
 
@@ -196,6 +198,7 @@ class _Journey:
                 found.passages if found.grade != "nothing" else (),
                 history.turns,
                 question.highlighted,
+                question.selected,
                 standalone=texts[-1] if self.rewritten else "",
                 grade=found.grade,
                 site_url=site,
@@ -311,11 +314,11 @@ class _Journey:
         """The book introduces itself: nothing is embedded, and no model is asked."""
         await self.bill.admission()
         info, message = await described(self.clients), self.question.message
-        first = next(iter(await self._beside(0) if kind != "thanks" else ()), None)
-        passages = (Passage(first, 1.0),) if first else ()
+        beginning = await self._beside(0) if kind != "thanks" else ()
         language = reply_language(message, info.language)
         title = self.clients.settings.book_title
-        parts = introduction(kind, language, info, first, site, title)
+        parts = introduction(kind, language, info, beginning, site, title)
+        passages = [Passage(chunk, 1.0) for chunk in beginning]
         brief = Brief(message, passages, site_url=site, language=info.language)
         return brief, await self.clients.extractive(), _yielded(parts)
 
@@ -344,10 +347,12 @@ class _Journey:
 
     async def _beside(self, order_index: int) -> Sequence[Chunk]:
         """The chunks around a position of the book; none where the store does not answer."""
+        store = await self.clients.store()
         try:
-            return await (await self.clients.store()).neighbours(order_index, NEIGHBOURHOOD)
-        except UpstreamError as error:
-            log.warning("sections are quoted in part: %s", error)
+            async with asyncio.timeout(BESIDE_SECONDS):
+                return await store.neighbours(order_index, NEIGHBOURHOOD)
+        except (UpstreamError, TimeoutError) as error:
+            log.warning("sections are quoted in part: %s", error or "the store is slow")
             return ()
 
 

@@ -239,8 +239,8 @@ class Draft:
             self.brief.question,
             finished.message,
             finished.sources,
-            finished.related,
             finished.metadata,
+            related=finished.related,
         )
         with trace.stage("save"):
             try:

@@ -87,7 +87,7 @@ class Settings:
         "HISTORY_TOKENS", 6000, "How much of the conversation the chat model is shown."
     )
     context_passages: int = _setting(
-        "CONTEXT_PASSAGES", 6, "How many passages an answer is made from."
+        "CONTEXT_PASSAGES", 10, "How many passages an answer is made from."
     )
     deadline_seconds: float = _setting(
         "DEADLINE_SECONDS", 50.0, "A chat answers or fails within this time."

@@ -301,7 +301,7 @@ def _turns(rows: Sequence[tuple[Any, ...]]) -> list[Turn]:
 def _source(record: dict[str, Any]) -> Source:
     """A row of an older version has no claims: its source stands for the only one."""
     source = Source(**_known(Source, record))
-    claims = tuple(Claim(**_known(Claim, claim)) for claim in record.get("claims") or [record])
+    claims = tuple(Claim(**_known(Claim, claim)) for claim in record.get("claims", [record]))
     return replace(source, claims=claims)
 
 

@@ -227,13 +227,13 @@ class Turn:
     question: str
     answer: str
     sources: tuple[Source, ...] = ()
-    related: tuple[Related, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     n: int = 0
     """Position in the session, from 1; 0 until it is saved."""
     created_at: datetime | None = None
     rating: int | None = None
     """1 for thumbs up, -1 for thumbs down; None where the reader has not judged."""
+    related: tuple[Related, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +247,9 @@ class Brief:
     history: Sequence[Turn] = ()
     """Earlier turns, oldest first."""
     highlighted: str = ""
-    """Text that the reader has selected on the page."""
+    """Text that the reader has selected on the page, below the headings above it."""
+    selected: str = ""
+    """The selected text alone."""
     standalone: str = ""
     """The question made independent of the history, where a model did that."""
     grade: Grade = "answer"

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import retrieval
+from bench import relevance, retrieval
+from bench.sets import Remembering
+from rag.embedded.embedder import LocalEmbedder
 from rag.settings import load_settings
 from tests.upstreams import Upstreams
 
@@ -52,7 +54,7 @@ def measure(folder: Path, environ: Mapping[str, str]) -> dict[str, dict[str, flo
 def test_without_keys_everything_is_measured_on_the_embedded_engines(sets: Path) -> None:
     figures = measure(sets, {})
     assert figures["one"]["nDCG@10"] == figures["two"]["Recall@5"] == 1
-    assert figures["one"]["answer in two sentences"] == 1
+    assert figures["one"]["answer quoted"] == 1
     assert set(figures["engine"]) == {"store ms, 5 chunks", "search ms, 5 chunks"}
     assert figures["speed"]["question ms"] > 0
 
@@ -81,3 +83,26 @@ def test_the_scale_of_the_figures() -> None:
     assert retrieval.auroc([3, 4], [1, 2]) == 1
     assert retrieval.auroc([1, 2], [1, 2]) == 0.5
     assert retrieval.ndcg(["x", "a"], {"a": 1}) == pytest.approx(0.63093, abs=1e-5)
+
+
+def test_what_each_part_of_the_relevance_is_worth(tmp_path: Path) -> None:
+    (tmp_path / "books" / "cats").mkdir(parents=True)
+    for key, text in TEXTS.items():
+        (tmp_path / "books" / "cats" / f"{key}.md").write_text(f"# {key}\n\n{text}\n")
+    rows = [
+        {"id": key, "question": question, "answerable": True, "gold": [{"quote": TEXTS[document]}]}
+        for key, (question, document) in QUESTIONS.items()
+    ]
+    more = {"answerable": False, "gold": []}
+    rows += [{"id": "far", "question": "Who won the cup in 1974?", **more}]
+    rows += [{**rows[0], "id": "next", "question": "And kittens?", "follow_up_of": "q1"}]
+    (tmp_path / "questions").mkdir()
+    (tmp_path / "questions" / "cats.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    embedder = Remembering(LocalEmbedder(), tmp_path / "vectors.sqlite")
+    books = relevance.read_books(tmp_path / "books", tmp_path / "questions", embedder)
+    assert [len(gold) for gold in books[0].gold] == [1, 1, 0, 1]
+    table = asyncio.run(relevance.measure(books))
+    embedder.forget()
+    assert any("in use" in row and row.count("100.0%") == 4 for row in table)
+    assert any("NOTHING" in row and "| 0.0% | 100.0% |" in row for row in table)
+    assert not relevance.holds("Cats sleep a lot.", TEXTS["b-1"])

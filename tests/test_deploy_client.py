@@ -23,7 +23,7 @@ def test_what_is_generated_is_current(name: str) -> None:
 def test_requests_may_leave_out_what_has_a_default_and_responses_have_every_field() -> None:
     text = types(json.loads((CLIENT / "openapi.json").read_text()))
     assert "session_id?: string | null;" in text
-    assert "  suggestions: string[];" in text
+    assert "  related: RelatedModel[];" in text
     assert "  rating: -1 | 0 | 1;" in text
     assert "export interface Problem {" in text
 

@@ -52,26 +52,62 @@ def test_ask_read_and_delete() -> None:
 def test_the_book_answers_what_the_chat_offers() -> None:
     offered = asyncio.run(config()).starters
     assert len(offered) > 1
+    for question in offered:
+        assert ask(question).metadata["found"] == "answer", question
+
+
+def test_related_sections_are_other_sections_and_stay_with_the_turn() -> None:
     answer = ask(QUESTION)
-    assert answer.suggestions
-    for question in (*offered, *answer.suggestions):
-        assert ask(question).metadata["answered"], question
+    assert answer.related
+    cited = {(source.title, source.section) for source in answer.sources}
+    assert not cited & {(section.title, section.section) for section in answer.related}
+    kept = asyncio.run(history(answer.session_id)).turns[0]
+    assert kept.related == answer.related
+    assert "related" not in kept.metadata
 
 
-def test_an_answer_does_not_wait_for_suggestions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_does_not_wait_for_the_rest_of_its_section(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def main() -> None:
         async def never(order_index: int, reach: int) -> Sequence[Chunk]:
             await asyncio.Event().wait()
             return ()
 
         monkeypatch.setattr(await get_clients().store(), "neighbours", never)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(20):
             answer = await chat(ChatRequest(message=QUESTION))
         assert isinstance(answer, ChatResponse)
         assert answer.sources
-        assert answer.suggestions == []
 
     asyncio.run(main())
+
+
+def test_a_highlighted_passage_is_answered_whatever_is_asked_of_it() -> None:
+    text = asyncio.run(search(SearchRequest(query="deleting a conversation"))).results[0].text
+    selected = text.split(". ")[0]
+    for message in ("explain this", "why?", "an example?", "what is this?"):
+        answer = asyncio.run(chat(ChatRequest(message=message, context=selected)))
+        assert isinstance(answer, ChatResponse)
+        assert answer.metadata["found"] == "answer"
+        assert answer.sources[0].score == 1
+        assert answer.sources[0].highlight in " ".join(text.split())
+
+
+def test_a_follow_up_is_not_answered_with_the_same_again() -> None:
+    first = ask(QUESTION)
+    second = ask("And how long does that take?", first.session_id)
+    assert second.message != first.message
+    assert second.metadata["answered"]
+
+
+def test_the_book_introduces_itself() -> None:
+    for message in ("hi", "What is this about?", "help", "who are you?"):
+        answer = ask(message)
+        assert answer.metadata["found"] == "answer"
+        assert answer.message.count("[1]") == 1, "its first paragraph"
+        assert "- How do I" in answer.message, "what can be asked"
+    assert ask("thanks!").sources == []
 
 
 def test_thanks_are_no_question_that_the_book_failed() -> None:

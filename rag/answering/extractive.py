@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from rag.answering.quotes import QuotedBlock, Sentence, around, beginning, blocks, escaped, link
 from rag.language.small_talk import reply_language, text
 from rag.links import citation_url
+from rag.retrieval.highlighted import selection
 from rag.sources import Part, nearest_part, parts
 from rag.text import sparse_question, term_hashes
 from rag.types import AnswerPart, Brief, Chunk, Embedder, Highlights, Passage, Turn, Usage
@@ -63,7 +64,8 @@ class ExtractiveAnswerer:
             return _parts(text("nothing", language))
         sections = choose(brief)
         quoted = [_quoted(n, brief) for n in sections[:QUOTED]]
-        await self._find_nearest(brief.question, quoted)
+        about = f"{brief.question}\n{selection(brief.selected)}".strip()
+        await self._find_nearest(about, quoted)
         written = [_render(section, brief, first=n == 0) for n, section in enumerate(quoted)]
         if brief.grade == "nearest":
             written.insert(0, text("nearest", language))

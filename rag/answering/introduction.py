@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag.answering.quotes import blocks, escaped, link
+from rag.answering.quotes import QuotedBlock, blocks, escaped, link
 from rag.language.small_talk import Kind, text
 from rag.links import citation_url
 from rag.types import AnswerPart, Chunk, Highlights, IndexInfo, Usage
 
+LEAST = 40
+"""Characters of the first sentence of a paragraph that introduces a book; a logo has fewer."""
+
 
 def introduction(
-    kind: Kind, language: str, info: IndexInfo, first: Chunk | None, site_url: str, title: str = ""
+    kind: Kind,
+    language: str,
+    info: IndexInfo,
+    beginning: Sequence[Chunk],
+    site_url: str,
+    title: str = "",
 ) -> Sequence[AnswerPart]:
     """The book's title, its first paragraph, and questions to begin with; thanks get one line.
 
-    `first` is the chunk that the book begins with, cited as passage 1.
+    `beginning` are the chunks that the book begins with, cited as passages 1, 2 and so on.
     """
     if kind == "thanks":
         return text("thanked", language), Usage()
@@ -24,12 +32,21 @@ def introduction(
         address = citation_url(site_url, "", "")
         written.append(f"**{link(title, address) if site_url else title}**")
     highlights: dict[int, str] = {}
-    for block in blocks(first.text) if first else ():
-        if block.kind == "paragraph" and block.sentences:
-            written.append(escaped(block.text) + " [1]")
-            highlights[1] = block.sentences[0].text
-            break
+    if opening := _opening(beginning):
+        number, block = opening
+        written.append(f"{escaped(block.text)} [{number}]")
+        highlights[number] = block.sentences[0].text
     if info.starters:
         topics = [f"- {starter}" for starter in info.starters]
         written.append("\n".join([text("about", language), "", *topics]))
     return "\n\n".join(written), Highlights(highlights), Usage()
+
+
+def _opening(beginning: Sequence[Chunk]) -> tuple[int, QuotedBlock] | None:
+    """The first paragraph of prose, with the number of its chunk."""
+    for number, chunk in enumerate(beginning, 1):
+        for block in blocks(chunk.text):
+            first = block.sentences[0].text if block.sentences else ""
+            if block.kind == "paragraph" and len(first) >= LEAST and not first.endswith(":"):
+                return number, block
+    return None

@@ -40,7 +40,7 @@ def with_highlighted_first(found: Found, highlighted: str) -> Found:
         return found
     first = found.passages[held.index(best)]
     others = [passage for passage in found.passages if passage is not first]
-    first = replace(first, score=max(passage.score for passage in found.passages))
+    first = replace(first, score=1.0)
     return Found((first, *others), "answer")
 
 
