@@ -33,6 +33,8 @@ from starlette.types import ASGIApp
 
 Json = dict[str, Any]
 
+NO_STORE = {"Cache-Control": "no-store"}
+
 WIDGET = Path(__file__).parents[2] / "widget"
 BUNDLE = WIDGET / "widget.js"
 PAGE = WIDGET / "page.html"
@@ -125,7 +127,7 @@ class Fake:
         if reply.hang:
             await asyncio.sleep(reply.hang)
         if reply.html:
-            return HTMLResponse("<h1>Bad gateway</h1>", reply.html)
+            return HTMLResponse("<h1>Bad gateway</h1>", reply.html, NO_STORE)
         if reply.problem:
             return problem(**reply.problem)
         session = body.get("session_id")
@@ -138,7 +140,7 @@ class Fake:
         return StreamingResponse(
             self.events(session, reply, done),
             media_type="text/event-stream",
-            headers={"Cache-Control": "no-store"},
+            headers=NO_STORE,
         )
 
     def answer(self, session: str, question: str, reply: Reply) -> Json:
@@ -220,16 +222,16 @@ class Fake:
         session = request.path_params["session_id"]
         if self.sessions.pop(session, None) is None:
             return problem(404, "There is no such conversation.")
-        return JSONResponse({"session_id": session, "deleted": True})
+        return JSONResponse({"session_id": session, "deleted": True}, headers=NO_STORE)
 
     async def feedback(self, request: Request) -> Response:
         body = {**request.path_params, **await request.json()}
         self.ratings.append(body)
         self.sessions[body["session_id"]][body["n"] - 1]["rating"] = body["rating"] or None
-        return JSONResponse({"rating": body["rating"]})
+        return JSONResponse({"rating": body["rating"]}, headers=NO_STORE)
 
     async def health(self, _: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "ok"}, headers=NO_STORE)
 
     async def configuration(self, _: Request) -> Response:
         return JSONResponse(self.config)
