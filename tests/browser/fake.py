@@ -60,8 +60,27 @@ def source(n: int, site: str = "http://book.example", **given: Any) -> Json:
         "snippet": "Fetch the archive for your platform, unpack it, and run the installer, "
         "which asks where the books are to be kept and writes the file book.toml.",
         "score": round(0.95 - 0.1 * n, 2),
+        "source_path": f"docs/install-{n}.md",
+        "claims": [],
         **given,
     }
+
+
+def claim(n: int, k: int, site: str = "http://book.example") -> Json:
+    """What the k-th marker of a source rests on."""
+    slug = f"docs/install#step-{n}-{k}"
+    return {
+        "slug": slug,
+        "section": f"Step {n} › Part {k}",
+        "url": f"{site}/{slug}:~:text=sentence%20{k}",
+        "snippet": f"Sentence {k} of step {n} says how it is done.",
+    }
+
+
+def cited(n: int, claims: int, **given: Any) -> Json:
+    """A source with so many claims; its own fields are those of the first."""
+    found = [claim(n, k) for k in range(claims)]
+    return source(n, **{**(found[0] if found else {}), "claims": found, **given})
 
 
 @dataclass

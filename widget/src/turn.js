@@ -24,7 +24,7 @@ async function copy(text) {
  */
 export class TurnView {
   #chat;
-  #blocks = []; // [raw, node] of what is on the screen
+  #blocks = new Map(); // by what they show, the nodes on the screen
   #frame = 0;
   #text = '';
   #sources = [];
@@ -81,7 +81,7 @@ export class TurnView {
     this.#settle();
     this.#text = '';
     this.#sources = [];
-    this.#blocks = [];
+    this.#blocks = new Map();
     this.prose.replaceChildren();
     this.below.replaceChildren();
   }
@@ -89,8 +89,8 @@ export class TurnView {
   // -------------------------------------------------------------- how it ends
 
   /**
-   * The whole answer. Its numbering may differ from what was streamed: what differs is drawn
-   * anew. Returns a function that says the rest of it.
+   * The whole answer. Its numbers and claims may differ from what was streamed: what differs is
+   * drawn anew. Returns a function that says the rest of it.
    */
   finish({ message, sources, n = 0, rating = 0, metadata = {}, suggestions = [] }) {
     const { t, announcer } = this.#chat;
@@ -162,7 +162,13 @@ export class TurnView {
 
   // -------------------------------------------------------------- drawing
 
-  /** Draw the text so far; blocks that did not change keep their nodes. */
+  /** What a marker means: the k-th `[n]` the k-th claim of source n, or else the source itself. */
+  #claim({ n, k }) {
+    const source = this.#sources[n - 1];
+    return source && { ...source, ...source.claims?.[k] };
+  }
+
+  /** Draw the text so far; blocks that show the same as before keep their nodes, and the focus. */
   #paint() {
     const chat = this.#chat;
     const base = chat.base();
@@ -170,27 +176,38 @@ export class TurnView {
     const renderer = new Renderer({
       base,
       link: chat.link,
-      cite: (n) => {
-        const source = this.#sources[n - 1];
-        const url = source && safeUrl(source.url, base);
+      cite: (marker) => {
+        const claim = this.#claim(marker);
+        const url = claim && safeUrl(claim.url, base);
         if (!url) return null;
-        const label = chat.t.source.replace('{n}', n).replace('{title}', source.title);
-        const anchor = h('a', { ...chat.link(url, label), class: 'cite' }, String(n));
-        return chat.preview.attach(anchor, source);
+        const label = chat.t.source.replace('{n}', marker.n).replace('{title}', claim.title);
+        const anchor = h('a', { ...chat.link(url, label), class: 'cite' }, String(marker.n));
+        return chat.preview.attach(anchor, claim);
       },
       code: (text, language) => this.#code(text, language),
     });
-    // What a block shows: its text, and the passages that its markers mean.
-    const meaning = ({ raw }) =>
-      raw.replace(/\[(\d{1,3})\]/g, (marker, n) => marker + (this.#sources[n - 1]?.chunk_id ?? ''));
-    let kept = 0;
-    while (kept < tokens.length && this.#blocks[kept]?.[0] === meaning(tokens[kept])) kept += 1;
-    for (const [, node] of this.#blocks.splice(kept)) node?.remove();
-    for (const token of tokens.slice(kept)) {
-      const node = renderer.block(token);
-      this.#blocks.push([meaning(token), node]);
-      if (node) this.prose.append(node);
+    const stops = () => [...this.prose.querySelectorAll('a, button, [tabindex]')];
+    const { activeElement } = this.prose.getRootNode();
+    const focused = stops().indexOf(activeElement);
+    const before = this.#blocks;
+    this.#blocks = new Map();
+    for (const token of tokens) {
+      const claims = token.cites.map((marker) => {
+        const { title, section, url, snippet } = this.#claim(marker) ?? {};
+        return [title, section, url, snippet];
+      });
+      let shown = JSON.stringify([token.raw, claims]);
+      while (this.#blocks.has(shown)) shown += ' '; // the same once more
+      this.#blocks.set(shown, before.get(shown) ?? renderer.block(token));
     }
+    for (const [shown, node] of before) if (!this.#blocks.has(shown)) node?.remove();
+    let next = this.prose.firstChild;
+    for (const node of this.#blocks.values()) {
+      if (node && node === next) next = node.nextSibling;
+      else if (node) this.prose.insertBefore(node, next);
+    }
+    chat.preview.redrawn();
+    if (focused >= 0 && !activeElement.isConnected) stops()[focused]?.focus({ preventScroll: true });
     return tokens;
   }
 
