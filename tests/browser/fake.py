@@ -83,6 +83,13 @@ def cited(n: int, claims: int, **given: Any) -> Json:
     return source(n, **{**(found[0] if found else {}), "claims": found, **given})
 
 
+def near(n: int, site: str = "http://book.example", **given: Any) -> Json:
+    """A related section."""
+    slug = f"docs/more#part-{n}"
+    place = {"title": "More", "section": f"Part {n}", "slug": slug, "url": f"{site}/{slug}"}
+    return {**place, **given}
+
+
 @dataclass
 class Reply:
     """How the next question is answered. The default is a good answer at once."""
@@ -92,7 +99,7 @@ class Reply:
     offered: list[Json] | None = None
     """Sources of the stream, where their numbering differs from the answer's."""
     streamed: str | None = None
-    suggestions: list[str] = field(default_factory=list)
+    related: list[Json] = field(default_factory=list)
     metadata: Json = field(default_factory=dict)
     delay: float = 0.0
     """Seconds between tokens."""
@@ -177,9 +184,10 @@ class Fake:
                 "answered_by": "extractive",
                 "fallback": None,
                 "citations_reported": True,
+                "found": "answer" if reply.sources else "nothing",
                 **reply.metadata,
             },
-            "suggestions": reply.suggestions,
+            "related": reply.related,
             "question": question,
         }
 
@@ -205,6 +213,8 @@ class Fake:
                 "question": done.pop("question"),
                 "answer": done["message"],
                 "sources": done["sources"],
+                "related": done["related"],
+                "metadata": done["metadata"],
                 "created_at": "2026-11-23T00:00:00Z",
                 "rating": None,
             }

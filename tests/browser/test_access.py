@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.browser.conftest import DESKTOP, PHONE, Reader, Site
-from tests.browser.fake import Fake, Reply, source
+from tests.browser.fake import Fake, Reply, near, source
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -49,7 +49,7 @@ def test_axe_finds_nothing(
     assert page.locator(".book").get_attribute("data-theme") == scheme
     assert violations(page) == []
 
-    fake.replies = [Reply(suggestions=["And then?"], metadata={"fallback": "quota"})]
+    fake.replies = [Reply(related=[near(1)], metadata={"fallback": "quota"})]
     reader.ask().get_by_role("button", name="Bad answer").click()
     page.get_by_role("textbox", name="Why? (optional)").wait_for()
     assert violations(page) == []
@@ -221,7 +221,7 @@ def test_it_fits(readers: Callable[..., Reader], fake: Fake, width: int, height:
         Reply(
             f"{LONG}\n\n`{'code' * 40}` [1]\n\n| {LONG} | b |\n|---|---|\n| {LONG} | d |",
             [source(1, title="Word" * 40, section="Path › " * 30)],
-            suggestions=["Why" * 60],
+            related=[near(1, title="Why" * 60, section="Path › " * 30)],
         )
     ]
     reader = readers(viewport={"width": width, "height": height})

@@ -1,4 +1,4 @@
-"""Citations: as the finished answer has them, at once and after a reload."""
+"""Citations and related sections: as the finished answer has them, and kept."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Reader
-from tests.browser.fake import Fake, Reply, cited, claim, source
+from tests.browser.conftest import Reader, Site
+from tests.browser.fake import Fake, Reply, cited, claim, near, source
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
@@ -195,3 +195,54 @@ def test_a_passage_leaves_with_a_chip_that_is_gone(reader: Reader, fake: Fake) -
     fake.released = True
     reader.answer.locator(".actions").wait_for()
     expect(preview).to_be_hidden()
+
+
+# ------------------------------------------------------------ below the answer
+
+
+def test_related_sections_are_links_and_stay(reader: Reader, fake: Fake, site: Site) -> None:
+    elsewhere, here = near(1), near(2, site=site.url, section="")
+    fake.replies = [Reply(related=[elsewhere, here, near(3, url="javascript:alert(1)")])]
+    reader.open().ask()
+    reader.ask("And then?")
+    for _ in "live", "after a reload":
+        expect(reader.turns).to_have_count(2)
+        related = reader.page.get_by_role("region", name="Related sections")
+        expect(related).to_have_count(1)
+        expect(related.get_by_role("heading")).to_have_text("Related sections")
+        expect(related.get_by_role("listitem")).to_have_text(["MorePart 1", "More", "MorePart 3"])
+        links = related.get_by_role("link")
+        expect(links).to_have_count(2)
+        expect(links.first).to_have_attribute("href", elsewhere["url"])
+        expect(links.first).to_have_attribute("target", "_blank")
+        expect(links.first).to_have_attribute("rel", "noopener")
+        assert links.last.get_attribute("target") is None, "the book's own pages open in place"
+        order = "e => [...e.children].map(each => each.className)"
+        below = reader.turns.first.locator(".below")
+        assert below.evaluate(order) == ["links sources", "links related", "actions"]
+        reader.page.reload()
+
+
+@pytest.mark.parametrize(
+    ("found", "sources", "heading"),
+    [
+        ("answer", [source(1), source(2)], "Sources"),
+        ("nearest", [source(1), source(2)], "Nearest sections"),
+        ("nothing", [], None),
+        (None, [source(1), source(2)], "Sources"),
+    ],
+)
+def test_the_list_says_what_was_found(
+    reader: Reader, fake: Fake, found: str | None, sources: list[Json], heading: str | None
+) -> None:
+    fake.replies = [Reply("So it says.", sources, metadata={"found": found})]
+    reader.open().ask()
+    if heading:
+        expect(reader.page.locator("[aria-live]")).to_contain_text(f"{heading}: 2.")
+    for _ in "live", "after a reload":
+        regions = reader.answer.get_by_role("region")
+        expect(regions).to_have_count(1 if heading else 0)
+        if heading:
+            expect(regions).to_have_accessible_name(heading)
+        reader.page.reload()
+        reader.answer.locator(".actions").wait_for()

@@ -92,8 +92,9 @@ export class TurnView {
    * The whole answer. Its numbers and claims may differ from what was streamed: what differs is
    * drawn anew. Returns a function that says the rest of it.
    */
-  finish({ message, sources, n = 0, rating = 0, metadata = {}, suggestions = [] }) {
+  finish({ message, sources, related, n = 0, rating = 0, metadata = {} }) {
     const { t, announcer } = this.#chat;
+    const heading = metadata.found === 'nearest' ? t.nearest : t.sources;
     this.#settle();
     this.below.replaceChildren();
     this.#text = message;
@@ -102,29 +103,13 @@ export class TurnView {
     const tokens = this.#paint();
     if (metadata.fallback) this.#note(t.fallback);
     if (metadata.saved === false) this.#note(t.unsaved);
-    if (sources.length) this.below.append(this.#sourceList());
+    this.#list('sources', heading, sources);
+    this.#list('related', t.related, related ?? []);
     this.below.append(this.#actions(rating, metadata.saved !== false));
-    this.suggest(suggestions);
     return () => {
       announcer.follow(spoken(tokens), true);
-      if (sources.length) announcer.say(`${t.sources}: ${sources.length}.`);
+      if (sources.length) announcer.say(`${heading}: ${sources.length}.`);
     };
-  }
-
-  suggest(suggestions) {
-    if (!suggestions.length) return;
-    const { t } = this.#chat;
-    const chips = suggestions.map((text) =>
-      h('button', { type: 'button', dir: 'auto', onclick: () => this.#chat.ask(text) }, text),
-    );
-    this.below.append(
-      h(
-        'section',
-        { class: 'related', role: 'group', 'aria-label': t.related },
-        h('h3', {}, t.related),
-        h('div', { class: 'suggestions' }, chips),
-      ),
-    );
   }
 
   /** It ended early: a sentence, and buttons as `[label, action]`. */
@@ -236,29 +221,30 @@ export class TurnView {
     this.below.append(h('p', { class: 'note', dir: 'auto' }, text));
   }
 
-  #sourceList() {
-    const { t, link } = this.#chat;
-    const base = this.#chat.base();
-    const items = this.#sources.map((source, index) => {
-      const url = safeUrl(source.url, base);
-      const section = source.section && h('span', { class: 'section', dir: 'auto' }, source.section);
+  /** A list of links below the answer; sources have numbers and snippets. */
+  #list(name, heading, entries) {
+    if (!entries.length) return;
+    const items = entries.map(({ title, section, url: address, snippet }, index) => {
+      const url = safeUrl(address, this.#chat.base());
       const words = [
-        h('span', { class: 'number' }, String(index + 1)),
+        name === 'sources' && h('span', { class: 'number' }, String(index + 1)),
         h(
           'span',
           { class: 'where' },
-          h('span', { class: 'title', dir: 'auto' }, source.title),
-          section,
-          h('span', { class: 'snippet', dir: 'auto' }, source.snippet),
+          h('span', { class: 'title', dir: 'auto' }, title),
+          section && h('span', { class: 'section', dir: 'auto' }, section),
+          snippet && h('span', { class: 'snippet', dir: 'auto' }, snippet),
         ),
       ];
-      return h('li', {}, url ? h('a', link(url), words) : h('span', {}, words));
+      return h('li', {}, url ? h('a', this.#chat.link(url), words) : h('span', {}, words));
     });
-    return h(
-      'section',
-      { class: 'sources', 'aria-label': t.sources },
-      h('h3', {}, t.sources),
-      h('ol', {}, items),
+    this.below.append(
+      h(
+        'section',
+        { class: `links ${name}`, 'aria-label': heading },
+        h('h3', {}, heading),
+        h(name === 'sources' ? 'ol' : 'ul', {}, items),
+      ),
     );
   }
 
