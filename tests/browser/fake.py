@@ -47,6 +47,24 @@ ANSWER = (
     "| Platform | Needs |\n|---|---|\n| Linux | glibc 2.31 |\n| macOS | nothing [2] |\n"
 )
 
+QUOTED = (
+    "**[Installation › Linux](http://book.example/docs/install#step-1)**\n\n"
+    "Fetch the archive. Run `install` as [any user](http://book.example/users), *not*\nas root. "
+    "It asks where the books are kept. [1]\n\n"
+    "```sh\n./install --prefix ~/books\n```\n\n"
+    "[Read on](http://book.example/docs/install#step-1)\n\n"
+    "**[Configuration › The file book.toml](http://book.example/docs/install#step-2)**\n\n"
+    "| Name | Meaning |\n|---|---|\n| `path` | where the books are |\n\n"
+    "It is read once, when the service starts. [2]\n"
+)
+"""An answer in the book's own words."""
+NEAREST = "Run install as any user, not as root."
+
+
+def quoted() -> list[Json]:
+    """The sources of QUOTED."""
+    return [cited(1, 1, highlight=NEAREST), cited(2, 1)]
+
 
 def source(n: int, site: str = "http://book.example", **given: Any) -> Json:
     """A source as the contract has it."""
@@ -61,6 +79,7 @@ def source(n: int, site: str = "http://book.example", **given: Any) -> Json:
         "which asks where the books are to be kept and writes the file book.toml.",
         "score": round(0.95 - 0.1 * n, 2),
         "source_path": f"docs/install-{n}.md",
+        "highlight": "",
         "claims": [],
         **given,
     }

@@ -1,4 +1,4 @@
-"""Citations and related sections: as the finished answer has them, and kept."""
+"""Citations, quotations and related sections: as the finished answer has them, and kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Reader, Site
-from tests.browser.fake import Fake, Reply, cited, claim, near, source
+from tests.browser.fake import NEAREST, QUOTED, Fake, Reply, cited, claim, near, quoted, source
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
@@ -197,6 +197,112 @@ def test_a_passage_leaves_with_a_chip_that_is_gone(reader: Reader, fake: Fake) -
     expect(preview).to_be_hidden()
 
 
+# ------------------------------------------------------------ the sentence nearest to the question
+
+
+MARKS = """answer => [...answer.querySelectorAll('mark')].map(mark => {
+  const copy = mark.cloneNode(true);
+  copy.querySelectorAll('.cite').forEach(chip => chip.remove());
+  let block = mark;
+  while (!block.parentElement.matches('.prose')) block = block.parentElement;
+  return [copy.textContent.replace(/\\s+/g, ' '),
+    [...block.querySelectorAll('.cite')].map(chip => chip.textContent)];
+})"""
+
+SENTENCE = "Use the key and wait."
+
+
+@pytest.mark.parametrize(
+    ("message", "marked"),
+    [
+        ("Before. Use the key and wait. After. [1]", [SENTENCE]),
+        ("Use the\nkey  and\nwait. [1]", [SENTENCE]),
+        ("Use the  \nkey and wait. [1]", ["Use the", "key and wait."]),
+        ("Use `the` [key](/key) and *wait*. [1]", [SENTENCE]),
+        ("**Use the key** and [wait.](/wait) [1]", [SENTENCE]),
+        (
+            "**Before. Use the** key and [wait. After.](/wait) [1]",
+            ["Use the", " key and ", "wait."],
+        ),
+        ("Use the key [1] and wait. [1]", ["Use the key", " and wait."]),
+        ("- Before.\n- Use the key and wait. [1]\n- After.", [SENTENCE]),
+        ("- Before.\n\n  - Use the key and wait.\n\n- After. [1]", [SENTENCE]),
+        ("| a | Use the key and wait. |\n|---|---|\n| c | [1] |", [SENTENCE]),
+        ("> Use the key and wait. [1]", [SENTENCE]),
+        ("Use the key and wait. [2]\n\nUse the key and wait. [1]", [SENTENCE]),
+        ("Use the key\n\nand wait. [1]", []),
+        ("- Use the key\n- and wait. [1]", []),
+        ("| Use the key | and wait. |\n|---|---|\n| c | [1] |", []),
+        ("```\nUse the key and wait.\n```\n\nAs it says [1].", []),
+        ("- As it says [1].\n\n  ```\n  Use the key and wait.\n  ```", []),
+        ("Insert it and be patient [1].", []),
+    ],
+)
+def test_the_nearest_sentence_is_marked_where_it_is_cited(
+    reader: Reader, fake: Fake, message: str, marked: list[str]
+) -> None:
+    fake.replies = [Reply(message, [cited(1, 2, highlight=SENTENCE), cited(2, 1)])]
+    reader.open().ask()
+    for _ in "live", "after a reload":
+        found = reader.answer.evaluate(MARKS)
+        assert [text for text, _ in found] == marked
+        assert all("1" in cites for _, cites in found)
+        expect(reader.answer.locator("pre mark, .cite mark")).to_have_count(0)
+        reader.page.reload()
+        reader.answer.locator(".actions").wait_for()
+
+
+def test_each_section_has_its_own_mark(reader: Reader, fake: Fake) -> None:
+    """A sentence that both sections have is marked in each; beside the chip comes first."""
+    said = "Use the key and wait."
+    message = (
+        f"**[One](/one)** [1]\n\n- {said}\n\n```\n{said}\n```\n\n[Read on](/one)\n\n"
+        f"**[Two](/two)**\n\n{said}\n\n{said} [2]"
+    )
+    sources = [cited(1, 1, highlight=said), cited(2, 1, highlight=said)]
+    fake.replies = [Reply(message, sources)]
+    reader.open().ask()
+    for _ in "live", "after a reload":
+        places = (
+            "prose => [...prose.children].flatMap((e, n) => e.querySelector('mark') ? [n] : [])"
+        )
+        assert reader.answer.locator(".prose").evaluate(places) == [1, 6]
+        reader.page.reload()
+        reader.answer.locator(".actions").wait_for()
+
+
+def test_a_mark_takes_nothing_apart(reader: Reader, fake: Fake) -> None:
+    fake.replies = [Reply("Use `the` [key](/key) [1] and wait. [1]", [cited(1, 2)])]
+    fake.replies[0].sources[0]["highlight"] = SENTENCE
+    answer = reader.open().ask()
+    expect(answer.locator("mark")).to_have_count(2)
+    assert answer.locator("mark").first.get_attribute("title")
+    expect(answer.locator("mark code")).to_have_text("the")
+    expect(answer.get_by_role("link", name="key")).to_have_attribute("rel", "noopener")
+    assert [href for _, href, *_ in chips(reader)] == [claim(1, 0)["url"], claim(1, 1)["url"]]
+    assert reader.answer.locator(".prose").inner_text() == "Use the key1 and wait.1"
+
+
+def test_a_mark_is_seen_in_forced_colours(readers: Callable[..., Reader], fake: Fake) -> None:
+    fake.replies = [Reply(QUOTED, quoted())]
+    reader = readers(forced_colors="active")
+    mark = reader.open().ask().locator("mark")
+    paint = "e => [getComputedStyle(e).backgroundColor, getComputedStyle(e.closest('p')).color]"
+    ground = mark.evaluate(paint)[0]
+    assert ground != reader.page.locator(".panel").evaluate(paint.replace("e.closest('p')", "e"))[0]
+
+
+def test_a_quoted_section_has_its_heading_and_a_way_on(reader: Reader, fake: Fake) -> None:
+    fake.replies = [Reply(QUOTED, quoted())]
+    answer = reader.open().ask()
+    heads = answer.locator(".prose").get_by_role("heading", level=3).get_by_role("link")
+    expect(heads).to_have_text(["Installation › Linux", "Configuration › The file book.toml"])
+    expect(heads.first).to_have_attribute("href", "http://book.example/docs/install#step-1")
+    expect(heads.first).to_have_attribute("target", "_blank")
+    expect(answer.locator("p.more").get_by_role("link", name="Read on")).to_be_visible()
+    expect(answer.locator("mark")).to_have_text(NEAREST)
+
+
 # ------------------------------------------------------------ below the answer
 
 
@@ -226,10 +332,10 @@ def test_related_sections_are_links_and_stay(reader: Reader, fake: Fake, site: S
 @pytest.mark.parametrize(
     ("found", "sources", "heading"),
     [
-        ("answer", [source(1), source(2)], "Sources"),
-        ("nearest", [source(1), source(2)], "Nearest sections"),
+        ("answer", quoted(), "Sources"),
+        ("nearest", quoted(), "Nearest sections"),
         ("nothing", [], None),
-        (None, [source(1), source(2)], "Sources"),
+        (None, quoted(), "Sources"),
     ],
 )
 def test_the_list_says_what_was_found(

@@ -27,13 +27,14 @@ HOSTILE = (
     "<a href='vbscript:x' onclick='window.hacked=9'>a</a>",
     "<style>@import url(http://evil.example/x.css);</style>",
     "[x]: javascript:window.hacked=10\n\n[x]",
+    "**[run](javascript:window.hacked=22)**",
     "&lt;script&gt;window.hacked=11&lt;/script&gt;",
     "<https://ok.example/\"onmouseover='window.hacked=12'>",
     "```html\n<script>window.hacked=13</script>\n```",
     "| <img src=x onerror=window.hacked=14> |\n|---|\n| <b onclick=window.hacked=15>x</b> |",
 )
 ALLOWED = {"A", "ARTICLE", "BLOCKQUOTE", "BR", "BUTTON", "CODE", "DEL", "DIV", "EM", "FIGCAPTION"}
-ALLOWED |= {"FIGURE", "FORM", "H3", "H4", "H5", "H6", "HR", "I", "INPUT", "LI", "OL", "P"}
+ALLOWED |= {"FIGURE", "FORM", "H3", "H4", "H5", "H6", "HR", "I", "INPUT", "LI", "MARK", "OL", "P"}
 ALLOWED |= {
     "PATH",
     "PRE",
@@ -86,7 +87,7 @@ def test_nothing_hostile_comes_to_life(
     site.csp = csp or "img-src * data:"
     everything = "See [1] [2].\n\n" + "\n\n".join(HOSTILE)
     claim = {"section": everything, "snippet": everything}
-    evil = source(1, title=everything, **claim, claims=[claim])
+    evil = source(1, title=everything, **claim, claims=[claim], highlight=HOSTILE[0])
     script = source(2, claims=[{"url": "javascript:window.hacked=20"}])
     related = [
         near(1, title=everything, section=everything),
@@ -108,6 +109,7 @@ def test_nothing_hostile_comes_to_life(
     expect(answer.locator(".prose")).to_contain_text("<script>window.hacked=1</script>")
     expect(answer.locator(".prose .cite")).to_have_count(1)  # the other one is no address
     expect(answer.locator(".related a")).to_have_count(1)
+    expect(answer.locator("mark")).to_have_text(HOSTILE[0])
     answer.locator(".cite").hover()
     expect(reader.page.get_by_role("tooltip")).to_contain_text("<img src=")
 

@@ -70,6 +70,12 @@ export function lex(text) {
   return [{ type: 'plain', raw: text, text, cites: [] }];
 }
 
+/** The one token with words that a line consists of, markers aside. */
+function alone(tokens) {
+  const [only, ...others] = tokens.filter((token) => token.text);
+  return others.length ? undefined : only;
+}
+
 /**
  * Turns tokens into nodes. `cite({n, k})` gives the node for the k-th marker `[n]`, or null
  * where it points to nothing; `link(url)` gives the attributes of a link to follow; `base` resolves
@@ -96,8 +102,13 @@ export class Renderer {
       case 'heading':
         // The panel has headings of its own above: an answer's start below them.
         return h(`h${Math.min(token.depth + 2, 6)}`, { dir: auto }, this.inline(token.tokens));
-      case 'paragraph':
-        return h('p', { dir: auto }, this.inline(token.tokens));
+      case 'paragraph': {
+        // A bold link alone leads a quoted section, a plain one leads on to the rest of it.
+        const only = auto && alone(token.tokens);
+        const lead = only?.type === 'strong' && alone(only.tokens)?.type === 'link';
+        const kind = lead ? 'lead' : only?.type === 'link' && 'more';
+        return h(lead ? 'h3' : 'p', { class: kind, dir: auto }, this.inline(token.tokens));
+      }
       case 'text':
         return h('span', {}, token.tokens ? this.inline(token.tokens) : token.text);
       case 'checkbox':

@@ -1,5 +1,6 @@
 // One question and its answer, from the waiting dots to the thumbs below it.
 import { h, icon, iconButton, safeUrl } from './dom.js';
+import { mark } from './mark.js';
 import { Renderer, lex, spoken } from './markdown.js';
 
 /** Copy text; false where the browser forbids it. */
@@ -101,6 +102,7 @@ export class TurnView {
     this.#sources = sources;
     this.n = n;
     const tokens = this.#paint();
+    this.#mark();
     if (metadata.fallback) this.#note(t.fallback);
     if (metadata.saved === false) this.#note(t.unsaved);
     this.#list('sources', heading, sources);
@@ -194,6 +196,24 @@ export class TurnView {
     chat.preview.redrawn();
     if (focused >= 0 && !activeElement.isConnected) stops()[focused]?.focus({ preventScroll: true });
     return tokens;
+  }
+
+  /** Mark the sentence nearest to the question in the section whose block has its source's chip. */
+  #mark() {
+    const sections = [[]];
+    for (const block of this.prose.children) {
+      if (block.matches('.lead')) sections.push([]);
+      sections.at(-1).push(block);
+    }
+    this.#sources.forEach(({ highlight }, index) => {
+      const cites = (block) =>
+        [...block.querySelectorAll('.cite')].some((chip) => chip.textContent === String(index + 1));
+      for (const section of sections) {
+        const own = section.filter(cites);
+        const blocks = own.length ? [...own, ...section] : [];
+        if (blocks.some((block) => mark(block, highlight, this.#chat.t.marked))) return;
+      }
+    });
   }
 
   #code(text, language) {
