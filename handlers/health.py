@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from fastapi import Depends, Response
 from pydantic import BaseModel
 
 from handlers.fields import ReaderAddress
@@ -26,7 +27,20 @@ class HealthResponse(BaseModel):
     """By service, in a sentence; only `deep=true` finds them."""
 
 
-async def health(deep: bool = False, address: ReaderAddress = "") -> HealthResponse:
+async def _uncached(response: Response) -> None:
+    """A cache may keep the answer but must ask again.
+
+    With `no-store` Chromium leaves an unread body on the line, and a page that calls
+    `fetch("/health")` and looks no further never finishes loading.
+    """
+    response.headers["Cache-Control"] = "no-cache"
+
+
+async def health(
+    deep: bool = False,
+    address: ReaderAddress = "",
+    uncached: Annotated[None, Depends(_uncached)] = None,
+) -> HealthResponse:
     """Cheap by default: it looks at settings only and wakes no sleeping database.
 
     With `deep` it asks each service, which costs a call of each, so that counts as a question.

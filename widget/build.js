@@ -46,7 +46,8 @@ const packedStrings = {
 };
 
 // Only marked's lexer is used. Its bundle keeps the parser, the renderer and a shared instance
-// alive by side effects, a quarter of its size: what follows the lexer is cut off.
+// alive by side effects, a quarter of its size: what follows the lexer is cut off. Two options
+// that are never set are constants, so that what depends on them goes as well.
 const lexerOnly = {
   name: 'lexer-only',
   setup(build) {
@@ -55,7 +56,11 @@ const lexerOnly = {
       const end = source.search(/var (\w+)=new \w+;function \w+\(\w+,\w+\)\{return \1\.parse\(/);
       const name = /(\w+) as Lexer\b/.exec(source)?.[1];
       if (end < 0 || !name) throw new Error('marked has changed: look at lexerOnly again');
-      return { contents: `${source.slice(0, end)}export{${name} as Lexer};`, loader: 'js' };
+      const lexer = source
+        .slice(0, end)
+        .replaceAll('this.options.pedantic', 'false')
+        .replaceAll('this.options.extensions', 'null');
+      return { contents: `${lexer}export{${name} as Lexer};`, loader: 'js' };
     });
   },
 };

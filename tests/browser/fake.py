@@ -33,6 +33,8 @@ from starlette.types import ASGIApp
 
 Json = dict[str, Any]
 
+NO_STORE = {"Cache-Control": "no-store"}
+
 WIDGET = Path(__file__).parents[2] / "widget"
 BUNDLE = WIDGET / "widget.js"
 PAGE = WIDGET / "page.html"
@@ -44,6 +46,24 @@ ANSWER = (
     "```sh\n./install --prefix ~/books   # [1] stays as it is in code\n```\n\n"
     "| Platform | Needs |\n|---|---|\n| Linux | glibc 2.31 |\n| macOS | nothing [2] |\n"
 )
+
+QUOTED = (
+    "**[Installation › Linux](http://book.example/docs/install#step-1)**\n\n"
+    "Fetch the archive. Run `install` as [any user](http://book.example/users), *not*\nas root. "
+    "It asks where the books are kept. [1]\n\n"
+    "```sh\n./install --prefix ~/books\n```\n\n"
+    "[Read on](http://book.example/docs/install#step-1)\n\n"
+    "**[Configuration › The file book.toml](http://book.example/docs/install#step-2)**\n\n"
+    "| Name | Meaning |\n|---|---|\n| `path` | where the books are |\n\n"
+    "It is read once, when the service starts. [2]\n"
+)
+"""An answer in the book's own words."""
+NEAREST = "Run install as any user, not as root."
+
+
+def quoted() -> list[Json]:
+    """The sources of QUOTED."""
+    return [cited(1, 1, highlight=NEAREST), cited(2, 1)]
 
 
 def source(n: int, site: str = "http://book.example", **given: Any) -> Json:
@@ -58,8 +78,35 @@ def source(n: int, site: str = "http://book.example", **given: Any) -> Json:
         "snippet": "Fetch the archive for your platform, unpack it, and run the installer, "
         "which asks where the books are to be kept and writes the file book.toml.",
         "score": round(0.95 - 0.1 * n, 2),
+        "source_path": f"docs/install-{n}.md",
+        "highlight": "",
+        "claims": [],
         **given,
     }
+
+
+def claim(n: int, k: int, site: str = "http://book.example") -> Json:
+    """What the k-th marker of a source rests on."""
+    slug = f"docs/install#step-{n}-{k}"
+    return {
+        "slug": slug,
+        "section": f"Step {n} › Part {k}",
+        "url": f"{site}/{slug}:~:text=sentence%20{k}",
+        "snippet": f"Sentence {k} of step {n} says how it is done.",
+    }
+
+
+def cited(n: int, claims: int, **given: Any) -> Json:
+    """A source with so many claims; its own fields are those of the first."""
+    found = [claim(n, k) for k in range(claims)]
+    return source(n, **{**(found[0] if found else {}), "claims": found, **given})
+
+
+def near(n: int, site: str = "http://book.example", **given: Any) -> Json:
+    """A related section."""
+    slug = f"docs/more#part-{n}"
+    place = {"title": "More", "section": f"Part {n}", "slug": slug, "url": f"{site}/{slug}"}
+    return {**place, **given}
 
 
 @dataclass
@@ -71,7 +118,7 @@ class Reply:
     offered: list[Json] | None = None
     """Sources of the stream, where their numbering differs from the answer's."""
     streamed: str | None = None
-    suggestions: list[str] = field(default_factory=list)
+    related: list[Json] = field(default_factory=list)
     metadata: Json = field(default_factory=dict)
     delay: float = 0.0
     """Seconds between tokens."""
@@ -125,7 +172,7 @@ class Fake:
         if reply.hang:
             await asyncio.sleep(reply.hang)
         if reply.html:
-            return HTMLResponse("<h1>Bad gateway</h1>", reply.html)
+            return HTMLResponse("<h1>Bad gateway</h1>", reply.html, NO_STORE)
         if reply.problem:
             return problem(**reply.problem)
         session = body.get("session_id")
@@ -138,7 +185,7 @@ class Fake:
         return StreamingResponse(
             self.events(session, reply, done),
             media_type="text/event-stream",
-            headers={"Cache-Control": "no-store"},
+            headers=NO_STORE,
         )
 
     def answer(self, session: str, question: str, reply: Reply) -> Json:
@@ -156,9 +203,10 @@ class Fake:
                 "answered_by": "extractive",
                 "fallback": None,
                 "citations_reported": True,
+                "found": "answer" if reply.sources else "nothing",
                 **reply.metadata,
             },
-            "suggestions": reply.suggestions,
+            "related": reply.related,
             "question": question,
         }
 
@@ -184,6 +232,8 @@ class Fake:
                 "question": done.pop("question"),
                 "answer": done["message"],
                 "sources": done["sources"],
+                "related": done["related"],
+                "metadata": done["metadata"],
                 "created_at": "2026-11-23T00:00:00Z",
                 "rating": None,
             }
@@ -220,16 +270,16 @@ class Fake:
         session = request.path_params["session_id"]
         if self.sessions.pop(session, None) is None:
             return problem(404, "There is no such conversation.")
-        return JSONResponse({"session_id": session, "deleted": True})
+        return JSONResponse({"session_id": session, "deleted": True}, headers=NO_STORE)
 
     async def feedback(self, request: Request) -> Response:
         body = {**request.path_params, **await request.json()}
         self.ratings.append(body)
         self.sessions[body["session_id"]][body["n"] - 1]["rating"] = body["rating"] or None
-        return JSONResponse({"rating": body["rating"]})
+        return JSONResponse({"rating": body["rating"]}, headers=NO_STORE)
 
     async def health(self, _: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "ok"}, headers=NO_STORE)
 
     async def configuration(self, _: Request) -> Response:
         return JSONResponse(self.config)

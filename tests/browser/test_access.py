@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.browser.conftest import DESKTOP, PHONE, Reader, Site
-from tests.browser.fake import Fake, Reply, source
+from tests.browser.fake import QUOTED, Fake, Reply, near, quoted, source
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -49,9 +49,10 @@ def test_axe_finds_nothing(
     assert page.locator(".book").get_attribute("data-theme") == scheme
     assert violations(page) == []
 
-    fake.replies = [Reply(suggestions=["And then?"], metadata={"fallback": "quota"})]
+    fake.replies = [Reply(QUOTED, quoted(), related=[near(1)], metadata={"fallback": "quota"})]
     reader.ask().get_by_role("button", name="Bad answer").click()
     page.get_by_role("textbox", name="Why? (optional)").wait_for()
+    expect(reader.answer.locator("mark")).to_have_count(1)
     assert violations(page) == []
     reader.answer.locator(".cite").first.hover()
     page.wait_for_timeout(200)
@@ -80,7 +81,10 @@ def test_axe_finds_nothing_on_the_page(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("accent", ["#ffe14d", "#101010", "rebeccapurple", "oklch(0.7 0.2 150)"])
-def test_any_accent_can_be_read(readers: Callable[..., Reader], site: Site, accent: str) -> None:
+def test_any_accent_can_be_read(
+    readers: Callable[..., Reader], fake: Fake, site: Site, accent: str
+) -> None:
+    fake.default = Reply(QUOTED, quoted(), related=[near(1)])
     for theme in ("light", "dark"):
         site.attributes = f'data-accent="{accent}" data-theme="{theme}"'
         reader = readers(reduced_motion="reduce")
@@ -221,7 +225,7 @@ def test_it_fits(readers: Callable[..., Reader], fake: Fake, width: int, height:
         Reply(
             f"{LONG}\n\n`{'code' * 40}` [1]\n\n| {LONG} | b |\n|---|---|\n| {LONG} | d |",
             [source(1, title="Word" * 40, section="Path › " * 30)],
-            suggestions=["Why" * 60],
+            related=[near(1, title="Why" * 60, section="Path › " * 30)],
         )
     ]
     reader = readers(viewport={"width": width, "height": height})

@@ -173,14 +173,10 @@ def test_a_follow_up_stays_in_the_conversation(reader: Reader, fake: Fake) -> No
     assert len(fake.sessions) == 1
 
 
-def test_starters_and_suggestions_are_asked_by_a_click(reader: Reader, fake: Fake) -> None:
-    fake.replies = [Reply(suggestions=["What does book.toml hold?"])]
+def test_starters_are_asked_by_a_click(reader: Reader) -> None:
     reader.open()
     reader.page.get_by_role("button", name="Where is it configured?").click()
-    reader.page.get_by_role("button", name="What does book.toml hold?").click()
-    expect(reader.turns).to_have_count(2)
-    expect(reader.turns.last.locator(".question")).to_contain_text("What does book.toml hold?")
-    expect(reader.page.get_by_role("group", name="Related questions")).to_have_count(0)
+    expect(reader.turns.last.locator(".question")).to_contain_text("Where is it configured?")
 
 
 def test_copying_gives_markdown_and_sources(readers: Callable[..., Reader], fake: Fake) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+import router
+from rag import clients
 from tests.browser.conftest import PHONE, Reader, Site
-from tests.browser.fake import Fake
+from tests.browser.fake import Fake, serve
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
@@ -145,6 +148,23 @@ def test_the_page_works_in_a_frame_of_another_site(reader: Reader, fake: Fake, s
     expect(frame.locator(".actions")).to_be_visible()
     assert link.get_attribute("target") == "_blank"
     assert reader.page.context.cookies() == []
+
+
+def test_a_page_that_asks_for_health_and_reads_no_body_finishes_loading(
+    reader: Reader, site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The real endpoint: its headers decide what the browser does with an unread body."""
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("ALLOWED_ORIGINS", site.url)
+    clients.reset()
+    with serve(router.create_app([r for r in router.ROUTES if r[1] == "/health"])) as url:
+        site.pages["/early"] = (
+            f"<script>fetch('{url}/health').then(r => (window.ok = r.ok))</script>"
+        )
+        reader.page.goto(f"{site.url}/early", wait_until="networkidle")
+        assert reader.page.evaluate("window.ok")
+    clients.reset()
+    assert not list(tmp_path.iterdir()), "nothing was opened for it"
 
 
 def test_without_javascript_the_page_still_explains_itself(

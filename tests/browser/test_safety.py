@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.browser.conftest import STRICT, Reader, Site
-from tests.browser.fake import Fake, Reply, source
+from tests.browser.fake import Fake, Reply, near, source
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
@@ -27,14 +27,28 @@ HOSTILE = (
     "<a href='vbscript:x' onclick='window.hacked=9'>a</a>",
     "<style>@import url(http://evil.example/x.css);</style>",
     "[x]: javascript:window.hacked=10\n\n[x]",
+    "**[run](javascript:window.hacked=22)**",
     "&lt;script&gt;window.hacked=11&lt;/script&gt;",
     "<https://ok.example/\"onmouseover='window.hacked=12'>",
     "```html\n<script>window.hacked=13</script>\n```",
     "| <img src=x onerror=window.hacked=14> |\n|---|\n| <b onclick=window.hacked=15>x</b> |",
 )
 ALLOWED = {"A", "ARTICLE", "BLOCKQUOTE", "BR", "BUTTON", "CODE", "DEL", "DIV", "EM", "FIGCAPTION"}
-ALLOWED |= {"FIGURE", "FORM", "H3", "H4", "H5", "H6", "HR", "I", "INPUT", "LI", "OL", "P", "PATH"}
-ALLOWED |= {"PRE", "SECTION", "SPAN", "STRONG", "SVG", "TABLE", "TBODY", "TD", "TH", "THEAD", "TR"}
+ALLOWED |= {"FIGURE", "FORM", "H3", "H4", "H5", "H6", "HR", "I", "INPUT", "LI", "MARK", "OL", "P"}
+ALLOWED |= {
+    "PATH",
+    "PRE",
+    "SECTION",
+    "SPAN",
+    "STRONG",
+    "SVG",
+    "TABLE",
+    "TBODY",
+    "TD",
+    "TH",
+    "THEAD",
+    "TR",
+}
 ALLOWED |= {"UL"}
 
 
@@ -72,13 +86,18 @@ def test_nothing_hostile_comes_to_life(
 ) -> None:
     site.csp = csp or "img-src * data:"
     everything = "See [1] [2].\n\n" + "\n\n".join(HOSTILE)
-    evil = source(1, title=everything, section=everything, snippet=everything)
-    script = source(2, url="javascript:window.hacked=20")
+    claim = {"section": everything, "snippet": everything}
+    evil = source(1, title=everything, **claim, claims=[claim], highlight=HOSTILE[0])
+    script = source(2, claims=[{"url": "javascript:window.hacked=20"}])
+    related = [
+        near(1, title=everything, section=everything),
+        near(2, url=script["claims"][0]["url"]),
+    ]
     fake.config.update(starters=list(HOSTILE[:4]), title=HOSTILE[1])
     fake.config["privacy"] = HOSTILE[1]
     fake.config["site_url"] = "javascript:window.hacked=21"
     fake.replies = [
-        Reply(everything, [evil, script], suggestions=list(HOSTILE)),
+        Reply(everything, [evil, script], related=related),
         Reply(problem={"status": 503, "detail": HOSTILE[1]}),
     ]
     reader = readers()
@@ -89,6 +108,8 @@ def test_nothing_hostile_comes_to_life(
     assert_harmless(reader, requests, *ours)
     expect(answer.locator(".prose")).to_contain_text("<script>window.hacked=1</script>")
     expect(answer.locator(".prose .cite")).to_have_count(1)  # the other one is no address
+    expect(answer.locator(".related a")).to_have_count(1)
+    expect(answer.locator("mark")).to_have_text(HOSTILE[0])
     answer.locator(".cite").hover()
     expect(reader.page.get_by_role("tooltip")).to_contain_text("<img src=")
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.browser.conftest import Reader, Site
 from tests.browser.fake import Fake, Reply
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Request
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
@@ -230,6 +233,23 @@ def test_a_rating_that_is_not_kept_is_taken_back(reader: Reader, fake: Fake) -> 
     up.click()
     expect(reader.page.locator("[aria-live]")).to_contain_text("That did not work")
     expect(up).to_have_attribute("aria-pressed", "false")
+
+
+def test_nothing_is_left_loading(reader: Reader, fake: Fake) -> None:
+    """A body that nobody reads keeps the page loading where storing it is forbidden."""
+    loading: list[Request] = []
+    reader.page.on("request", lambda request: loading.append(request))
+    reader.page.on("requestfinished", lambda request: loading.remove(request))
+    reader.page.on("requestfailed", lambda request: loading.remove(request))
+    reader.open()
+    fake.replies = [Reply(html=503), Reply()]
+    reader.ask()
+    reader.page.get_by_role("button", name="Good answer").click()
+    reader.page.get_by_role("button", name="Delete my conversations").click()
+    reader.page.get_by_role("button", name="Delete", exact=True).click()
+    expect(reader.turns).to_have_count(0)
+    assert "GET /health" in fake.seen
+    until(reader, lambda: not loading)
 
 
 FRAMED = '<iframe sandbox="allow-scripts" title="book" src="{}" width="600" height="700"></iframe>'

@@ -36,13 +36,21 @@ function problemOf(body, status, retryAfter) {
   return new Problem(kind, { detail, status, retryAfter: wait });
 }
 
+/**
+ * Read what nobody needs. Chromium takes a page for one that still loads while the body of a
+ * response with `Cache-Control: no-store` is not read.
+ */
+function drain(response) {
+  response.text().catch(() => {});
+}
+
 async function problemFrom(response) {
   const { status } = response;
   const retryAfter = seconds(response.headers.get('Retry-After'));
   if (/json/.test(response.headers.get('Content-Type') ?? '')) {
     const body = await response.json().catch(() => null);
     if (body) return problemOf(body, status, retryAfter);
-  }
+  } else drain(response);
   // A proxy speaks for a service that is not there: its page says nothing to a reader.
   if (status === 502 || status === 503 || status === 504) return new Problem('asleep', { status });
   return problemOf(null, status, retryAfter);
@@ -104,11 +112,8 @@ export class Api {
   /** Delete a conversation; one that is not there counts as deleted. */
   async erase(id, options) {
     try {
-      await this.#patiently(
-        `/chat/sessions/${encodeURIComponent(id)}`,
-        { method: 'DELETE' },
-        options,
-      );
+      const path = `/chat/sessions/${encodeURIComponent(id)}`;
+      drain(await this.#patiently(path, { method: 'DELETE' }, options));
     } catch (problem) {
       if (problem.status !== 404) throw problem;
     }
@@ -116,7 +121,7 @@ export class Api {
 
   async rate(id, n, rating, comment) {
     const path = `/chat/sessions/${encodeURIComponent(id)}/turns/${n}/feedback`;
-    await this.#attempt(path, this.#json({ rating, ...(comment && { comment }) }), {});
+    drain(await this.#attempt(path, this.#json({ rating, ...(comment && { comment }) }), {}));
   }
 
   /**
@@ -198,7 +203,7 @@ export class Api {
     for (let wait = 1000; Date.now() < end; wait = Math.min(wait * 1.5, 8000)) {
       await pause(wait, signal);
       try {
-        await this.#attempt('/health', {}, { signal, limit: 20_000 });
+        drain(await this.#attempt('/health', {}, { signal, limit: 20_000 }));
         return;
       } catch (problem) {
         if (problem.kind !== 'asleep') {

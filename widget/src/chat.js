@@ -155,7 +155,6 @@ export class Chat {
 
   ask(question, about = null) {
     if (this.#running) return;
-    for (const old of this.turns.querySelectorAll('.related')) old.remove();
     const view = new TurnView(this, { question, quote: about?.text });
     this.turns.append(view.node);
     this.greeting.hidden = true;
@@ -213,11 +212,7 @@ export class Chat {
       else if (type === 'token') view.add(data.text);
       else if (type === 'done') {
         this.#memory.adopt(data.session_id);
-        const announce = view.finish({
-          ...data,
-          n: data.metadata?.turn ?? 0,
-          suggestions: data.suggestions ?? [],
-        });
+        const announce = view.finish({ ...data, n: data.metadata?.turn ?? 0 });
         this.settled();
         this.#pinned = null; // what is complete no longer moves under its reader
         announce();

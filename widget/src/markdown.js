@@ -8,6 +8,13 @@ const LONGEST = 60_000; // beyond this a text is shown as it is: lexing has quad
 
 const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' };
 
+/**
+ * A citation marker and the space before it, which clings to the word it stands behind. As the
+ * service has it, a bracket right behind a lone letter or a name with an underscore is an index.
+ */
+const MARKER =
+  /( ?(?<!(?<![\p{L}\p{N}_])(?:[a-z]|[\p{L}\p{N}]*_[\p{L}\p{N}_]*)(?:\[[^[\]\s]*\])*)\[\d{1,3}\])/u;
+
 function decode(text) {
   return text.replace(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|(\w{2,6}));/gi, (all, dec, hex, name) => {
     if (name) return ENTITIES[name] ?? all;
@@ -16,23 +23,62 @@ function decode(text) {
   });
 }
 
-/** Top-level tokens. Link definitions are ignored: `[1]: …` must not take over a citation. */
+/** What of a token has tokens of its own that are drawn: itself, its items or its cells. */
+function parts(token) {
+  if (token.rows) return [token.header, ...token.rows].flat();
+  if (token.type === 'image') return [];
+  return token.items ?? (token.tokens ? [token] : []);
+}
+
+/** Cut text at its markers: `cite(raw)` gives the token of each, in the order in which they are drawn. */
+function cut(tokens, cite) {
+  return tokens.flatMap((token) => {
+    if (token.type === 'text' && !token.tokens) {
+      return token.raw
+        .split(MARKER)
+        .map((part, index) => (index % 2 ? cite(part) : { type: 'text', text: decode(part) }));
+    }
+    for (const part of parts(token)) part.tokens = cut(part.tokens, cite);
+    return token;
+  });
+}
+
+/**
+ * Top-level tokens, each with its `cites`: `{n, k}` for the k-th marker `[n]` of the text, from 0.
+ * Link definitions are ignored: `[1]: …` must not take over a citation.
+ */
 export function lex(text) {
   if (text.length <= LONGEST) {
     try {
       const lexer = new Lexer({ gfm: true });
       lexer.tokenizer.def = () => undefined;
-      return lexer.lex(text);
+      const count = {};
+      return lexer.lex(text).map((token) => {
+        const cites = [];
+        const cite = (raw) => {
+          const n = Number(raw.replace(/\D/g, ''));
+          count[n] = (count[n] ?? -1) + 1;
+          cites.push({ type: 'cite', raw, n, k: count[n] });
+          return cites.at(-1);
+        };
+        return { ...cut([token], cite)[0], cites };
+      });
     } catch {
       // Nested beyond the stack: fall through to plain text.
     }
   }
-  return [{ type: 'plain', raw: text, text }];
+  return [{ type: 'plain', raw: text, text, cites: [] }];
+}
+
+/** The one token with words that a line consists of, markers aside. */
+function alone(tokens) {
+  const [only, ...others] = tokens.filter((token) => token.text);
+  return others.length ? undefined : only;
 }
 
 /**
- * Turns tokens into nodes. `cite(n)` gives the node for a citation marker `[n]`, or null where
- * it points to nothing; `link(url)` gives the attributes of a link to follow; `base` resolves
+ * Turns tokens into nodes. `cite({n, k})` gives the node for the k-th marker `[n]`, or null
+ * where it points to nothing; `link(url)` gives the attributes of a link to follow; `base` resolves
  * relative links; `code(text, language)` gives a code block.
  */
 export class Renderer {
@@ -56,10 +102,15 @@ export class Renderer {
       case 'heading':
         // The panel has headings of its own above: an answer's start below them.
         return h(`h${Math.min(token.depth + 2, 6)}`, { dir: auto }, this.inline(token.tokens));
-      case 'paragraph':
-        return h('p', { dir: auto }, this.inline(token.tokens));
+      case 'paragraph': {
+        // A bold link alone leads a quoted section, a plain one leads on to the rest of it.
+        const only = auto && alone(token.tokens);
+        const lead = only?.type === 'strong' && alone(only.tokens)?.type === 'link';
+        const kind = lead ? 'lead' : only?.type === 'link' && 'more';
+        return h(lead ? 'h3' : 'p', { class: kind, dir: auto }, this.inline(token.tokens));
+      }
       case 'text':
-        return h('span', {}, token.tokens ? this.inline(token.tokens) : this.text(token.text));
+        return h('span', {}, token.tokens ? this.inline(token.tokens) : token.text);
       case 'checkbox':
         return token.checked ? '☑ ' : '☐ ';
       case 'list':
@@ -108,19 +159,13 @@ export class Renderer {
           return url ? h('a', this.link(url), words) : words;
         }
         case 'text':
-          return token.tokens ? this.inline(token.tokens) : this.text(token.text);
+          return token.tokens ? this.inline(token.tokens) : token.text;
+        case 'cite':
+          return this.cite(token) ?? token.raw;
         default: // escape, html and image: their words
           return token.text ?? token.raw;
       }
     });
-  }
-
-  /** Words with their citation markers, which cling to the word before them. */
-  text(text) {
-    const parts = decode(text)
-      .split(/(\[\d{1,3}\])/)
-      .map((part, index) => (index % 2 ? (this.cite(Number(part.slice(1, -1))) ?? part) : part));
-    return parts.map((part, index) => (parts[index + 1]?.nodeType ? part.replace(/ $/, '') : part));
   }
 }
 
@@ -136,9 +181,8 @@ export function spoken(tokens) {
       }
       if (token.type === 'code' || token.type === 'space' || token.type === 'def') return '\n';
       const words = token.tokens ? spoken(token.tokens) : (token.text ?? '');
-      const plain = token.type === 'text' && !token.tokens;
       const end = /^(paragraph|heading|blockquote)$/.test(token.type) ? '\n' : '';
-      return (plain ? decode(words).replace(/\s?\[\d{1,3}\]/g, '') : words) + end;
+      return words + end;
     })
     .join('');
 }

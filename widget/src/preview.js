@@ -45,6 +45,11 @@ export class Preview {
     this.#anchor = null;
   }
 
+  /** The answer was drawn anew: a link that is gone takes its passage along. */
+  redrawn() {
+    if (this.#anchor && !this.#anchor.isConnected) this.hide();
+  }
+
   /** `view` has scrolled: stay beside a link that is still meant and in sight, else leave. */
   follow(view) {
     if (!this.#anchor) return;

@@ -34,7 +34,7 @@ function readable(rgb, ground) {
   for (let share = 0; share < 1; share += 0.04) {
     const mixed = rgb.map((part) => Math.round(part + (goal - part) * share));
     // The tinted grounds on which it also stands cost a little contrast.
-    if (contrast(mixed, ground) >= 5.2) return mixed;
+    if (contrast(mixed, ground) >= 5.5) return mixed;
   }
   return [goal, goal, goal];
 }

@@ -1,5 +1,6 @@
 // One question and its answer, from the waiting dots to the thumbs below it.
 import { h, icon, iconButton, safeUrl } from './dom.js';
+import { mark } from './mark.js';
 import { Renderer, lex, spoken } from './markdown.js';
 
 /** Copy text; false where the browser forbids it. */
@@ -24,7 +25,7 @@ async function copy(text) {
  */
 export class TurnView {
   #chat;
-  #blocks = []; // [raw, node] of what is on the screen
+  #blocks = new Map(); // by what they show, the nodes on the screen
   #frame = 0;
   #text = '';
   #sources = [];
@@ -81,7 +82,7 @@ export class TurnView {
     this.#settle();
     this.#text = '';
     this.#sources = [];
-    this.#blocks = [];
+    this.#blocks = new Map();
     this.prose.replaceChildren();
     this.below.replaceChildren();
   }
@@ -89,42 +90,28 @@ export class TurnView {
   // -------------------------------------------------------------- how it ends
 
   /**
-   * The whole answer. Its numbering may differ from what was streamed: what differs is drawn
-   * anew. Returns a function that says the rest of it.
+   * The whole answer. Its numbers and claims may differ from what was streamed: what differs is
+   * drawn anew. Returns a function that says the rest of it.
    */
-  finish({ message, sources, n = 0, rating = 0, metadata = {}, suggestions = [] }) {
+  finish({ message, sources, related, n = 0, rating = 0, metadata = {} }) {
     const { t, announcer } = this.#chat;
+    const heading = metadata.found === 'nearest' ? t.nearest : t.sources;
     this.#settle();
     this.below.replaceChildren();
     this.#text = message;
     this.#sources = sources;
     this.n = n;
     const tokens = this.#paint();
+    this.#mark();
     if (metadata.fallback) this.#note(t.fallback);
     if (metadata.saved === false) this.#note(t.unsaved);
-    if (sources.length) this.below.append(this.#sourceList());
+    this.#list('sources', heading, sources);
+    this.#list('related', t.related, related ?? []);
     this.below.append(this.#actions(rating, metadata.saved !== false));
-    this.suggest(suggestions);
     return () => {
       announcer.follow(spoken(tokens), true);
-      if (sources.length) announcer.say(`${t.sources}: ${sources.length}.`);
+      if (sources.length) announcer.say(`${heading}: ${sources.length}.`);
     };
-  }
-
-  suggest(suggestions) {
-    if (!suggestions.length) return;
-    const { t } = this.#chat;
-    const chips = suggestions.map((text) =>
-      h('button', { type: 'button', dir: 'auto', onclick: () => this.#chat.ask(text) }, text),
-    );
-    this.below.append(
-      h(
-        'section',
-        { class: 'related', role: 'group', 'aria-label': t.related },
-        h('h3', {}, t.related),
-        h('div', { class: 'suggestions' }, chips),
-      ),
-    );
   }
 
   /** It ended early: a sentence, and buttons as `[label, action]`. */
@@ -162,7 +149,13 @@ export class TurnView {
 
   // -------------------------------------------------------------- drawing
 
-  /** Draw the text so far; blocks that did not change keep their nodes. */
+  /** What a marker means: the k-th `[n]` the k-th claim of source n, or else the source itself. */
+  #claim({ n, k }) {
+    const source = this.#sources[n - 1];
+    return source && { ...source, ...source.claims?.[k] };
+  }
+
+  /** Draw the text so far; blocks that show the same as before keep their nodes, and the focus. */
   #paint() {
     const chat = this.#chat;
     const base = chat.base();
@@ -170,28 +163,57 @@ export class TurnView {
     const renderer = new Renderer({
       base,
       link: chat.link,
-      cite: (n) => {
-        const source = this.#sources[n - 1];
-        const url = source && safeUrl(source.url, base);
+      cite: (marker) => {
+        const claim = this.#claim(marker);
+        const url = claim && safeUrl(claim.url, base);
         if (!url) return null;
-        const label = chat.t.source.replace('{n}', n).replace('{title}', source.title);
-        const anchor = h('a', { ...chat.link(url, label), class: 'cite' }, String(n));
-        return chat.preview.attach(anchor, source);
+        const label = chat.t.source.replace('{n}', marker.n).replace('{title}', claim.title);
+        const anchor = h('a', { ...chat.link(url, label), class: 'cite' }, String(marker.n));
+        return chat.preview.attach(anchor, claim);
       },
       code: (text, language) => this.#code(text, language),
     });
-    // What a block shows: its text, and the passages that its markers mean.
-    const meaning = ({ raw }) =>
-      raw.replace(/\[(\d{1,3})\]/g, (marker, n) => marker + (this.#sources[n - 1]?.chunk_id ?? ''));
-    let kept = 0;
-    while (kept < tokens.length && this.#blocks[kept]?.[0] === meaning(tokens[kept])) kept += 1;
-    for (const [, node] of this.#blocks.splice(kept)) node?.remove();
-    for (const token of tokens.slice(kept)) {
-      const node = renderer.block(token);
-      this.#blocks.push([meaning(token), node]);
-      if (node) this.prose.append(node);
+    const stops = () => [...this.prose.querySelectorAll('a, button, [tabindex]')];
+    const { activeElement } = this.prose.getRootNode();
+    const focused = stops().indexOf(activeElement);
+    const before = this.#blocks;
+    this.#blocks = new Map();
+    for (const token of tokens) {
+      const claims = token.cites.map((marker) => {
+        const { title, section, url, snippet } = this.#claim(marker) ?? {};
+        return [title, section, url, snippet];
+      });
+      let shown = JSON.stringify([token.raw, claims]);
+      while (this.#blocks.has(shown)) shown += ' '; // the same once more
+      this.#blocks.set(shown, before.get(shown) ?? renderer.block(token));
     }
+    for (const [shown, node] of before) if (!this.#blocks.has(shown)) node?.remove();
+    let next = this.prose.firstChild;
+    for (const node of this.#blocks.values()) {
+      if (node && node === next) next = node.nextSibling;
+      else if (node) this.prose.insertBefore(node, next);
+    }
+    chat.preview.redrawn();
+    if (focused >= 0 && !activeElement.isConnected) stops()[focused]?.focus({ preventScroll: true });
     return tokens;
+  }
+
+  /** Mark the sentence nearest to the question in the section whose block has its source's chip. */
+  #mark() {
+    const sections = [[]];
+    for (const block of this.prose.children) {
+      if (block.matches('.lead')) sections.push([]);
+      sections.at(-1).push(block);
+    }
+    this.#sources.forEach(({ highlight }, index) => {
+      const cites = (block) =>
+        [...block.querySelectorAll('.cite')].some((chip) => chip.textContent === String(index + 1));
+      for (const section of sections) {
+        const own = section.filter(cites);
+        const blocks = own.length ? [...own, ...section] : [];
+        if (blocks.some((block) => mark(block, highlight, this.#chat.t.marked))) return;
+      }
+    });
   }
 
   #code(text, language) {
@@ -219,29 +241,30 @@ export class TurnView {
     this.below.append(h('p', { class: 'note', dir: 'auto' }, text));
   }
 
-  #sourceList() {
-    const { t, link } = this.#chat;
-    const base = this.#chat.base();
-    const items = this.#sources.map((source, index) => {
-      const url = safeUrl(source.url, base);
-      const section = source.section && h('span', { class: 'section', dir: 'auto' }, source.section);
+  /** A list of links below the answer; sources have numbers and snippets. */
+  #list(name, heading, entries) {
+    if (!entries.length) return;
+    const items = entries.map(({ title, section, url: address, snippet }, index) => {
+      const url = safeUrl(address, this.#chat.base());
       const words = [
-        h('span', { class: 'number' }, String(index + 1)),
+        name === 'sources' && h('span', { class: 'number' }, String(index + 1)),
         h(
           'span',
           { class: 'where' },
-          h('span', { class: 'title', dir: 'auto' }, source.title),
-          section,
-          h('span', { class: 'snippet', dir: 'auto' }, source.snippet),
+          h('span', { class: 'title', dir: 'auto' }, title),
+          section && h('span', { class: 'section', dir: 'auto' }, section),
+          snippet && h('span', { class: 'snippet', dir: 'auto' }, snippet),
         ),
       ];
-      return h('li', {}, url ? h('a', link(url), words) : h('span', {}, words));
+      return h('li', {}, url ? h('a', this.#chat.link(url), words) : h('span', {}, words));
     });
-    return h(
-      'section',
-      { class: 'sources', 'aria-label': t.sources },
-      h('h3', {}, t.sources),
-      h('ol', {}, items),
+    this.below.append(
+      h(
+        'section',
+        { class: `links ${name}`, 'aria-label': heading },
+        h('h3', {}, heading),
+        h(name === 'sources' ? 'ol' : 'ul', {}, items),
+      ),
     );
   }
 
