@@ -52,7 +52,7 @@ _can_grow = re.compile(_PREFIX).fullmatch
 _is_open = re.compile(rf"{_PREFIX}$").search
 _is_list = re.compile(rf" ?({_LIST}) ?").fullmatch
 _numbers = re.compile(rf"(\d+)(?: ?{_DASH} ?(\d+))?(?:{_NOTE})?").findall
-_is_indexed = re.compile(r"(?<!\w)(?:[a-z]|(?=\w*_)\w+)(?:\[[^\[\]\s]*\])*$").search
+is_indexed = re.compile(r"(?<!\w)(?:[a-z]|(?=\w*_)\w+)(?:\[[^\[\]\s]*\])*$").search
 _is_line_start = re.compile(r"\n[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?$").search
 _is_target = re.compile(r"\((?:https?:|www\.|/|#|\./|\.\./|<)").fullmatch
 _TARGETS = ("(http:", "(https:", "(www.", "(/", "(#", "(./", "(../", "(<")
@@ -163,7 +163,7 @@ class _Scanner:
             if not c or c not in _OPEN:
                 self._emit(space + paren)
                 return c
-            if not space and not paren and _is_indexed(self._tail):
+            if not space and not paren and is_indexed(self._tail):
                 self._emit(c)
                 return (yield)
             held = ""

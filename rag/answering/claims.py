@@ -6,10 +6,14 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from rag.citations import is_indexed
+
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
+BEFORE = 96
+"""Characters before a bracket that tell whether it is an index."""
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 
 
@@ -31,6 +35,8 @@ def markers(message: str) -> list[Marker]:
         for is_text, words in _pieces(token.children or []):
             start = 0
             for marker in _MARKER.finditer(words) if is_text else ():
+                if is_indexed(words[max(0, marker.start() - BEFORE) : marker.start()]):
+                    continue  # the client draws `max_size[0]` as it is, too
                 claim = _trimmed(said + words[start : marker.start()]) or claim
                 found.append(Marker(int(marker[1]), claim))
                 said, start = "", marker.end()
