@@ -27,6 +27,7 @@ class Qdrant(Service):
     """The key is `key`; others get 403."""
 
     key = "qdrant-test-key"
+    asks_for_a_key = True
     engine: AsyncQdrantClient
 
     def __init__(self) -> None:
