@@ -17,7 +17,7 @@ import pytest
 
 from rag.services import qdrant_writer
 from rag.services.qdrant import BUCKETS, FIELDS, QdrantStore
-from rag.services.qdrant_rest import base_url
+from rag.services.qdrant_rest import base_url, headers_for
 from rag.services.qdrant_writer import QdrantWriter
 from rag.types import (
     Candidates,
@@ -107,11 +107,8 @@ class World(Upstreams):
         with httpx.Client(base_url=self.qdrant.url, headers=headers) as http:
 
             def ask(method: str, path: str, **body: Any) -> Any:
-                return (
-                    http.request(method, path, json=body or None)
-                    .raise_for_status()
-                    .json()["result"]
-                )
+                answer = http.request(method, path, json=body or None)
+                return answer.raise_for_status().json()["result"]
 
             yield ask
 
@@ -190,6 +187,15 @@ def test_a_question_without_terms_is_searched_by_meaning(up: World) -> None:
     found = up.run(up.store().candidates([0, 0, 1, 0], SparseVector(), 1))
     assert [(hit.chunk.slug, hit.sparse) for hit in found.hits] == [("docs/three#a", 0.0)]
     assert found.document_frequencies == {}
+
+
+def test_over_plain_http_nothing_is_compressed(up: World) -> None:
+    """The last piece of a compressed answer would wait for a delayed acknowledgement."""
+    up.qdrant.forget()
+    up.publish()
+    up.find()
+    assert {r.headers["accept-encoding"] for r in up.qdrant.requests} == {"identity"}
+    assert "Accept-Encoding" not in headers_for("https://x.cloud.qdrant.io:443", "key")
 
 
 def test_neighbours_are_in_the_books_order(up: World) -> None:
@@ -373,6 +379,15 @@ def test_publishing_what_was_never_staged_is_an_error(up: World) -> None:
     up.run(writer.open(INFO))
     with pytest.raises(ValueError, match="not staged"):
         up.run(writer.publish(INFO, [POINTS[0].chunk], {}))
+
+
+def test_a_collection_has_one_shard(up: World) -> None:
+    """On a cluster as well: the server weighs words by shard. Replicas are the operator's."""
+    up.qdrant.forget()
+    up.publish()
+    (made,) = [r.json() for r in up.qdrant.requests if r.path.count("/") == 2 and r.method == "PUT"]
+    assert made["shard_number"] == 1
+    assert "replication_factor" not in made
 
 
 def test_a_new_model_is_built_beside_the_old_and_switched_to(up: World) -> None:

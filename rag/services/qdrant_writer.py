@@ -98,6 +98,7 @@ class QdrantWriter:
                 self._ready = True
 
     async def _create(self, dimensions: int) -> None:
+        """One shard, because the server weighs words by shard; replicas are the operator's."""
         from qdrant_client import models as m
 
         name = self._collection
@@ -109,6 +110,7 @@ class QdrantWriter:
                         DENSE: m.VectorParams(size=dimensions, distance=m.Distance.COSINE)
                     },
                     sparse_vectors_config={SPARSE: m.SparseVectorParams(modifier=m.Modifier.IDF)},
+                    shard_number=1,
                 )
             )
         except UpstreamRejected:
