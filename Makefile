@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps
 export PORT
 
-.PHONY: help run ingest test test-slow lint format lock openapi lambda sbom audit bench bench-retrieval clean
+.PHONY: help run ingest test test-slow test-servers lint format lock openapi lambda sbom audit bench bench-retrieval clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
@@ -28,6 +28,10 @@ test: .venv/ready-dev ## the whole suite but its slow part
 test-slow: .venv/ready-dev ## the part of the suite that takes minutes
 	.venv/bin/python -m pytest -m slow --ignore tests/browser
 	.venv/bin/python -m pytest -m slow tests/browser
+
+test-servers: .venv/ready-dev ## the adapters on the servers at QDRANT_TEST_URL, POSTGRES_TEST_URL
+	.venv/bin/python -m pytest tests/test_qdrant*.py tests/test_real_books.py \
+		tests/test_postgres*.py tests/test_schema.py tests/test_limits.py tests/test_turns.py
 
 lint: .venv/ready-dev ## style and strict types
 	.venv/bin/ruff check .

@@ -50,10 +50,10 @@ export interface FeedbackResponse {
 
 export interface HealthResponse {
   status: "ok" | "degraded";
-  qdrant: "configured" | "embedded" | "down";
-  postgres: "configured" | "embedded" | "down";
-  openai: "configured" | "embedded" | "down";
-  cohere: "configured" | "embedded" | "down";
+  qdrant: "configured" | "ok" | "embedded" | "down";
+  postgres: "configured" | "ok" | "embedded" | "down";
+  openai: "configured" | "ok" | "embedded" | "down";
+  cohere: "configured" | "ok" | "embedded" | "down";
   engines: Record<string, string>;
   problems: Record<string, string>;
 }

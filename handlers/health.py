@@ -13,7 +13,8 @@ from rag.clients import get_clients
 
 NEEDS = ()
 
-State = Literal["configured", "embedded", "down"]
+State = Literal["configured", "ok", "embedded", "down"]
+"""`ok`: configured, and just reached."""
 
 
 class HealthResponse(BaseModel):
@@ -46,15 +47,18 @@ async def health(
     With `deep` it asks each service, which costs a call of each, so that counts as a question.
     """
     clients, problems = get_clients(), {}
+    states = clients.states()
     if deep:
         await gate.admit(clients, address, questions=0)
         problems = await doctor.examine(clients)
-    states = clients.states()
+        states = {
+            name: "down" if name in problems else "ok" if state == "configured" else state
+            for name, state in states.items()
+        }
     return HealthResponse.model_validate(
         {
             "status": "degraded" if problems else "ok",
             **states,
-            **dict.fromkeys(states.keys() & problems, "down"),
             "engines": clients.engines(),
             "problems": problems,
         }

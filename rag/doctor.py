@@ -69,9 +69,11 @@ async def _embeddings(clients: Clients) -> None:
 
 
 async def _vectors(clients: Clients) -> None:
-    info = await (await clients.store()).info()
+    store = await clients.store()
+    info = await store.info()
     if info is None:
         raise IndexMissing("nothing is indexed yet")
+    await store.neighbours(0, 0)  # what the store says of itself may be half a minute old
     model = (await clients.embedder()).model
     if info.embedding_model and info.embedding_model != model:
         raise IndexMismatch(

@@ -331,7 +331,7 @@ class IndexWriter(Protocol):
     """
 
     async def open(self, info: IndexInfo) -> Mapping[str, Chunk]:
-        """Everything already there, published or staged, by chunk id."""
+        """Everything already there, published or staged, by chunk id; texts may be left out."""
 
     async def stage(self, points: Sequence[Point]) -> None: ...
 

@@ -42,8 +42,8 @@ def _no_secret_in_any_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server: TEST_DATABASE_URL, or an embedded one."""
-    if url := os.environ.get("TEST_DATABASE_URL"):
+    """The URL of a server: POSTGRES_TEST_URL, or an embedded one."""
+    if url := os.environ.get("POSTGRES_TEST_URL"):
         yield url
         return
     server = start(tmp_path_factory.mktemp("postgres"))

@@ -3,8 +3,8 @@
     python -m tests.index_worker write WHERE MARKER CHUNKS PAUSE [MODEL]
     python -m tests.index_worker read WHERE LAST
 
-WHERE is the folder of an embedded index or the address of an imitated Qdrant. Every chunk of
-a written book carries the marker, so that a mixture would be seen.
+WHERE is the folder of an embedded index, or a Qdrant's address with the collection behind `#`.
+Every chunk of a written book carries the marker, so that a mixture would be seen.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def name(marker: str, n: int) -> str:
 def open_index(where: Path | str) -> tuple[VectorStore, IndexWriter]:
     if isinstance(where, Path):
         return EdgeStore(where), EdgeWriter(where)
-    return QdrantStore(where, Qdrant.key), QdrantWriter(where, Qdrant.key)
+    url, _, collection = where.partition("#")
+    return QdrantStore(url, Qdrant.key, collection), QdrantWriter(url, Qdrant.key, collection)
 
 
 async def write(

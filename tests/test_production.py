@@ -236,9 +236,15 @@ def test_health_asks_each_service_only_when_told(
         service.forget()
     assert http.get("/health").json()["openai"] == "configured"
     assert not any(service.requests for service in upstreams.services)
-    upstreams.openai.fail(401, times=5)
     deep = http.get("/health", params={"deep": True}).json()
-    assert list(deep["problems"]) == ["openai"]
+    names = ("qdrant", "postgres", "openai", "cohere")
+    assert [deep[name] for name in names] == ["ok"] * 4
+    assert all(service.requests for service in upstreams.services)
+    upstreams.openai.fail(401, times=5)
+    upstreams.qdrant.fail(400, times=5)  # of which it has heard a moment ago
+    deep = http.get("/health", params={"deep": True}).json()
+    assert list(deep["problems"]) == ["qdrant", "openai"]
+    assert [deep[name] for name in names] == ["down", "ok", "down", "ok"]
     assert upstreams.openai.key not in json.dumps(deep)
 
 

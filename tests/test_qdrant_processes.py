@@ -7,47 +7,60 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from uuid import uuid4
 
+import httpx
 import pytest
 
-from rag.services.qdrant import QdrantStore
 from rag.types import IndexInfo, UpstreamError
-from tests.index_worker import read, write
+from tests.index_worker import open_index, read, write
 from tests.test_index_processes import output, wait_for, worker
 from tests.upstreams import Upstreams
+from tests.upstreams.qdrant import Qdrant
+from tests.upstreams.qdrant_server import QDRANTS, Forwarded, qdrant
 
 COUNT = 150
 """Chunks of a book: two calls."""
 
 
-@pytest.fixture
-def up() -> Iterator[Upstreams]:
-    with Upstreams() as up:
+class World(Upstreams):
+    def __init__(self, qdrant: Qdrant | Forwarded) -> None:
+        super().__init__(qdrant=qdrant)
+        self.name = f"book-{uuid4().hex}"
+        """Of the collection."""
+
+    @property
+    def where(self) -> str:
+        return f"{self.qdrant.url}#{self.name}"
+
+    def info(self) -> IndexInfo | None:
+        async def look() -> IndexInfo | None:
+            store, writer = open_index(self.where)
+            found = await store.info()
+            await store.close()
+            await writer.close()
+            return found
+
+        return asyncio.run(look())
+
+    def collections(self) -> list[str]:
+        headers = {"api-key": self.qdrant.key}
+        found = httpx.get(f"{self.qdrant.url}/collections", headers=headers).json()["result"]
+        names = [collection["name"] for collection in found["collections"]]
+        return [name for name in names if name.startswith(self.name)]
+
+
+@pytest.fixture(params=QDRANTS)
+def up(request: pytest.FixtureRequest) -> Iterator[World]:
+    with World(qdrant(request.param)) as up:
         yield up
 
 
-def info(up: Upstreams) -> IndexInfo | None:
-    async def look() -> IndexInfo | None:
-        store = QdrantStore(up.qdrant.url, up.qdrant.key)
-        found = await store.info()
-        await store.close()
-        return found
-
-    return asyncio.run(look())
-
-
-def collections(up: Upstreams) -> list[str]:
-    async def names() -> list[str]:
-        return [c.name for c in (await up.qdrant.engine.get_collections()).collections]
-
-    return asyncio.run(names())
-
-
 @pytest.mark.parametrize("model", ["hash", "other"])
-def test_killed_at_any_moment(up: Upstreams, model: str) -> None:
+def test_killed_at_any_moment(up: World, model: str) -> None:
     """Each time the old index or the new one serves; another model gets a collection beside."""
     rng = random.Random(model)
-    url = up.qdrant.url
+    url = up.where
     asyncio.run(write(url, "m0", COUNT, 0))
     for _ in range(2):
         with worker("write", url, "m1", COUNT, 0.02, model) as process:
@@ -56,34 +69,34 @@ def test_killed_at_any_moment(up: Upstreams, model: str) -> None:
             process.send_signal(signal.SIGKILL)
             process.wait(10)
         asyncio.run(read(url))
-        serving = info(up)
+        serving = up.info()
         assert serving is not None
         assert serving.book_title in ("m0", "m1")
     asyncio.run(write(url, "m1", COUNT, 0, model))
     asyncio.run(read(url, "m1"))
-    assert len(collections(up)) == 1, "nothing is left of the old index and of attempts"
+    assert len(up.collections()) == 1, "nothing is left of the old index and of attempts"
 
 
-def test_what_was_staged_before_a_kill_is_found_again(up: Upstreams) -> None:
-    with worker("write", up.qdrant.url, "m1", 400, 0.3) as process:
+def test_what_was_staged_before_a_kill_is_found_again(up: World) -> None:
+    with worker("write", up.where, "m1", 400, 0.3) as process:
         wait_for(process, "embedded")
         wait_for(process, "embedded")
         wait_for(process, "embedded")  # so the first has been staged: two are under way at most
         process.send_signal(signal.SIGKILL)
         process.wait(10)
-    assert info(up) is None
-    with worker("write", up.qdrant.url, "m1", 400, 0) as process:
+    assert up.info() is None
+    with worker("write", up.where, "m1", 400, 0) as process:
         lines = output(process)
     embedded = [int(line.split()[1]) for line in lines if line.startswith("embedded")]
     assert 0 < sum(embedded) <= 400 - 96
 
 
-def test_a_full_cluster_leaves_the_old_index_serving(up: Upstreams) -> None:
+def test_a_full_cluster_leaves_the_old_index_serving(up: World) -> None:
     """Refused while staging, and again while publishing."""
-    url = up.qdrant.url
+    url = up.where
     asyncio.run(write(url, "m0", COUNT, 0))
-    before = info(up)
-    collection = f"/collections/{collections(up)[0]}/points"
+    before = up.info()
+    collection = f"/collections/{up.collections()[0]}/points"
     full = {"status": {"error": "Wrong input: the storage quota of this cluster is used up"}}
     for path in (f"{collection}$", f"{collection}/batch"):
         up.qdrant.fail(400, path=path, times=99, body=full)
@@ -91,6 +104,6 @@ def test_a_full_cluster_leaves_the_old_index_serving(up: Upstreams) -> None:
             asyncio.run(write(url, "m1", COUNT, 0))
         up.qdrant.heal()
         asyncio.run(read(url, "m0"))
-        assert info(up) == before
+        assert up.info() == before
     asyncio.run(write(url, "m1", COUNT, 0))
     asyncio.run(read(url, "m1"))

@@ -4,14 +4,15 @@ How the index lies there. `{collection}` is an alias of `{collection}_{hash of t
 has a dense vector `dense` (cosine) and a sparse vector `bm25` (IDF modifier), and three kinds of
 points:
 
-- a chunk, under its own id: all of its fields as payload, and `live`, false while it is staged;
+- a chunk, under its own id: all of its fields as payload, and `live`, false while it is staged
+  in a collection that readers see;
 - the record, one point without vectors: what `IndexInfo` says, as payload;
 - document frequencies, up to `BUCKETS` points without vectors: `{term hash: chunks}`.
 
 Record and frequencies lie beside the chunks so that one batch of queries brings everything that
 a question needs. Every search filters on `live`, so nothing that is staged is seen; publishing
-makes the new live, then deletes the old. A new model gets a new collection, and the alias moves
-in one step. An id is made from content, so every write can be repeated.
+makes the new live, then deletes the old. A new model gets a new collection, which nobody sees
+until the alias moves, in one step. An id is made from content, so every write can be repeated.
 
 A collection without that record but with one unnamed vector is an older layout: it is searched
 by that vector alone.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from rag.services.qdrant_rest import SERVICE, base_url, refusal
+from rag.services.qdrant_rest import SERVICE, base_url, headers_for, refusal
 from rag.services.retry import retried, said
 from rag.types import UpstreamError, UpstreamOverloaded, UpstreamTimeout
 
@@ -36,7 +36,7 @@ class Connection:
             self._client = AsyncQdrantClient(
                 url=self._url,
                 # Not `api_key`: over plain HTTP in a private network the client warns of it.
-                headers={"api-key": self._key} if self._key else None,
+                headers=headers_for(self._url, self._key),
                 timeout=int(self._attempt_seconds) + 1,
                 check_compatibility=False,  # a blocking probe in a thread of its own
                 limits=httpx.Limits(max_connections=20, keepalive_expiry=30.0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +31,12 @@ from rag.types import (
 if TYPE_CHECKING:
     from qdrant_client import models as m
 
-_PAGE = 500
-"""Points or operations a request."""
+_READ = 1_000
+"""Points read a request; their texts stay where they are."""
+_OPERATIONS = 500
+"""Operations a request."""
+_POINTS = 5_000
+"""Points that one request names: a small server marks or deletes as many in about a second."""
 _STAGED = 64
 """Points with vectors a request: of 1,024 dimensions, about 1.5 MB of JSON."""
 
@@ -50,11 +54,15 @@ class QdrantWriter:
         self._ready = False
         """Whether the collection is there with all that it needs."""
         self._preparing = asyncio.Lock()
+        self._serving = False
+        """Whether readers are led to the collection. If not, its chunks are live from the start:
+        the alias then publishes them."""
         self._there: dict[str, tuple[Chunk, bool]] = {}
-        """Chunks in the collection, and whether they are live."""
+        """Chunks in the collection, and whether they are live; those that were read lack their
+        text, which the id stands for."""
 
     async def open(self, info: IndexInfo) -> Mapping[str, Chunk]:
-        """Everything that a collection for this model already holds, by chunk id.
+        """Everything that a collection for this model already holds, by chunk id, without texts.
 
         Nothing is written yet. Raises ConfigurationError where the name belongs to a
         collection that is not ours.
@@ -68,12 +76,17 @@ class QdrantWriter:
                 f"QDRANT_COLLECTION={self._alias} is a collection of an older layout, which stays "
                 "as it is: set another name, such as book, and ingest into that"
             )
+        self._serving = self._collection in (await self._aliases()).values()
         self._there = await self._scrolled() if self._collection in names else {}
         return {chunk_id: chunk for chunk_id, (chunk, _) in self._there.items()}
 
     async def _names(self) -> set[str]:
         found = await self._qdrant.call(lambda client: client.get_collections())
         return {collection.name for collection in found.collections}
+
+    async def _aliases(self) -> dict[str, str]:
+        found = await self._qdrant.call(lambda client: client.get_aliases())
+        return {alias.alias_name: alias.collection_name for alias in found.aliases}
 
     async def _prepare(self) -> None:
         """Make what is missing before the first write."""
@@ -85,6 +98,7 @@ class QdrantWriter:
                 self._ready = True
 
     async def _create(self, dimensions: int) -> None:
+        """One shard, because the server weighs words by shard; replicas are the operator's."""
         from qdrant_client import models as m
 
         name = self._collection
@@ -96,6 +110,7 @@ class QdrantWriter:
                         DENSE: m.VectorParams(size=dimensions, distance=m.Distance.COSINE)
                     },
                     sparse_vectors_config={SPARSE: m.SparseVectorParams(modifier=m.Modifier.IDF)},
+                    shard_number=1,
                 )
             )
         except UpstreamRejected:
@@ -117,17 +132,18 @@ class QdrantWriter:
             )
 
     async def _scrolled(self) -> dict[str, tuple[Chunk, bool]]:
+        wanted = [*_COMPARED, "live"]
         there: dict[str, tuple[Chunk, bool]] = {}
         offset: Any = None
         while True:
             points, offset = await self._qdrant.call(
                 lambda client, offset=offset: client.scroll(  # type: ignore[misc]
-                    self._collection, limit=_PAGE, offset=offset, with_payload=True
+                    self._collection, limit=_READ, offset=offset, with_payload=wanted
                 )
             )
             for point in points:
                 if point.payload and "chunk_id" in point.payload:
-                    chunk = read_chunk(point.payload)
+                    chunk = read_chunk({"text": ""} | point.payload)
                     there[chunk.chunk_id] = chunk, bool(point.payload.get("live"))
             if offset is None:
                 return there
@@ -158,7 +174,7 @@ class QdrantWriter:
             self._there[chunk_id] = point.chunk, self._is_live(chunk_id)
 
     def _is_live(self, chunk_id: str) -> bool:
-        return self._there.get(chunk_id, (None, False))[1]
+        return self._there[chunk_id][1] if chunk_id in self._there else not self._serving
 
     async def publish(
         self,
@@ -172,43 +188,30 @@ class QdrantWriter:
         Where `sparse` replaces vectors of what is live, a search meanwhile may weigh words by
         the old rule and by the new. Raises ValueError if one of them was never staged.
         """
-        from qdrant_client import models as m
-
         wanted = {chunk.chunk_id: chunk for chunk in chunks}
         if missing := wanted.keys() - self._there.keys():
             raise ValueError(f"{len(missing)} chunks were not staged")
         await self._prepare()
         for replacement in _set_sparse(sparse or {}):
             await self._update([replacement])
-        operations: list[m.UpdateOperation] = []
-        for chunk_id, chunk in wanted.items():
-            there, _ = self._there[chunk_id]
-            if changed := _difference(there, chunk):
-                operations.append(_set_payload([chunk_id], changed))
-        if new := [chunk_id for chunk_id in wanted if not self._there[chunk_id][1]]:
-            operations.append(_set_payload(new, {"live": True}))
-        gone: list[Any] = sorted(self._there.keys() - wanted.keys())
         buckets = _frequencies(document_frequencies)
+        new = [chunk_id for chunk_id in wanted if not self._is_live(chunk_id)]
+        gone = sorted(self._there.keys() - wanted.keys())
         gone += [bucket(n) for n in range(BUCKETS) if bucket(n) not in buckets]
-        records = {RECORD: {"record": asdict(info)}} | buckets
-        last: list[m.UpdateOperation] = [
-            m.DeleteOperation(delete=m.PointIdsList(points=gone)),
-            m.UpsertOperation(
-                upsert=m.PointsList(
-                    points=[
-                        m.PointStruct(id=key, vector={}, payload=payload)
-                        for key, payload in records.items()
-                    ]
-                )
-            ),
+        updates = [
+            _set_payload([chunk_id], changed)
+            for chunk_id, chunk in wanted.items()
+            if (changed := _difference(self._there[chunk_id][0], chunk))
         ]
-        # One request where it fits; the steps before the last take nothing away from readers.
-        while len(operations) > _PAGE:
-            await self._update(operations[:_PAGE])
-            del operations[:_PAGE]
-        await self._update([*operations, *last])
+        updates += [_set_payload(ids, {"live": True}) for ids in _steps(new)]
+        updates += [_delete(ids) for ids in _steps(gone)]
+        # The record comes last: until it is there, the next run does all of this again.
+        updates.append(_upsert(buckets | {RECORD: {"record": asdict(info)}}))
+        for operations in _requests(updates):
+            await self._update(operations)
         self._there = {chunk_id: (chunk, True) for chunk_id, chunk in wanted.items()}
         await self._switch()
+        self._serving = True
 
     async def _update(self, operations: Sequence[m.UpdateOperation]) -> None:
         await self._qdrant.call(
@@ -221,8 +224,7 @@ class QdrantWriter:
 
         create = m.CreateAlias(collection_name=self._collection, alias_name=self._alias)
         delete = m.DeleteAlias(alias_name=self._alias)
-        found = await self._qdrant.call(lambda client: client.get_aliases())
-        aliases = {alias.alias_name: alias.collection_name for alias in found.aliases}
+        aliases = await self._aliases()
         if aliases.get(self._alias) != self._collection:
             changes: list[m.AliasOperations] = [m.CreateAliasOperation(create_alias=create)]
             if self._alias in aliases:
@@ -239,10 +241,13 @@ class QdrantWriter:
         await self._qdrant.close()
 
 
+_COMPARED = tuple(name for name in FIELDS if name != "text")
+
+
 def _difference(before: Chunk, after: Chunk) -> dict[str, Any]:
     return {
         name: getattr(after, name)
-        for name in FIELDS
+        for name in _COMPARED
         if getattr(after, name) != getattr(before, name)
     }
 
@@ -275,7 +280,46 @@ def _set_sparse(vectors: Mapping[str, SparseVector]) -> list[m.UpdateOperation]:
     ]
 
 
-def _set_payload(ids: Iterable[str], payload: dict[str, Any]) -> m.SetPayloadOperation:
+# ---------------------------------------------------------------- updates
+
+if TYPE_CHECKING:
+    Update = tuple[int, m.UpdateOperation]
+    """How many points an operation names, never none, which the server refuses; and itself."""
+
+
+def _set_payload(ids: Sequence[str], payload: dict[str, Any]) -> Update:
     from qdrant_client import models as m
 
-    return m.SetPayloadOperation(set_payload=m.SetPayload(payload=payload, points=list(ids)))
+    change = m.SetPayload(payload=payload, points=list(ids))
+    return len(ids), m.SetPayloadOperation(set_payload=change)
+
+
+def _delete(ids: Sequence[str]) -> Update:
+    from qdrant_client import models as m
+
+    return len(ids), m.DeleteOperation(delete=m.PointIdsList(points=list(ids)))
+
+
+def _upsert(payloads: Mapping[str, dict[str, Any]]) -> Update:
+    """Points without vectors."""
+    from qdrant_client import models as m
+
+    points = [m.PointStruct(id=key, vector={}, payload=value) for key, value in payloads.items()]
+    return len(points), m.UpsertOperation(upsert=m.PointsList(points=points))
+
+
+def _steps(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + _POINTS] for start in range(0, len(ids), _POINTS))
+
+
+def _requests(updates: Iterable[Update]) -> Iterator[list[m.UpdateOperation]]:
+    """As few requests as their bounds allow, in order: one, where everything fits."""
+    request: list[m.UpdateOperation] = []
+    size = 0
+    for points, operation in updates:
+        if len(request) == _OPERATIONS or (request and size + points > _POINTS):
+            yield request
+            request, size = [], 0
+        request.append(operation)
+        size += points
+    yield request

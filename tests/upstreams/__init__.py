@@ -24,6 +24,7 @@ from tests.upstreams.cohere import Cohere
 from tests.upstreams.http import Request, Service
 from tests.upstreams.openai import OpenAI, Reply, sections
 from tests.upstreams.qdrant import Qdrant
+from tests.upstreams.qdrant_server import Forwarded
 
 __all__ = ["Cohere", "OpenAI", "Qdrant", "Reply", "Request", "Service", "Upstreams", "sections"]
 
@@ -31,11 +32,11 @@ __all__ = ["Cohere", "OpenAI", "Qdrant", "Reply", "Request", "Service", "Upstrea
 class Upstreams:
     """The three services, on a thread of their own as long as the `with` block lasts."""
 
-    def __init__(self, first_port: int = 0) -> None:
-        """From `first_port` on, or on any free ports."""
+    def __init__(self, first_port: int = 0, qdrant: Qdrant | Forwarded | None = None) -> None:
+        """From `first_port` on, or on any free ports; with a real Qdrant's proxy, if given."""
         self.cohere = Cohere()
         self.openai = OpenAI()
-        self.qdrant = Qdrant()
+        self.qdrant = qdrant or Qdrant()
         self._first_port = first_port
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)

@@ -1,5 +1,6 @@
 """Qdrant's REST API as qdrant-client uses it, backed by the client's own local engine.
 
+It refuses what a server of version 1.18.2 refuses, in its words: tests/test_qdrant_server.py.
 Strict mode is imitated in what it forbids: a filter on a field without payload index gets 400.
 Not covered: snapshots, clusters, facets, groups, partial vector updates.
 """
@@ -10,23 +11,24 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
+from pydantic_core import from_json
 from qdrant_client import AsyncQdrantClient
 from qdrant_client import models as m
 
 from tests.upstreams.http import Request, Response, Service
 
-B = TypeVar("B")
-
 _COLLECTION = r"/collections/(?P<name>[^/]+)"
+_NO_KEY = "Must provide an API key or an Authorization bearer token"
 
 
 class Qdrant(Service):
-    """The key is `key`; others get 403."""
+    """The key is `key`; others get 401, as text."""
 
     key = "qdrant-test-key"
+    asks_for_a_key = True
     engine: AsyncQdrantClient
 
     def __init__(self) -> None:
@@ -43,8 +45,9 @@ class Qdrant(Service):
         await self.engine.close()
 
     async def answer(self, request: Request) -> Response:
-        if request.headers.get("api-key") != self.key:
-            return _error(403, "Invalid API key")
+        if (given := request.headers.get("api-key")) != self.key:
+            said = "Invalid API key or JWT" if given else _NO_KEY
+            return Response(401, said.encode(), {"Content-Type": "text/plain; charset=utf-8"})
         for method, pattern, handler in _ROUTES:
             if method == request.method and (found := re.fullmatch(pattern, request.path)):
                 reads = request.method == "GET" or handler in _READS
@@ -54,8 +57,8 @@ class Qdrant(Service):
                 if key not in self._known:
                     try:
                         result = await handler(self, request, **found.groupdict())
-                    except ValueError as error:
-                        return _refused(str(error))
+                    except (KeyError, ValueError) as error:
+                        return _refused(error)
                     data = {"result": _plain(result), "status": "ok", "time": 0.001}
                     if not reads:
                         return Response(200, data)
@@ -96,8 +99,7 @@ class Qdrant(Service):
         return m.UpdateResult(operation_id=0, status=m.UpdateStatus.COMPLETED)
 
     async def upsert(self, request: Request, name: str) -> object:
-        points = _adapter(list[m.PointStruct]).validate_python(request.json()["points"])
-        return await self.engine.upsert(name, points)
+        return await self.engine.upsert(name, _body(request, m.PointsList).points)
 
     async def retrieve(self, request: Request, name: str) -> object:
         body = _body(request, m.PointRequest)
@@ -138,7 +140,7 @@ class Qdrant(Service):
         return await self.engine.batch_update_points(name, operations)
 
     async def delete(self, request: Request, name: str) -> object:
-        selector: Any = _adapter(m.PointsSelector).validate_python(request.json())
+        selector: Any = _body(request, m.PointsSelector)
         await self._check(name, request.json())
         return await self.engine.delete(name, selector)
 
@@ -155,7 +157,7 @@ class Qdrant(Service):
         indexed = self._indexed.get(aliases.get(name, name), set())
         for key in _filtered(body):
             if key not in indexed:
-                raise ValueError(f'Bad request: Index required but not found for "{key}"')
+                raise ValueError(f'Index required but not found for "{key}"')
 
 
 _Handler = Callable[..., Awaitable[object]]
@@ -181,10 +183,13 @@ _ROUTES: tuple[tuple[str, str, _Handler], ...] = (
 _READS = (Qdrant.retrieve, Qdrant.scroll, Qdrant.count, Qdrant.query, Qdrant.query_batch)
 
 
-def _body(request: Request, model: type[B]) -> B:
-    """The body as the client's own model; pydantic's error is a ValueError, so a 400."""
-    read: B = _adapter(model).validate_json(request.body)  # type: ignore[arg-type]
-    return read
+def _body(request: Request, model: Any) -> Any:
+    """The body as the client's own model. Raises ValueError."""
+    try:
+        from_json(request.body, allow_inf_nan=False)  # the model accepts what no server does
+        return _adapter(model).validate_json(request.body)
+    except ValueError as error:
+        raise ValueError(f"{_FORMAT}: {error}") from None
 
 
 @cache
@@ -216,16 +221,33 @@ def _filtered(body: object) -> set[str]:
     return found
 
 
-def _refused(message: str) -> Response:
-    """Map the local engine's ValueErrors to what the server answers."""
-    if re.search(r"Collection \S+ not found", message):
-        return _error(404, f"Not found: {message.replace(' not found', '')} doesn't exist!")
-    if "already exists" in message:
-        return _error(409, f"Wrong input: {message}")
-    if found := re.search(r"shapes .* and \((\d+),\) not aligned: (\d+)", message):
-        message = f"Vector dimension error: expected dim: {found[2]}, got {found[1]}"
-    elif found := re.search(r"ector (\S*) is not found", message):
-        message = f"Not existing vector name error: {found[1]}"
+_FORMAT = "Format error in JSON body"
+_INVALID = "Validation error in JSON body: "
+_REFUSALS = (
+    (f"^{_FORMAT}.*", 400, r"\g<0>"),
+    (r"(Point id \S+ is not a valid UUID|Indices must be between.*)", 400, rf"{_FORMAT}: \1"),
+    (r"(must specify points.*|Indices .*must .*|limit value 0.*)", 422, rf"{_INVALID}\1"),
+    (r"(Empty update request|Index required.*)", 400, r"Bad request: \1"),
+    (r"(Collection \S+) not found", 404, r"Not found: \1 doesn't exist!"),
+    (r"^Collection \S+ already exists", 409, r"Wrong input: \g<0>"),
+    (
+        r"shapes .* and \((\d+),\) not aligned: (\d+)",
+        400,
+        r"Wrong input: Vector dimension error: expected dim: \2, got \1",
+    ),
+    (r"ector (\S*) is not found", 400, r"Wrong input: Not existing vector name error: \1"),
+)
+"""What the local engine says, the server's status and what it says instead."""
+
+
+def _refused(error: KeyError | ValueError) -> Response:
+    """What the server answers where the local engine raises."""
+    if isinstance(error, KeyError):
+        return _error(404, f"Not found: No point with id {error.args[0]} found")
+    message = str(error)
+    for pattern, status, said in _REFUSALS:
+        if found := re.search(pattern, message):
+            return _error(status, found.expand(said))
     return _error(400, f"Wrong input: {message}")
 
 
