@@ -11,7 +11,6 @@ from dataclasses import astuple, dataclass, replace
 from itertools import chain, zip_longest
 from typing import Protocol, runtime_checkable
 
-from rag.text import content_words
 from rag.types import (
     BookError,
     Chunk,
@@ -137,7 +136,7 @@ def starters(pages: Sequence[Page], count: int = 4) -> tuple[str, ...]:
     A book that asks nothing names what it speaks about: its first pages behind the start page.
     """
     asking = [
-        [s.heading for s in page.sections if s.asks and _is_starter(s.heading, page.language)]
+        [s.heading for s in page.sections if s.asks and len(s.heading) <= STARTER_CHARACTERS]
         for page in pages
     ]
     by_page = chain.from_iterable(zip_longest(*asking))
@@ -145,11 +144,6 @@ def starters(pages: Sequence[Page], count: int = 4) -> tuple[str, ...]:
     if len(questions) > 1:
         return questions[:count]
     return tuple(dict.fromkeys(page.title for page in pages[1:]))[:count]
-
-
-def _is_starter(heading: str, language: str) -> bool:
-    """Whether a question can be understood away from its page, and fits the panel."""
-    return len(heading) <= STARTER_CHARACTERS and len(content_words(heading, language)) > 1
 
 
 async def published_chunks(store: VectorStore) -> list[Chunk]:

@@ -248,10 +248,10 @@ class Brief:
     """Earlier turns, oldest first."""
     highlighted: str = ""
     """Text that the reader has selected on the page, below the headings above it."""
-    selected: str = ""
-    """The selected text alone."""
     standalone: str = ""
     """The question made independent of the history, where a model did that."""
+    selected: str = ""
+    """The selected text alone."""
     grade: Grade = "answer"
     around: Sequence[Chunk] = ()
     """The chunks beside the best passage and it itself, in the book's order."""

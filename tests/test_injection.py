@@ -40,8 +40,6 @@ HOSTILE = {
     "a template": f"{{{{{MARK}}}}} ${{{MARK}}} %({MARK})s \\1 \\g<0> {{book}}",
     "invisible": f"\u202e\u2066{MARK}\u2069\u200b\ue0001\x1b[31m",
 }
-UNLIKE = ("markup", "a picture")
-"""These make a question so unlike the book that no passage is found and no model asked."""
 KNOWN = {
     *("model", "messages", "stream", "stream_options", "temperature"),
     *("max_completion_tokens", "max_tokens", "reasoning_effort"),
@@ -129,31 +127,25 @@ def test_a_hostile_reader_stays_between_the_fences(
 ) -> None:
     hostile = HOSTILE[name]
     first = ask(service, f"{question()} {hostile}")
+    session = {"session_id": first["session_id"]}
+    ask(service, f"{question()} {hostile}", **session)
     page = {"url": hostile, "title": hostile, "heading": hostile}
-    ask(
-        service,
-        f"{question()} {hostile}",
-        session_id=first["session_id"],
-        context=f"Zebra stripes. {hostile}",
-        page=page,
-    )
+    selected = f"Zebra stripes. {hostile}"
+    ask(service, f"{question()} {hostile}", **session, context=selected, page=page)
     requests = upstreams.openai.requests
     parts = [assert_only_data(request, upstreams) for request in requests]
     (rewriting,) = [found for found in parts if "LAST QUESTION" in found]
     assert MARK in rewriting["CONVERSATION"]
     assert MARK in rewriting["LAST QUESTION"]
     answers = [found for found in parts if "QUESTION" in found]
-    assert len(answers) == 2 or name in UNLIKE
+    assert len(answers) == 3
     assert all(MARK in found["QUESTION"] for found in answers)
-    assert all(
-        MARK in found[part] for found in answers[1:] for part in ("SELECTED", "CONVERSATION")
-    )
+    assert all(MARK in found["CONVERSATION"] for found in answers[1:])
+    assert MARK in answers[2]["SELECTED"]
     rules = {request.json()["messages"][0]["content"] for request in requests}
     assert len(rules) == (2 if answers else 1)
-    for request in upstreams.cohere.requests:  # the one who embeds is told the question alone
-        (text,) = request.json()["texts"]
-        assert "stripes." not in text
-        assert "CONVERSATION" not in text
+    for request in upstreams.cohere.requests:  # the embedder gets no conversation
+        assert "CONVERSATION" not in request.body.decode()
 
 
 def test_a_hostile_book_stays_between_the_fences(service: Service, upstreams: Upstreams) -> None:
@@ -176,7 +168,7 @@ def test_a_model_that_was_won_over_only_writes_text(
 ) -> None:
     """Its words end up as one string of JSON: no event, no source, no status of its making."""
     hostile = HOSTILE[name]
-    upstreams.openai.reply = Reply([*f"Stripes [1]. {hostile}", " [7] The end."])
+    upstreams.openai.reply = Reply([*f"Stripes [1]. {hostile}", " [17] The end."])
     with service.client() as http:
         body, headers = {"message": question()}, {"Accept": accept}
         response = http.post("/chat", json=body, headers=headers)
@@ -192,7 +184,7 @@ def test_a_model_that_was_won_over_only_writes_text(
         answer = response.json()
     assert answer["message"].startswith("Stripes [1].")
     assert answer["message"].endswith("The end.")
-    assert not re.search(r"\[(?:7|99)\]|【", answer["message"])
+    assert not re.search(r"\[(?:17|99)\]|【", answer["message"])
     assert len(answer["sources"]) == 1
     assert answer["sources"][0]["url"].startswith(f"{SITE}/")
     assert answer["metadata"]["answered_by"] == "gpt-4o-mini"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 import time
 import uuid
@@ -70,7 +71,7 @@ def fresh() -> str:
 def test_the_model_answers_from_numbered_passages(
     production: Service, upstreams: Upstreams
 ) -> None:
-    upstreams.openai.script("Use the button [2], or a request [1, 2]. See also [9].")
+    upstreams.openai.script("Use the button [2], or a request [1, 2]. See also [19].")
     answer = ask(production, fresh())
     assert answer["message"] == "Use the button [2], or a request [1][2]. See also."
     assert [source["url"].startswith(SITE) for source in answer["sources"]] == [True, True]
@@ -90,13 +91,27 @@ def test_citations_are_numbered_by_falling_score_without_gaps(
     assert scores == sorted(scores, reverse=True)
 
 
-def test_an_answer_without_citations_keeps_the_best_sources(
+def test_a_model_that_says_the_book_is_silent_makes_the_answer_nothing(
     production: Service, upstreams: Upstreams
 ) -> None:
-    upstreams.openai.script("It is easy.")
+    upstreams.openai.script("The book does not say anything about that.")
     answer = ask(production, fresh())
-    assert answer["metadata"]["citations_reported"] is False
-    assert len(answer["sources"]) == 3
+    assert answer["message"] == "The book does not say anything about that."
+    assert answer["sources"] == answer["related"] == []
+    assert answer["metadata"]["found"] == "nothing"
+    assert answer["metadata"]["answered"] is False
+
+
+def test_an_answer_that_cites_nothing_has_the_passages_that_carry_it_as_sources(
+    production: Service, upstreams: Upstreams
+) -> None:
+    with production.client() as http:
+        found = http.post("/search", json={"query": QUESTION}).json()["results"][0]
+    said = max(re.split(r"(?<=[.!?])\s+", found["text"]), key=len)
+    upstreams.openai.script(said)
+    answer = ask(production, fresh())
+    assert answer["metadata"]["found"] == "answer"
+    assert found["chunk_id"] in {source["chunk_id"] for source in answer["sources"]}
 
 
 def test_a_follow_up_is_rewritten_and_searched_for_standalone(
