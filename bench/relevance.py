@@ -236,7 +236,8 @@ def main(arguments: Sequence[str]) -> int:
         print("usage: python -m bench.relevance BOOKS QUESTIONS")
         return 2
     embedder = Remembering(LocalEmbedder(), CACHE)
-    print("\n".join(asyncio.run(measure(read_books(*map(Path, arguments), embedder)))))
+    books = read_books(Path(arguments[0]), Path(arguments[1]), embedder)
+    print("\n".join(asyncio.run(measure(books))))
     embedder.forget()
     return 0
 

@@ -80,7 +80,7 @@ async def publish(engine: Engine, pages: Sequence[Page], embedder: HashEmbedder)
         assert await published_chunks(store) == chunks
         counts = frequencies(chunks)
         asked = sorted(random.Random(2).sample(sorted(counts), 30))
-        dense = await embedder.embed_question(chunks[0].embedded_text)
+        [dense] = await embedder.embed_questions([chunks[0].embedded_text])
         found = await store.candidates(dense, SparseVector(tuple(asked), (1.0,) * 30), 10)
         assert found.document_frequencies == {term: counts[term] for term in asked}
         assert chunks[0] in [hit.chunk for hit in found.hits]
