@@ -40,8 +40,7 @@ def opened(name: str, folder: Path) -> Iterator[Engine]:
 
 
 def sparse(chunk: Chunk) -> SparseVector:
-    titles = {"title": chunk.title, "section": chunk.section}
-    return sparse_passage(chunk.text, **titles, language=chunk.language)
+    return sparse_passage(chunk.embedded_text, chunk.language)
 
 
 def spaced(count: int) -> list[str]:
