@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag.answering.quotes import blocks, escaped, link
+from rag.answering.quotes import blocks, escaped, link, plain
 from rag.language.small_talk import Kind, text
 from rag.links import citation_url
 from rag.types import AnswerPart, Chunk, Highlights, IndexInfo, Usage
@@ -22,7 +22,7 @@ def introduction(
     written = [text("welcome", language)] if kind == "greeting" else []
     if title := title or info.book_title:
         address = citation_url(site_url, "", "")
-        written.append(f"**{link(title, address) if site_url else title}**")
+        written.append(f"**{link(title, address) if site_url else plain(title)}**")
     highlights: dict[int, str] = {}
     for block in blocks(first.text) if first else ():
         if block.kind == "paragraph" and block.sentences:
@@ -30,6 +30,7 @@ def introduction(
             highlights[1] = block.sentences[0].text
             break
     if info.starters:
-        topics = [f"- {starter}" for starter in info.starters]
+        topics = [f"- {plain(starter)}" for starter in info.starters]
         written.append("\n".join([text("about", language), "", *topics]))
+    written = written or [text("welcome", language)]
     return "\n\n".join(written), Highlights(highlights), Usage()
