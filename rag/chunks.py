@@ -11,7 +11,6 @@ import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from textwrap import dedent
 
 from rag.types import Block, Chunk, Page, Section
 
@@ -257,16 +256,23 @@ def _divide_list(text: str, target: int) -> Iterator[str]:
             items.append(line)
     parts: list[str] = []
     for item in items:
-        if len(item) <= target:
-            parts.append(item)
-            continue
-        for is_code, segment in _segments(item.split("\n")):
-            parts += (
-                _divide_code(segment, target)
-                if is_code and len(segment) > target
-                else ([segment] if is_code else _lines(dedent(segment).split("\n"), target))
-            )
+        parts += [item] if len(item) <= target else _divide_item(item.split("\n"), target)
     yield from _lines(parts, target)
+
+
+def _divide_item(lines: Sequence[str], target: int) -> Iterator[str]:
+    """A list item at its code and lines. Without its bullet it needs no indentation either."""
+    below = (len(line) - len(line.lstrip(" ")) for line in lines[1:] if line.strip())
+    indentation = re.compile(f"^ {{0,{min(below, default=0)}}}", re.M)
+    begins = True
+    for is_code, segment in _segments(lines):
+        if is_code:
+            yield from _divide_code(segment, target) if len(segment) > target else [segment]
+        else:
+            for part in _lines(segment.split("\n"), target):
+                yield part if begins else indentation.sub("", part)
+                begins = False
+        begins = False
 
 
 def _segments(lines: Iterable[str]) -> Iterator[tuple[bool, str]]:

@@ -7,7 +7,8 @@ that do not exist. What leaves here is text in which every marker is `[n]` with 
 The scanner reads one character at a time, so the result cannot depend on how the text was cut
 into tokens, and it decides from what it has written, so reading its own output again finds
 the same markers. It holds text back only while that can still become a marker: at most
-`_LONGEST` characters, or one line of inline code that contains a bracket.
+`_LONGEST` characters, or one line of inline code from its first bracket, backtick or
+backslash on.
 
 Decided, because a bracket alone does not tell:
 
@@ -22,6 +23,7 @@ Decided, because a bracket alone does not tell:
   that looks like one is dropped; `[1](see below)` keeps its parenthesis.
 - `[1]:` at the start of a line loses its colon, or Markdown would make it a link definition.
 - `\\[1]` is escaped and `(1)` is no marker: both are left alone.
+- As in Markdown, an escaped backtick begins no code, and an escaped backslash escapes nothing.
 """
 
 from __future__ import annotations
@@ -33,10 +35,11 @@ from contextlib import suppress
 _LONGEST = 48
 """Characters that a marker may have; a longer one is text."""
 _LONGEST_CODE = 1000
-"""Characters of inline code, from its first bracket, that may be held back."""
+"""Characters of inline code that may be held back."""
 
 _OPEN = "[【［"
 _CLOSE = "]】］"
+_TELLING_IN_CODE = _OPEN + "`\\"
 _DASH = "[-–—‑]"
 _COMMA = "[,;，、；&]"
 _NOTE = rf"†[^{_CLOSE}{re.escape(_OPEN)}\n…]*"
@@ -139,7 +142,7 @@ class _Scanner:
             elif c == "\\":
                 self._emit(c)
                 c = yield
-                if c and c in _OPEN:
+                if c and (c in _OPEN or c in "\\`"):
                     self._emit(c)
                     c = yield
             else:
@@ -278,7 +281,10 @@ class _Scanner:
         return c
 
     def _inline(self, run: str, c: str) -> _Step:
-        """The rest of inline code. From its first bracket on it waits for the closing run."""
+        """The rest of inline code: text after all where it does not end in its line.
+
+        From the first sign on that means something in text it waits for the end.
+        """
         held: list[str] = []
         ticks = ""
         while c and c != "\n" and len(held) < _LONGEST_CODE:
@@ -288,7 +294,7 @@ class _Scanner:
                 break
             else:
                 ticks = ""
-            if held or c in _OPEN:
+            if held or c in _TELLING_IN_CODE:
                 held.append(c)
             else:
                 self._emit(c)

@@ -36,13 +36,13 @@ _MARKUP = (
     (re.compile(r"\[([^\[\]]+)\]\([^)]*\)"), r"\1"),
     (re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
     (re.compile(r"(?<![\w*])([*_])(?=[^\s*_])([^*_]+?)(?<=[^\s*_])\1(?![\w*])"), r"\2"),
-    (re.compile(r"(`+)(.+?)\1"), r"\2"),
+    (re.compile(r"(?<!`)(`++)(.+?)(?<!`)\1(?!`)"), r"\2"),
 )
 _SENTENCE_END = re.compile(r"""(?<=[.!?…])["'”’)\]]*\s+(?=[^\sa-z])|(?<=[。！？])""")
 _CLAUSE = "、。，．；：！？「」『』（）"
 _WORD = re.compile(rf"[^\s{_CLAUSE}]+")
 _UNSURE = re.compile(r"--|\.\.|[<>$\\{}|*~^\0…]|\[\d|\((?:c|r|tm)\)|^:\w+:$|[^\W\d_]_\b|`", re.I)
-_EDGE = re.compile(r"^[\W_]+|[\W_]+$")
+_INNER = re.compile(r"[^\W_](?:.*[^\W_])?", re.S)
 _WIDE = re.compile(r"[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef]")
 _ESCAPED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
@@ -146,7 +146,8 @@ def _shortest(runs: Iterable[list[re.Match[str]]]) -> list[re.Match[str]]:
 
 def _between(words: list[re.Match[str]]) -> str:
     """The text from the first to the last word, without signs at its ends."""
-    return _EDGE.sub("", words[0].string[words[0].start() : words[-1].end()]) if words else ""
+    found = _INNER.search(words[0].string, words[0].start(), words[-1].end()) if words else None
+    return found[0] if found else ""
 
 
 @lru_cache(maxsize=1024)

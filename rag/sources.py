@@ -66,26 +66,32 @@ class Part(NamedTuple):
     section: str
     heading: str
     text: str
+    line: int
+    """Where the text begins in the chunk's, from 0."""
 
 
 def parts(chunk: Chunk) -> list[Part]:
     """A chunk's text divided at the heading lines within it."""
     found: list[Part] = []
-    slug, section, lines = chunk.slug, chunk.section, list[str]()
+    slug, section, lines, begin = chunk.slug, chunk.section, chunk.text.split("\n"), 0
     page, anchors, fence = chunk.slug.partition("#")[0], iter(chunk.anchors), ""
-    for line in chunk.text.split("\n"):
+
+    def close(end: int) -> None:
+        text = "\n".join(lines[begin:end])
+        found.append(Part(slug, section, heading(section, chunk.title), text, begin))
+
+    for n, line in enumerate(lines):
         if opening := _FENCE.match(line):
             fence = "" if fence and opening[0].startswith(fence) else fence or opening[0]
         title = None if fence else _HEADING.fullmatch(line)
         anchor = next(anchors, None) if title else None
         if title is None or anchor is None:
-            lines.append(line)
             continue
-        found.append(Part(slug, section, heading(section, chunk.title), "\n".join(lines)))
+        close(n)
         outer = chunk.section.split(" › ") if chunk.section else []
-        section = " › ".join([*outer[: len(title[1]) - 2], title[2]])
-        slug, lines = f"{page}#{anchor}" if anchor else page, []
-    found.append(Part(slug, section, heading(section, chunk.title), "\n".join(lines)))
+        section = " › ".join([*outer[: max(0, len(title[1]) - 2)], title[2]])
+        slug, begin = f"{page}#{anchor}" if anchor else page, n + 1
+    close(len(lines))
     return [part for part in found if part.text.strip()] or found[:1]
 
 

@@ -152,6 +152,43 @@ def test_a_list_is_divided_between_its_items() -> None:
         )
 
 
+def test_what_follows_of_a_divided_list_item_loses_its_indentation_and_nothing_else() -> None:
+    """With it, a page would show the text as code."""
+    lines = [
+        "10. Open it:",
+        "    ```sh",
+        "    open",
+        "      --now",
+        "    ```",
+        f"    Then {'wait ' * 150}or:",
+        "    - close it,",
+        "      - or not.",
+        "",
+        f"    More {'of it ' * 200}",
+        "",
+        f"    Last {'word ' * 200}",
+        "11. Go.",
+    ]
+    section = Section("T", 1, "t", (), (Block("list", "\n".join(lines)),))
+    chunks = chunk_book([Page("page.md", "T", "page", (section,))])
+    text = "\n".join(chunk.text for chunk in chunks)
+    assert len(chunks) > 2
+    assert text.split() == "\n".join(lines).split()
+    assert "10. Open it:\n```sh\nopen\n  --now\n```\n" in text
+    assert "- close it,\n  - or not.\n" in text
+    for line in ("Then wait", "More of it", "Last word", "11. Go."):
+        assert re.search(f"^{line}", text, re.M)
+
+
+def test_a_list_item_that_fits_keeps_its_indentation() -> None:
+    item = "- One.\n\n  Two.\n  ```\n  code\n  ```"
+    text = "\n".join([item, *(f"- {'word ' * 100}{n}" for n in range(5))])
+    chunks = chunk_book(
+        [Page("p.md", "T", "p", (Section("T", 1, "", (), (Block("list", text),)),))]
+    )
+    assert chunks[0].text.startswith(item)
+
+
 def test_order_is_kept_and_nothing_is_there_twice() -> None:
     numbers = " ".join(f"n{number}e" for number in range(3000))
     text = "# T\n\n" + "\n\n".join(

@@ -12,11 +12,26 @@ import pytest
 from rag import turns
 from rag.services.postgres import Postgres
 from rag.turns import QuestionEmbedding, Saved
-from rag.types import Source, Turn, UpstreamError
+from rag.types import Claim, Related, Source, Turn, UpstreamError
 from tests.pg import using
 
-SOURCE = Source("c1", "Install", "Linux", "docs/install#linux", "https://x/#a", "Run it.", 0.91)
-TURN = Turn("How?", "Like this [1].", (SOURCE,), {"model": "m", "tokens_used": 12})
+CLAIM = Claim("docs/install#linux", "Linux", "https://x/#a", "Run it.")
+OTHER = Claim("docs/install#mac", "Mac", "https://x/#b", "Open it.")
+SOURCE = Source(
+    "c1",
+    "Install",
+    CLAIM.section,
+    CLAIM.slug,
+    CLAIM.url,
+    CLAIM.snippet,
+    0.91,
+    "install.md",
+    highlight="Run it.",
+    claims=(CLAIM, OTHER),
+)
+RELATED = (Related("Install", "Trouble", "docs/install#trouble", "https://x/#c"),)
+METADATA = {"model": "m", "tokens_used": 12}
+TURN = Turn("How?", "Like this [1] or this [1].", (SOURCE,), METADATA, related=RELATED)
 DAYS = 90
 
 
@@ -53,6 +68,8 @@ def test_a_turn_comes_back_as_it_was_saved(database_url: str) -> None:
         assert turn.created_at is not None
         assert turn.created_at.utcoffset() is not None
         assert replace(turn, created_at=None) == replace(TURN, n=1)
+        assert (turn.sources[0].claims, turn.related) == ((CLAIM, OTHER), RELATED)
+        assert turn.metadata == METADATA, "related sections are not metadata"
 
     using(database_url, work)
 
@@ -300,7 +317,10 @@ def test_feedback_is_kept_with_the_turn(database_url: str) -> None:
 def test_any_text_is_kept_exactly(database_url: str, text: str) -> None:
     async def work(db: Postgres) -> None:
         sid = turns.new_session_id()
-        turn = Turn(text, text, (replace(SOURCE, snippet=text, title=text),), {text: [text, None]})
+        claims = (replace(CLAIM, snippet=text),)
+        source = replace(SOURCE, title=text, snippet=text, claims=claims)
+        near = (Related(*[text] * 4),)
+        turn = Turn(text, text, (source,), {text: [text, None]}, related=near)
         assert await turns.save(db, sid, turn, new=True, retention_days=DAYS)
         (found,) = await turns.recent(db, sid, 1, retention_days=DAYS) or []
         assert replace(found, created_at=None) == replace(turn, n=1)
@@ -312,25 +332,53 @@ def test_what_postgresql_cannot_hold_is_replaced(database_url: str) -> None:
     async def work(db: Postgres) -> None:
         bad, good = "a\0b\ud800c\udfffd", "a\ufffdb\ufffdc\ufffdd"
         sid = turns.new_session_id()
-        turn = Turn(bad, bad, (replace(SOURCE, snippet=bad),), {bad: {"deep": [bad]}})
+        source = replace(SOURCE, snippet=bad, claims=(replace(CLAIM, snippet=bad),))
+        near = (Related(*[bad] * 4),)
+        turn = Turn(bad, bad, (source,), {bad: {"deep": [bad]}}, related=near)
         embedding = QuestionEmbedding("m", bad, [1.0])
         saved = await turns.save(db, sid, turn, new=True, retention_days=DAYS, embedding=embedding)
         assert saved
         (found,) = await turns.recent(db, sid, 1, retention_days=DAYS) or []
         assert (found.question, found.answer, found.sources[0].snippet) == (good, good, good)
+        assert found.sources[0].claims[0].snippet == good
+        assert found.related == (Related(*[good] * 4),)
         assert found.metadata == {good: {"deep": [good]}}
         assert await turns.cached_embedding(db, "m", bad) == [1.0]
 
     using(database_url, work)
 
 
-def test_sources_of_another_version_can_be_read(database_url: str) -> None:
+def test_a_turn_of_another_version_can_be_read(database_url: str) -> None:
+    """An older one has no claims and nothing related, a newer one knows more."""
+
     async def work(db: Postgres) -> None:
         sid = await _new(db)
-        await db.run("""UPDATE book.turns SET sources = sources || '[{"chunk_id": "c2", "new": 1,
-            "title": "", "section": "", "slug": "", "url": "", "snippet": "", "score": 0}]'""")
+        await db.run("""UPDATE book.turns SET metadata = metadata - 'related' || '{"old": 1}',
+          sources = '[
+            {"chunk_id": "c1", "title": "Install", "section": "Linux", "score": 0.91,
+             "slug": "docs/install#linux", "url": "https://x/#a", "snippet": "Run it."},
+            {"chunk_id": "c2", "title": "", "section": "", "slug": "", "url": "", "snippet": "",
+             "score": 0, "new": 1, "claims": [{"slug": "s", "section": "", "url": "u",
+             "snippet": "", "new": 1}]}]'""")
         (found,) = await turns.recent(db, sid, 1, retention_days=DAYS) or []
-        assert [source.chunk_id for source in found.sources] == ["c1", "c2"]
+        assert [source.claims for source in found.sources] == [
+            (CLAIM,),
+            (Claim("s", "", "u", ""),),
+        ]
+        old = replace(SOURCE, source_path="", highlight="", claims=(CLAIM,))
+        assert (found.sources[0], found.related) == (old, ())
+        assert found.metadata == {**METADATA, "old": 1}
+
+    using(database_url, work)
+
+
+def test_related_sections_of_another_version_can_be_read(database_url: str) -> None:
+    async def work(db: Postgres) -> None:
+        sid = await _new(db)
+        await db.run("""UPDATE book.turns SET metadata = jsonb_set(
+            metadata, '{related,0,new}', '"x"')""")
+        (found,) = await turns.recent(db, sid, 1, retention_days=DAYS) or []
+        assert (found.related, found.metadata) == (RELATED, METADATA)
 
     using(database_url, work)
 

@@ -168,22 +168,24 @@ def _quoted(number: int, brief: Brief) -> _Section:
 def _render(section: _Section, brief: Brief, *, first: bool) -> str:
     """A section under a linked lead, its marker behind the block of the nearest sentence.
 
-    Of a chunk that holds several small sections, that of the sentence is shown; the best one goes
-    on from there.
+    Of a chunk that holds several small sections, that of the sentence is shown.
     """
     chunk, blocks = section.passage.chunk, section.blocks
     at, sentence = section.nearest or (section.own.start, None)
-    part, own = parts(chunk)[0], blocks[: section.own.stop]
-    if blocks:
-        part = next((p for p in parts(chunk) if blocks[at].text in p.text), part)
-    begin = 0
-    if part.slug != chunk.slug:
-        begin = next(n for n in section.own if own[n].text in part.text)
+    part, inside = parts(chunk)[0], section.own
+    for held in parts(chunk):
+        there = [n for n in section.own if _holds(held, blocks[n])]
+        if there and (sentence is None or at in there):
+            part, inside = held, range(there[0], there[-1] + 1)
+            break
+    at = at if sentence else inside.start
+    begin = inside.start if part.line else 0
+    end = len(blocks) if inside.stop == section.own.stop else inside.stop
+    whole = blocks[begin:end]
     if first:
-        shown = beginning(blocks[begin:], WHOLE)
+        shown = beginning(whole, WHOLE)
     else:
-        end = max((n + 1 for n in section.own if own[n].text in part.text), default=begin)
-        shown = around(blocks[begin:end], at - begin, SHORTENED) if blocks else []
+        shown = around(whole, at - begin, SHORTENED) if whole else []
     marker = f"[{section.number}]"
     lead = f"**{_lead(chunk.title, part, brief)}**"
     written = [lead if sentence else f"{lead} {marker}"]
@@ -191,9 +193,13 @@ def _render(section: _Section, brief: Brief, *, first: bool) -> str:
         body = replace(block, text=escaped(block.text))
         marked = sentence is not None and block is blocks[at]
         written.append(body.marked(marker, sentence.line) if marked and sentence else body.text)
-    if shown and shown[-1] is not blocks[-1]:
+    if shown and shown[-1] is not whole[-1]:
         written.append(link(text("read_on", brief.language), _address(part.slug, brief)))
     return "\n\n".join(written)
+
+
+def _holds(part: Part, block: QuotedBlock) -> bool:
+    return part.line <= block.line <= part.line + part.text.count("\n")
 
 
 def _named(chunk: Chunk, brief: Brief) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag.answering.quotes import QuotedBlock, blocks, escaped, link
+from rag.answering.quotes import QuotedBlock, blocks, escaped, link, plain
 from rag.language.small_talk import Kind, text
 from rag.links import citation_url
 from rag.types import AnswerPart, Chunk, Highlights, IndexInfo, Usage
@@ -30,15 +30,16 @@ def introduction(
     written = [text("welcome", language)] if kind == "greeting" else []
     if title := title or info.book_title:
         address = citation_url(site_url, "", "")
-        written.append(f"**{link(title, address) if site_url else title}**")
+        written.append(f"**{link(title, address) if site_url else plain(title)}**")
     highlights: dict[int, str] = {}
     if opening := _opening(beginning):
         number, block = opening
         written.append(f"{escaped(block.text)} [{number}]")
         highlights[number] = block.sentences[0].text
     if info.starters:
-        topics = [f"- {starter}" for starter in info.starters]
+        topics = [f"- {plain(starter)}" for starter in info.starters]
         written.append("\n".join([text("about", language), "", *topics]))
+    written = written or [text("welcome", language)]
     return "\n\n".join(written), Highlights(highlights), Usage()
 
 

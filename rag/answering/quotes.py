@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,13 +14,19 @@ from rag.links import sentences
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-_FENCE = re.compile(r"\s*(`{3,}|~{3,})")
-_CODE_OR_MARKER = re.compile(r"(`+)(?:.+?)(?<!`)\1(?!`)|(?<!\\)\[(?= ?\^?\d)")
+_FENCE = re.compile(r"([ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)(?:(`{3,})[^`]*|(~{3,}).*)")
+_FENCE_END = re.compile(r"[ \t>]*(`{3,}|~{3,})[ \t]*")
+_BULLET = re.compile(r"[^ \t>]+")
+_TICKS = re.compile("`+")
+_SIGN = re.compile(r"\\.|`+|[\[【［](?= ?\^?\d)")
+_ESCAPES = {"[": "\\[", "【": "&#12304;", "［": "&#65339;"}
+"""Openings of markers; a backslash before one that is not ASCII would be shown."""
 _KINDS: dict[str, Literal["heading", "paragraph"]] = {
     "heading_open": "heading",
     "paragraph_open": "paragraph",
 }
-_SPECIAL = re.compile(r"([\\\[\]*_`<>])")
+_BEGINS_BLOCK = re.compile(r"^(\d{0,9})([-+#.)])(?=[\s#])")
+_SPECIAL = re.compile(r"([\\\[\]*_`<>&~])")
 
 
 class Sentence(NamedTuple):
@@ -35,6 +42,8 @@ class QuotedBlock:
 
     text: str
     kind: Literal["heading", "paragraph", "other"]
+    line: int = 0
+    """Where it begins in the chunk's text, from 0."""
     sentences: tuple[Sentence, ...] = ()
 
     @property
@@ -54,21 +63,19 @@ def blocks(text: str) -> list[QuotedBlock]:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = text.split("\n")
     found: list[QuotedBlock] = []
-    inner: list[Sentence] = []
-    first = 0
+    inner: list[list[Sentence]] = []
     for token in _parser().parse(text):
         if token.map is None:
             continue
         begin, end = token.map
         if token.level == 0:
-            first, inner = begin, []
             raw = "\n".join(lines[begin:end]).rstrip()
-            found.append(QuotedBlock(raw, _KINDS.get(token.type, "other")))
+            found.append(QuotedBlock(raw, _KINDS.get(token.type, "other"), begin))
+            inner.append([])
         if token.type == "paragraph_open":
-            whole = "\n".join(lines[begin:end])
-            inner += [Sentence(sentence, end - 1 - first) for sentence in sentences(whole)]
-            found[-1] = replace(found[-1], sentences=tuple(inner))
-    return found
+            said, last = sentences("\n".join(lines[begin:end])), end - 1 - found[-1].line
+            inner[-1] += [Sentence(sentence, last) for sentence in said]
+    return [replace(b, sentences=tuple(said)) for b, said in zip(found, inner, strict=True)]
 
 
 def beginning(whole: Sequence[QuotedBlock], room: int) -> list[QuotedBlock]:
@@ -106,25 +113,55 @@ def _fitting(whole: Iterable[QuotedBlock], room: int, *, least: int) -> Iterator
 
 
 def escaped(text: str) -> str:
-    """The author's own `[1]` kept from being read as a citation; code stays as it is."""
-    fence = ""
-    lines = []
+    """The author's own `[1]` kept from being read as a citation; code stays as it is.
+
+    A fence that the text leaves open is closed, so that it does not swallow what follows. What
+    counts as code is what `rag.citations` takes for code: inline code does not cross lines.
+    """
+    lines: list[str] = []
+    prefix = fence = ""
     for line in text.split("\n"):
-        opening = _FENCE.match(line)
         if fence:
-            closes = opening and opening[1].startswith(fence) and not line.strip("`~ \t")
-            fence = "" if closes else fence
-        elif opening:
-            fence = opening[1]
+            closing = _FENCE_END.fullmatch(line)
+            fence = "" if closing and closing[1].startswith(fence) else fence
+        elif opening := _FENCE.fullmatch(line):
+            prefix, fence = opening[1], opening[2] or opening[3]
         else:
-            line = _CODE_OR_MARKER.sub(lambda m: m[0] if m[1] else "\\[", line)
+            line = _escaped_line(line)
         lines.append(line)
+    if fence:
+        lines.append(_BULLET.sub(lambda bullet: " " * len(bullet[0]), prefix) + fence)
     return "\n".join(lines)
+
+
+def _escaped_line(line: str) -> str:
+    """One pass from sign to sign: a run of backticks ends at the next run of its length."""
+    ends: dict[int, list[int]] = {}
+    for run in _TICKS.finditer(line):
+        ends.setdefault(len(run[0]), []).append(run.end())
+    written: list[str] = []
+    at = 0
+    while found := _SIGN.search(line, at):
+        written.append(line[at : found.start()])
+        sign, at = found[0], found.end()
+        if sign[0] == "`":
+            later = ends.get(len(sign), ())
+            closing = bisect_right(later, at)
+            at = later[closing] if closing < len(later) else at
+            sign = line[found.start() : at]
+        written.append(_ESCAPES.get(sign, sign))
+    return "".join([*written, line[at:]])
+
+
+def plain(text: str) -> str:
+    """Words as Markdown that shows exactly them, on one line."""
+    words = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return _BEGINS_BLOCK.sub(r"\1\\\2", words)
 
 
 def link(text: str, url: str) -> str:
     """A Markdown link that shows `text`; a number is quoted, or it would be a citation marker."""
-    shown = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    shown = plain(text)
     if not re.search(r"[^\W\d]", shown):
         shown = f"“{shown}”"
     return f"[{shown}]({url.replace('(', '%28').replace(')', '%29')})"
@@ -134,4 +171,4 @@ def link(text: str, url: str) -> str:
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
+    return MarkdownIt("commonmark").enable("table").disable(["inline", "reference", "text_join"])

@@ -11,8 +11,9 @@ SELECTION = 1500
 """Characters; a longer text is the page around the reader, not what they ask about."""
 SEARCHED = 400
 """Characters of a selection that are searched with and looked for: its beginning."""
-SAME = 0.5
-"""Share of the selection that a passage must hold."""
+SAME = 0.4
+"""Share of the selection that a passage must hold. Less than half: where a selection goes over the
+border of two passages, its pieces across the border are in neither."""
 _SHINGLE, _STEP = 16, 8
 
 _NOT_LETTERS = re.compile(r"[\W_]+")

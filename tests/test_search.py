@@ -1,0 +1,227 @@
+"""A question to passages: one query or two, a reranker, and a store that knows little."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from rag.retrieval.relevance import ANSWER, MEANING, NOTHING, idf
+from rag.retrieval.search import CANDIDATES, RERANKED, Query, search
+from rag.text import sparse_passage, sparse_question
+from rag.types import (
+    Candidates,
+    Chunk,
+    Found,
+    Hit,
+    IndexInfo,
+    Page,
+    Reranker,
+    SparseVector,
+    UpstreamTimeout,
+)
+
+RANGE = (0.1, 0.7)
+TEXTS = {
+    "install": "To install the server, run the setup program. It takes a minute.",
+    "upgrade": "An upgrade keeps your settings. Run the setup program again.",
+    "cats": "Cats sleep most of the day. They like warm places.",
+    "history": "The first version was written in winter and published in spring.",
+    "licence": "The licence allows any use, as long as the notice is kept.",
+    "colours": "Colours are given as hexadecimal numbers or by name.",
+    "network": "The network layer retries a request three times before it gives up.",
+}
+EVEN = dict.fromkeys(TEXTS, 0.2)
+
+
+class Store:
+    """A few chunks in memory. A query's vector names its cosines; BM25 scores are computed."""
+
+    def __init__(self, *cosines: Mapping[str, float], frequencies: bool = True) -> None:
+        self.cosines, self.frequencies = cosines, frequencies
+        self.asked: list[tuple[SparseVector, int]] = []
+
+    async def candidates(
+        self, dense: Sequence[float], sparse: SparseVector, limit: int
+    ) -> Candidates:
+        self.asked.append((sparse, limit))
+        cosines = self.cosines[int(dense[0])]
+        chunks = [
+            Chunk(key, TEXTS.get(key, key), "Handbook", "", f"docs/{key}", f"{key}.md", 0)
+            for key in cosines
+        ]
+        vectors = [sparse_passage(c.embedded_text) for c in chunks]
+        said = [dict(zip(v.indices, v.values, strict=True)) for v in vectors]
+        known = {term: sum(term in v for v in said) for term in sparse.indices}
+        known = {term: count for term, count in known.items() if count and self.frequencies}
+        return Candidates(
+            tuple(
+                Hit(c, cosines[c.chunk_id], self._bm25(sparse, v, known, len(chunks)))
+                for c, v in zip(chunks, said, strict=True)
+            ),
+            len(chunks),
+            known,
+        )
+
+    def _bm25(
+        self, asked: SparseVector, said: Mapping[int, float], known: Mapping[int, int], total: int
+    ) -> float:
+        weights = zip(asked.indices, asked.values, strict=True)
+        return sum(w * said.get(t, 0) * idf(known[t], total) for t, w in weights if t in known)
+
+    async def info(self) -> IndexInfo | None:
+        return None
+
+    async def neighbours(self, order_index: int, reach: int) -> Sequence[Chunk]:
+        return ()
+
+    async def page(self, slug: str) -> Page | None:
+        return None
+
+    async def pages(self) -> Sequence[tuple[str, str]]:
+        return ()
+
+    async def close(self) -> None:
+        pass
+
+
+class Words:
+    """A reranker for which one word is everything; it may be down."""
+
+    model = "words"
+
+    def __init__(self, word: str = "spring", *, down: bool = False) -> None:
+        self.word, self.down = word, down
+        self.seen: list[tuple[str, int]] = []
+
+    async def rerank(self, question: str, texts: Sequence[str]) -> Sequence[float]:
+        if self.down:
+            raise UpstreamTimeout("no answer", service="reranker")
+        self.seen.append((question, len(texts)))
+        return [0.9 if self.word in text else 0.3 for text in texts]
+
+    async def close(self) -> None:
+        pass
+
+
+def ask(store: Store, *texts: str, limit: int = 3, reranker: Reranker | None = None) -> Found:
+    queries = [Query(text, [n]) for n, text in enumerate(texts)]
+    return asyncio.run(search(store, queries, limit, cosine_range=RANGE, reranker=reranker))
+
+
+def keys(found: Found) -> list[str]:
+    return [passage.chunk.chunk_id for passage in found.passages]
+
+
+def scores(found: Found) -> list[float]:
+    return [passage.score for passage in found.passages]
+
+
+def test_words_and_meaning_both_count() -> None:
+    assert keys(ask(Store(EVEN), "How do I install the server?"))[0] == "install"
+    assert keys(ask(Store({**EVEN, "cats": 0.8}), "Where do kittens rest?"))[0] == "cats"
+
+
+def test_one_round_trip_for_each_query() -> None:
+    store = Store(EVEN, EVEN)
+    ask(store, "install", "server")
+    expected = [(sparse_question(text), CANDIDATES) for text in ("install", "server")]
+    assert store.asked == expected
+
+
+def test_scores_fall_from_1_to_0_and_ties_are_broken_by_id() -> None:
+    far = {**dict.fromkeys(TEXTS, -0.9), "cats": 0.99}
+    found = ask(Store(far), "Where do cats sleep in the day?", limit=9)
+    assert keys(found) == ["cats", *sorted(TEXTS.keys() - {"cats"})]
+    assert scores(found)[0] == 1
+    assert set(scores(found)[1:]) == {0}
+
+
+def test_the_best_are_never_withheld_and_the_grade_says_what_they_are_worth() -> None:
+    low = ask(Store(dict.fromkeys(TEXTS, 0.05)), "Who won the football cup?")
+    assert (len(low.passages), low.grade) == (3, "nothing")
+    middle = RANGE[0] + (RANGE[1] - RANGE[0]) * (NOTHING + ANSWER) / 2
+    assert ask(Store(dict.fromkeys(TEXTS, middle)), "football").grade == "nearest"
+    assert ask(Store({**EVEN, "install": 0.6}), "install the server").grade == "answer"
+
+
+def test_the_limit_is_respected() -> None:
+    for limit in (1, 5, 7, 50):
+        assert len(ask(Store(EVEN), "setup", limit=limit).passages) == min(limit, len(TEXTS))
+    many = {f"text {n:03}": 0.2 for n in range(80)}
+    assert len(ask(Store(many), "setup", limit=60).passages) == 60
+
+
+def test_an_empty_index_and_an_empty_question() -> None:
+    assert ask(Store({}), "anything") == Found((), "nothing")
+    assert keys(ask(Store({**EVEN, "cats": 0.7}), "?!"))[0] == "cats"
+
+
+def test_an_index_without_frequencies_is_searched_by_meaning_alone() -> None:
+    found = ask(Store({**EVEN, "licence": 0.7}, frequencies=False), "install the server")
+    assert keys(found)[0] == "licence"
+    assert scores(found)[0] == pytest.approx(1)
+    assert found.grade == "answer"
+
+
+def test_a_question_in_another_language_is_answered_by_meaning_alone() -> None:
+    found = ask(Store({**EVEN, "cats": 0.5}), "どこで眠りますか")
+    assert keys(found)[0] == "cats"
+    assert scores(found)[0] == pytest.approx(2 / 3)
+
+
+def test_an_odd_word_behind_a_question_does_not_make_it_nothing() -> None:
+    near = Store({**EVEN, "cats": 0.5})
+    plain, odd = ask(near, "Where do cats sleep?"), ask(near, "Where do cats sleep, Zzyzx?")
+    assert keys(odd)[0] == keys(plain)[0] == "cats"
+    assert MEANING * 2 / 3 < scores(odd)[0] < scores(plain)[0]
+    assert odd.grade == "answer"
+
+
+def test_two_queries_are_averaged() -> None:
+    first, second = {**EVEN, "cats": 0.7}, {**EVEN, "history": 0.6}
+    both = ask(Store(first, second), "?", "!", limit=9)
+    alone = dict.fromkeys(TEXTS, 1 / 6)
+    alone["cats"], alone["history"] = (1 + 1 / 6) / 2, (1 / 6 + 5 / 6) / 2
+    assert dict(zip(keys(both), scores(both), strict=True)) == pytest.approx(alone)
+    assert keys(both)[:2] == ["cats", "history"]
+
+
+def test_what_one_query_did_not_find_counts_as_its_worst() -> None:
+    both = ask(Store({"cats": 0.7, "history": 0.4}, {"licence": 0.7, "cats": 0.4}), "?", "!")
+    assert dict(zip(keys(both), scores(both), strict=True)) == pytest.approx(
+        {"cats": 0.75, "history": 0.5, "licence": 0.75}
+    )
+    assert keys(both) == ["cats", "licence", "history"], "ties by id"
+
+
+def test_a_query_that_finds_nothing_counts_0() -> None:
+    found = ask(Store({"cats": 0.7}, {}), "?", "!")
+    assert scores(found) == pytest.approx([0.5])
+
+
+def test_a_reranker_decides_order_and_scores_but_not_the_grade() -> None:
+    reranker = Words()
+    found = ask(Store(EVEN, EVEN), "?", "install the server", limit=7, reranker=reranker)
+    assert keys(found) == ["history", *sorted(TEXTS.keys() - {"history"})]
+    assert scores(found) == [0.9] + [0.3] * 6
+    assert reranker.seen == [("install the server", 7)], "the last query is the complete one"
+    assert found.grade == ask(Store(EVEN, EVEN), "?", "install the server").grade
+
+
+def test_only_what_a_reranker_saw_is_returned() -> None:
+    reranker = Words("text 079")
+    many = {f"text {n:03}": 0.2 + n / 1000 for n in range(80)}
+    found = ask(Store(many), "?", limit=50, reranker=reranker)
+    assert (len(found.passages), reranker.seen) == (RERANKED, [("?", RERANKED)])
+    assert keys(found)[0] == "text 079"
+    assert len(ask(Store(many), "?", limit=4, reranker=reranker).passages) == 4
+
+
+def test_with_the_reranker_down_the_searchs_own_order_stands() -> None:
+    store = Store({**EVEN, "cats": 0.6})
+    down = ask(store, "Where do cats sleep?", limit=40, reranker=Words(down=True))
+    assert down == ask(store, "Where do cats sleep?", limit=40)
+    many = {f"text {n:03}": 0.2 for n in range(80)}
+    assert len(ask(Store(many), "?", limit=50, reranker=Words(down=True)).passages) == 50
