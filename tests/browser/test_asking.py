@@ -214,7 +214,8 @@ def test_rating_is_kept_with_an_optional_word(reader: Reader, fake: Fake) -> Non
     reader.page.reload()
     reader.page.get_by_role("button", name="Bad answer").wait_for()
     expect(down).to_have_attribute("aria-pressed", "true")
-    down.click()
+    with reader.page.expect_response("**/feedback"):
+        down.click()
     expect(down).to_have_attribute("aria-pressed", "false")
     assert fake.ratings[-1] == {**here, "rating": 0}
 

@@ -112,11 +112,14 @@ def cards(reader: Reader, turn: int = -1) -> list[list[str]]:
 
 
 def wanted(sources: Iterable[Json]) -> list[list[str]]:
-    """The cards of these sources."""
-    return [
-        [each["url"], str(n), each["title"], each["section"], each["snippet"]]
-        for n, each in enumerate(sources, 1)
-    ]
+    """The cards of these sources: each has a link to every sentence that it is cited for."""
+    found = []
+    for n, each in enumerate(sources, 1):
+        found.append([each["url"], str(n), each["title"], each["section"], each["snippet"]])
+        others = {claim["url"]: claim["snippet"] for claim in each["claims"]}
+        others.pop(each["url"], None)
+        found += [[url, "", "", "", snippet] for url, snippet in others.items()]
+    return found
 
 
 @pytest.mark.parametrize("streamed", ["same", "renumbered", "longer"])

@@ -241,22 +241,31 @@ export class TurnView {
     this.below.append(h('p', { class: 'note', dir: 'auto' }, text));
   }
 
-  /** A list of links below the answer; sources have numbers and snippets. */
+  /** A list of links below the answer; sources have numbers, snippets, and a link a claim. */
   #list(name, heading, entries) {
     if (!entries.length) return;
-    const items = entries.map(({ title, section, url: address, snippet }, index) => {
+    const link = (address, ...words) => {
       const url = safeUrl(address, this.#chat.base());
-      const words = [
-        name === 'sources' && h('span', { class: 'number' }, String(index + 1)),
-        h(
-          'span',
-          { class: 'where' },
-          h('span', { class: 'title', dir: 'auto' }, title),
-          section && h('span', { class: 'section', dir: 'auto' }, section),
-          snippet && h('span', { class: 'snippet', dir: 'auto' }, snippet),
-        ),
-      ];
-      return h('li', {}, url ? h('a', this.#chat.link(url), words) : h('span', {}, words));
+      return url ? h('a', this.#chat.link(url), words) : h('span', {}, words);
+    };
+    const where = (title, section, snippet) =>
+      h(
+        'span',
+        { class: 'where' },
+        title && h('span', { class: 'title', dir: 'auto' }, title),
+        section && h('span', { class: 'section', dir: 'auto' }, section),
+        snippet && h('span', { class: 'snippet', dir: 'auto' }, snippet),
+      );
+    const items = entries.map(({ title, section, url, snippet, claims = [] }, index) => {
+      const number = name === 'sources' && h('span', { class: 'number' }, String(index + 1));
+      const others = new Map(claims.map((claim) => [claim.url, claim.snippet]));
+      others.delete(url);
+      return h(
+        'li',
+        {},
+        link(url, number, where(title, section, snippet)),
+        [...others].map(([address, words]) => link(address, where('', '', words))),
+      );
     });
     this.below.append(
       h(
