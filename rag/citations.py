@@ -29,7 +29,7 @@ Decided, because a bracket alone does not tell:
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 
 _LONGEST = 48
@@ -196,7 +196,7 @@ class _Scanner:
             if kept:
                 self._cited.update(dict.fromkeys(kept))
                 shown = dict.fromkeys(self._numbering[n] for n in kept)
-                self._emit(space + paren + "".join(f"[{n}]" for n in shown))
+                self._emit(space + paren + "".join(map(self._write, shown)))
                 if not another:
                     self._emit(rest)
                     return c
@@ -307,6 +307,9 @@ class _Scanner:
             return (yield)
         return c
 
+    def _write(self, number: int) -> str:
+        return f"[{number}]"
+
     def _parse(self, held: str) -> list[int] | None:
         """Passage numbers of a marker without its closing bracket; None for what is none."""
         listed = _is_list(held.lstrip(_OPEN))
@@ -336,13 +339,23 @@ def renumber(message: str, order: Mapping[int, int]) -> str:
     return scanner.feed(message) + scanner.flush()
 
 
-def claims(message: str) -> dict[int, str]:
-    """For each `[n]` of a finished message, the sentence that it stands behind."""
-    found: dict[int, str] = {}
-    for marker in re.finditer(r"\[(\d+)\]", message):
-        before = re.sub(
-            r"(?:[\s.,;]*\[\d+\])+$", "", message[max(0, marker.start() - 600) : marker.start()]
-        )
-        sentence = re.split(r"(?<=[.!?])\s+|(?<=[。！？])|\n", before.rstrip(" .!?。"))[-1]
-        found.setdefault(int(marker[1]), re.sub(r"\[\d+\]", "", sentence).strip())
-    return found
+class _Linker(_Scanner):
+    """Turns markers into links."""
+
+    def __init__(self, urls: Mapping[int, Sequence[str]]) -> None:
+        super().__init__({n: n for n in urls})
+        self._urls = {n: list(reversed(found)) for n, found in urls.items()}
+
+    def _write(self, number: int) -> str:
+        left = self._urls[number]
+        url = left.pop() if len(left) > 1 else left[0]
+        return f"[\\[{number}\\]](<{url}>)"
+
+
+def linked(message: str, urls: Mapping[int, Sequence[str]]) -> str:
+    """The message with its markers as Markdown links: the k-th `[n]` leads to `urls[n][k]`.
+
+    The last address of a number serves all that follow. Each needs at least one.
+    """
+    linker = _Linker(urls)
+    return linker.feed(message) + linker.flush()

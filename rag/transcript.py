@@ -12,6 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+from rag.citations import linked
 from rag.types import Source, Turn
 
 _ENDS_TARGET = re.compile(r"[<>\\\s\x00-\x1f]")
@@ -43,10 +44,19 @@ def as_markdown(turns: Sequence[Turn], title: str) -> str:
     for turn in turns:
         parts.append(f"## {turn.n}{_when(turn.created_at)}")
         parts.append("\n".join(f"> {line}".rstrip() for line in turn.question.splitlines()))
-        parts.append(turn.answer)
+        parts.append(_linked(turn))
         if turn.sources:
             parts.append("\n".join(_cited(n, source) for n, source in enumerate(turn.sources, 1)))
     return "\n\n".join(parts) + "\n"
+
+
+def _linked(turn: Turn) -> str:
+    """The answer, in which each marker leads to the sentence that its claim rests on."""
+    urls = {
+        n: [_target(claim.url) for claim in source.claims] or [_target(source.url)]
+        for n, source in enumerate(turn.sources, 1)
+    }
+    return linked(turn.answer, urls)
 
 
 def _when(at: datetime | None) -> str:
@@ -55,8 +65,11 @@ def _when(at: datetime | None) -> str:
 
 def _cited(n: int, source: Source) -> str:
     name = " › ".join(part for part in (source.title, source.section) if part)
-    url = _ENDS_TARGET.sub(lambda found: quote(found[0]), source.url)
-    return f"{n}. [{_plain(name)}](<{url}>)"
+    return f"{n}. [{_plain(name)}](<{_target(source.url)}>)"
+
+
+def _target(url: str) -> str:
+    return _ENDS_TARGET.sub(lambda found: quote(found[0]), url)
 
 
 def _plain(text: str) -> str:

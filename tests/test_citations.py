@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rag.citations import CitationFilter, claims, renumber
+from rag.citations import CitationFilter, renumber
 
 
 def clean(text: str, count: int = 3) -> str:
@@ -171,17 +171,6 @@ def test_what_is_held_back_is_bounded() -> None:
 def test_renumber_is_dense_and_drops_the_unknown() -> None:
     message = clean("B [5]. A [2, 4] and [5], `[5]`.", 6)
     assert renumber(message, {2: 1, 5: 2}) == "B [2]. A [1] and [2], `[5]`."
-
-
-def test_claims_are_the_sentences_before_the_markers() -> None:
-    message = (
-        "Books are small. They fit in a hand [2]. Pages are thin[1][3], and light.\n- Cheap [2]"
-    )
-    assert claims(message) == {
-        2: "They fit in a hand",
-        1: "Pages are thin",
-        3: "Pages are thin",
-    }
 
 
 pieces = st.one_of(

@@ -39,7 +39,9 @@ def test_ask_read_and_delete() -> None:
     assert "delete" in answer.sources[0].slug.partition("#")[2]
     kept = asyncio.run(history(answer.session_id))
     assert [turn.question for turn in kept.turns] == [QUESTION]
-    assert answer.message in bytes(asyncio.run(export(answer.session_id)).body).decode()
+    exported = bytes(asyncio.run(export(answer.session_id)).body).decode()
+    assert answer.message.split(" [1]")[0] in exported
+    assert f"[\\[1\\]](<{answer.sources[0].claims[0].url}>)" in exported
     assert asyncio.run(delete(answer.session_id)).deleted == 1
     with pytest.raises(NotFound):
         asyncio.run(delete(answer.session_id))
