@@ -54,10 +54,10 @@ lambda: .venv/ready-dev ## build/lambda-arm64.zip for AWS Lambda
 	.venv/bin/python deploy/lambda_zip.py
 
 sbom: .venv/ready-dev ## build/sbom.json (CycloneDX) and build/licences.md of what is shipped
-	.venv/bin/python deploy/supply.py sbom
+	.venv/bin/python deploy/sbom.py sbom
 
 audit: .venv/ready-dev ## known vulnerabilities of the pinned packages, where osv.dev can be reached
-	.venv/bin/python deploy/supply.py audit
+	.venv/bin/python deploy/sbom.py audit
 
 bench: .venv/ready-dev ## speed and memory beside the floor; ONLY=cold,overhead for some
 	@.venv/bin/python -m bench $(ONLY)

@@ -21,31 +21,43 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from rag.clients import get_clients
-from rag.index import build, carry_over, describe, plan, published_chunks
-from rag.progress import Bar, checked, count, done, planned
-from rag.settings import Settings
-from rag.types import (
+from rag.errors import (
     BookError,
-    Chunk,
     ConfigurationError,
-    Embedder,
-    IndexInfo,
     IndexMissing,
-    IndexWriter,
-    Page,
     SourceError,
-    SparseVector,
-    VectorStore,
 )
-from rag.verify import Verdict, verify
+from rag.indexing.console import (
+    Bar,
+    checked,
+    count,
+    done,
+    planned,
+)
+from rag.indexing.indexer import (
+    build,
+    carry_over,
+    describe,
+    plan,
+    published_chunks,
+)
+from rag.indexing.link_check import Verdict, verify
+from rag.interfaces import Embedder, IndexWriter, VectorStore
+from rag.models import (
+    Chunk,
+    IndexInfo,
+    Page,
+    SparseVector,
+)
+from rag.providers import get_clients
+from rag.settings import Settings
 
 if TYPE_CHECKING:
     from sites import Book
 
 
 class Clients(Protocol):
-    """What a run needs; `rag.clients` has it."""
+    """What a run needs; `rag.providers` has it."""
 
     @property
     def settings(self) -> Settings: ...
@@ -122,7 +134,7 @@ async def _run(options: argparse.Namespace, get: Callable[[], Clients]) -> int:
 
 
 async def _ingest(options: argparse.Namespace, clients: Clients) -> int:
-    from rag.chunks import chunk_book
+    from rag.indexing.chunking import chunk_book
     from sites import is_address, read_path
 
     live = is_address(options.source)
@@ -202,7 +214,7 @@ async def _index(
 
 async def _verified(chunks: Iterable[Chunk], options: argparse.Namespace) -> Verdict:
     """Check the links and list those that are dead."""
-    from sites.built import open_site
+    from sites.published_site import open_site
 
     chunks = list(chunks)
     async with open_site(
@@ -219,8 +231,8 @@ async def _verified(chunks: Iterable[Chunk], options: argparse.Namespace) -> Ver
 
 
 async def _read_site(options: argparse.Namespace, settings: Settings, old: Sequence[Chunk]) -> Book:
+    from sites.crawler import read_site
     from sites.fetch import Limits
-    from sites.live import read_site
 
     return await read_site(
         options.source,
@@ -241,7 +253,7 @@ async def _kept_pages(
 
 
 def _sparse(chunk: Chunk) -> SparseVector:
-    from rag.text import sparse_passage
+    from rag.language.tokens import sparse_passage
 
     return sparse_passage(chunk.embedded_text, chunk.language)
 

@@ -34,11 +34,11 @@ from handlers import (
     page,
     search,
 )
-from rag.clients import get_clients, get_settings, stop_engines
-from rag.types import ConfigurationError
-from web import failures, origins
-from web.aws import LambdaFunction
-from web.requests import RequestMiddleware
+from rag.errors import ConfigurationError
+from rag.providers import get_clients, get_settings, stop_engines
+from web import cors, error_handlers
+from web.lambda_adapter import LambdaFunction
+from web.middleware import RequestMiddleware
 from web.server import end_with_supervisor, serve
 
 Handler: TypeAlias = Callable[..., Awaitable[Any]]
@@ -74,9 +74,9 @@ class App(FastAPI):
             RequestMiddleware(
                 super().build_middleware_stack(), settings.base_path, settings.platform
             ),
-            allow_origins=origins.allowed_origins(settings),
-            allow_origin_regex=origins.preview_pattern(settings),
-            allow_methods=origins.METHODS,
+            allow_origins=cors.allowed_origins(settings),
+            allow_origin_regex=cors.preview_pattern(settings),
+            allow_methods=cors.METHODS,
             allow_headers=["*"],
             allow_credentials=True,
             expose_headers=["Retry-After", "X-Request-ID"],
@@ -85,7 +85,7 @@ class App(FastAPI):
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas["Problem"] = failures.PROBLEM
+        schemas["Problem"] = error_handlers.PROBLEM
         return document
 
 
@@ -101,7 +101,7 @@ def create_app(routes: Sequence[Route] = ROUTES) -> App:
         redoc_url=None,
         redirect_slashes=False,
     )
-    failures.install(app)
+    error_handlers.install(app)
     for method, path, handler in routes:
         app.add_api_route(
             path,
@@ -147,9 +147,9 @@ async def _rehearse() -> None:
     It begins a moment after the start: what asks whether the server is up shall not wait.
     """
     await asyncio.sleep(REHEARSAL_SECONDS)
-    text = await asyncio.to_thread(importlib.import_module, "rag.text")
+    text = await asyncio.to_thread(importlib.import_module, "rag.language.tokens")
     await asyncio.to_thread(text.term_hashes, "the first word loads its language's stemmer")
-    rehearsal = await asyncio.to_thread(importlib.import_module, "rag.rehearsal")
+    rehearsal = await asyncio.to_thread(importlib.import_module, "rag.chat.warmup")
     await rehearsal.rehearse(get_clients())
 
 
@@ -179,9 +179,9 @@ def _response_class(handler: Handler) -> type[Response]:
 def _responses(handler: Handler) -> dict[int | str, dict[str, Any]]:
     """What OpenAPI says beside the model: failures, and the same answer as a stream."""
     if StreamingResponse not in _returned(handler):
-        return failures.RESPONSES
+        return error_handlers.RESPONSES
     stream = {"description": "An answer", "content": {"text/event-stream": {"schema": TEXT}}}
-    return {200: stream, **failures.RESPONSES}
+    return {200: stream, **error_handlers.RESPONSES}
 
 
 def _is_response(kind: Any) -> bool:

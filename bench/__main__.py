@@ -24,7 +24,7 @@ import psutil
 from bench.packages import linked
 from bench.report import Row, json_line, table
 from bench.scenarios import NAMES
-from rag.embedded.postgres import start
+from rag.adapters.database.embedded import start
 
 MEMORY = Path("/dev/shm")
 """Where the database lies: how long a disk takes to write is the disk's figure."""

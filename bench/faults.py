@@ -21,7 +21,7 @@ import httpx
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from rag.embedded.postgres import start
+from rag.adapters.database.embedded import start
 from tests.pg import query
 from tests.service import Service, serving
 from tests.upstreams import Reply

@@ -33,11 +33,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.sets import Remembering, read_lines
-from rag.chunks import chunk_book
-from rag.embedded.embedder import LocalEmbedder
+from rag.adapters.embedding.minilm import LocalEmbedder
+from rag.indexing.chunking import chunk_book
+from rag.language.tokens import sparse_passage, sparse_question
+from rag.models import Chunk, SparseVector
 from rag.retrieval.relevance import ANSWER, MEANING, NOTHING, WORDS, best_score, idf, on_scale
-from rag.text import sparse_passage, sparse_question
-from rag.types import Chunk, SparseVector
 from sites import read_path
 
 Array = NDArray[np.float64]

@@ -57,23 +57,22 @@ from bench.sets import (
     renamed,
     write,
 )
+from rag.adapters.vector_store.edge import EdgeStore, EdgeWriter
 from rag.answering.extractive import ExtractiveAnswerer
-from rag.chunks import chunk_book
-from rag.clients import Clients
-from rag.embedded.qdrant import EdgeStore, EdgeWriter
-from rag.retrieval.relevance import ANSWER, NOTHING
-from rag.retrieval.search import CANDIDATES, Query, search
-from rag.settings import Settings, load_settings
-from rag.text import sparse_question
-from rag.types import (
+from rag.indexing.chunking import chunk_book
+from rag.interfaces import Embedder, VectorStore
+from rag.language.tokens import sparse_question
+from rag.models import (
     Block,
     Brief,
     Chunk,
-    Embedder,
     Page,
     Section,
-    VectorStore,
 )
+from rag.providers import Clients
+from rag.retrieval.relevance import ANSWER, NOTHING
+from rag.retrieval.search import CANDIDATES, Query, search
+from rag.settings import Settings, load_settings
 
 Figures = dict[str, float]
 DEPTH = 10

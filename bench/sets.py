@@ -16,19 +16,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.retrieval.relevance import idf
-from rag.text import sparse_passage
-from rag.types import (
+from rag.interfaces import Embedder, IndexWriter
+from rag.language.tokens import sparse_passage
+from rag.models import (
     Candidates,
     Chunk,
-    Embedder,
     Hit,
     IndexInfo,
-    IndexWriter,
     Page,
     Point,
     SparseVector,
 )
+from rag.retrieval.relevance import idf
 
 Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]
 

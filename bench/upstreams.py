@@ -81,8 +81,8 @@ class Answers:
     def _qdrant(self, numbers: random.Random) -> None:
         """Eighty hits of usual length, as fifty of each kind with some in common make them."""
         # The service's own names and hashes; imported late, nothing else here needs them.
-        from rag.services.qdrant import RECORD, bucket
-        from rag.text import sparse_question
+        from rag.adapters.vector_store.qdrant import RECORD, bucket
+        from rag.language.tokens import sparse_question
 
         terms = sparse_question(QUESTION).indices
         words = ("the", "answer", "of", "a", "page", "to", "its", "reader", "is", "what", "every")

@@ -23,8 +23,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from deploy.common import QUESTION, ask, fail, settings_for_host  # noqa: E402
 from deploy.lambda_zip import PLATFORMS, PYTHONS, build, default_python  # noqa: E402
-from deploy.service import QUESTION, ask, fail, settings_for_host  # noqa: E402
 
 ZIP = ROOT / "build" / "lambda.zip"
 """Where the templates expect the zip."""

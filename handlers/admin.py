@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 from fastapi import Header, Query, Response
 from pydantic import BaseModel
 
-from handlers.fields import ReaderAddress
-from handlers.files import file, hashes
-from rag.clients import get_clients
-from rag.limits import Limits, client_key
-from rag.types import NotFound, Unauthorized
+from handlers.schemas import ReaderAddress
+from handlers.static_files import file, hashes
+from rag.conversations.rate_limits import Limits, client_key
+from rag.errors import NotFound, Unauthorized
+from rag.providers import get_clients
 
 NEEDS = ("DATABASE_URL",)
 
@@ -55,8 +55,8 @@ async def insights(
     address: ReaderAddress = "",
 ) -> InsightsResponse | Response:
     """Rows of one table over the last `days`, as JSON or CSV, for who sends the author's token."""
-    from rag import insights as domain
-    from rag.sheet import as_csv
+    from rag.conversations import analytics as domain
+    from rag.conversations.csv_table import as_csv
 
     clients = get_clients()
     settings = clients.settings

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi.responses import HTMLResponse
 
-from rag import preview
-from rag.clients import get_clients
-from rag.types import NotFound
+from rag.errors import NotFound
+from rag.indexing import preview
+from rag.providers import get_clients
 
 NEEDS = ()
 

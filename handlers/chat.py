@@ -11,19 +11,19 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, BeforeValidator, Field
 from starlette.types import Send
 
-from handlers.fields import (
+from handlers.schemas import (
     ReaderAddress,
     RelatedModel,
     SourceModel,
     Text,
     string_or_none,
 )
-from rag import sse
-from rag.clients import get_clients
-from rag.problems import problem
+from rag.chat import sse
+from rag.providers import get_clients
+from web.problem_details import problem
 
 if TYPE_CHECKING:
-    from rag import reply
+    from rag.chat import answer_stream
 
 NEEDS = ("COHERE_API_KEY", "OPENAI_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
 
@@ -74,8 +74,8 @@ async def chat(
     a question without a conversation it must be a random UUID, because whoever repeats it is
     shown the answer.
     """
-    from rag import chat as domain
-    from rag import reply
+    from rag.chat import answer_stream
+    from rag.chat import pipeline as domain
 
     streamed = "text/event-stream" in accept
     question = domain.Question(
@@ -89,7 +89,7 @@ async def chat(
     )
     events = await domain.ask(get_clients(), question)
     if not streamed:
-        return _response(await reply.fold(events))
+        return _response(await answer_stream.fold(events))
     return _Stream(
         sse.stream(_encoded(events), problem), media_type="text/event-stream", headers=sse.HEADERS
     )
@@ -109,23 +109,23 @@ class _Stream(StreamingResponse):
             await cast(AsyncGenerator[bytes], self.body_iterator).aclose()
 
 
-def _response(answer: reply.Reply) -> ChatResponse:
+def _response(answer: answer_stream.Reply) -> ChatResponse:
     return ChatResponse.model_validate(dataclasses.asdict(answer))
 
 
-async def _encoded(events: AsyncGenerator[reply.Event]) -> AsyncGenerator[sse.Event]:
-    from rag import reply
+async def _encoded(events: AsyncGenerator[answer_stream.Event]) -> AsyncGenerator[sse.Event]:
+    from rag.chat import answer_stream
 
     try:
         async for event in events:
             match event:
-                case reply.SessionKnown():
+                case answer_stream.SessionKnown():
                     yield "session", {"session_id": event.session_id}
-                case reply.SourcesOffered():
+                case answer_stream.SourcesOffered():
                     yield "sources", {"sources": [dataclasses.asdict(s) for s in event.sources]}
-                case reply.Token():
+                case answer_stream.Token():
                     yield "token", {"text": event.text}
-                case reply.Reply():
+                case answer_stream.Reply():
                     yield "done", _response(event).model_dump(mode="json")
     finally:
         await events.aclose()

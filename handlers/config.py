@@ -6,8 +6,8 @@ import contextlib
 
 from pydantic import BaseModel
 
-from rag.clients import get_clients
-from rag.types import BookError
+from rag.errors import BookError
+from rag.providers import get_clients
 
 NEEDS = ()
 

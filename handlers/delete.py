@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from rag import turns
-from rag.clients import get_clients
-from rag.types import NotFound
+from rag.conversations import store as conversations
+from rag.errors import NotFound
+from rag.providers import get_clients
 
 NEEDS = ("DATABASE_URL",)
 
@@ -19,7 +19,7 @@ class DeleteResponse(BaseModel):
 
 async def delete(session_id: str) -> DeleteResponse:
     """Delete a conversation. A second time there is nothing left to delete: 404."""
-    deleted = await turns.delete(await get_clients().database(), session_id)
+    deleted = await conversations.delete(await get_clients().database(), session_id)
     if not deleted:
         raise NotFound(detail="There is no such conversation, or it is already deleted.")
     return DeleteResponse(session_id=session_id, deleted=deleted)

@@ -6,15 +6,16 @@ from typing import Literal
 
 from fastapi import Response
 
-from rag import transcript, turns
-from rag.clients import get_clients
-from rag.types import NotFound
+from rag.conversations import store as conversations
+from rag.conversations.export import as_json, as_markdown
+from rag.errors import NotFound
+from rag.providers import get_clients
 
 NEEDS = ("DATABASE_URL",)
 
 FORMATS = {
-    "markdown": (transcript.as_markdown, "text/markdown; charset=utf-8", "conversation.md"),
-    "json": (transcript.as_json, "application/json", "conversation.json"),
+    "markdown": (as_markdown, "text/markdown; charset=utf-8", "conversation.md"),
+    "json": (as_json, "application/json", "conversation.json"),
 }
 
 
@@ -22,7 +23,7 @@ async def export(session_id: str, format: Literal["markdown", "json"] = "markdow
     """The whole conversation to download, as Markdown or as JSON."""
     clients = get_clients()
     settings = clients.settings
-    found = await turns.export(
+    found = await conversations.export(
         await clients.database(), session_id, retention_days=settings.retention_days
     )
     if found is None:

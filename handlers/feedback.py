@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 from fastapi import Path
 from pydantic import BaseModel, StringConstraints
 
-from handlers.fields import Text
-from rag import turns
-from rag.clients import get_clients
-from rag.types import NotFound
+from handlers.schemas import Text
+from rag.conversations import store as conversations
+from rag.errors import NotFound
+from rag.providers import get_clients
 
 NEEDS = ("DATABASE_URL",)
 
@@ -32,6 +32,6 @@ async def feedback(
 ) -> FeedbackResponse:
     """Keep a reader's rating with the turn; a second one replaces the first."""
     database = await get_clients().database()
-    if not await turns.rate(database, session_id, n, request.rating, request.comment):
+    if not await conversations.rate(database, session_id, n, request.rating, request.comment):
         raise NotFound(detail="There is no such answer, or its conversation has been deleted.")
     return FeedbackResponse(session_id=session_id, n=n, rating=request.rating)

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 from fastapi import Depends, Response
 from pydantic import BaseModel
 
-from handlers.fields import ReaderAddress
-from rag import doctor, gate
-from rag.clients import get_clients
+from handlers.schemas import ReaderAddress
+from rag.chat import admission
+from rag.ops import diagnostics
+from rag.providers import get_clients
 
 NEEDS = ()
 
@@ -49,8 +50,8 @@ async def health(
     clients, problems = get_clients(), {}
     states = clients.states()
     if deep:
-        await gate.admit(clients, address, questions=0)
-        problems = await doctor.examine(clients)
+        await admission.admit(clients, address, questions=0)
+        problems = await diagnostics.examine(clients)
         states = {
             name: "down" if name in problems else "ok" if state == "configured" else state
             for name, state in states.items()

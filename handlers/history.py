@@ -9,10 +9,10 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import BaseModel
 
-from handlers.fields import RelatedModel, SourceModel
-from rag import turns
-from rag.clients import get_clients
-from rag.types import NotFound
+from handlers.schemas import RelatedModel, SourceModel
+from rag.conversations import store as conversations
+from rag.errors import NotFound
+from rag.providers import get_clients
 
 NEEDS = ("DATABASE_URL",)
 
@@ -43,7 +43,7 @@ async def history(
 ) -> HistoryResponse:
     """One page of a conversation's turns after turn `after`."""
     clients = get_clients()
-    page = await turns.page(
+    page = await conversations.page(
         await clients.database(),
         session_id,
         after,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi.responses import HTMLResponse, Response
 
-from handlers.files import file, hashes
+from handlers.static_files import file, hashes
 
 NEEDS = ()
 

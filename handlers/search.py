@@ -7,8 +7,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from handlers.fields import ReaderAddress, SourceModel, Text, no_truth
-from rag.clients import get_clients
+from handlers.schemas import (
+    ReaderAddress,
+    SourceModel,
+    Text,
+    no_truth,
+)
+from rag.providers import get_clients
 
 NEEDS = ("COHERE_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
 
@@ -33,12 +38,15 @@ async def search(request: SearchRequest, address: ReaderAddress = "") -> SearchR
 
     Counts against the rate, and as a question of the day's budget where a reranker is paid.
     """
-    from rag import chat, gate, sources
+    from rag.answering import sources
+    from rag.chat import admission, pipeline
 
     clients = get_clients()
     reranked = await clients.reranker() is not None
-    admission = await gate.admit(clients, address, questions=int(reranked))
-    found = await chat.find(clients, [request.query], request.top_k, rerank=admission.within_budget)
+    admitted = await admission.admit(clients, address, questions=int(reranked))
+    found = await pipeline.find(
+        clients, [request.query], request.top_k, rerank=admitted.within_budget
+    )
     site = await sources.site_of(clients.settings, await clients.store())
     results = [
         {**dataclasses.asdict(sources.source(p, site, [request.query])), "text": p.chunk.text}

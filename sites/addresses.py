@@ -6,7 +6,7 @@ import asyncio
 import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
-from rag.types import SourceError
+from rag.errors import SourceError
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 

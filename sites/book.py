@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from rag.types import Page, SourceError
+from rag.errors import SourceError
+from rag.models import Page
 from sites import docusaurus, html, mdbook, mkdocs, plain, vitepress
 from sites.files import MARKDOWN, Report, list_files
 from sites.source import Book, Request, is_address, published

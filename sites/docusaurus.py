@@ -15,7 +15,7 @@ from typing import Any
 
 from markdown_it.token import Token
 
-from rag.types import Page
+from rag.models import Page
 from sites.directives import directives
 from sites.files import Report, list_files, load_yaml, read_text, real, split_front_matter
 from sites.javascript import read_script

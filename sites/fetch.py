@@ -20,7 +20,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from rag.types import NotFound, SourceError
+from rag.errors import NotFound, SourceError
 from sites.addresses import resolve
 from sites.robots import MAX_BYTES, Robots
 

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from rag.types import Page
+from rag.models import Page
 from sites.files import list_files, read_text
-from sites.fragments import HtmlPage, read_page
+from sites.html_blocks import HtmlPage, read_page
 from sites.sections import SectionBuilder
 from sites.source import Book, Request, humanize, natural_key, site_path
 

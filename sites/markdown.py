@@ -16,9 +16,9 @@ from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 from mdit_py_plugins.footnote import footnote_plugin
 
-from rag.types import Block
+from rag.models import Block
 from sites.attributes import trailing_id
-from sites.fragments import (
+from sites.html_blocks import (
     HeadingMark,
     TagWords,
     fenced,

@@ -17,9 +17,9 @@ from urllib.parse import unquote
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from rag.types import Page
+from rag.models import Page
 from sites.files import Report, list_files, read_text, real
-from sites.fragments import tag_words
+from sites.html_blocks import tag_words
 from sites.markdown import Dialect, plain_text, read_markdown
 from sites.slugs import mdbook_slugger
 from sites.source import Book, Request, find_above, is_address, site_path

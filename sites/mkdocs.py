@@ -13,7 +13,7 @@ from typing import Any
 
 from markdown_it.token import Token
 
-from rag.types import Page
+from rag.models import Page
 from sites.attributes import attribute_lists
 from sites.files import list_files, load_yaml, read_text, real, split_front_matter
 from sites.markdown import Dialect, plain_text, read_markdown

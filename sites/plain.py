@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from markdown_it import MarkdownIt
 
-from rag.types import Page
+from rag.models import Page
 from sites.directives import directives
 from sites.files import MARKDOWN, list_files, read_text, split_front_matter
 from sites.markdown import Dialect, read_markdown

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from rag.types import Block, Section
-from sites.fragments import HeadingMark
+from rag.models import Block, Section
+from sites.html_blocks import HeadingMark
 
 MAX_HEADING = 200
 """Characters; the words of a longer heading stand below it as a paragraph too."""

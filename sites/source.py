@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rag.types import Page
+from rag.models import Page
 from sites.files import Problem, Report
 
 

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
-from rag.types import Block, Page, Section
+from rag.models import Block, Page, Section
 from sites.attributes import attribute_lists
 from sites.directives import directives
 from sites.files import Report, list_files, read_text, real, split_front_matter

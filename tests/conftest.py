@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rag import clients
-from rag.embedded.postgres import start
+from rag import providers
+from rag.adapters.database.embedded import start
 from rag.settings import PLATFORMS, SECRETS
 from tests import secrets
 from tests.pg import new_database, query
@@ -108,9 +108,9 @@ def in_process(handbook: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         for name in (*SECRETS, *PLATFORMS, "SITE_URL", "ROUTES", "PORT"):
             patch.delenv(name, raising=False)
         patch.setenv("DATA_DIR", str(folder))
-        clients.reset()
+        providers.reset()
         yield folder
-        clients.reset()
+        providers.reset()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import schemathesis
 from schemathesis import Case, CheckContext, HookContext, Response
 
-from handlers.fields import clean
+from handlers.schemas import clean
 from tests.leaks import leak
 
 SESSION = {"session_id": "$response.body#/session_id"}

@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
-from rag.embedded.qdrant import EdgeStore, EdgeWriter
-from rag.index import build, describe
-from rag.services.qdrant import QdrantStore
-from rag.services.qdrant_writer import QdrantWriter
-from rag.types import Chunk, IndexWriter, Page, VectorStore
+from rag.adapters.vector_store.edge import EdgeStore, EdgeWriter
+from rag.adapters.vector_store.qdrant import QdrantStore
+from rag.adapters.vector_store.qdrant_writer import QdrantWriter
+from rag.indexing.indexer import build, describe
+from rag.interfaces import IndexWriter, VectorStore
+from rag.models import Chunk, Page
 from tests.points import HashEmbedder, words
 from tests.upstreams.qdrant import Qdrant
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag.embedded.postgres import EmbeddedPostgres, start
-from rag.types import UpstreamError
+from rag.adapters.database.embedded import EmbeddedPostgres, start
+from rag.errors import UpstreamError
 from tests.crowd import UNLIMITED, Ledger, crowd
 from tests.pg import query
 from tests.service import ROOT, environment, run

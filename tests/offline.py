@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rag.embedded.qdrant import EdgeStore, EdgeWriter
+from rag.adapters.vector_store.edge import EdgeStore, EdgeWriter
+from rag.interfaces import Embedder
 from rag.settings import Settings
-from rag.types import Embedder
 from tests.points import HashEmbedder
 
 

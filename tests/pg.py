@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from rag import schema
-from rag.services.postgres import Postgres
+from rag.adapters.database.postgres import Postgres
+from rag.conversations import migrations
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ def using(url: str, work: Callable[[Postgres], Awaitable[T]], **options: Any) ->
     """Run `work` with a client that knows the schema, in a loop of its own."""
 
     async def main() -> T:
-        db = Postgres(url, **{"schema": schema.SCRIPT, **options})
+        db = Postgres(url, **{"schema": migrations.SCRIPT, **options})
         try:
             return await work(db)
         finally:

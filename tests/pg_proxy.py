@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import quote
 
-from rag.services.postgres_url import parse_url
+from rag.adapters.database.postgres_url import parse_url
 
 READY = b"Z\0\0\0\5I"
 

@@ -13,8 +13,16 @@ from zlib import crc32
 
 import numpy as np
 
-from rag.embedded.qdrant import EdgeStore, EdgeWriter
-from rag.types import Chunk, Hit, IndexInfo, Page, Point, SparseVector, UpstreamTimeout
+from rag.adapters.vector_store.edge import EdgeStore, EdgeWriter
+from rag.errors import UpstreamTimeout
+from rag.models import (
+    Chunk,
+    Hit,
+    IndexInfo,
+    Page,
+    Point,
+    SparseVector,
+)
 
 T = TypeVar("T")
 INFO = IndexInfo(embedding_model="test-16", dimensions=16, book_title="Book", fingerprint="f")

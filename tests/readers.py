@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from rag import turns
-from rag.types import Database, Source, Turn
+from rag.conversations import store as conversations
+from rag.interfaces import Database
+from rag.models import Source, Turn
 
 DAYS = 90
 INSTALL = Source("c1", "Install", "Linux", "docs/install#linux", "https://x/#a", "Run it.", 0.91)
@@ -14,7 +15,7 @@ async def converse(
     db: Database, *asked: str, sources: tuple[Source, ...] = (INSTALL,), **metadata: object
 ) -> str:
     """A conversation of these questions, all answered from `sources`; its id."""
-    session = turns.new_session_id()
+    session = conversations.new_session_id()
     facts = {
         "response_time_ms": 900,
         "tokens_used": 1000,
@@ -26,7 +27,7 @@ async def converse(
     }
     for n, question in enumerate(asked):
         turn = Turn(question, "Run the installer [1]." if sources else "No.", sources, facts)
-        assert await turns.save(db, session, turn, new=n == 0, retention_days=DAYS)
+        assert await conversations.save(db, session, turn, new=n == 0, retention_days=DAYS)
     return session
 
 
@@ -69,7 +70,7 @@ async def month(db: Database) -> list[str]:
     for day, cause in ((3, "upstream_timeout"), (3, "upstream_rejected"), (8, "upstream_timeout")):
         await on(day, "How long does it take?", answered_by="extractive", fallback=cause)
     good = await on(0, "How do I remove it again?")
-    assert await turns.rate(db, good, 1, 1)
+    assert await conversations.rate(db, good, 1, 1)
     bad = await on(5, "Why is it slow?", sources=(CONFIGURE,))
-    assert await turns.rate(db, bad, 1, -1, "It does not say <b>why</b>.")
+    assert await conversations.rate(db, bad, 1, -1, "It does not say <b>why</b>.")
     return made

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from rag.embedded.postgres import start
+from rag.adapters.database.embedded import start
 from tests.crowd import UNLIMITED, Habits, Ledger, crowd
 from tests.pg import query
 from tests.service import environment, run, serving

@@ -14,7 +14,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from rag.settings import load_settings
 from tests.test_lambda import EVENTS, load_balancer
-from web.address import client_address
+from web.client_ip import client_address
 from web.server import trusted_hop
 
 Make = Callable[[str, str, str | None, dict[str, str]], dict[str, Any]]

@@ -13,9 +13,11 @@ import httpx
 import pytest
 
 from handlers import admin
-from rag import clients, insights
-from rag.services.postgres import Postgres
-from rag.types import Database, NotFound, RateLimited, Unauthorized
+from rag import providers
+from rag.adapters.database.postgres import Postgres
+from rag.conversations import analytics
+from rag.errors import NotFound, RateLimited, Unauthorized
+from rag.interfaces import Database
 from tests.pg import using
 from tests.readers import month
 from tests.service import Service, serving
@@ -140,7 +142,7 @@ def test_guessing_is_bounded(
     """
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     monkeypatch.setenv("ADMIN_TOKEN", TOKEN)
-    clients.reset()
+    providers.reset()
 
     async def guess() -> None:
         for n in range(admin.RATE.burst):
@@ -153,7 +155,7 @@ def test_guessing_is_bounded(
             await admin.insights("days", authorization="Bearer wrong", address=other)
 
     asyncio.run(guess())
-    clients.reset()
+    providers.reset()
 
 
 def test_the_author_never_takes_more_than_one_connection(
@@ -163,10 +165,10 @@ def test_the_author_never_takes_more_than_one_connection(
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("ADMIN_TOKEN", TOKEN)
-    clients.reset()
+    providers.reset()
     running, most = 0, 0
 
-    async def slow(db: Database, view: insights.View) -> list[insights.Row]:
+    async def slow(db: Database, view: analytics.View) -> list[analytics.Row]:
         nonlocal running, most
         running += 1
         most = max(most, running)
@@ -174,7 +176,7 @@ def test_the_author_never_takes_more_than_one_connection(
         running -= 1
         return []
 
-    monkeypatch.setattr(insights, "TABLES", {"days": slow})
+    monkeypatch.setattr(analytics, "TABLES", {"days": slow})
 
     async def load() -> None:
         await asyncio.gather(
@@ -183,7 +185,7 @@ def test_the_author_never_takes_more_than_one_connection(
 
     asyncio.run(load())
     assert most == 1
-    clients.reset()
+    providers.reset()
 
 
 def test_called_as_a_function_it_is_closed_too(
@@ -191,11 +193,11 @@ def test_called_as_a_function_it_is_closed_too(
 ) -> None:
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     monkeypatch.delenv("ADMIN_TOKEN", raising=False)
-    clients.reset()
+    providers.reset()
 
     async def call() -> None:
         with pytest.raises(NotFound):
             await admin.insights("days", authorization="Bearer ")
 
     asyncio.run(call())
-    clients.reset()
+    providers.reset()

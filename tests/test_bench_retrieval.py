@@ -11,7 +11,7 @@ import pytest
 
 from bench import relevance, retrieval
 from bench.sets import Remembering
-from rag.embedded.embedder import LocalEmbedder
+from rag.adapters.embedding.minilm import LocalEmbedder
 from rag.settings import load_settings
 from tests.upstreams import Upstreams
 

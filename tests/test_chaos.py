@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rag.embedded.postgres import EmbeddedPostgres, start
+from rag.adapters.database.embedded import EmbeddedPostgres, start
 from tests.crowd import UNLIMITED, Asked, Habits, Ledger, crowd, unique
 from tests.kills import run_kills, until_ready
 from tests.leaks import leak

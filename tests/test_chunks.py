@@ -7,8 +7,13 @@ import re
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rag.chunks import LABEL, LIMIT, chunk_book
-from rag.types import Block, Chunk, Page, Section
+from rag.indexing.chunking import LABEL, LIMIT, chunk_book
+from rag.models import (
+    Block,
+    Chunk,
+    Page,
+    Section,
+)
 from sites.markdown import read_markdown
 from sites.plain import DIALECT
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rag.citations import CitationFilter, renumber
+from rag.answering.citation_filter import CitationFilter, renumber
 
 
 def clean(text: str, count: int = 3) -> str:

@@ -8,8 +8,13 @@ from typing import TypeVar
 
 import pytest
 
-from rag.services.cohere import CohereEmbedder, CohereReranker
-from rag.types import UpstreamError, UpstreamOverloaded, UpstreamRejected, UpstreamTimeout
+from rag.adapters.embedding.cohere import CohereEmbedder, CohereReranker
+from rag.errors import (
+    UpstreamError,
+    UpstreamOverloaded,
+    UpstreamRejected,
+    UpstreamTimeout,
+)
 from tests.upstreams import Upstreams
 
 T = TypeVar("T")

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag.services.cohere import CohereEmbedder
-from rag.services.openai import OpenAIAnswerer
-from rag.types import Brief, Chunk, Passage
+from rag.adapters.chat_model.openai import OpenAIAnswerer
+from rag.adapters.embedding.cohere import CohereEmbedder
+from rag.models import Brief, Chunk, Passage
 from tests.served import Served, served
 from tests.upstreams.http import Response
 

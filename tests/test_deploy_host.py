@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from rag import clients
+from rag import providers
 from rag.settings import load_settings
 from web.server import trusted_hop
 
@@ -35,7 +35,7 @@ def test_on_a_read_only_disk_conversations_go_to_the_temporary_files(
     settings = load_settings({"DATA_DIR": str(read_only)})
 
     async def ask() -> list[tuple[object, ...]]:
-        made = clients.Clients(settings)
+        made = providers.Clients(settings)
         rows = await (await made.database()).run("SELECT 1")
         await made.close()
         return rows
@@ -45,7 +45,7 @@ def test_on_a_read_only_disk_conversations_go_to_the_temporary_files(
         assert (tmp_path / "tmp" / "ask-the-book" / "postgres").is_dir()
         assert not list(read_only.iterdir())
     finally:
-        clients.reset()
+        providers.reset()
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_the_image_builds_and_answers(tmp_path: Path) -> None:
     ]
     subprocess.run([docker, "run", "-d", "--name", name, *options, name], check=True)
     try:
-        ask = "from deploy.service import ask; ask('http://127.0.0.1:%d', 'How do I delete it?')"
+        ask = "from deploy.common import ask; ask('http://127.0.0.1:%d', 'How do I delete it?')"
         done = subprocess.run(
             [sys.executable, "-c", ask % port],
             cwd=ROOT,

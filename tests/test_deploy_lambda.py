@@ -26,9 +26,9 @@ from deploy import aws_lambda
 from rag.settings import HIDDEN, SECRETS
 from tests.deploy.hub import Hub, imitation
 from tests.service import ROOT
-from web import failures
-from web.aws import LambdaFunction
-from web.requests import RequestMiddleware
+from web import error_handlers
+from web.lambda_adapter import LambdaFunction
+from web.middleware import RequestMiddleware
 
 TEMPLATES = ROOT / "deploy" / "aws"
 CONTEXT = SimpleNamespace(aws_request_id="1")
@@ -130,7 +130,7 @@ def test_odd_bodies_get_a_sentence(
 
 def test_a_base_path_is_left_out() -> None:
     app = FastAPI(middleware=[Middleware(RequestMiddleware, base_path="/api")])
-    failures.install(app)
+    error_handlers.install(app)
     app.add_api_route("/health", lambda: {"status": "ok"})
     function = LambdaFunction(app)
     assert call(function, request("GET", "/api/health"))[0] == 200

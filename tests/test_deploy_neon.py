@@ -8,11 +8,13 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from rag import schema, turns
-from rag.services import postgres_https
-from rag.services.postgres import Postgres
-from rag.services.postgres_url import parse_url
-from rag.types import Source, StatementRejected, Turn, UpstreamError, UpstreamRejected
+from rag.adapters.database import neon_https
+from rag.adapters.database.postgres import Postgres
+from rag.adapters.database.postgres_url import parse_url
+from rag.conversations import migrations
+from rag.conversations import store as conversations
+from rag.errors import StatementRejected, UpstreamError, UpstreamRejected
+from rag.models import Source, Turn
 from tests.deploy.neon import Neon, neon_over
 
 URL = "postgresql://reader:7f3a%2F55@ep-blue-1.eu-central-1.aws.neon.tech:443/book?sslmode=require"
@@ -35,7 +37,7 @@ def neon(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Neon]:
 
 def using(work: Callable[[Postgres], Awaitable[None]]) -> None:
     async def run() -> None:
-        database = Postgres(URL, schema=schema.SCRIPT)
+        database = Postgres(URL, schema=migrations.SCRIPT)
         try:
             await work(database)
         finally:
@@ -52,15 +54,15 @@ def test_only_neon_on_port_443_is_asked_over_https() -> None:
 
 def test_a_conversation_is_kept_and_deleted(neon: Neon) -> None:
     async def work(database: Postgres) -> None:
-        session = turns.new_session_id()
-        embedding = turns.QuestionEmbedding("m", "How?", (0.5, -0.25))
+        session = conversations.new_session_id()
+        embedding = conversations.QuestionEmbedding("m", "How?", (0.5, -0.25))
         for n in (1, 2):
-            saved = await turns.save(
+            saved = await conversations.save(
                 database, session, TURN, new=n == 1, retention_days=DAYS, embedding=embedding
             )
             assert saved
             assert (saved.session_id, saved.n) == (session, n)
-        first, second = await turns.recent(database, session, 9, retention_days=DAYS) or []
+        first, second = await conversations.recent(database, session, 9, retention_days=DAYS) or []
         assert (first.n, second.n, first.question, first.answer) == (
             1,
             2,
@@ -69,8 +71,8 @@ def test_a_conversation_is_kept_and_deleted(neon: Neon) -> None:
         )
         assert (first.sources, first.metadata) == (TURN.sources, TURN.metadata)
         assert first.created_at is not None
-        assert await turns.delete(database, session) == 2
-        assert await turns.recent(database, session, 9, retention_days=DAYS) is None
+        assert await conversations.delete(database, session) == 2
+        assert await conversations.recent(database, session, 9, retention_days=DAYS) is None
 
     using(work)
     told = "postgresql://reader:7f3a%2F55@ep-blue-1.eu-central-1.aws.neon.tech/book?sslmode=require"
@@ -105,7 +107,7 @@ def test_a_script_is_cut_between_its_statements_only() -> None:
     script = (
         "SELECT ';' ; -- a; comment\nDO $a$ BEGIN x; END $a$;\n/* ; */ SELECT 'it''s; so';\n-- end;"
     )
-    assert list(postgres_https.statements(script)) == [
+    assert list(neon_https.statements(script)) == [
         "SELECT ';'",
         "-- a; comment\nDO $a$ BEGIN x; END $a$",
         "/* ; */ SELECT 'it''s; so'",

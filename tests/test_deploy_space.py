@@ -1,4 +1,4 @@
-"""`python deploy/space.py` against an imitation of the Hub, with the Hub's real client."""
+"""`python deploy/hugging_face.py` against an imitation of the Hub, with the Hub's real client."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def write_env(clone: Path, **values: str) -> None:
 def deploy(
     clone: Path, hub: Hub, *options: str, name: str = "reader/book", token: str = TOKEN
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "deploy/space.py", name, "--poll", "0.01", *options]
+    command = [sys.executable, "deploy/hugging_face.py", name, "--poll", "0.01", *options]
     finished = subprocess.run(
         command,
         cwd=clone,
@@ -71,7 +71,7 @@ def test_a_space_is_made_filled_and_asked(clone: Path, hub: Hub) -> None:
     assert finished.returncode == 0, finished.stderr
     assert hub.secrets == secrets
     assert hub.variables == {"SITE_URL": "https://book.example"}
-    assert {"Dockerfile", "README.md", ".dockerignore", "router.py", "rag/types.py"} <= set(
+    assert {"Dockerfile", "README.md", ".dockerignore", "router.py", "rag/models.py"} <= set(
         hub.files
     )
     assert not any(name.startswith((".env", "tests/", ".git/")) for name in hub.files)

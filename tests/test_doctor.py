@@ -11,11 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rag import clients
-from rag.doctor import main
-from rag.mends import mend
-from rag.settings import Settings, load_settings
-from rag.types import (
+from rag import providers
+from rag.errors import (
     ConfigurationError,
     IndexMismatch,
     IndexMissing,
@@ -24,6 +21,9 @@ from rag.types import (
     UpstreamRejected,
     UpstreamTimeout,
 )
+from rag.ops.diagnostics import main
+from rag.ops.remedies import mend
+from rag.settings import Settings, load_settings
 from tests.pg import new_database, query
 from tests.service import environment, run
 from tests.upstreams import Upstreams
@@ -49,7 +49,7 @@ def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
             monkeypatch.delenv(item.metadata.get("name", item.name), raising=False)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        clients.reset()
+        providers.reset()
         status = asyncio.run(main())
         out, err = capsys.readouterr()
         assert "hunter2" not in out + err
@@ -57,7 +57,7 @@ def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         return status, {line.split()[0]: line for line in out.splitlines()}
 
     yield look
-    clients.reset()
+    providers.reset()
 
 
 def test_what_works_and_what_is_left(doctor: Doctor, upstreams: Upstreams, database: str) -> None:
@@ -138,7 +138,7 @@ def test_a_budget_that_is_used_up(doctor: Doctor, upstreams: Upstreams, database
 
 
 def test_on_a_laptop_all_is_embedded(tmp_path: Path) -> None:
-    finished = run("-m", "rag.doctor", env=environment(DATA_DIR=str(tmp_path)))
+    finished = run("-m", "rag.ops.diagnostics", env=environment(DATA_DIR=str(tmp_path)))
     assert finished.returncode == 1
     cohere, qdrant, openai, postgres, budget = finished.stdout.splitlines()
     assert "nothing is indexed yet. Run python ingest.py PATH" in qdrant

@@ -71,7 +71,8 @@ def test_handlers_are_imported_without_an_sdk() -> None:
         "-c",
         "import router, sys; print([m for m in "
         "('openai', 'cohere', 'qdrant_client', 'qdrant_edge', 'pg8000', 'numpy', 'tokenizers', "
-        "'ctranslate2', 'markdown_it', 'snowballstemmer', 'rag.text', 'rag.chat') "
+        "'ctranslate2', 'markdown_it', 'snowballstemmer', 'rag.language.tokens', "
+        "'rag.chat.pipeline') "
         "if m in sys.modules])",
         env=environment(),
     )

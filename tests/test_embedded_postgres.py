@@ -20,9 +20,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from rag.embedded.postgres import EmbeddedPostgres, start
-from rag.embedded.postgres_host import NOBODY
-from rag.types import ConfigurationError, UpstreamError
+from rag.adapters.database.embedded import EmbeddedPostgres, start
+from rag.adapters.database.embedded_host import NOBODY
+from rag.errors import ConfigurationError, UpstreamError
 from tests.pg import query
 
 ROOT = Path(__file__).parent.parent
@@ -79,8 +79,8 @@ def _is_gone(pid: int | None) -> bool:
 _OWNER = """
 import asyncio, sys
 from pathlib import Path
-from rag.embedded.postgres import start
-from rag.services.postgres import Postgres
+from rag.adapters.database.embedded import start
+from rag.adapters.database.postgres import Postgres
 server = start(Path(sys.argv[1]))
 async def main():
     db = Postgres(server.url)
@@ -233,7 +233,9 @@ def test_an_interrupted_creation_is_begun_again(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_gives_a_sentence_and_leaves_no_half_folder(tmp_path: Path) -> None:
-    script = "import sys; from pathlib import Path; from rag.embedded.postgres import start; "
+    script = (
+        "import sys; from pathlib import Path; from rag.adapters.database.embedded import start; "
+    )
     done = subprocess.run(
         [sys.executable, "-c", f"{script} start(Path(sys.argv[1]))", str(tmp_path / "pg")],
         cwd=ROOT,

@@ -14,16 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from rag.embedded import generations
-from rag.embedded.qdrant import EdgeStore, EdgeWriter
-from rag.embedded.shard import Shard
-from rag.types import (
+from rag.adapters.vector_store import edge_generations
+from rag.adapters.vector_store.edge import EdgeStore, EdgeWriter
+from rag.adapters.vector_store.edge_shard import Shard
+from rag.errors import ConfigurationError, IndexMismatch, IndexMissing
+from rag.models import (
     Block,
     Chunk,
-    ConfigurationError,
     IndexInfo,
-    IndexMismatch,
-    IndexMissing,
     Page,
     Point,
     Section,
@@ -224,7 +222,7 @@ def test_payloads_change_without_new_vectors(tmp_path: Path) -> None:
 
 
 def stored(folder: Path) -> Sequence[object]:
-    generation = generations.pin(folder / "index")
+    generation = edge_generations.pin(folder / "index")
     assert generation is not None
     shard = Shard(generation)
     try:
@@ -373,7 +371,7 @@ def test_a_copy_is_exact_and_keeps_holes(tmp_path: Path) -> None:
     content = b"\0" * (1 << 20) + b"x" + b"\0" * (1 << 20)
     (source / "holes").write_bytes(content)
     (source / "empty").touch()
-    generations.copy_sparse(tmp_path / "source", tmp_path / "copy")
+    edge_generations.copy_sparse(tmp_path / "source", tmp_path / "copy")
     copy = tmp_path / "copy" / "deep" / "holes"
     assert copy.read_bytes() == content
     assert copy.stat().st_blocks * 512 < len(content) / 2
@@ -396,7 +394,7 @@ def without_rights() -> Iterator[None]:
 def test_an_index_that_others_open_meanwhile(tmp_path: Path) -> None:
     """Whoever opens a shard writes and removes a temporary folder beside the engine's files."""
     run(write(tmp_path, [point(n) for n in range(20)]))
-    found = generations.pin(tmp_path / "index")
+    found = edge_generations.pin(tmp_path / "index")
     assert found is not None
     done = threading.Event()
 

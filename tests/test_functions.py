@@ -16,8 +16,9 @@ from handlers.export import export
 from handlers.health import health
 from handlers.history import history
 from handlers.search import SearchRequest, search
-from rag.clients import get_clients
-from rag.types import Chunk, NotFound
+from rag.errors import NotFound
+from rag.models import Chunk
+from rag.providers import get_clients
 
 QUESTION = "How do I delete a conversation?"
 

@@ -16,11 +16,11 @@ from typing import Any
 import httpx
 import pytest
 
-from rag import chat, gate, reply
-from rag.clients import Clients
-from rag.services.postgres import Postgres
+from rag.adapters.database.postgres import Postgres
+from rag.chat import admission, answer_stream, pipeline
+from rag.interfaces import Database
+from rag.providers import Clients
 from rag.settings import Settings, load_settings
-from rag.types import Database
 from tests.pg import new_database, query, using
 from tests.service import Service, serving
 from tests.upstreams import Reply, Upstreams
@@ -237,7 +237,7 @@ def test_a_reader_who_leaves_before_the_first_word_stops_the_model(
 
 
 def expected(question: str) -> int:
-    return gate.expected_tokens(load_settings({"OPENAI_API_KEY": "key"}), question)
+    return admission.expected_tokens(load_settings({"OPENAI_API_KEY": "key"}), question)
 
 
 def reranked(upstreams: Upstreams) -> int:
@@ -376,9 +376,9 @@ def test_counting_takes_no_round_trip_of_its_own(
 
     async def test(db: Postgres) -> None:
         clients = Together(load_settings(upstreams.environ()), db)
-        question = chat.Question(QUESTION, session_id, address="203.0.113.99")
-        events: Any = await chat.ask(clients, question)
-        assert (await reply.fold(events)).metadata["saved"]
+        question = pipeline.Question(QUESTION, session_id, address="203.0.113.99")
+        events: Any = await pipeline.ask(clients, question)
+        assert (await answer_stream.fold(events)).metadata["saved"]
         assert events.ag_frame is None  # it has ended, not been left to the garbage collector
         assert sum("book.admit" in sql for sql in clients.asked[:2]) == 1
         assert sum("book.admit" in sql for sql in clients.asked) == 1

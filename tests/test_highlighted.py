@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from rag.models import Chunk, Found, Passage
 from rag.retrieval.highlighted import SEARCHED, SELECTION, selection, with_highlighted_first
-from rag.types import Chunk, Found, Passage
 
 TEXTS = (
     "Cats sleep most of the day. They like warm places, and they come when it rains.",

@@ -9,7 +9,7 @@ import pytest
 
 from tests.leaks import leak
 from tests.service import Service
-from web.requests import MAX_BODY_BYTES
+from web.middleware import MAX_BODY_BYTES
 
 QUESTION = json.dumps({"message": "How do I delete a conversation?"}).encode()
 LENGTHS = (b"Content-Length: %d" % len(QUESTION), b"Transfer-Encoding: chunked")

@@ -9,19 +9,28 @@ from pathlib import Path
 
 import pytest
 
-from rag.chunks import chunk_book
-from rag.embedded.qdrant import EdgeStore, EdgeWriter
-from rag.index import BATCH, Plan, Progress, Sparse, Summary, build, describe, plan, starters
-from rag.types import (
+from rag.adapters.vector_store.edge import EdgeStore, EdgeWriter
+from rag.errors import ConfigurationError, UpstreamTimeout
+from rag.indexing.chunking import chunk_book
+from rag.indexing.indexer import (
+    BATCH,
+    Plan,
+    Progress,
+    Sparse,
+    Summary,
+    build,
+    describe,
+    plan,
+    starters,
+)
+from rag.models import (
     Block,
     Candidates,
     Chunk,
-    ConfigurationError,
     IndexInfo,
     Page,
     Section,
     SparseVector,
-    UpstreamTimeout,
 )
 from tests.points import HashEmbedder, run
 from tests.points import words as sparse

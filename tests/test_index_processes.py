@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.embedded.qdrant import EdgeStore
+from rag.adapters.vector_store.edge import EdgeStore
 from tests.index_worker import read, write
 
 ROOT = Path(__file__).resolve().parent.parent

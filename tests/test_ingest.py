@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 import ingest
-from rag.embedded.qdrant import EdgeStore
-from rag.index import Progress
-from rag.progress import Bar
-from rag.services.cohere import CohereEmbedder
-from rag.types import Embedder, IndexInfo
+from rag.adapters.embedding.cohere import CohereEmbedder
+from rag.adapters.vector_store.edge import EdgeStore
+from rag.indexing.console import Bar
+from rag.indexing.indexer import Progress
+from rag.interfaces import Embedder
+from rag.models import IndexInfo
 from tests.offline import Offline
 from tests.points import HashEmbedder, run
 from tests.upstreams import Upstreams

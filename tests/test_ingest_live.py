@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import ingest
-from rag.embedded.qdrant import EdgeStore
-from rag.index import carry_over, published_chunks
-from rag.types import Chunk, IndexInfo
+from rag.adapters.vector_store.edge import EdgeStore
+from rag.indexing.indexer import carry_over, published_chunks
+from rag.models import Chunk, IndexInfo
 from sites import fetch
 from tests.offline import Offline
 from tests.points import HashEmbedder, run

@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 
-from rag import turns
-from rag.insights import TABLES, Asked, View, gaps
-from rag.services.postgres import Postgres
-from rag.sheet import as_csv
+from rag.adapters.database.postgres import Postgres
+from rag.conversations import store as conversations
+from rag.conversations.analytics import (
+    TABLES,
+    Asked,
+    View,
+    gaps,
+)
+from rag.conversations.csv_table import as_csv
 from tests.pg import using
 from tests.readers import CONFIGURE, DAYS, age, converse, month
 
@@ -51,8 +56,8 @@ def test_days_add_up(database_url: str) -> None:
 def test_questions_count_for_the_section_that_answered(database_url: str) -> None:
     async def work(db: Postgres) -> None:
         one = await converse(db, "a", "b", "c", "d")
-        await turns.rate(db, one, 1, 1)
-        await turns.rate(db, one, 2, -1)
+        await conversations.rate(db, one, 1, 1)
+        await conversations.rate(db, one, 2, -1)
         await converse(db, "e")
         await converse(db, "f", sources=(CONFIGURE,))
         await converse(db, "unknown", sources=())
@@ -104,7 +109,7 @@ def test_nothing_of_a_session_shows_nor_of_a_deleted_one(database_url: str) -> N
         assert "Why is it slow?" in shown
         assert "zanzibar" in shown
         assert not any(session[:8] in shown for session in [*kept, gone, expired])
-        await turns.delete(db, gone)
+        await conversations.delete(db, gone)
         for name in TABLES:
             rows = await _table(db, name, days=90, retention_days=14)
             assert "Why is it slow?" not in str(rows)
@@ -161,7 +166,7 @@ def test_a_turn_without_facts_breaks_nothing(database_url: str) -> None:
 @pytest.mark.parametrize("name", ["_DAYS", "_SECTIONS", "_UNANSWERED_QUESTIONS", "_RATINGS"])
 def test_statements_read_by_the_index_of_time(database_url: str, name: str) -> None:
     """Whatever else a database holds, a week costs what a week's turns cost."""
-    from rag import insights
+    from rag.conversations import analytics
 
     async def work(db: Postgres) -> None:
         session = await converse(db, "a")
@@ -172,7 +177,7 @@ def test_statements_read_by_the_index_of_time(database_url: str, name: str) -> N
             s=session,
         )
         await db.run("ANALYZE book.turns")
-        sql = getattr(insights, name)
+        sql = getattr(analytics, name)
         paging = {"limit": 50, "offset": 0} if ":limit" in sql else {}
         plan = await db.run(f"EXPLAIN {sql}", days=2, retention_days=DAYS, **paging)
         assert "turns_created_at_idx" in str(plan)

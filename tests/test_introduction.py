@@ -8,7 +8,12 @@ from dataclasses import replace
 from rag.answering.claims import markers
 from rag.answering.introduction import introduction
 from rag.language.small_talk import Kind, text
-from rag.types import Chunk, Highlights, IndexInfo, Usage
+from rag.models import (
+    Chunk,
+    Highlights,
+    IndexInfo,
+    Usage,
+)
 
 FIRST = Chunk(
     "id",

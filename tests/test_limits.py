@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from rag import limits
-from rag.limits import (
+from rag.adapters.database.postgres import Postgres
+from rag.conversations import rate_limits
+from rag.conversations.rate_limits import (
     Admission,
     Limits,
     MemoryLimits,
@@ -25,8 +26,7 @@ from rag.limits import (
     settle,
     used_today,
 )
-from rag.services.postgres import Postgres
-from rag.types import RateLimited
+from rag.errors import RateLimited
 from tests.pg import query, using
 
 ROOT = Path(__file__).parent.parent
@@ -279,9 +279,9 @@ def test_counting_reads_no_table_from_end_to_end(database_url: str) -> None:
 _CLIENTS = """
 import asyncio, json, sys
 from rag import schema
-from rag.limits import Limits, admit
-from rag.services.postgres import Postgres
-from rag.types import RateLimited
+from rag.conversations.rate_limits import Limits, admit
+from rag.adapters.database.postgres import Postgres
+from rag.models import RateLimited
 
 async def main(url, key, clients):
     db = Postgres(url, schema=schema.SCRIPT, connections=6, statement_timeout=60)
@@ -341,6 +341,6 @@ def test_ipv6_counts_by_its_64_bit_net() -> None:
 
 
 def test_the_default_is_a_day_in_utc() -> None:
-    assert limits.client_key("s", "::1") in {
+    assert rate_limits.client_key("s", "::1") in {
         client_key("s", "::1", datetime.now(UTC).date()),
     }

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.links import citation_url, sentences, text_directive
+from rag.answering.text_fragments import citation_url, sentences, text_directive
 
 SITE = "https://book.example/guide/"
 

@@ -8,17 +8,19 @@ from typing import Any, TypeVar
 
 import pytest
 
-from rag import patience
-from rag.services.openai import OpenAIAnswerer
-from rag.types import (
-    Brief,
-    Chunk,
-    Passage,
-    Turn,
+from rag import deadlines
+from rag.adapters.chat_model.openai import OpenAIAnswerer
+from rag.errors import (
     UpstreamError,
     UpstreamOverloaded,
     UpstreamRejected,
     UpstreamTimeout,
+)
+from rag.models import (
+    Brief,
+    Chunk,
+    Passage,
+    Turn,
     Usage,
 )
 from tests.upstreams import Reply, Upstreams, sections
@@ -338,7 +340,7 @@ def test_the_deadline_of_the_request_holds_for_every_part(up: World) -> None:
     async def use(answerer: OpenAIAnswerer) -> float:
         clock = asyncio.get_running_loop().time
         started = clock()
-        async with patience.until(started + 1):
+        async with deadlines.until(started + 1):
             parts = await answerer.answer(BRIEF)
         with pytest.raises(UpstreamTimeout):
             async for _ in parts:

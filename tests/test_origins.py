@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 import router
 from handlers import health
-from rag import clients
-from rag.types import (
+from rag import providers
+from rag.errors import (
     InvalidRequest,
     NotFound,
     RateLimited,
@@ -72,10 +72,10 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         patch.setenv("ALLOWED_ORIGINS", SITE)
         patch.setenv("VERCEL_PROJECT", "2-book")
         patch.setenv("VERCEL_SCOPE", "ada")
-        clients.reset()
+        providers.reset()
         app = router.create_app([*router.ROUTES, ("GET", "/as/{status}", end)])
         yield TestClient(app, raise_server_exceptions=False)
-    clients.reset()
+    providers.reset()
 
 
 def responses(http: TestClient, origin: str) -> Iterator[Any]:

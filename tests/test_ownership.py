@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from rag import turns
-from rag.services.postgres import Postgres
-from rag.types import Turn
+from rag.adapters.database.postgres import Postgres
+from rag.conversations import store as conversations
+from rag.models import Turn
 from tests.pg import using
 from tests.service import Service
 
@@ -112,19 +112,19 @@ def test_all_cost_the_same_statements(database_url: str) -> None:
     """So the time they take tells nothing either."""
 
     async def test(db: Postgres) -> None:
-        session_id = turns.new_session_id()
-        await turns.save(db, session_id, Turn("q", "a"), new=True, retention_days=90)
+        session_id = conversations.new_session_id()
+        await conversations.save(db, session_id, Turn("q", "a"), new=True, retention_days=90)
         asked = {}
         for name, stranger in strangers(session_id).items():
             recorder = Recorder(db)
-            assert await turns.page(recorder, stranger, 0, 9, retention_days=90) is None
-            assert await turns.export(recorder, stranger, retention_days=90) is None
-            assert await turns.rate(recorder, stranger, 1, 1) is False
-            assert await turns.delete(recorder, stranger) == 0
+            assert await conversations.page(recorder, stranger, 0, 9, retention_days=90) is None
+            assert await conversations.export(recorder, stranger, retention_days=90) is None
+            assert await conversations.rate(recorder, stranger, 1, 1) is False
+            assert await conversations.delete(recorder, stranger) == 0
             asked[name] = recorder.asked
         assert all(statements == asked["unknown"] for statements in asked.values()), asked
         assert len(asked["unknown"]) == 4
-        assert len(await turns.recent(db, session_id, 9, retention_days=90) or ()) == 1
+        assert len(await conversations.recent(db, session_id, 9, retention_days=90) or ()) == 1
 
     using(database_url, test)
 
@@ -135,9 +135,9 @@ def test_down_is_down_for_all() -> None:
     async def statuses() -> list[str]:
         db = Postgres("postgresql://reader@127.0.0.1:9/book?sslmode=disable", connect_timeout=1)
         found = []
-        for stranger in strangers(turns.new_session_id()).values():
+        for stranger in strangers(conversations.new_session_id()).values():
             try:
-                await turns.page(db, stranger, 0, 9, retention_days=90)
+                await conversations.page(db, stranger, 0, 9, retention_days=90)
             except Exception as error:  # noqa: BLE001
                 found.append(type(error).__name__)
         await db.close()

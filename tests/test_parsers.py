@@ -15,19 +15,20 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handlers.fields import clean
-from rag import sse, turns
-from rag.chunks import chunk_book
-from rag.problems import problem
-from rag.services.postgres_url import SSL_MODES, Server, parse_url
-from rag.services.retry import retry_after, said
+from handlers.schemas import clean
+from rag.adapters.database.postgres_url import SSL_MODES, Server, parse_url
+from rag.adapters.retry import retry_after, said
+from rag.chat import sse
+from rag.conversations import store as conversations
+from rag.errors import ConfigurationError, SourceError
+from rag.indexing.chunking import chunk_book
 from rag.settings import SECRETS, Settings, load_settings
-from rag.types import ConfigurationError, SourceError
 from sites import read_book
 from tests.leaks import leak
-from web import origins
-from web.aws import LambdaFunction
-from web.requests import _path
+from web import cors
+from web.lambda_adapter import LambdaFunction
+from web.middleware import _path
+from web.problem_details import problem
 
 settings.register_profile(
     "parsers",
@@ -164,11 +165,11 @@ def test_no_session_is_logged_whole(session: Any, before: str, after: str) -> No
 
 @given(TEXT)
 def test_only_ids_of_ours_are_ids(text: str) -> None:
-    assert not turns.is_session_id(text)
-    session = turns.new_session_id()
-    assert turns.is_session_id(session)
+    assert not conversations.is_session_id(text)
+    session = conversations.new_session_id()
+    assert conversations.is_session_id(session)
     for padded in (f"{session}\n", f" {session}", f"{session}{text or 'x'}", session.upper() + "g"):
-        assert not turns.is_session_id(padded)
+        assert not conversations.is_session_id(padded)
 
 
 @given(
@@ -177,7 +178,7 @@ def test_only_ids_of_ours_are_ids(text: str) -> None:
     st.sampled_from(["", "-team.vercel.app", "-team.vercel.app.evil.com", "-teamxvercel.app"]),
 )
 def test_only_previews_of_the_one_project_are_origins(scheme: str, name: str, end: str) -> None:
-    pattern = origins.preview_pattern(Settings(vercel_project="book", vercel_scope="team"))
+    pattern = cors.preview_pattern(Settings(vercel_project="book", vercel_scope="team"))
     assert pattern
     origin = f"{scheme}://{name}{end}"
     if re.fullmatch(pattern, origin):

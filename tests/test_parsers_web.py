@@ -18,18 +18,19 @@ from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag import transcript
-from rag.limits import client_key
-from rag.sheet import as_csv
-from rag.types import Source, SourceError, Turn
+from rag.conversations import export
+from rag.conversations.csv_table import as_csv
+from rag.conversations.rate_limits import client_key
+from rag.errors import SourceError
+from rag.models import Source, Turn
+from sites.discovery import Scope, read_sitemap
 from sites.fetch import AGENT, Answer, origin
-from sites.fragments import read_page
-from sites.listing import Scope, read_sitemap
+from sites.html_blocks import read_page
+from sites.html_links import read_targets
 from sites.robots import Robots
-from sites.targets import read_targets
 from tests.test_parsers import JSON, MARKUP, TEXT
-from web.address import client_address
-from web.aws import LambdaFunction
+from web.client_ip import client_address
+from web.lambda_adapter import LambdaFunction
 
 SITE = "https://book.example"
 ADDRESSY = st.text(st.sampled_from("/:.@?#[]%\\-_a1é \n\t0"), max_size=40)
@@ -194,7 +195,7 @@ def test_no_cell_of_a_sheet_is_a_formula(cells: list[str], examples: list[str]) 
 def test_a_question_stays_a_quotation_in_a_transcript(question: str, title: str, url: str) -> None:
     source = Source("c", title, title, "a", url, "", 0.9)
     turn = Turn(question, "The answer [1].", (source,), {}, n=1)
-    written = transcript.as_markdown([turn], title)
+    written = export.as_markdown([turn], title)
     head, _, rest = written.partition("\n\n## 1\n\n")
     assert head.startswith("# ")
     assert len(head.splitlines()) == 1
@@ -202,5 +203,5 @@ def test_a_question_stays_a_quotation_in_a_transcript(question: str, title: str,
     assert all(line.startswith(">") for line in quoted.split("\n") if quoted)
     (listed,) = answer.removesuffix("\n").split("\n")
     assert re.fullmatch(r"1\. \[.*\]\(<[^<>\n]*>\)", listed)
-    kept = json.loads(transcript.as_json([turn], title))
+    kept = json.loads(export.as_json([turn], title))
     assert kept["turns"][0]["question"] == question

@@ -7,7 +7,7 @@ from math import inf
 
 import pytest
 
-from rag.patience import Patience, deadline, until
+from rag.deadlines import Patience, deadline, until
 
 
 def now() -> float:

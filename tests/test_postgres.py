@@ -10,13 +10,9 @@ from typing import Any
 
 import pytest
 
-from rag.services.postgres import Postgres
-from rag.services.postgres_url import Server, parse_url
-from rag.types import (
-    ConfigurationError,
-    StatementRejected,
-    UpstreamError,
-)
+from rag.adapters.database.postgres import Postgres
+from rag.adapters.database.postgres_url import Server, parse_url
+from rag.errors import ConfigurationError, StatementRejected, UpstreamError
 from tests.pg import query, using
 
 NEON = (

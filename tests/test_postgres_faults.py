@@ -10,15 +10,12 @@ from typing import Any
 
 import pytest
 
-from rag import limits, schema, turns
-from rag.services import postgres
-from rag.services.postgres import Postgres
-from rag.types import (
-    Turn,
-    UpstreamError,
-    UpstreamRejected,
-    UpstreamTimeout,
-)
+from rag.adapters.database import postgres
+from rag.adapters.database.postgres import Postgres
+from rag.conversations import migrations, rate_limits
+from rag.conversations import store as conversations
+from rag.errors import UpstreamError, UpstreamRejected, UpstreamTimeout
+from rag.models import Turn
 from tests.pg import query, using, with_name
 from tests.pg_proxy import Proxy, proxy
 
@@ -28,7 +25,7 @@ def through_proxy(
 ) -> None:
     async def main() -> None:
         async with proxy(url) as between:
-            db = Postgres(between.url, **{"connections": 2, "schema": schema.SCRIPT, **options})
+            db = Postgres(between.url, **{"connections": 2, "schema": migrations.SCRIPT, **options})
             try:
                 await work(db, between)
             finally:
@@ -104,31 +101,31 @@ def test_a_lost_answer_is_asked_for_again_where_that_is_safe(database_url: str) 
 
 def test_a_question_whose_admission_was_lost_is_counted_once(database_url: str) -> None:
     async def work(db: Postgres, between: Proxy) -> None:
-        rules = limits.Limits(burst=40)
-        await limits.admit(db, [str(uuid.uuid4())], rules, tokens=5)
+        rules = rate_limits.Limits(burst=40)
+        await rate_limits.admit(db, [str(uuid.uuid4())], rules, tokens=5)
         between.lose_answers = 1
         with pytest.raises(UpstreamError, match="lost"):
-            await limits.admit(db, [str(uuid.uuid4())], rules, tokens=5)
-        assert await limits.used_today(db) == (2, 10)
+            await rate_limits.admit(db, [str(uuid.uuid4())], rules, tokens=5)
+        assert await rate_limits.used_today(db) == (2, 10)
 
     through_proxy(database_url, work)
 
 
 def test_a_turn_whose_answer_was_lost_is_there_once(database_url: str) -> None:
     async def work(db: Postgres, between: Proxy) -> None:
-        sid = turns.new_session_id()
-        await turns.delete(db, sid)
+        sid = conversations.new_session_id()
+        await conversations.delete(db, sid)
         for n in range(1, 5):
             between.lose_answers = 1
             turn = Turn(f"q{n}", "a")
-            saved = await turns.save(db, sid, turn, new=n == 1, retention_days=9)
+            saved = await conversations.save(db, sid, turn, new=n == 1, retention_days=9)
             assert saved
             assert (saved.session_id, saved.n) == (sid, n)
-        found = await turns.export(db, sid, retention_days=9) or []
+        found = await conversations.export(db, sid, retention_days=9) or []
         assert [turn.question for turn in found] == ["q1", "q2", "q3", "q4"]
         between.lose_answers = 1
-        await turns.delete(db, sid)
-        assert await turns.export(db, sid, retention_days=9) is None
+        await conversations.delete(db, sid)
+        assert await conversations.export(db, sid, retention_days=9) is None
 
     through_proxy(database_url, work)
 
@@ -264,9 +261,15 @@ def test_an_unknown_database_is_named(database_url: str) -> None:
 
 def test_tables_are_made_on_first_use_and_cost_nothing_later(database_url: str) -> None:
     async def work(db: Postgres, between: Proxy) -> None:
-        assert await turns.recent(db, turns.new_session_id(), 5, retention_days=9) is None
+        assert (
+            await conversations.recent(db, conversations.new_session_id(), 5, retention_days=9)
+            is None
+        )
         before = between.exchanges
-        assert await turns.recent(db, turns.new_session_id(), 5, retention_days=9) is None
+        assert (
+            await conversations.recent(db, conversations.new_session_id(), 5, retention_days=9)
+            is None
+        )
         assert between.exchanges == before + 1
 
     through_proxy(database_url, work)

@@ -19,10 +19,11 @@ from typing import Any
 import pytest
 import trustme
 
-from rag import turns
-from rag.services.postgres import Postgres
-from rag.services.postgres_url import parse_url
-from rag.types import Turn, UpstreamError, UpstreamRejected
+from rag.adapters.database.postgres import Postgres
+from rag.adapters.database.postgres_url import parse_url
+from rag.conversations import store as conversations
+from rag.errors import UpstreamError, UpstreamRejected
+from rag.models import Turn
 from tests.pg import query, using
 
 NOBODY = 65534
@@ -255,19 +256,19 @@ def test_statements_behind_pgbouncer_do_not_get_mixed_up(pgbouncer: str) -> None
 def test_conversations_behind_pgbouncer(pgbouncer: str) -> None:
     async def work(db: Postgres) -> None:
         other = Postgres(pgbouncer, connections=8)
-        sid = turns.new_session_id()
-        assert await turns.save(db, sid, Turn("q", "a"), new=True, retention_days=9)
+        sid = conversations.new_session_id()
+        assert await conversations.save(db, sid, Turn("q", "a"), new=True, retention_days=9)
         await asyncio.gather(
             *(
-                turns.save(client, sid, Turn(f"q{i}", "a"), new=False, retention_days=9)
+                conversations.save(client, sid, Turn(f"q{i}", "a"), new=False, retention_days=9)
                 for i in range(20)
                 for client in (db, other)
             )
         )
-        history = await turns.page(db, sid, 0, 100, retention_days=9)
+        history = await conversations.page(db, sid, 0, 100, retention_days=9)
         assert history is not None
         assert [turn.n for turn in history.turns] == list(range(1, 42))
-        assert await turns.delete(db, sid) == 41
+        assert await conversations.delete(db, sid) == 41
         await other.close()
 
     using(pgbouncer, work, connections=8)

@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 
 from rag.settings import load_settings
-from web.protocol import HEAD_BYTES, BoundedProtocol
+from web.http_timeouts import HEAD_BYTES, BoundedProtocol
 from web.server import configured
 
 LONGEST = 20.0

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag.services.cohere import CohereEmbedder
-from rag.services.http import proxy_for
-from rag.services.openai import OpenAIAnswerer
-from rag.services.qdrant_rest import Rest
-from rag.types import Brief, Chunk, Passage
+from rag.adapters.chat_model.openai import OpenAIAnswerer
+from rag.adapters.embedding.cohere import CohereEmbedder
+from rag.adapters.http import proxy_for
+from rag.adapters.vector_store.qdrant_rest import Rest
+from rag.models import Brief, Chunk, Passage
 from tests.served import Served, served
 
 NOWHERE = "http://service.invalid:80"

@@ -15,23 +15,25 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 import httpx
 import pytest
 
-from rag.services import qdrant_writer
-from rag.services.qdrant import BUCKETS, FIELDS, QdrantStore
-from rag.services.qdrant_rest import base_url, headers_for
-from rag.services.qdrant_writer import QdrantWriter
-from rag.types import (
-    Candidates,
-    Chunk,
+from rag.adapters.vector_store import qdrant_writer
+from rag.adapters.vector_store.qdrant import BUCKETS, FIELDS, QdrantStore
+from rag.adapters.vector_store.qdrant_rest import base_url, headers_for
+from rag.adapters.vector_store.qdrant_writer import QdrantWriter
+from rag.errors import (
     ConfigurationError,
-    IndexInfo,
     IndexMismatch,
     IndexMissing,
-    Point,
-    SparseVector,
     UpstreamError,
     UpstreamOverloaded,
     UpstreamRejected,
     UpstreamTimeout,
+)
+from rag.models import (
+    Candidates,
+    Chunk,
+    IndexInfo,
+    Point,
+    SparseVector,
 )
 from tests.upstreams import Upstreams
 from tests.upstreams.qdrant import Qdrant

@@ -12,7 +12,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from rag.types import IndexInfo, UpstreamError
+from rag.errors import UpstreamError
+from rag.models import IndexInfo
 from tests.index_worker import open_index, read, write
 from tests.test_index_processes import output, wait_for, worker
 from tests.upstreams import Upstreams

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from rag.answering.citation_filter import CitationFilter, renumber
 from rag.answering.claims import markers
 from rag.answering.quotes import (
     QuotedBlock,
@@ -20,7 +21,6 @@ from rag.answering.quotes import (
     link,
     plain,
 )
-from rag.citations import CitationFilter, renumber
 
 PAGE = """\
 Before you begin.

@@ -14,13 +14,20 @@ from uuid import uuid4
 
 import pytest
 
-from rag.chunks import chunk_book
-from rag.embedded.qdrant import EdgeStore, EdgeWriter
-from rag.index import build, describe, published_chunks
-from rag.services.qdrant import BUCKETS, QdrantStore, bucket
-from rag.services.qdrant_writer import QdrantWriter
-from rag.text import sparse_passage
-from rag.types import Block, Chunk, IndexWriter, Page, Section, SparseVector, VectorStore
+from rag.adapters.vector_store.edge import EdgeStore, EdgeWriter
+from rag.adapters.vector_store.qdrant import BUCKETS, QdrantStore, bucket
+from rag.adapters.vector_store.qdrant_writer import QdrantWriter
+from rag.indexing.chunking import chunk_book
+from rag.indexing.indexer import build, describe, published_chunks
+from rag.interfaces import IndexWriter, VectorStore
+from rag.language.tokens import sparse_passage
+from rag.models import (
+    Block,
+    Chunk,
+    Page,
+    Section,
+    SparseVector,
+)
 from tests.points import HashEmbedder, run
 from tests.upstreams import Upstreams
 from tests.upstreams.qdrant_server import QDRANTS, qdrant

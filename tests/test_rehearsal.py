@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from rag.clients import Clients
-from rag.rehearsal import rehearse
+from rag.chat.warmup import rehearse
+from rag.providers import Clients
 from rag.settings import load_settings
 from tests.pg import query
 from tests.upstreams import Upstreams

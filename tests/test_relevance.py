@@ -8,6 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag.language.tokens import K1, sparse_passage, sparse_question
+from rag.models import (
+    Candidates,
+    Chunk,
+    Hit,
+    SparseVector,
+)
 from rag.retrieval.relevance import (
     ANSWER,
     MEANING,
@@ -20,8 +27,6 @@ from rag.retrieval.relevance import (
     on_scale,
     relevance,
 )
-from rag.text import K1, sparse_passage, sparse_question
-from rag.types import Candidates, Chunk, Hit, SparseVector
 
 RANGE = (0.1, 0.7)
 CHUNK = Chunk("id", "Text.", "Title", "", "page", "page.md", 0)

@@ -10,9 +10,19 @@ from email.utils import format_datetime
 
 import pytest
 
-from rag.patience import until
-from rag.services.retry import retried, retry_after, said, status_error
-from rag.types import UpstreamError, UpstreamOverloaded, UpstreamRejected, UpstreamTimeout
+from rag.adapters.retry import (
+    retried,
+    retry_after,
+    said,
+    status_error,
+)
+from rag.deadlines import until
+from rag.errors import (
+    UpstreamError,
+    UpstreamOverloaded,
+    UpstreamRejected,
+    UpstreamTimeout,
+)
 
 
 def test_adapters_import_no_sdk_before_they_are_used() -> None:

@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 
 import router
 from handlers import health
-from rag import clients
-from rag.types import (
+from rag import providers
+from rag.errors import (
     ConfigurationError,
     IndexMissing,
     NotFound,
@@ -23,7 +23,7 @@ from rag.types import (
     Unauthorized,
     UpstreamTimeout,
 )
-from web import origins
+from web import cors
 from web.server import listen
 
 SITE = "https://2-book.vercel.app"
@@ -35,9 +35,9 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("ALLOWED_ORIGINS", SITE)
     monkeypatch.setenv("VERCEL_PROJECT", "2-book")
     monkeypatch.setenv("VERCEL_SCOPE", "ada")
-    clients.reset()
+    providers.reset()
     yield
-    clients.reset()
+    providers.reset()
 
 
 def failing(error: Exception) -> TestClient:
@@ -81,8 +81,8 @@ def test_previews_are_off_unless_project_and_scope_are_set(
     monkeypatch: pytest.MonkeyPatch, settings: None
 ) -> None:
     monkeypatch.delenv("VERCEL_SCOPE")
-    clients.reset()
-    assert origins.preview_pattern(clients.get_settings()) is None
+    providers.reset()
+    assert cors.preview_pattern(providers.get_settings()) is None
 
 
 def test_request_ids_are_taken_over_only_when_harmless(settings: None) -> None:
@@ -95,10 +95,10 @@ def test_request_ids_are_taken_over_only_when_harmless(settings: None) -> None:
 
 def test_routes_can_be_chosen_by_name(monkeypatch: pytest.MonkeyPatch, settings: None) -> None:
     monkeypatch.setenv("ROUTES", "history, delete")
-    clients.reset()
+    providers.reset()
     assert [method for method, _, _ in router.selected_routes()] == ["GET", "DELETE"]
     monkeypatch.setenv("ROUTES", "history,dance")
-    clients.reset()
+    providers.reset()
     with pytest.raises(ConfigurationError, match="dance"):
         router.selected_routes()
 

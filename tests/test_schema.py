@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from rag import limits, schema, turns
-from rag.services.postgres import Postgres
-from rag.types import StatementRejected, Turn
+from rag.adapters.database.postgres import Postgres
+from rag.conversations import migrations, rate_limits
+from rag.conversations import store as conversations
+from rag.errors import StatementRejected
+from rag.models import Turn
 from tests.pg import query, using
 
 ROOT = Path(__file__).parent.parent
@@ -21,8 +23,8 @@ ROOT = Path(__file__).parent.parent
 _FIRST_USE = """
 import asyncio, json, sys
 from rag import schema, turns
-from rag.services.postgres import Postgres
-from rag.types import Turn
+from rag.adapters.database.postgres import Postgres
+from rag.models import Turn
 
 async def main(url):
     db = Postgres(url, schema=schema.SCRIPT)
@@ -50,21 +52,25 @@ def test_many_processes_make_the_tables_at_once(database_url: str) -> None:
     outputs = [process.communicate(timeout=60) for process in processes]
     assert [json.loads(out or b"0") for out, _ in outputs] == [4] * 4, outputs
     assert query(database_url, "SELECT count(*)::int FROM book.turns") == [(16,)]
-    versions = [(n,) for n in range(1, len(schema.MIGRATIONS) + 1)]
+    versions = [(n,) for n in range(1, len(migrations.MIGRATIONS) + 1)]
     assert query(database_url, "SELECT version FROM book.migrations ORDER BY version") == versions
 
 
 def test_a_later_migration_is_picked_up_once(database_url: str) -> None:
-    later = schema.script((*schema.MIGRATIONS, "ALTER TABLE book.turns ADD COLUMN liked integer;"))
+    later = migrations.script(
+        (*migrations.MIGRATIONS, "ALTER TABLE book.turns ADD COLUMN liked integer;")
+    )
 
     async def save(db: Postgres) -> None:
-        await turns.save(db, turns.new_session_id(), Turn("q", "a"), new=True, retention_days=9)
+        await conversations.save(
+            db, conversations.new_session_id(), Turn("q", "a"), new=True, retention_days=9
+        )
 
     async def use(db: Postgres) -> None:
         await asyncio.gather(*(db.run("SELECT liked FROM book.turns") for _ in range(4)))
         assert await db.run("SELECT liked FROM book.turns") == [(None,)]
         version = await db.run("SELECT max(version) FROM book.migrations")
-        assert version == [(len(schema.MIGRATIONS) + 1,)]
+        assert version == [(len(migrations.MIGRATIONS) + 1,)]
 
     using(database_url, save)
     using(database_url, use, schema=later)
@@ -72,7 +78,7 @@ def test_a_later_migration_is_picked_up_once(database_url: str) -> None:
 
 
 def test_conversations_of_the_first_version_go_on(database_url: str) -> None:
-    session = turns.new_session_id()
+    session = conversations.new_session_id()
 
     async def begin(db: Postgres) -> None:
         await db.run("SELECT FROM book.turns")
@@ -86,13 +92,13 @@ def test_conversations_of_the_first_version_go_on(database_url: str) -> None:
 
     async def go_on(db: Postgres) -> None:
         key = str(uuid.uuid4())
-        assert (await limits.admit(db, [key], limits.Limits(), tokens=5)).within_budget
-        saved = await turns.save(db, session, Turn("r", "b"), new=False, retention_days=9)
-        assert saved == turns.Saved(session, 2)
-        kept = await turns.export(db, session, retention_days=9)
+        assert (await rate_limits.admit(db, [key], rate_limits.Limits(), tokens=5)).within_budget
+        saved = await conversations.save(db, session, Turn("r", "b"), new=False, retention_days=9)
+        assert saved == conversations.Saved(session, 2)
+        kept = await conversations.export(db, session, retention_days=9)
         assert [turn.question for turn in kept or ()] == ["q", "r"]
 
-    using(database_url, begin, schema=schema.script(schema.MIGRATIONS[:1]))
+    using(database_url, begin, schema=migrations.script(migrations.MIGRATIONS[:1]))
     using(database_url, go_on)
 
 
@@ -110,9 +116,9 @@ def test_tables_that_may_not_be_made_are_explained(database_url: str) -> None:
 
     async def work(db: Postgres) -> None:
         with pytest.raises(StatementRejected, match=r"tables could not be created.*42501"):
-            await turns.recent(db, turns.new_session_id(), 5, retention_days=9)
+            await conversations.recent(db, conversations.new_session_id(), 5, retention_days=9)
 
     try:
-        using(database_url, work, schema=f"SET LOCAL ROLE {role}; {schema.SCRIPT}")
+        using(database_url, work, schema=f"SET LOCAL ROLE {role}; {migrations.SCRIPT}")
     finally:
         query(database_url, f"DROP ROLE {role}")

@@ -7,20 +7,20 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from rag.retrieval.relevance import ANSWER, MEANING, NOTHING, idf
-from rag.retrieval.search import CANDIDATES, RERANKED, Query, search
-from rag.text import sparse_passage, sparse_question
-from rag.types import (
+from rag.errors import UpstreamTimeout
+from rag.interfaces import Reranker
+from rag.language.tokens import sparse_passage, sparse_question
+from rag.models import (
     Candidates,
     Chunk,
     Found,
     Hit,
     IndexInfo,
     Page,
-    Reranker,
     SparseVector,
-    UpstreamTimeout,
 )
+from rag.retrieval.relevance import ANSWER, MEANING, NOTHING, idf
+from rag.retrieval.search import CANDIDATES, RERANKED, Query, search
 
 RANGE = (0.1, 0.7)
 TEXTS = {

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rag.errors import ConfigurationError
 from rag.settings import PLATFORMS, SECRETS, Settings, load_settings, table
-from rag.types import ConfigurationError
 from tests.service import ROOT, environment, run
 
 SECRET_VALUES = {

@@ -9,11 +9,24 @@ from typing import Any
 
 import pytest
 
-from rag.embedded.qdrant import EdgeStore
+from rag.adapters.vector_store.edge import EdgeStore
+from rag.answering.sources import (
+    nearest_part,
+    parts,
+    related,
+    site_of,
+    source,
+)
+from rag.models import (
+    Chunk,
+    Claim,
+    IndexInfo,
+    Passage,
+    Related,
+    Source,
+)
 from rag.retrieval.relevance import NOTHING
 from rag.settings import Settings
-from rag.sources import nearest_part, parts, related, site_of, source
-from rag.types import Chunk, Claim, IndexInfo, Passage, Related, Source
 from tests.points import INFO, point, run, write
 
 BOOK = "https://book.dev/docs"

@@ -6,9 +6,9 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 
-from rag import sse
-from rag.problems import problem
-from rag.types import UpstreamError
+from rag.chat import sse
+from rag.errors import UpstreamError
+from web.problem_details import problem
 
 RESTART = UpstreamError("stopping", service="book", detail="Please ask again.")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from deploy import supply
+from deploy import sbom
 from tests import secrets
 from tests.service import ROOT, environment, run
 
@@ -27,21 +27,21 @@ PERMITTED = re.compile(
 
 
 def test_every_pin_is_understood_and_hashed() -> None:
-    pins = supply.pins(*supply.SHIPPED, *supply.TOOLS)
+    pins = sbom.pins(*sbom.SHIPPED, *sbom.TOOLS)
     assert {"fastapi", "numpy", "qdrant-edge-py", "pytest"} <= {pin.name for pin in pins}
     assert all(pin.hashes for pin in pins)
-    for file in (*supply.SHIPPED, *supply.TOOLS):
+    for file in (*sbom.SHIPPED, *sbom.TOOLS):
         lines = re.findall(r"^[a-z0-9][^ \n]*==", (ROOT / file).read_text(), re.MULTILINE)
-        assert len(supply.pins(file)) == len(lines)
+        assert len(sbom.pins(file)) == len(lines)
 
 
 def test_every_licence_permits_shipping() -> None:
-    for pin in supply.pins(*supply.SHIPPED):
-        licence = supply.licence_of(pin.name, pin.version)
-        if licence != supply.ELSEWHERE:
+    for pin in sbom.pins(*sbom.SHIPPED):
+        licence = sbom.licence_of(pin.name, pin.version)
+        if licence != sbom.ELSEWHERE:
             assert PERMITTED.search(licence), f"{pin.name}: {licence}"
             assert not re.search(r"\bA?GPL|General Public", licence), f"{pin.name}: {licence}"
-    assert "| marked (in the widget) | 18." in supply.licences([])
+    assert "| marked (in the widget) | 18." in sbom.licences([])
 
 
 def _needs_index(finished: subprocess.CompletedProcess[str]) -> None:
@@ -51,14 +51,14 @@ def _needs_index(finished: subprocess.CompletedProcess[str]) -> None:
 
 @pytest.mark.slow
 def test_the_bill_names_every_package(tmp_path: Path) -> None:
-    finished = run("deploy/supply.py", "sbom", "--out", str(tmp_path), env=environment())
+    finished = run("deploy/sbom.py", "sbom", "--out", str(tmp_path), env=environment())
     _needs_index(finished)
     assert finished.returncode == 0, finished.stderr
     bill = json.loads((tmp_path / "sbom.json").read_text())
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
     named = {(part["name"], part["version"]): part for part in bill["components"]}
-    pins = {(pin.name, pin.version): pin for pin in supply.pins(*supply.SHIPPED)}
-    assert named.keys() - pins.keys() == {("marked", supply.marked())}
+    pins = {(pin.name, pin.version): pin for pin in sbom.pins(*sbom.SHIPPED)}
+    assert named.keys() - pins.keys() == {("marked", sbom.marked())}
     # Packages that no Python from 3.11 on would install are in no bill.
     assert {name for name, _ in pins.keys() - named.keys()} <= {"httpx2-jsfetch"}
     fastapi = next(part for part in bill["components"] if part["name"] == "fastapi")
@@ -120,7 +120,7 @@ def osv(vulnerable: str) -> Iterator[str]:
 @pytest.mark.parametrize(("vulnerable", "status"), [("starlette", 1), ("nothing-of-ours", 0)])
 def test_known_vulnerabilities_are_found(vulnerable: str, status: int) -> None:
     with osv(vulnerable) as url:
-        finished = run("deploy/supply.py", "audit", "--service-url", url, env=environment())
+        finished = run("deploy/sbom.py", "audit", "--service-url", url, env=environment())
     _needs_index(finished)
     assert finished.returncode == status, finished.stdout
     assert ("PYSEC-2026-1" in finished.stdout) == bool(status)
@@ -132,7 +132,7 @@ def test_data_out_of_reach_is_one_sentence(
     unused_tcp_port: int, strictly: tuple[str, ...], status: int
 ) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}"
-    finished = run("deploy/supply.py", "audit", *strictly, "--service-url", url, env=environment())
+    finished = run("deploy/sbom.py", "audit", *strictly, "--service-url", url, env=environment())
     assert finished.returncode == status
     assert finished.stdout.startswith("Known vulnerabilities were not checked")
     assert len(finished.stdout.splitlines()) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from rag.answering.support import supporting
-from rag.types import Chunk, Passage
+from rag.models import Chunk, Passage
 
 CATS = "Cats sleep most of the day. They look for warm and quiet places near a heated window."
 SERVER = "The server retries every request three times before it gives up with an error message."

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.stopwords import STOP_WORDS
-from rag.text import (
+from rag.language.sentences import sentences
+from rag.language.stop_words import STOP_WORDS
+from rag.language.tokens import (
     content_words,
     guess_language,
     question_terms,
-    sentences,
     sparse_passage,
     sparse_question,
     term_hashes,
@@ -156,7 +156,10 @@ def test_sparse_values_are_bm25_and_depend_on_the_passage_alone() -> None:
 
 
 def test_indices_are_stable_between_processes() -> None:
-    code = "from rag.text import sparse_question; print(sparse_question('Where is the café?'))"
+    code = (
+        "from rag.language.tokens import sparse_question; "
+        "print(sparse_question('Where is the café?'))"
+    )
     runs = {
         subprocess.run(
             [sys.executable, "-c", code],

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta, timezone
 
 from markdown_it import MarkdownIt
 
-from rag.transcript import as_json, as_markdown
-from rag.types import Claim, Source, Turn
+from rag.conversations.export import as_json, as_markdown
+from rag.models import Claim, Source, Turn
 
 AT = datetime(2026, 5, 1, 12, 30, tzinfo=timezone(timedelta(hours=5)))
 SOURCE = Source("c", "Set [up]", "a*b*", "docs/a", "https://x/a_(b)#c:~:text=d>e", "s", 0.9)

@@ -9,10 +9,16 @@ from dataclasses import replace
 
 import pytest
 
-from rag import turns
-from rag.services.postgres import Postgres
-from rag.turns import QuestionEmbedding, Saved
-from rag.types import Claim, Related, Source, Turn, UpstreamError
+from rag.adapters.database.postgres import Postgres
+from rag.conversations import store as conversations
+from rag.conversations.store import QuestionEmbedding, Saved
+from rag.errors import UpstreamError
+from rag.models import (
+    Claim,
+    Related,
+    Source,
+    Turn,
+)
 from tests.pg import using
 
 CLAIM = Claim("docs/install#linux", "Linux", "https://x/#a", "Run it.")
@@ -37,18 +43,18 @@ DAYS = 90
 
 async def _save(db: Postgres, sid: str, question: str = "How?", **options: object) -> Saved | None:
     options = {"new": False, "retention_days": DAYS, **options}
-    return await turns.save(db, sid, replace(TURN, question=question), **options)  # type: ignore[arg-type]
+    return await conversations.save(db, sid, replace(TURN, question=question), **options)  # type: ignore[arg-type]
 
 
 async def _new(db: Postgres, *questions: str, **options: object) -> str:
-    sid = turns.new_session_id()
+    sid = conversations.new_session_id()
     for i, question in enumerate(questions or ("How?",)):
         assert await _save(db, sid, question, new=i == 0, **options)
     return sid
 
 
 async def _texts(db: Postgres, sid: str) -> list[str] | None:
-    found = await turns.export(db, sid, retention_days=DAYS)
+    found = await conversations.export(db, sid, retention_days=DAYS)
     return None if found is None else [turn.question for turn in found]
 
 
@@ -64,7 +70,7 @@ def _place(saved: Saved | None) -> tuple[str, int]:
 def test_a_turn_comes_back_as_it_was_saved(database_url: str) -> None:
     async def work(db: Postgres) -> None:
         sid = await _new(db)
-        (turn,) = await turns.recent(db, sid, 10, retention_days=DAYS) or []
+        (turn,) = await conversations.recent(db, sid, 10, retention_days=DAYS) or []
         assert turn.created_at is not None
         assert turn.created_at.utcoffset() is not None
         assert replace(turn, created_at=None) == replace(TURN, n=1)
@@ -77,9 +83,9 @@ def test_a_turn_comes_back_as_it_was_saved(database_url: str) -> None:
 def test_recent_gives_the_last_turns_oldest_first(database_url: str) -> None:
     async def work(db: Postgres) -> None:
         sid = await _new(db, *"abcde")
-        found = await turns.recent(db, sid, 3, retention_days=DAYS)
+        found = await conversations.recent(db, sid, 3, retention_days=DAYS)
         assert [(turn.n, turn.question) for turn in found or []] == [(3, "c"), (4, "d"), (5, "e")]
-        assert await turns.recent(db, sid, 0, retention_days=DAYS) == []
+        assert await conversations.recent(db, sid, 0, retention_days=DAYS) == []
 
     using(database_url, work)
 
@@ -89,7 +95,7 @@ def test_history_is_paged(database_url: str) -> None:
         sid = await _new(db, *"abcde")
         seen, after = "", 0
         while True:
-            history = await turns.page(db, sid, after, 2, retention_days=DAYS)
+            history = await conversations.page(db, sid, after, 2, retention_days=DAYS)
             assert history is not None
             assert history.total == 5
             if not history.turns:
@@ -117,11 +123,11 @@ def test_history_is_paged(database_url: str) -> None:
 )
 def test_an_id_that_was_not_made_here_is_unknown(database_url: str, sid: str) -> None:
     async def work(db: Postgres) -> None:
-        assert await turns.recent(db, sid, 10, retention_days=DAYS) is None
-        assert await turns.page(db, sid, 0, 10, retention_days=DAYS) is None
+        assert await conversations.recent(db, sid, 10, retention_days=DAYS) is None
+        assert await conversations.page(db, sid, 0, 10, retention_days=DAYS) is None
         assert await _save(db, sid) is None
-        assert await turns.delete(db, sid) == 0
-        assert not await turns.rate(db, sid, 1, 1)
+        assert await conversations.delete(db, sid) == 0
+        assert not await conversations.rate(db, sid, 1, 1)
 
     using(database_url, work)
 
@@ -135,7 +141,7 @@ def test_questions_at_once_in_one_session_neither_collide_nor_vanish(database_ur
         )
         await other.close()
         assert sorted(place.n for place in places if place) == list(range(2, 42))
-        found = await turns.export(db, sid, retention_days=DAYS) or []
+        found = await conversations.export(db, sid, retention_days=DAYS) or []
         assert [turn.n for turn in found] == list(range(1, 42))
         assert len({turn.question for turn in found}) == 21
         times = [turn.created_at for turn in found if turn.created_at]
@@ -147,10 +153,10 @@ def test_questions_at_once_in_one_session_neither_collide_nor_vanish(database_ur
 def test_a_deleted_session_is_not_resurrected(database_url: str) -> None:
     async def work(db: Postgres) -> None:
         sid = await _new(db, "a", "b")
-        assert await turns.delete(db, sid) == 2
-        assert await turns.delete(db, sid) == 0
+        assert await conversations.delete(db, sid) == 2
+        assert await conversations.delete(db, sid) == 0
         assert await _save(db, sid, "c") is None
-        assert await turns.recent(db, sid, 10, retention_days=DAYS) is None
+        assert await conversations.recent(db, sid, 10, retention_days=DAYS) is None
         assert await _count(db, "turns") == await _count(db, "sessions") == 0
 
     using(database_url, work)
@@ -164,7 +170,7 @@ def test_deleting_during_saves_leaves_nothing(database_url: str) -> None:
             embedding = QuestionEmbedding("m", text, [0.5])
             await asyncio.gather(
                 _save(db, sid, text, embedding=embedding),
-                turns.delete(db, sid),
+                conversations.delete(db, sid),
                 _save(db, sid, text, embedding=embedding),
             )
         assert await _count(db, "turns") == await _count(db, "sessions") == 0
@@ -175,16 +181,16 @@ def test_deleting_during_saves_leaves_nothing(database_url: str) -> None:
 
 def test_the_same_request_makes_one_turn(database_url: str) -> None:
     async def work(db: Postgres) -> None:
-        key = turns.request_key("client", "key", "How?")
-        first, second = turns.new_session_id(), turns.new_session_id()
-        assert await turns.saved(db, key) is None
+        key = conversations.request_key("client", "key", "How?")
+        first, second = conversations.new_session_id(), conversations.new_session_id()
+        assert await conversations.saved(db, key) is None
         assert _place(await _save(db, first, new=True, key=key)) == (first, 1)
         assert _place(await _save(db, first, "other")) == (first, 2)
         assert _place(await _save(db, first, key=key)) == (first, 1)
         assert _place(await _save(db, second, new=True, key=key)) == (first, 1)
-        assert await turns.recent(db, second, 1, retention_days=DAYS) is None
+        assert await conversations.recent(db, second, 1, retention_days=DAYS) is None
         assert await _texts(db, first) == ["How?", "other"]
-        found = await turns.saved(db, key)
+        found = await conversations.saved(db, key)
         assert found is not None
         assert (found[0], found[1].n, found[1].sources) == (first, 1, (SOURCE,))
 
@@ -194,12 +200,12 @@ def test_the_same_request_makes_one_turn(database_url: str) -> None:
 def test_the_same_request_at_once_makes_one_turn_and_no_gap(database_url: str) -> None:
     async def work(db: Postgres) -> None:
         sid = await _new(db)
-        key = turns.request_key("k")
+        key = conversations.request_key("k")
         places = await asyncio.gather(
             *(_save(db, sid, f"q{i}", key=key if i % 2 else "") for i in range(12))
         )
         assert len(set(map(_place, places))) == 7
-        history = await turns.page(db, sid, 0, 100, retention_days=DAYS)
+        history = await conversations.page(db, sid, 0, 100, retention_days=DAYS)
         assert history is not None
         assert [turn.n for turn in history.turns] == list(range(1, 9))
         assert history.total == 8
@@ -214,13 +220,13 @@ def test_an_unused_session_expires(database_url: str) -> None:
             "UPDATE book.sessions SET used_at = now() - interval '91 days' WHERE session_id = :s",
             s=old,
         )
-        assert await turns.recent(db, old, 10, retention_days=DAYS) is None
-        assert await turns.page(db, old, 0, 10, retention_days=DAYS) is None
+        assert await conversations.recent(db, old, 10, retention_days=DAYS) is None
+        assert await conversations.page(db, old, 0, 10, retention_days=DAYS) is None
         assert await _save(db, old) is None
-        assert await turns.recent(db, old, 10, retention_days=92) is not None
-        assert await turns.expire(db, DAYS) == 1
-        assert await turns.expire(db, DAYS) == 0
-        assert await turns.recent(db, old, 10, retention_days=92) is None
+        assert await conversations.recent(db, old, 10, retention_days=92) is not None
+        assert await conversations.expire(db, DAYS) == 1
+        assert await conversations.expire(db, DAYS) == 0
+        assert await conversations.recent(db, old, 10, retention_days=92) is None
         assert await _texts(db, young) == ["young"]
 
     using(database_url, work)
@@ -229,7 +235,7 @@ def test_an_unused_session_expires(database_url: str) -> None:
 def test_retention_runs_by_itself_and_in_batches(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "EXPIRE_BATCH", 3)
+    monkeypatch.setattr(conversations, "EXPIRE_BATCH", 3)
 
     async def work(db: Postgres) -> None:
         for _ in range(5):
@@ -254,18 +260,18 @@ def test_embeddings_are_kept_with_their_turns(database_url: str) -> None:
     async def work(db: Postgres) -> None:
         vector = [math.sin(i) / 22.6 for i in range(1024)]
         shared, own = QuestionEmbedding("m", "q", vector), QuestionEmbedding("m", "own", vector)
-        assert await turns.cached_embedding(db, "m", "q") is None
+        assert await conversations.cached_embedding(db, "m", "q") is None
         one = await _new(db, "q", embedding=shared)
         await _save(db, one, "own", embedding=own)
         two = await _new(db, "q", embedding=shared)
-        found = await turns.cached_embedding(db, "m", "q")
+        found = await conversations.cached_embedding(db, "m", "q")
         assert found == pytest.approx(vector, abs=2**-11 / 22.6)
-        assert await turns.cached_embedding(db, "other", "q") is None
-        await turns.delete(db, one)
-        assert await turns.cached_embedding(db, "m", "own") is None
-        assert await turns.cached_embedding(db, "m", "q") is not None
-        await turns.delete(db, two)
-        assert await turns.cached_embedding(db, "m", "q") is None
+        assert await conversations.cached_embedding(db, "other", "q") is None
+        await conversations.delete(db, one)
+        assert await conversations.cached_embedding(db, "m", "own") is None
+        assert await conversations.cached_embedding(db, "m", "q") is not None
+        await conversations.delete(db, two)
+        assert await conversations.cached_embedding(db, "m", "q") is None
 
     using(database_url, work)
 
@@ -275,7 +281,7 @@ def test_of_two_deleted_at_once_one_takes_the_embedding(database_url: str) -> No
         for i in range(10):
             embedding = QuestionEmbedding("m", f"q{i}", [1.0])
             ids = [await _new(db, f"q{i}", embedding=embedding) for _ in range(4)]
-            await asyncio.gather(*(turns.delete(db, sid) for sid in ids))
+            await asyncio.gather(*(conversations.delete(db, sid) for sid in ids))
         assert await _count(db, "embeddings") == 0
 
     using(database_url, work)
@@ -283,7 +289,7 @@ def test_of_two_deleted_at_once_one_takes_the_embedding(database_url: str) -> No
 
 def test_an_embedding_is_not_kept_without_its_turn(database_url: str) -> None:
     async def work(db: Postgres) -> None:
-        gone = turns.new_session_id()
+        gone = conversations.new_session_id()
         assert await _save(db, gone, embedding=QuestionEmbedding("m", "q", [1.0])) is None
         assert await _count(db, "embeddings") == 0
 
@@ -293,11 +299,11 @@ def test_an_embedding_is_not_kept_without_its_turn(database_url: str) -> None:
 def test_feedback_is_kept_with_the_turn(database_url: str) -> None:
     async def work(db: Postgres) -> None:
         sid = await _new(db)
-        assert await turns.rate(db, sid, 1, -1, "wrong\0 \ud800 שלום")
-        assert not await turns.rate(db, sid, 2, 1)
+        assert await conversations.rate(db, sid, 1, -1, "wrong\0 \ud800 שלום")
+        assert not await conversations.rate(db, sid, 2, 1)
         (row,) = await db.run("SELECT thumbs, comment FROM book.turns")
         assert row == (-1, "wrong\ufffd \ufffd שלום")
-        assert await turns.rate(db, sid, 1, 0)
+        assert await conversations.rate(db, sid, 1, 0)
         assert await db.run("SELECT thumbs, comment FROM book.turns") == [(None, None)]
 
     using(database_url, work)
@@ -316,13 +322,13 @@ def test_feedback_is_kept_with_the_turn(database_url: str) -> None:
 )
 def test_any_text_is_kept_exactly(database_url: str, text: str) -> None:
     async def work(db: Postgres) -> None:
-        sid = turns.new_session_id()
+        sid = conversations.new_session_id()
         claims = (replace(CLAIM, snippet=text),)
         source = replace(SOURCE, title=text, snippet=text, claims=claims)
         near = (Related(*[text] * 4),)
         turn = Turn(text, text, (source,), {text: [text, None]}, related=near)
-        assert await turns.save(db, sid, turn, new=True, retention_days=DAYS)
-        (found,) = await turns.recent(db, sid, 1, retention_days=DAYS) or []
+        assert await conversations.save(db, sid, turn, new=True, retention_days=DAYS)
+        (found,) = await conversations.recent(db, sid, 1, retention_days=DAYS) or []
         assert replace(found, created_at=None) == replace(turn, n=1)
 
     using(database_url, work)
@@ -331,19 +337,21 @@ def test_any_text_is_kept_exactly(database_url: str, text: str) -> None:
 def test_what_postgresql_cannot_hold_is_replaced(database_url: str) -> None:
     async def work(db: Postgres) -> None:
         bad, good = "a\0b\ud800c\udfffd", "a\ufffdb\ufffdc\ufffdd"
-        sid = turns.new_session_id()
+        sid = conversations.new_session_id()
         source = replace(SOURCE, snippet=bad, claims=(replace(CLAIM, snippet=bad),))
         near = (Related(*[bad] * 4),)
         turn = Turn(bad, bad, (source,), {bad: {"deep": [bad]}}, related=near)
         embedding = QuestionEmbedding("m", bad, [1.0])
-        saved = await turns.save(db, sid, turn, new=True, retention_days=DAYS, embedding=embedding)
+        saved = await conversations.save(
+            db, sid, turn, new=True, retention_days=DAYS, embedding=embedding
+        )
         assert saved
-        (found,) = await turns.recent(db, sid, 1, retention_days=DAYS) or []
+        (found,) = await conversations.recent(db, sid, 1, retention_days=DAYS) or []
         assert (found.question, found.answer, found.sources[0].snippet) == (good, good, good)
         assert found.sources[0].claims[0].snippet == good
         assert found.related == (Related(*[good] * 4),)
         assert found.metadata == {good: {"deep": [good]}}
-        assert await turns.cached_embedding(db, "m", bad) == [1.0]
+        assert await conversations.cached_embedding(db, "m", bad) == [1.0]
 
     using(database_url, work)
 
@@ -360,7 +368,7 @@ def test_a_turn_of_another_version_can_be_read(database_url: str) -> None:
             {"chunk_id": "c2", "title": "", "section": "", "slug": "", "url": "", "snippet": "",
              "score": 0, "new": 1, "claims": [{"slug": "s", "section": "", "url": "u",
              "snippet": "", "new": 1}]}]'""")
-        (found,) = await turns.recent(db, sid, 1, retention_days=DAYS) or []
+        (found,) = await conversations.recent(db, sid, 1, retention_days=DAYS) or []
         assert [source.claims for source in found.sources] == [
             (CLAIM,),
             (Claim("s", "", "u", ""),),
@@ -377,7 +385,7 @@ def test_related_sections_of_another_version_can_be_read(database_url: str) -> N
         sid = await _new(db)
         await db.run("""UPDATE book.turns SET metadata = jsonb_set(
             metadata, '{related,0,new}', '"x"')""")
-        (found,) = await turns.recent(db, sid, 1, retention_days=DAYS) or []
+        (found,) = await conversations.recent(db, sid, 1, retention_days=DAYS) or []
         assert (found.related, found.metadata) == (RELATED, METADATA)
 
     using(database_url, work)
@@ -401,15 +409,15 @@ def test_nothing_depends_on_the_number_of_stored_turns(database_url: str) -> Non
             WHERE relname IN ('sessions', 'turns', 'embeddings')"""
         await db.run(scans)
         before = (await db.run(scans))[0][1]
-        key = turns.request_key("k")
-        await turns.recent(db, sid, 10, retention_days=DAYS)
+        key = conversations.request_key("k")
+        await conversations.recent(db, sid, 10, retention_days=DAYS)
         await _save(db, sid, key=key, embedding=QuestionEmbedding("m", "r", [1.0]))
-        await turns.saved(db, key)
-        await turns.page(db, sid, 0, 10, retention_days=DAYS)
-        await turns.cached_embedding(db, "m", "q")
-        await turns.rate(db, sid, 1, 1)
-        await turns.expire(db, DAYS)
-        assert await turns.delete(db, sid) == 4
+        await conversations.saved(db, key)
+        await conversations.page(db, sid, 0, 10, retention_days=DAYS)
+        await conversations.cached_embedding(db, "m", "q")
+        await conversations.rate(db, sid, 1, 1)
+        await conversations.expire(db, DAYS)
+        assert await conversations.delete(db, sid) == 4
         await db.run(scans)
         assert (await db.run(scans))[0][1] == before
 

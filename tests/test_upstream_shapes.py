@@ -12,10 +12,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from rag.services.cohere import CohereEmbedder, CohereReranker
-from rag.services.openai import OpenAIAnswerer
-from rag.services.qdrant import QdrantStore
-from rag.types import BookError, Brief, Candidates, Chunk, Passage, SparseVector, Turn
+from rag.adapters.chat_model.openai import OpenAIAnswerer
+from rag.adapters.embedding.cohere import CohereEmbedder, CohereReranker
+from rag.adapters.vector_store.qdrant import QdrantStore
+from rag.errors import BookError
+from rag.models import (
+    Brief,
+    Candidates,
+    Chunk,
+    Passage,
+    SparseVector,
+    Turn,
+)
 from tests.leaks import leak
 from tests.upstreams import Reply, Upstreams
 
@@ -62,7 +70,7 @@ def up() -> Iterator[Upstreams]:
 def _impatient() -> Iterator[None]:
     """Attempts follow each other at once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rag.services.retry._FIRST_WAIT", 0.0001)
+        patch.setattr("rag.adapters.retry._FIRST_WAIT", 0.0001)
         yield
 
 

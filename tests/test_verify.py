@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import ingest
-from rag.embedded.qdrant import EdgeStore
-from rag.index import published_chunks
-from rag.types import Chunk, IndexInfo
-from rag.verify import links_of
+from rag.adapters.vector_store.edge import EdgeStore
+from rag.indexing.indexer import published_chunks
+from rag.indexing.link_check import links_of
+from rag.models import Chunk, IndexInfo
 from tests.offline import Offline
 from tests.points import HashEmbedder, run
 from tests.served import folder as pages_of
@@ -123,8 +123,8 @@ def test_a_site_without_slashes_at_the_end(tmp_path: Path, built: Path) -> None:
         Chunk("1", "t", "T", "", "guide/", "g.md", 0),
         Chunk("2", "t", "T", "", "", "i.md", 1),
     ]
-    from rag.verify import verify
-    from sites.built import BuiltFolder
+    from rag.indexing.link_check import verify
+    from sites.published_site import BuiltFolder
 
     verdict = run(verify(chunks, BuiltFolder(built)))
     assert [str(dead) for dead in verdict.problems] == [

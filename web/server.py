@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from rag.clients import Clients, check_free, get_settings
+from rag.errors import ConfigurationError
+from rag.providers import Clients, check_free, get_settings
 from rag.settings import Settings
-from rag.types import ConfigurationError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -41,8 +41,8 @@ def configured(app: ASGIApp | str, settings: Settings, processes: int = 1) -> uv
     """The server with its bounds: whom it believes, and for how long it waits."""
     import uvicorn
 
-    from web.graceful import GRACE_SECONDS
-    from web.protocol import HEAD_BYTES, KEEP_ALIVE_SECONDS, BoundedProtocol
+    from web.http_timeouts import HEAD_BYTES, KEEP_ALIVE_SECONDS, BoundedProtocol
+    from web.shutdown import GRACE_SECONDS
 
     return uvicorn.Config(
         app,

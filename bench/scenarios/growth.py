@@ -17,7 +17,7 @@ from bench.load import chats
 from bench.processes import Server, serving, upstreams
 from bench.report import Row
 from bench.upstreams import Latencies
-from rag.services.postgres import Postgres
+from rag.adapters.database.postgres import Postgres
 from tests.pg import new_database, query, using
 
 if TYPE_CHECKING:

@@ -19,8 +19,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.report import Row
-from rag.embedded.qdrant import EdgeStore, EdgeWriter
-from rag.types import Chunk, IndexInfo, Point, SparseVector
+from rag.adapters.vector_store.edge import EdgeStore, EdgeWriter
+from rag.models import (
+    Chunk,
+    IndexInfo,
+    Point,
+    SparseVector,
+)
 
 if TYPE_CHECKING:
     from bench.__main__ import Bench

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from rag.citations import is_indexed
+from rag.answering.citation_filter import is_indexed
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

@@ -11,12 +11,20 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rag.answering.quotes import QuotedBlock, Sentence, around, beginning, blocks, escaped, link
+from rag.answering.sources import Part, nearest_part, parts
+from rag.answering.text_fragments import citation_url
+from rag.interfaces import AnswerPart, Embedder
 from rag.language.small_talk import reply_language, text
-from rag.links import citation_url
+from rag.language.tokens import sparse_question, term_hashes
+from rag.models import (
+    Brief,
+    Chunk,
+    Highlights,
+    Passage,
+    Turn,
+    Usage,
+)
 from rag.retrieval.highlighted import selection
-from rag.sources import Part, nearest_part, parts
-from rag.text import sparse_question, term_hashes
-from rag.types import AnswerPart, Brief, Chunk, Embedder, Highlights, Passage, Turn, Usage
 
 QUOTED = 3
 """Sections that are quoted."""

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rag.answering.quotes import QuotedBlock, blocks, escaped, link, plain
+from rag.answering.text_fragments import citation_url
+from rag.interfaces import AnswerPart
 from rag.language.small_talk import Kind, text
-from rag.links import citation_url
-from rag.types import AnswerPart, Chunk, Highlights, IndexInfo, Usage
+from rag.models import (
+    Chunk,
+    Highlights,
+    IndexInfo,
+    Usage,
+)
 
 LEAST = 40
 """Characters of the first sentence of a paragraph that introduces a book; a logo has fewer."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from rag.links import sentences
+from rag.answering.text_fragments import sentences
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -116,7 +116,7 @@ def escaped(text: str) -> str:
     """The author's own `[1]` kept from being read as a citation; code stays as it is.
 
     A fence that the text leaves open is closed, so that it does not swallow what follows. What
-    counts as code is what `rag.citations` takes for code: inline code does not cross lines.
+    counts as code is the same as in `citation_filter`: inline code does not cross lines.
     """
     lines: list[str] = []
     prefix = fence = ""

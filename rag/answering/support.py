@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag.text import sentences, sparse_question, term_hashes
-from rag.types import Chunk, Passage
+from rag.language.sentences import sentences
+from rag.language.tokens import sparse_question, term_hashes
+from rag.models import Chunk, Passage
 
 TERMS, SHARE = 5, 0.75
 """A sentence is carried by a passage that has this share of its terms, at least so many."""

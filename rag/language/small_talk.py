@@ -6,7 +6,7 @@ import unicodedata
 from functools import cache
 from typing import Literal, TypeAlias, get_args
 
-from rag.text import guess_language, normalise, primary_subtag
+from rag.language.tokens import guess_language, normalise, primary_subtag
 
 Kind: TypeAlias = Literal["greeting", "thanks", "about"]
 Key: TypeAlias = Literal[

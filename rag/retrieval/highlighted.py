@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from rag.types import Found, Passage
+from rag.models import Found, Passage
 
 SELECTION = 1500
 """Characters; a longer text is the page around the reader, not what they ask about."""

@@ -14,8 +14,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from rag.text import K1
-from rag.types import Candidates, Grade, SparseVector
+from rag.language.tokens import K1
+from rag.models import Candidates, Grade, SparseVector
 
 MEANING, WORDS = 0.58, 0.42
 NOTHING = 0.18

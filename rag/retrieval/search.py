@@ -12,9 +12,11 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from rag.errors import UpstreamError
+from rag.interfaces import Reranker, VectorStore
+from rag.language.tokens import sparse_question
+from rag.models import Chunk, Found, Passage
 from rag.retrieval.relevance import clipped, grade, relevance
-from rag.text import sparse_question
-from rag.types import Chunk, Found, Passage, Reranker, UpstreamError, VectorStore
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rag.services.postgres import Postgres
+from rag.adapters.database.postgres import Postgres
 from tests.browser.conftest import DESKTOP, PHONE, Reader
 from tests.browser.test_access import violations
 from tests.pg import new_database, using

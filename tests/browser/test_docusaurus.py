@@ -76,7 +76,7 @@ def test_every_citation_lands_on_an_element(
     readers: Callable[..., Reader], fake: Fake, built: tuple[Path, str]
 ) -> None:
     book = pytest.importorskip("sites.book")
-    links = pytest.importorskip("rag.links")
+    links = pytest.importorskip("rag.answering.text_fragments")
     folder, url = built
     sources = [
         source(

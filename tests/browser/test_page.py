@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import router
-from rag import clients
+from rag import providers
 from tests.browser.conftest import PHONE, Reader, Site
 from tests.browser.fake import Fake, serve
 
@@ -156,14 +156,14 @@ def test_a_page_that_asks_for_health_and_reads_no_body_finishes_loading(
     """The real endpoint: its headers decide what the browser does with an unread body."""
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     monkeypatch.setenv("ALLOWED_ORIGINS", site.url)
-    clients.reset()
+    providers.reset()
     with serve(router.create_app([r for r in router.ROUTES if r[1] == "/health"])) as url:
         site.pages["/early"] = (
             f"<script>fetch('{url}/health').then(r => (window.ok = r.ok))</script>"
         )
         reader.page.goto(f"{site.url}/early", wait_until="networkidle")
         assert reader.page.evaluate("window.ok")
-    clients.reset()
+    providers.reset()
     assert not list(tmp_path.iterdir()), "nothing was opened for it"
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from pg8000.exceptions import DatabaseError
 from pg8000.native import Connection
 
-from rag.services.postgres_url import parse_url
+from rag.adapters.database.postgres_url import parse_url
 
 
 @dataclass

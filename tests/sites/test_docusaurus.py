@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rag.types import Page
+from rag.models import Page
 from sites import Book, read_book
 from sites.docusaurus import doc_slug, strip_number
 

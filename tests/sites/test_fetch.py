@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from rag.types import SourceError
+from rag.errors import SourceError
 from sites import fetch
 from sites.addresses import is_public, resolve
 from sites.fetch import Answer, Fetcher, Limits, Unavailable, origin

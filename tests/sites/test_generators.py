@@ -18,12 +18,12 @@ from urllib.parse import quote
 
 import pytest
 
-from rag.chunks import chunk_book
-from rag.verify import verify
+from rag.indexing.chunking import chunk_book
+from rag.indexing.link_check import verify
 from sites import read_book
-from sites.built import BuiltFolder
+from sites.crawler import read_site
 from sites.fetch import Limits
-from sites.live import read_site
+from sites.published_site import BuiltFolder
 from tests.served import folder, served, sitemap
 
 SAMPLES = Path(__file__).parent / "samples"

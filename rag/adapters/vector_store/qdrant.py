@@ -1,0 +1,247 @@
+"""Qdrant over REST: how the index lies there, and how it is read.
+
+How the index lies there. `{collection}` is an alias of `{collection}_{hash of the model}`, which
+has a dense vector `dense` (cosine) and a sparse vector `bm25` (IDF modifier), and three kinds of
+points:
+
+- a chunk, under its own id: all of its fields as payload, and `live`, false while it is staged
+  in a collection that readers see;
+- the record, one point without vectors: what `IndexInfo` says, as payload;
+- document frequencies, up to `BUCKETS` points without vectors: `{term hash: chunks}`.
+
+Record and frequencies lie beside the chunks so that one batch of queries brings everything that
+a question needs. Every search filters on `live`, so nothing that is staged is seen; publishing
+makes the new live, then deletes the old. A new model gets a new collection, which nobody sees
+until the alias moves, in one step. An id is made from content, so every write can be repeated.
+
+A collection without that record but with one unnamed vector is an older layout: it is searched
+by that vector alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any
+from uuid import UUID, uuid5
+
+from rag.adapters.retry import understanding
+from rag.adapters.vector_store.qdrant_rest import SERVICE, Absent, Rest
+from rag.errors import IndexMismatch, IndexMissing, UpstreamRejected
+from rag.models import (
+    Candidates,
+    Chunk,
+    Hit,
+    IndexInfo,
+    Page,
+    SparseVector,
+)
+
+log = logging.getLogger(__name__)
+
+DENSE, SPARSE = "dense", "bm25"
+_NAMESPACE = UUID("b3f6a1de-6d0c-4a53-9d7e-5c9f1a3e7b42")
+RECORD = str(uuid5(_NAMESPACE, "record"))
+BUCKETS = 512
+FIELDS = tuple(field.name for field in fields(Chunk))
+INGEST = "run `python ingest.py PATH`"
+_INFO_SECONDS = 30.0
+"""How long `info` may be old."""
+
+
+class QdrantStore:
+    """Reads the index. Every method is one round trip, but for the first with an older layout."""
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str = "",
+        collection: str = "book",
+        *,
+        seconds: float = 10.0,
+        attempt_seconds: float = 5.0,
+    ) -> None:
+        self._qdrant = Rest(
+            url, api_key, collection, seconds=seconds, attempt_seconds=attempt_seconds
+        )
+        self._collection = collection
+        self._info: IndexInfo | None = None
+        self._info_until = 0.0
+        self._older = False
+        """The collection has the older layout."""
+
+    def prepare(self) -> None:
+        self._qdrant.prepare()
+
+    @understanding(SERVICE)
+    async def info(self) -> IndexInfo | None:
+        """What the index records, at most half a minute old. An older layout names no model."""
+        if self._info is None or asyncio.get_running_loop().time() > self._info_until:
+            try:
+                self._keep(await self._look())
+            except Absent:
+                self._keep(None)
+        return self._info
+
+    def _keep(self, info: IndexInfo | None) -> None:
+        self._info = info
+        self._info_until = asyncio.get_running_loop().time() + _INFO_SECONDS
+
+    async def _look(self) -> IndexInfo | None:
+        """Raises Absent."""
+        name = self._collection
+        if not self._older:
+            found = await self._qdrant.post("/points", {"ids": [RECORD], "with_payload": True})
+            if found:
+                return _info(found[0]["payload"])
+        shape = await self._qdrant.collection()
+        vectors = shape["config"]["params"].get("vectors") or {}
+        if not isinstance(vectors.get("size"), int):  # several vectors, or one that has a name
+            return None
+        if not self._older:
+            self._older = True
+            log.warning(
+                "collection %s has an older layout and is searched by meaning only; ingesting the "
+                "book again into another QDRANT_COLLECTION adds search by words, neighbouring "
+                "passages and links to sections",
+                name,
+            )
+        return IndexInfo("", vectors["size"], shape.get("points_count") or 0)
+
+    @understanding(SERVICE)
+    async def candidates(
+        self, dense: Sequence[float], sparse: SparseVector, limit: int
+    ) -> Candidates:
+        """The best `limit` by each vector, in one round trip.
+
+        `info` in the result is the record that the same round trip brought. Raises
+        IndexMissing, IndexMismatch (a vector of another length) and UpstreamError.
+        """
+        try:
+            if not self._older:
+                try:
+                    return await self._both(dense, sparse, limit)
+                except UpstreamRejected as error:
+                    if isinstance(error, Absent) or not await self._look_older():
+                        raise
+            return await self._dense_only(dense, limit)
+        except Absent:
+            raise IndexMissing(f"there is no collection {self._collection}: {INGEST}") from None
+        except UpstreamRejected as error:
+            if "dimension" in str(error).lower():
+                raise IndexMismatch(
+                    f"collection {self._collection} was made with another embedding model than "
+                    f"the one that is set, which has {len(dense)} dimensions: {INGEST}"
+                ) from error
+            raise
+
+    async def _look_older(self) -> bool:
+        await self._look()
+        return self._older
+
+    async def _both(self, dense: Sequence[float], sparse: SparseVector, limit: int) -> Candidates:
+        queries: dict[str, Any] = {DENSE: list(dense)}
+        if sparse.indices:
+            queries[SPARSE] = {"indices": sparse.indices, "values": sparse.values}
+        best = [
+            {"query": query, "using": name, "filter": live_and(), "limit": limit}
+            for name, query in queries.items()
+        ]
+        # The same union is scored twice, so that every hit has both of its scores.
+        searches = [
+            {
+                "prefetch": best,
+                "query": query,
+                "using": name,
+                "limit": 2 * limit,
+                "with_payload": name == DENSE,
+            }
+            for name, query in queries.items()
+        ]
+        ids = [RECORD, *sorted({bucket(term) for term in sparse.indices})]
+        by_id = {"must": [{"has_id": ids}]}
+        searches.append({"filter": by_id, "limit": len(ids), "with_payload": True})
+        found = await self._qdrant.post("/points/query/batch", {"searches": searches})
+        by_meaning, *others = [response["points"] for response in found]
+        records = {str(point["id"]): point.get("payload") or {} for point in others[-1]}
+        if RECORD not in records:
+            raise UpstreamRejected("the collection has no record of this project", service=SERVICE)
+        self._keep(info := _info(records[RECORD]))
+        by_words = {point["id"]: point["score"] for points in others[:-1] for point in points}
+        hits = tuple(
+            Hit(read_chunk(point["payload"]), point["score"], by_words.get(point["id"], 0.0))
+            for point in by_meaning
+        )
+        frequencies = {
+            term: int(count)
+            for term in sparse.indices
+            if (count := records.get(bucket(term), {}).get("df", {}).get(str(term)))
+        }
+        return Candidates(hits, info.chunks, frequencies, info)
+
+    async def _dense_only(self, dense: Sequence[float], limit: int) -> Candidates:
+        info = await self.info()
+        found = await self._qdrant.post(
+            "/points/query", {"query": list(dense), "limit": limit, "with_payload": True}
+        )
+        hits = tuple(
+            Hit(read_chunk(point.get("payload")), point["score"], 0.0) for point in found["points"]
+        )
+        return Candidates(hits, info.chunks if info else len(hits), {}, info)
+
+    @understanding(SERVICE)
+    async def neighbours(self, order_index: int, reach: int) -> Sequence[Chunk]:
+        if self._older:
+            return ()
+        reached = {"gte": order_index - reach, "lte": order_index + reach}
+        near = live_and({"key": "order_index", "range": reached})
+        try:
+            found = await self._qdrant.post(
+                "/points/scroll", {"filter": near, "limit": 2 * reach + 1, "with_payload": True}
+            )
+        except Absent:
+            raise IndexMissing(f"there is no collection {self._collection}: {INGEST}") from None
+        chunks = (read_chunk(point["payload"]) for point in found["points"])
+        return sorted(chunks, key=lambda chunk: chunk.order_index)
+
+    async def page(self, slug: str) -> Page | None:
+        """None: the book's pages stay with its site, the index has passages only."""
+        return None
+
+    async def pages(self) -> Sequence[tuple[str, str]]:
+        return ()
+
+    async def close(self) -> None:
+        await self._qdrant.close()
+
+
+# ---------------------------------------------------------------- payloads
+
+
+def read_chunk(payload: Mapping[str, Any] | None) -> Chunk:
+    """An older layout lacks some fields."""
+    values = {name: payload[name] for name in FIELDS if name in (payload or {})} if payload else {}
+    values.setdefault("section", "")
+    return Chunk(**values)
+
+
+def _info(payload: Mapping[str, Any] | None) -> IndexInfo:
+    return IndexInfo(**(payload or {})["record"])
+
+
+def bucket(term: int) -> str:
+    """Id of the point that holds a term's document frequency."""
+    return _bucket_id(term % BUCKETS)
+
+
+@lru_cache(maxsize=BUCKETS)
+def _bucket_id(number: int) -> str:
+    return str(uuid5(_NAMESPACE, f"df/{number}"))
+
+
+def live_and(*others: Mapping[str, Any]) -> dict[str, Any]:
+    """A filter on what readers may see."""
+    return {"must": [{"key": "live", "match": {"value": True}}, *others]}

@@ -1,0 +1,86 @@
+"""qdrant-client with the project's policy: one address, bounded time, named failures."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from rag.adapters.retry import retried, said
+from rag.adapters.vector_store.qdrant_rest import (
+    SERVICE,
+    base_url,
+    headers_for,
+    refusal,
+)
+from rag.errors import UpstreamError, UpstreamOverloaded, UpstreamTimeout
+
+if TYPE_CHECKING:
+    from qdrant_client import AsyncQdrantClient
+
+T = TypeVar("T")
+
+
+class Connection:
+    """The client, made when it is first needed."""
+
+    def __init__(
+        self, url: str, api_key: str, *, seconds: float, attempt_seconds: float, attempts: int
+    ) -> None:
+        self._url = base_url(url)
+        self._key = api_key
+        self._seconds = seconds
+        self._attempt_seconds = attempt_seconds
+        self._attempts = attempts
+        self._client: AsyncQdrantClient | None = None
+
+    def _connected(self) -> AsyncQdrantClient:
+        if self._client is None:
+            import httpx
+            from qdrant_client import AsyncQdrantClient
+
+            self._client = AsyncQdrantClient(
+                url=self._url,
+                # Not `api_key`: over plain HTTP in a private network the client warns of it.
+                headers=headers_for(self._url, self._key),
+                timeout=int(self._attempt_seconds) + 1,
+                check_compatibility=False,  # a blocking probe in a thread of its own
+                limits=httpx.Limits(max_connections=20, keepalive_expiry=30.0),
+            )
+        return self._client
+
+    async def call(self, request: Callable[[AsyncQdrantClient], Awaitable[T]]) -> T:
+        from qdrant_client.common.client_exceptions import QdrantException
+        from qdrant_client.http.exceptions import ApiException
+
+        client = self._connected()
+        return await retried(
+            lambda: request(client),
+            service=SERVICE,
+            errors=(ApiException, QdrantException, ValueError, TypeError, AssertionError),
+            translate=self._failure,
+            seconds=self._seconds,
+            attempts=self._attempts,
+            attempt_seconds=self._attempt_seconds,
+        )
+
+    def _failure(self, error: Exception) -> UpstreamError:
+        from httpx import TimeoutException
+        from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+        from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+        if isinstance(error, UnexpectedResponse):
+            text = said(error.content, self._key)
+            return refusal(error.status_code or 500, text, error.headers)
+        if isinstance(error, ResourceExhaustedResponse):
+            wait = float(error.retry_after_s)
+            return UpstreamOverloaded("429", service=SERVICE, retry_after=wait)
+        if isinstance(error, ResponseHandlingException):
+            if isinstance(error.source, TimeoutException):
+                return UpstreamTimeout(type(error.source).__name__, service=SERVICE)
+            return UpstreamError(type(error.source).__name__, service=SERVICE)
+        return UpstreamError(f"an answer of another form: {type(error).__name__}", service=SERVICE)
+
+    async def close(self) -> None:
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.close()

@@ -1,0 +1,160 @@
+"""Passages as an answer cites them: numbered, quoted, linked to the very sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from rag.answering.text_fragments import citation_url, sentences
+from rag.interfaces import VectorStore
+from rag.models import (
+    Chunk,
+    Claim,
+    Passage,
+    Related,
+    Source,
+)
+from rag.retrieval.relevance import NOTHING
+from rag.settings import Settings
+
+SNIPPET_CHARACTERS = 240
+_HEADING = re.compile(r"(#{1,6}) (.+)")
+_FENCE = re.compile(r" *(?:`{3,}|~{3,})")
+_WORD = re.compile(r"\w{3,}")
+
+
+async def site_of(settings: Settings, store: VectorStore) -> str:
+    """Where citations link to: SITE_URL, else the address that the book itself names.
+
+    On a laptop it is the preview, which shows the book as it is indexed, published or not.
+    """
+    if settings.site_url or settings.preview:
+        return settings.book_url
+    info = await store.info()
+    return (info.site_url if info else "") or settings.book_url
+
+
+def source(passage: Passage, site_url: str, claims: Sequence[str], highlight: str = "") -> Source:
+    """A passage as the contract shows it.
+
+    `claims` are what it is cited for, or searched for: one text for each marker in the answer,
+    at least one. Each leads to the section, of those that a chunk may hold, that has most of it.
+    """
+    chunk = passage.chunk
+    places = [_place(chunk, site_url, claim) for claim in claims]
+    first = places[0]
+    return Source(
+        chunk_id=chunk.chunk_id,
+        title=chunk.title,
+        section=first.section,
+        slug=first.slug,
+        url=first.url,
+        snippet=first.snippet,
+        score=round(passage.score, 3),
+        source_path=chunk.source_path,
+        highlight=highlight,
+        claims=tuple(places),
+    )
+
+
+def _place(chunk: Chunk, site_url: str, claim: str) -> Claim:
+    part = nearest_part(chunk, claim)
+    above = f"{chunk.title} › {part.section}"
+    url = citation_url(site_url, part.slug, part.text, claim, above)
+    return Claim(part.slug, part.section, url, snippet(part.text, claim))
+
+
+class Part(NamedTuple):
+    """What of a chunk stands under one heading."""
+
+    slug: str
+    section: str
+    heading: str
+    text: str
+    line: int
+    """Where the text begins in the chunk's, from 0."""
+
+
+def parts(chunk: Chunk) -> list[Part]:
+    """A chunk's text divided at the heading lines within it."""
+    found: list[Part] = []
+    slug, section, lines, begin = chunk.slug, chunk.section, chunk.text.split("\n"), 0
+    page, anchors, fence = chunk.slug.partition("#")[0], iter(chunk.anchors), ""
+
+    def close(end: int) -> None:
+        text = "\n".join(lines[begin:end])
+        found.append(Part(slug, section, heading(section, chunk.title), text, begin))
+
+    for n, line in enumerate(lines):
+        if opening := _FENCE.match(line):
+            fence = "" if fence and opening[0].startswith(fence) else fence or opening[0]
+        title = None if fence else _HEADING.fullmatch(line)
+        anchor = next(anchors, None) if title else None
+        if title is None or anchor is None:
+            continue
+        close(n)
+        outer = chunk.section.split(" › ") if chunk.section else []
+        section = " › ".join([*outer[: max(0, len(title[1]) - 2)], title[2]])
+        slug, begin = f"{page}#{anchor}" if anchor else page, n + 1
+    close(len(lines))
+    return [part for part in found if part.text.strip()] or found[:1]
+
+
+def nearest_part(chunk: Chunk, claim: str) -> Part:
+    """The part that has most of a claim's words."""
+    return max(parts(chunk), key=lambda part: nearness(claim, f"{part.heading} {part.text}"))
+
+
+def nearness(claim: str, text: str) -> float:
+    """The share of the claim's words that a text has."""
+    wanted = words(claim)
+    return len(wanted & words(text)) / max(1, len(wanted))
+
+
+@lru_cache(maxsize=1024)
+def words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text.casefold()))
+
+
+def snippet(text: str, claim: str) -> str:
+    """About SNIPPET_CHARACTERS of plain text from the sentence or table row nearest to a claim."""
+    prose, rows = sentences(text), tuple(_rows(text))
+    if not prose and not rows:  # nothing but code
+        prose = (" ".join(text.split()),)
+    near = [nearness(claim, unit) for unit in [*prose, *rows]]
+    begin = near.index(max(near))
+    shown = rows[begin - len(prose)] if begin >= len(prose) else " ".join(prose[begin:])
+    if len(shown) > SNIPPET_CHARACTERS:
+        shown = shown[:SNIPPET_CHARACTERS].rsplit(" ", 1)[0].rstrip(" ,;:.") + " …"
+    return shown if begin == 0 else f"… {shown}"
+
+
+def _rows(text: str) -> Iterator[str]:
+    """The cells of each row of the tables, as one line."""
+    for line in text.splitlines():
+        if line.startswith("|") and any(character.isalnum() for character in line):
+            yield " · ".join(cell.strip() for cell in line.strip("|").split("|") if cell.strip())
+
+
+def related(
+    passages: Sequence[Passage], cited: Sequence[Source], site_url: str, count: int = 3
+) -> tuple[Related, ...]:
+    """Sections that were found too, the best first, each once and none that is cited."""
+    seen = {(source.title, claim.section) for source in cited for claim in source.claims}
+    found: list[Related] = []
+    for passage in passages:
+        chunk = passage.chunk
+        place = (chunk.title, chunk.section)
+        if place in seen or passage.score < NOTHING or len(found) == count:
+            continue
+        seen.add(place)
+        url = citation_url(site_url, chunk.slug, "")
+        found.append(Related(chunk.title, chunk.section, chunk.slug, url))
+    return tuple(found)
+
+
+def heading(section: str, title: str) -> str:
+    """The innermost heading of a section, or its page's title."""
+    return section.rsplit(" › ", 1)[-1] or title

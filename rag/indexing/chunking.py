@@ -1,0 +1,340 @@
+"""Pages to chunks: along headings, whole blocks where they fit, nothing lost, nothing twice.
+
+A section becomes one chunk, or several of about equal size; tiny sections are joined with
+their neighbours under the same parent, but a question and its answer stand alone. Headings
+inside a chunk stay in its text.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from rag.models import (
+    Block,
+    Chunk,
+    Page,
+    Section,
+)
+
+TARGET = 900
+"""Characters of text that a chunk should have."""
+LIMIT = 1500
+"""Characters of text that no chunk exceeds."""
+SMALL = 380
+"""Characters; a shorter chunk is joined with a neighbour under the same parent."""
+TINY = 160
+"""Characters; a shorter chunk is joined with any neighbour on its page."""
+LABEL = 40
+"""Characters; a shorter paragraph between links is a label of theirs."""
+NAMESPACE = uuid.UUID("6f0d5a5e-2c0b-5a53-9a64-8a4f7d0e3f7b")
+
+
+def chunk_book(
+    pages: Iterable[Page], *, target: int = TARGET, limit: int = LIMIT, small: int = SMALL
+) -> list[Chunk]:
+    """Cut pages into chunks, in the book's order.
+
+    Every word of a page is in exactly one chunk's text, or in its title or section, but for
+    sections that hold nothing but links, or nothing at all at the end of a page: they are
+    kept only where a neighbour has room.
+    The fence of a divided code block and the head of a divided table stand in every part.
+    No text is longer than `limit` characters.
+    """
+    chunks: list[Chunk] = []
+    seen: dict[str, int] = {}
+    for page in pages:
+        for draft in _join(page, _drafts(page, target, limit), target, limit, small):
+            section = draft.sections[0]
+            path = " › ".join(section.heading_path)
+            slug = f"{page.slug}#{section.anchor}" if section.anchor else page.slug
+            chunk = Chunk(
+                "",
+                draft.text,
+                page.title,
+                path,
+                slug,
+                page.source_path,
+                len(chunks),
+                page.language,
+                tuple(section.anchor for section in draft.shown),
+            )
+            ordinal = seen[chunk.embedded_text] = seen.get(chunk.embedded_text, -1) + 1
+            name = f"{chunk.embedded_text}\0{ordinal}" if ordinal else chunk.embedded_text
+            chunks.append(replace(chunk, chunk_id=str(uuid.uuid5(NAMESPACE, name))))
+    return chunks
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A chunk in the making: consecutive sections (or a part of one) and their text."""
+
+    sections: list[Section]
+    text: str
+    headings: Sequence[Section] = ()
+    """Whose headings must stand above the text when it does not begin a chunk."""
+    orphans: Sequence[Section] = ()
+    """Whose headings must stand above it in any case: no path mentions them."""
+    links: bool = False
+    """Nothing but links."""
+    shown: list[Section] = field(default_factory=list)
+    """Whose headings stand in the text."""
+
+
+def _drafts(page: Page, target: int, limit: int) -> Iterator[_Draft]:
+    """Each section with content as one draft or several, in order."""
+    waiting: list[Section] = []
+    shown: set[tuple[str, tuple[str, ...]]] = set()
+    for section in page.sections:
+        key = (section.anchor, section.heading_path)
+        fresh = key not in shown
+        shown.add(key)
+        if fresh:
+            waiting.append(section)
+        pieces = [
+            (block.kind, text) for block in section.blocks for text in _pieces(block, target, limit)
+        ]
+        if not pieces:
+            continue
+        covered = {page.title, *section.heading_path}
+        headings = [s for s in waiting if s.heading and s.heading != page.title]
+        orphans = [s for s in waiting if s.heading and s.heading not in covered]
+        waiting = []
+        links = _only_links(section)
+        for text in _pack(pieces, target, limit):
+            yield _Draft([section], text, headings, orphans, links)
+            headings, orphans = [], []
+    rest = [s for s in waiting if s.heading and s.heading != page.title]
+    if rest:
+        yield _Draft([waiting[0]], "", rest, links=True)
+
+
+def _only_links(section: Section) -> bool:
+    """Links, and at most short labels between them."""
+    kinds = {block.kind for block in section.blocks if len(block.text) > LABEL}
+    return kinds <= {"links"} and any(block.kind == "links" for block in section.blocks)
+
+
+def _under(headings: Iterable[Section], text: str) -> str:
+    """The text below heading lines."""
+    lines = [f"{'#' * max(1, section.level)} {section.heading}" for section in headings]
+    return "\n\n".join([*lines, text] if text else lines)
+
+
+def _join(
+    page: Page, drafts: Iterable[_Draft], target: int, limit: int, small: int
+) -> list[_Draft]:
+    """Join small neighbours; what is only links joins where there is room, or goes."""
+    done: list[_Draft] = []
+    for draft in drafts:
+        added = _under(draft.headings, draft.text)
+        if done:
+            last = done[-1]
+            size = len(last.text) + 2 + len(added)
+            if _may_join(last, draft, size, target, limit, small):
+                last.text = f"{last.text}\n\n{added}"
+                last.sections += draft.sections
+                last.shown += draft.headings
+                continue
+        if draft.links:
+            continue
+        begin = _under(draft.orphans, draft.text)
+        if len(begin) > limit:
+            heading = _under(draft.orphans, "")
+            done.append(_Draft(draft.sections, heading, shown=list(draft.orphans)))
+            done.append(_Draft(draft.sections, draft.text))
+        else:
+            done.append(_Draft(draft.sections, begin, shown=list(draft.orphans)))
+    return done
+
+
+def _may_join(last: _Draft, draft: _Draft, size: int, target: int, limit: int, small: int) -> bool:
+    above, below = last.sections[0], draft.sections[0]
+    before, here = above.heading_path, below.heading_path
+    answered = above.asks and len(here) <= len(before)
+    if (below.asks or answered) and above is not below and not draft.links:
+        return False
+    if min(len(last.text), len(draft.text)) < TINY and size <= min(limit, target * 4 // 3):
+        return True
+    if size > target:
+        return False
+    family = here[: len(before)] == before or here[:-1] == before[:-1]
+    return family and (draft.links or min(len(last.text), len(draft.text)) < small)
+
+
+# ---------------------------------------------------------------- sections to texts
+
+
+def _pack(pieces: Sequence[tuple[str, str]], target: int, limit: int) -> Iterator[str]:
+    """Join pieces into texts of about equal size, at most `limit`, near `target`."""
+    total = sum(len(text) + 2 for _, text in pieces) - 2
+    if total <= min(limit, target * 5 // 4):
+        yield "\n\n".join(text for _, text in pieces)
+        return
+    yield from _merge_tiny(_balanced(pieces, total / -(-total // target), limit), limit)
+
+
+def _merge_tiny(texts: Iterable[str], limit: int) -> Iterator[str]:
+    """Join a remainder with what stands before it."""
+    held = ""
+    for text in texts:
+        if held and min(len(held), len(text)) < TINY * 2 and len(held) + 2 + len(text) <= limit:
+            held = f"{held}\n\n{text}"
+        else:
+            if held:
+                yield held
+            held = text
+    if held:
+        yield held
+
+
+def _balanced(pieces: Sequence[tuple[str, str]], ideal: float, limit: int) -> Iterator[str]:
+    """Texts of about `ideal` characters; what introduces a block stays with it."""
+    current: list[str] = []
+    size = 0
+    for _, text in pieces:
+        if current:
+            introduced = current[-1].endswith((":", "：")) and len(current) > 1
+            full = size + 2 + len(text) > limit
+            if full and introduced and len(current[-1]) + 2 + len(text) <= limit:
+                lead = current.pop()  # the line that introduces goes with what it introduces
+                yield "\n\n".join(current)
+                current, size = [lead], len(lead)
+            elif full or (size + len(text) / 2 > ideal and not current[-1].endswith((":", "："))):
+                yield "\n\n".join(current)
+                current, size = [], 0
+        size += len(text) + (2 if current else 0)
+        current.append(text)
+    yield "\n\n".join(current)
+
+
+def _pieces(block: Block, target: int, limit: int) -> Iterator[str]:
+    """The block whole where it fits, else divided where its kind allows it."""
+    if len(block.text) <= limit:
+        if block.text.strip():
+            yield block.text
+    elif block.kind == "code":
+        yield from _divide_code(block.text, target)
+    elif block.kind == "table":
+        yield from _divide_table(block.text, target)
+    elif block.kind == "paragraph":
+        yield from _divide_prose(block.text, target)
+    else:
+        yield from _divide_list(block.text, target)
+
+
+def _divide_code(text: str, target: int) -> Iterator[str]:
+    """Code at its lines, each part in fences of its own."""
+    first, *lines = text.split("\n")
+    if not _FENCE.fullmatch(first):
+        yield from _lines([first, *lines], target)
+        return
+    fence = first[: len(first) - len(first.lstrip("`~"))]
+    if lines and lines[-1] == fence:
+        lines.pop()
+    room = max(target - len(first) - len(fence) - 2, target // 2)
+    for part in _lines(lines, room):
+        if part.strip():
+            yield f"{first}\n{part}\n{fence}"
+
+
+def _divide_table(text: str, target: int) -> Iterator[str]:
+    """A table at its rows, each part under the same head."""
+    head, rule, *rows = [*text.split("\n"), ""]
+    if len(head) + len(rule) > target // 2:
+        yield from _lines(text.split("\n"), target)
+        return
+    room = target - len(head) - len(rule) - 2
+    for part in _lines(rows, room):
+        yield f"{head}\n{rule}\n{part}"
+
+
+def _divide_list(text: str, target: int) -> Iterator[str]:
+    """A list at its outer items; an item that is too long alone, at its code and lines."""
+    items: list[str] = []
+    for line in text.split("\n"):
+        if items and (not line or line[0] == " "):
+            items[-1] += f"\n{line}"
+        else:
+            items.append(line)
+    parts: list[str] = []
+    for item in items:
+        parts += [item] if len(item) <= target else _divide_item(item.split("\n"), target)
+    yield from _lines(parts, target)
+
+
+def _divide_item(lines: Sequence[str], target: int) -> Iterator[str]:
+    """A list item at its code and lines. Without its bullet it needs no indentation either."""
+    below = (len(line) - len(line.lstrip(" ")) for line in lines[1:] if line.strip())
+    indentation = re.compile(f"^ {{0,{min(below, default=0)}}}", re.M)
+    begins = True
+    for is_code, segment in _segments(lines):
+        if is_code:
+            yield from _divide_code(segment, target) if len(segment) > target else [segment]
+        else:
+            for part in _lines(segment.split("\n"), target):
+                yield part if begins else indentation.sub("", part)
+                begins = False
+        begins = False
+
+
+def _segments(lines: Iterable[str]) -> Iterator[tuple[bool, str]]:
+    """Runs of fenced code (dedented) and of other lines."""
+    fence, indent = "", 0
+    run: list[str] = []
+    for line in lines:
+        bare = line.lstrip(" ")
+        if not fence and _FENCE.fullmatch(bare):
+            if run:
+                yield False, "\n".join(run)
+            fence, indent, run = (
+                bare[: len(bare) - len(bare.lstrip("`"))],
+                len(line) - len(bare),
+                [],
+            )
+            run.append(bare)
+        elif fence:
+            run.append(line[indent:] if not line[:indent].strip() else bare)
+            if bare == fence:
+                yield True, "\n".join(run)
+                fence, run = "", []
+        else:
+            run.append(line)
+    if run:
+        yield bool(fence), "\n".join(run)
+
+
+_FENCE = re.compile(r"(?:`{3,}|~{3,})[^\s`]{0,40}")
+_SENTENCE_END = re.compile(r"(?<=[.!?…।۔؟])\s+|(?<=[。！？])|\n")
+
+
+def _divide_prose(text: str, target: int) -> Iterator[str]:
+    """Prose at its sentences."""
+    yield from _lines([s for s in _SENTENCE_END.split(text) if s], target, " ")
+
+
+def _lines(lines: Iterable[str], room: int, glue: str = "\n") -> Iterator[str]:
+    """Join lines up to `room` characters; a line that is longer is divided at its words."""
+    current, size = list[str](), 0
+    for line in lines:
+        for piece in _words(line, room) if len(line) > room else (line,):
+            if current and size + len(glue) + len(piece) > room:
+                yield glue.join(current)
+                current, size = [], 0
+            size += len(piece) + (len(glue) if current else 0)
+            current.append(piece)
+    if current:
+        yield glue.join(current)
+
+
+def _words(line: str, room: int) -> Iterator[str]:
+    """Parts of at most `room` characters, at white space where there is some."""
+    begin = 0
+    while len(line) - begin > room:
+        cut = line.rfind(" ", begin + room // 2, begin + room)
+        cut = begin + room if cut < 0 else cut
+        yield line[begin:cut]
+        begin = cut + 1 if line[cut : cut + 1] == " " else cut
+    yield line[begin:]

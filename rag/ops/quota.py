@@ -1,0 +1,89 @@
+"""What a service tells about the quota of a key, in the headers of a small answer.
+
+The SDKs hide these headers, and the calls that cost nothing do not have them. So each function
+makes one real call, as small as it gets. Cohere tells a trial key's calls a minute, and how
+many a month has, but not how many of these are left. OpenAI tells requests and tokens of the
+current window (https://platform.openai.com/docs/guides/rate-limits), and refuses a key without
+credit though it still lists the models for it. Servers that tell nothing give an empty text.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from email.message import Message
+
+from rag.adapters.retry import said
+
+_SECONDS = 10.0
+
+
+def cohere(key: str, model: str, base_url: str = "") -> tuple[bool, str]:
+    """Whether some quota is left, and the numbers."""
+    body = {
+        "model": model,
+        "texts": ["a"],
+        "input_type": "search_query",
+        "embedding_types": ["float"],
+    }
+    status, headers, text = _post(f"{base_url or 'https://api.cohere.com'}/v2/embed", key, body)
+    if status == 429 and "month" in text.lower():
+        return False, "the quota is used up"
+    told = _of(headers, "x-trial-endpoint-call-remaining", "x-trial-endpoint-call-limit", "calls")
+    if told:
+        told += " left this minute"
+    if month := headers.get("x-endpoint-monthly-call-limit"):
+        told += f", {month} a month"
+    return True, told
+
+
+def openai(key: str, model: str, base_url: str = "") -> tuple[bool, str]:
+    """Whether some quota is left, and the numbers."""
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": "Hi"}],
+        "max_completion_tokens": 16,
+    }
+    url = f"{base_url or 'https://api.openai.com/v1'}/chat/completions"
+    status, headers, text = _post(url, key, body)
+    if status in (402, 429) and any(word in text for word in ("insufficient_quota", "credit")):
+        return False, "the quota is used up"
+    parts = [
+        _of(headers, f"x-ratelimit-remaining-{what}", f"x-ratelimit-limit-{what}", what)
+        for what in ("requests", "tokens")
+    ]
+    told = " and ".join(filter(None, parts))
+    return True, f"{told} left in this window" if told else ""
+
+
+def _of(headers: Mapping[str, str], remaining: str, limit: str, what: str) -> str:
+    left, all_of = headers.get(remaining), headers.get(limit)
+    if left is None:
+        return ""
+    return f"{left} of {all_of} {what}" if all_of else f"{left} {what}"
+
+
+def _post(url: str, key: str, body: object) -> tuple[int, Mapping[str, str], str]:
+    """Status, headers (in lower case) and cleaned text; status 0 where there is no answer."""
+    request = urllib.request.Request(  # noqa: S310
+        url,
+        json.dumps(body).encode(),
+        {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+    )
+    with suppress(OSError, ValueError):
+        try:
+            with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310
+                return response.status, _lower(response.headers), ""
+        except urllib.error.HTTPError as error:
+            with error:
+                body_text = error.read(10_000)
+            code = b"insufficient_quota " if b"insufficient_quota" in body_text else b""
+            return error.code, _lower(error.headers), code.decode() + said(body_text, key)
+    return 0, {}, ""
+
+
+def _lower(headers: Message) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}

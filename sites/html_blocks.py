@@ -1,0 +1,380 @@
+"""HTML to blocks and headings: whole pages, and the raw HTML inside Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from html.parser import HTMLParser
+
+from rag.models import Block
+
+_DROPPED = frozenset(
+    {"script", "style", "template", "svg", "math", "noscript", "iframe", "object"}
+    | {"nav", "footer", "button", "form", "select", "dialog"}
+)
+_DROPPED_CLASSES = frozenset(
+    {"hash-link", "headerlink", "header-anchor", "anchor-link", "linenos", "toc", "toctree"}
+    | {"table-of-contents", "theme-doc-toc-mobile", "theme-doc-breadcrumbs", "pagination-nav"}
+    | {"md-source-file", "md-feedback", "md-content__button", "sr-only", "visually-hidden"}
+    | {"VPDocFooter", "line-numbers-wrapper"}
+)
+_VOID = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source"}
+    | {"track", "wbr"}
+)
+_BREAKING = frozenset(
+    {"address", "article", "aside", "blockquote", "body", "center", "dd", "details", "div"}
+    | {"dl", "dt", "fieldset", "figcaption", "figure", "header", "hr", "html", "main", "p"}
+    | {"section", "summary", "tbody", "tfoot", "thead", "caption"}
+)
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+MAX_TAG = 4_000
+"""Characters of a tag; a longer one is text."""
+_TAG = re.compile(r"<[A-Za-z/!?]")
+_DATA = re.compile(r"(\b(?:src|href|srcset)=)([\"'])data:[^\"'>]*\2")
+_BREAK = "\x00"
+"""Stands for `<br>` in running text until the text is put together."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadingMark:
+    level: int
+    words: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class HtmlPage:
+    """The main part of a page and what its head says."""
+
+    items: tuple[Block | HeadingMark, ...]
+    title: str
+    language: str
+    redirects: bool
+
+
+TagWords = Callable[[str, dict[str, str]], str]
+"""(name, attributes) of an opening tag -> words that it shows by itself, or ""."""
+
+
+def tag_words(name: str, attributes: dict[str, str]) -> str:
+    """The words that a component's attributes put on the page: labels, titles, alt texts."""
+    if name == "img":
+        return attributes.get("alt", "")
+    if name == "TabItem":
+        return attributes.get("label") or attributes.get("value", "")
+    if name[:1].isupper():
+        return attributes.get("title") or attributes.get("label", "")
+    return ""
+
+
+def read_fragment(html: str, words_of: TagWords = tag_words) -> list[Block | HeadingMark]:
+    """What a reader sees of a piece of HTML, in order."""
+    return list(_read(html, words_of).items)
+
+
+def read_page(html: str) -> HtmlPage:
+    """The page's one article, else its main part, else its body."""
+    reader = _read(html, tag_words)
+    begin, end = reader.main or (0, len(reader.items))
+    inside = [(b, e) for b, e in reader.articles if begin <= b and e <= end]
+    if len(inside) == 1 and (inside[0][1] - inside[0][0]) * 2 >= end - begin:
+        begin, end = inside[0]
+    items = tuple(reader.items[begin:end])
+    title = " ".join(reader.title.split())
+    return HtmlPage(items, title, reader.language, reader.redirects)
+
+
+def read_tag(html: str) -> tuple[str, dict[str, str]]:
+    """Name and attributes of a single tag; a closing tag's name starts with `/`."""
+    reader = _TagReader()
+    reader.feed(html)
+    return reader.tag
+
+
+class _TagReader(HTMLParser):
+    tag: tuple[str, dict[str, str]] = ("!--", {})
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tag = (tag, {name: value or "" for name, value in attrs})
+
+    def handle_endtag(self, tag: str) -> None:
+        self.tag = (f"/{tag}", {})
+
+
+def _read(html: str, words_of: TagWords) -> _Reader:
+    reader = _Reader(words_of)
+    reader.feed(tame(html))
+    reader.close()
+    reader.finish()
+    return reader
+
+
+def tame(html: str) -> str:
+    """HTML that the parser reads in linear time and as a browser does.
+
+    Comments are gone, data in attributes is gone, and a `<` that no `>` follows soon is a
+    character: the standard library's parser takes quadratic time for tags never closed.
+    """
+    html = _DATA.sub(r"\1\2\2", _without_comments(html))
+    parts, begin, close = [], 0, -1
+    for match in _TAG.finditer(html):
+        start = match.start()
+        if close < start:
+            close = html.find(">", start)
+            if close < 0:
+                close = len(html) + MAX_TAG
+        if close - start >= MAX_TAG:
+            parts += [html[begin:start], "&lt;"]
+            begin = start + 1
+    return "".join([*parts, html[begin:]])
+
+
+def _without_comments(html: str) -> str:
+    """HTML without comments; one that is never closed hides the rest, as in a browser."""
+    parts, begin = [], 0
+    while (start := html.find("<!--", begin)) >= 0:
+        parts.append(html[begin:start])
+        end = html.find("-->", start + 4)
+        if end < 0:
+            return "".join(parts)
+        begin = end + 3
+    return "".join([*parts, html[begin:]])
+
+
+class _Reader(HTMLParser):
+    def __init__(self, words_of: TagWords) -> None:
+        super().__init__(convert_charrefs=True)
+        self.items: list[Block | HeadingMark] = []
+        self.title = self.language = ""
+        self.redirects = False
+        self.main: tuple[int, int] | None = None
+        """First and last item (excluded) of the main part."""
+        self.articles: list[tuple[int, int]] = []
+        self._article_begins: list[int] = []
+        self._main_tag, self._main_depth, self._main_begin = "", 0, 0
+        self._words_of = words_of
+        self._dropping: list[str] = []
+        self._in_title = False
+        self._text: list[str] = []
+        self._pre: str | None = None
+        """Language of the code that is being read; None outside of code."""
+        self._code = 0
+        self._heading: int | None = None
+        self._anchor = ""
+        self._lists: list[int] = []
+        """For each open list its next number, or 0 where it has bullets."""
+        self._lines: list[str] = []
+        self._marker = ""
+        self._rows: list[list[str]] | None = None
+
+    # ------------------------------------------------------------ events
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if self._dropping:
+            if tag == self._dropping[-1]:
+                self._dropping.append(tag)
+            return
+        attributes = {name: value or "" for name, value in attrs}
+        classes = frozenset(attributes.get("class", "").split())
+        if tag in _DROPPED or (classes & _DROPPED_CLASSES and tag not in _VOID):
+            self._dropping.append(tag)
+        elif tag in ("html", "meta", "title"):
+            self._head(tag, attributes)
+        elif self._pre is not None:
+            self._pre = self._pre or _language(attributes)
+            if tag == "br":
+                self._text.append("\n")
+        else:
+            self._open(tag, attributes)
+            if words := self._words_of(tag, attributes):
+                inline = tag == "img"
+                if not inline:
+                    self._flush()
+                self._text.append(words)
+                if not inline:
+                    self._flush()
+
+    def _head(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag == "html":
+            self.language = attributes.get("lang", "")
+        elif tag == "title":
+            self._in_title = not self.title
+        elif attributes.get("http-equiv", "").lower() == "refresh":
+            self.redirects = True
+
+    def _open(self, tag: str, attributes: dict[str, str]) -> None:
+        anchor = attributes.get("id", "")
+        if tag in _HEADINGS:
+            self._flush()
+            self._heading = _HEADINGS[tag]
+            self._anchor = anchor or self._anchor
+        elif tag == "pre":
+            self._flush()
+            self._pre = _language(attributes)
+        elif tag in ("ul", "ol", "menu"):
+            self._flush()
+            start = attributes.get("start", "")
+            number = int(start) if start.isascii() and start.isdigit() and len(start) < 9 else 1
+            self._lists.append(number if tag == "ol" else 0)
+        elif tag == "li":
+            self._flush()
+            self._marker = "- "
+            if self._lists and self._lists[-1]:
+                self._marker = f"{self._lists[-1]}. "
+                self._lists[-1] += 1
+        elif tag == "table" and self._rows is None:
+            self._flush()
+            self._rows = []
+        elif self._rows is not None and tag == "tr":
+            self._flush()
+            self._rows.append([])
+        elif self._rows is not None and tag in ("td", "th"):
+            self._flush()
+            if not self._rows:
+                self._rows.append([])
+            self._rows[-1].append("")
+        elif tag == "br":
+            self._text.append(_BREAK)
+        elif tag in ("code", "tt"):
+            self._code += 1
+            self._text.append("`")
+        elif self._heading is not None and anchor:
+            self._anchor = self._anchor or anchor
+        elif tag in _BREAKING:
+            self._flush()
+            # Sphinx and others put the id on the section that the heading opens.
+            self._anchor = anchor if tag in ("section", "div") else self._anchor
+        if tag == "article":
+            self._article_begins.append(len(self.items))
+        if self._main_depth and tag == self._main_tag:
+            self._main_depth += 1
+        elif (tag == "main" or attributes.get("role") == "main") and not self._main_tag:
+            self._flush()
+            self._main_tag, self._main_depth, self._main_begin = tag, 1, len(self.items)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._dropping:
+            if tag == self._dropping[-1]:
+                self._dropping.pop()
+            return
+        if tag == "title":
+            self._in_title = False
+        elif self._pre is not None:
+            if tag == "pre":
+                self._end_pre()
+        elif tag in ("ul", "ol", "menu"):
+            self._flush()
+            if self._lists:
+                self._lists.pop()
+            if not self._lists:
+                self._end_list()
+        elif tag == "table":
+            self._end_table()
+        elif tag in ("code", "tt"):
+            if self._code:
+                self._code -= 1
+                self._text.append("`")
+        elif tag in _BREAKING or tag in _HEADINGS or tag in ("li", "tr", "td", "th"):
+            self._flush()
+        if tag == "article" and self._article_begins:
+            self.articles.append((self._article_begins.pop(), len(self.items)))
+        if self._main_depth and tag == self._main_tag:
+            self._main_depth -= 1
+            if not self._main_depth:
+                self._flush()
+                self.main = (self._main_begin, len(self.items))
+
+    def handle_data(self, data: str) -> None:
+        if self._in_title:
+            self.title += data
+        elif not self._dropping:
+            self._text.append(data.replace(_BREAK, ""))
+
+    def finish(self) -> None:
+        """Close whatever the document left open."""
+        if self._pre is not None:
+            self._end_pre()
+        self._flush()
+        self._end_list()
+        self._end_table()
+        if self._main_depth:
+            self.main = (self._main_begin, len(self.items))
+
+    # ------------------------------------------------------------ pieces
+
+    def _flush(self) -> None:
+        """End the running heading, paragraph, list item or cell."""
+        raw, self._text = "".join(self._text), []
+        if raw.count("`") % 2:
+            raw = raw.replace("`", "")
+        lines = (" ".join(line.split()) for line in raw.replace("``", "").split(_BREAK))
+        text = "\n".join(line for line in lines if line)
+        if self._heading is not None:
+            words = text.replace("`", "").replace("\n", " ")
+            self._end_list()
+            self.items.append(HeadingMark(self._heading, words, self._anchor))
+            self._heading, self._anchor = None, ""
+        elif not text:
+            return
+        elif self._rows and self._rows[-1]:
+            cell = text.replace("\n", " ").replace("|", "\\|")
+            self._rows[-1][-1] = f"{self._rows[-1][-1]} {cell}".strip()
+        elif self._lists:
+            indent = "  " * (len(self._lists) - 1)
+            body = text.replace("\n", f"\n{indent}  ")
+            self._lines.append(f"{indent}{self._marker or '  '}{body}")
+            self._marker = ""
+        else:
+            self.items.append(Block("paragraph", text))
+
+    def _end_pre(self) -> None:
+        raw, self._text = "".join(self._text).strip("\n"), []
+        language, self._pre = self._pre or "", None
+        if not raw.strip():
+            return
+        code = fenced(raw, language)
+        if self._lists:
+            indent = "  " * len(self._lists)
+            self._lines += [indent + line if line else "" for line in code.split("\n")]
+        else:
+            self.items.append(Block("code", code))
+
+    def _end_list(self) -> None:
+        if self._lines:
+            self.items.append(Block("list", "\n".join(self._lines)))
+        self._lines, self._marker = [], ""
+
+    def _end_table(self) -> None:
+        self._flush()
+        rows, self._rows = [row for row in self._rows or [] if any(row)], None
+        if rows:
+            self.items.append(Block("table", markdown_table(rows)))
+
+
+def _language(attributes: dict[str, str]) -> str:
+    for name in attributes.get("class", "").split():
+        for prefix in ("language-", "lang-", "highlight-source-"):
+            if name.startswith(prefix):
+                return name[len(prefix) :][:40]
+    return ""
+
+
+def fenced(code: str, language: str) -> str:
+    """A fenced block whose fence is longer than any in the code."""
+    longest = 2
+    for line in code.split("\n"):
+        stripped = line.lstrip()
+        longest = max(longest, len(stripped) - len(stripped.lstrip("`")))
+    fence = "`" * (longest + 1)
+    return f"{fence}{language}\n{code}\n{fence}"
+
+
+def markdown_table(rows: list[list[str]]) -> str:
+    """Rows of cells as a Markdown table; the first row is its head."""
+    width = max(len(row) for row in rows)
+    padded = [row + [""] * (width - len(row)) for row in rows]
+    lines = ["| " + " | ".join(row) + " |" for row in padded]
+    lines.insert(1, "|" + " --- |" * width)
+    return "\n".join(lines)

@@ -1,0 +1,65 @@
+"""What of an HTML page can be linked to, where it links, and what its head says about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html.parser import HTMLParser
+
+from sites.html_blocks import tame
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The page as a link checker and a crawler see it."""
+
+    ids: frozenset[str]
+    """Of every element, and the names of `<a name>`."""
+    links: tuple[str, ...]
+    """What its `<a href>` say, in order; relative to `base`, if that is set."""
+    base: str
+    canonical: str
+    site_name: str
+    noindex: bool
+
+
+def read_targets(html: str) -> Targets:
+    reader = _Reader()
+    reader.feed(tame(html))
+    reader.close()
+    return Targets(
+        frozenset(reader.ids),
+        tuple(dict.fromkeys(reader.links)),
+        reader.base,
+        reader.canonical,
+        " ".join(reader.site_name.split()),
+        reader.noindex,
+    )
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+        self.base = self.canonical = self.site_name = ""
+        self.noindex = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: (value or "").strip() for name, value in attrs}
+        self.ids.add(given.get("id", ""))
+        if tag == "a":
+            self.ids.add(given.get("name", ""))
+            if href := given.get("href"):
+                self.links.append(href)
+        elif tag == "base":
+            self.base = self.base or given.get("href", "")
+        elif tag == "link" and "canonical" in given.get("rel", "").lower().split():
+            self.canonical = self.canonical or given.get("href", "")
+        elif tag == "meta":
+            name = (given.get("property") or given.get("name", "")).lower()
+            content = given.get("content", "")
+            if name == "og:site_name":
+                self.site_name = self.site_name or content
+            elif name == "robots":
+                said = content.lower().replace(",", " ").split()
+                self.noindex = self.noindex or "noindex" in said or "none" in said

@@ -1,0 +1,130 @@
+"""Every failure as problem details, the framework's own included."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from rag import request_log
+from rag.errors import (
+    BookError,
+    RateLimited,
+    Unauthorized,
+    UpstreamError,
+)
+from web.problem_details import (
+    MEDIA_TYPE,
+    TITLES,
+    details,
+    problem,
+)
+
+log = logging.getLogger(__name__)
+
+SENTENCES = {
+    404: "There is no such address here.",
+    405: "This address does not take that kind of request.",
+    413: "This request is too large.",
+    415: "Compressed requests are not understood; send the JSON as it is.",
+}
+
+_FIELDS = ("type", "title", "detail", "code", "request_id")
+PROBLEM: dict[str, Any] = {
+    "title": "Problem",
+    "description": "A failure (RFC 9457); `detail` is a sentence for the reader.",
+    "type": "object",
+    "properties": {
+        **{name: {"type": "string"} for name in _FIELDS},
+        "status": {"type": "integer"},
+    },
+    "required": [*_FIELDS, "status"],
+}
+"""The schema of every failure's body, in OpenAPI under the name Problem."""
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": TITLES[status],
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status in (401, 404, 405, 413, 415, 422, 429, 500, 503)
+}
+"""What OpenAPI says about every endpoint's failures."""
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(BookError, _known)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def answer(request: Request, error: HTTPException | BookError) -> JSONResponse:
+    """To a failure outside of the app, as to the same one inside."""
+    return await (_refused if isinstance(error, HTTPException) else _known)(request, error)
+
+
+async def _known(request: Request, error: Exception) -> JSONResponse:
+    body = problem(error, _request_id(request))
+    headers = {}
+    if isinstance(error, RateLimited | UpstreamError) and error.retry_after is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after))
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    request_log.note(error=body["code"])
+    if body["status"] >= 500:
+        log.error("%s: %s", body["code"], error)
+    return _response(body, headers)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """Name the fields that are wrong; never repeat what was sent."""
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    sentence = "; ".join(dict.fromkeys(_sentence(p["loc"], p["msg"]) for p in problems[:5]))
+    return _response(
+        details(422, sentence or "This request is not valid.", "invalid", _request_id(request))
+    )
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 422
+    if status == 400:  # a body that could not be read
+        plain = request.headers.get("content-encoding", "identity") == "identity"
+        status = 422 if plain else 415
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if status == 405:
+        headers["Allow"] = ", ".join(_methods(request))
+    sentence = SENTENCES.get(status, "This request could not be understood.")
+    return _response(details(status, sentence, "refused", _request_id(request)), headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("unexpected failure in request %s", _request_id(request), exc_info=error)
+    return _response(problem(error, _request_id(request)))
+
+
+def _methods(request: Request) -> list[str]:
+    """Of all routes with this path (RFC 9110, 15.5.6); the framework names the first one's."""
+    found = (route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE)
+    return sorted({method for route in found for method in getattr(route, "methods", ())})
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    names = [str(part) for part in location if part not in ("body", "query", "path", "header")]
+    if not names or names[-1].isdigit():
+        return "The body must be a JSON object, sent as application/json"
+    return f"The field “{names[-1]}” is not valid: {message[:1].lower()}{message[1:]}"
+
+
+def _request_id(request: Request) -> str:
+    return str(getattr(request.state, "request_id", ""))
+
+
+def _response(body: dict[str, Any], headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(body, body["status"], headers, MEDIA_TYPE)
