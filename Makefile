@@ -30,8 +30,8 @@ test-slow: .venv/ready-dev ## the part of the suite that takes minutes
 	.venv/bin/python -m pytest -m slow tests/browser
 
 test-servers: .venv/ready-dev ## the adapters on the servers at QDRANT_TEST_URL, POSTGRES_TEST_URL
-	.venv/bin/python -m pytest tests/test_qdrant*.py tests/test_real_books.py \
-		tests/test_postgres*.py tests/test_schema.py tests/test_limits.py tests/test_turns.py
+	.venv/bin/python -m pytest tests/adapters/test_qdrant*.py tests/adapters/test_real_books.py \
+		tests/adapters/test_postgres*.py tests/conversations
 
 lint: .venv/ready-dev ## style and strict types
 	.venv/bin/ruff check .

@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from rag.adapters.database.embedded import start
-from tests.pg import query
-from tests.service import Service, serving
+from tests.support.postgres import query
+from tests.support.service import Service, serving
 from tests.upstreams import Reply
 from tests.upstreams.faults import BREAKS, FAULTS
 from tests.upstreams.handbook import indexed

@@ -4,8 +4,8 @@ Starts the service on its embedded engines with the handbook as its book, and le
 send what conforms to the document and what does not, call after call with what calls before
 returned. All its checks are on: no status 5xx, every response as documented, failures included,
 what is valid is accepted and what is not is refused, nothing deleted is found again; and that no
-failure shows a stack, a path, SQL, instructions or a key (`tests/fuzz_hooks.py`). The number of
-requests is the service's own count. Ends in one JSON line; status 1 if anything failed.
+failure shows a stack, a path, SQL, instructions or a key (`tests/support/fuzz_hooks.py`). The
+number of requests is the service's own count. Ends in one JSON line; status 1 if anything failed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.crowd import UNLIMITED
-from tests.service import Service, environment, run, serving
+from tests.support.crowd import UNLIMITED
+from tests.support.service import Service, environment, run, serving
 
 WARNINGS = ("Traceback", "ResourceWarning", "RuntimeWarning", "never awaited", "Task exception")
 
@@ -39,7 +39,7 @@ def fuzz(url: str, folder: Path, *options: str, seconds: float) -> subprocess.Co
         *("--checks", "all", "--continue-on-failure", "--no-shrink", "--warnings", "off"),
         *("--no-color", "--request-timeout", str(PATIENCE), *options),
     ]
-    hooks = {"SCHEMATHESIS_HOOKS": "tests.fuzz_hooks", "PYTHONPATH": str(ROOT)}
+    hooks = {"SCHEMATHESIS_HOOKS": "tests.support.fuzz_hooks", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         command,
         cwd=folder,

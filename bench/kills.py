@@ -3,8 +3,8 @@
 Eight readers ask, follow up, ask two things at once, and repeat with the same `Idempotency-Key`
 what broke off. The service is killed at random moments of their answers, and about once a
 minute its PostgreSQL too. Afterwards every turn that a reader saw acknowledged must be in the
-history once, whole, where it was told and in order (`tests/crowd.py`). Ends in one JSON line;
-status 1 if anything is wrong.
+history once, whole, where it was told and in order (`tests/support/crowd.py`). Ends in one JSON
+line; status 1 if anything is wrong.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.kills import run_kills
+from tests.support.kills import run_kills
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
-from tests.service import ROOT
+from tests.support.service import ROOT
 
 
 def shipped() -> Iterator[Distribution]:

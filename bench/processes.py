@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from bench.upstreams import ADDRESS, Latencies
-from tests.service import ROOT, environment, free_port
+from tests.support.service import ROOT, environment, free_port
 
 PATIENCE = 60.0
 """Seconds for a process to answer, or to end."""

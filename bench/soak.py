@@ -5,8 +5,8 @@ send nonsense and delete. The service runs in Python's development mode (`-X dev
 services or, with `--embedded`, on its own engines. Every five seconds its memory (RSS), file
 descriptors, sockets, threads and PostgreSQL's sessions are read; slopes are by least squares
 after the first third. Afterwards the history must match what readers were told
-(`tests/crowd.py`), and nothing may have been left unclosed. Ends in one JSON line; status 1 if
-something is wrong or memory grows by 1 MB or more in 10 minutes.
+(`tests/support/crowd.py`), and nothing may have been left unclosed. Ends in one JSON line;
+status 1 if something is wrong or memory grows by 1 MB or more in 10 minutes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.soaking import Sample, soak
+from tests.support.soaking import Sample, soak
 
 GROWTH = 1.0
 """MB in 10 minutes."""

@@ -15,9 +15,9 @@ import pytest
 from rag import providers
 from rag.adapters.database.embedded import start
 from rag.settings import PLATFORMS, SECRETS
-from tests import secrets
-from tests.pg import new_database, query
-from tests.service import Service, environment, run, serving
+from tests.support import secrets
+from tests.support.postgres import new_database, query
+from tests.support.service import Service, environment, run, serving
 
 if TYPE_CHECKING:
     from tests.upstreams import Upstreams

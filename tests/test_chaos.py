@@ -21,12 +21,12 @@ import httpx
 import pytest
 
 from rag.adapters.database.embedded import EmbeddedPostgres, start
-from tests.crowd import UNLIMITED, Asked, Habits, Ledger, crowd, unique
-from tests.kills import run_kills, until_ready
-from tests.leaks import leak
-from tests.pg_proxy import proxy
-from tests.service import Service, environment, run, serving
-from tests.soaking import soak
+from tests.support.crowd import UNLIMITED, Asked, Habits, Ledger, crowd, unique
+from tests.support.kills import run_kills, until_ready
+from tests.support.leaks import leak
+from tests.support.postgres_proxy import proxy
+from tests.support.service import Service, environment, run, serving
+from tests.support.soaking import soak
 from tests.upstreams import Reply, Upstreams
 from tests.upstreams.handbook import indexed
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import router
-from tests.service import ROOT
+from tests.support.service import ROOT
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -65,7 +65,7 @@ def test_commands_in_the_readme_exist() -> None:
 
 def test_handlers_are_imported_without_an_sdk() -> None:
     """A cold start pays for nothing that a request does not need."""
-    from tests.service import environment, run
+    from tests.support.service import environment, run
 
     finished = run(
         "-c",

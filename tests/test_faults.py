@@ -20,11 +20,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.crowd import UNLIMITED, unique
-from tests.leaks import leak
-from tests.pg import query
-from tests.pg_proxy import Proxy
-from tests.service import Service, serving
+from tests.support.crowd import UNLIMITED, unique
+from tests.support.leaks import leak
+from tests.support.postgres import query
+from tests.support.postgres_proxy import Proxy
+from tests.support.service import Service, serving
 from tests.upstreams import Reply, Upstreams
 from tests.upstreams.faults import BREAKS, FAULTS
 from tests.upstreams.handbook import indexed

@@ -20,8 +20,8 @@ from rag.indexing.console import Bar
 from rag.indexing.indexer import Progress
 from rag.interfaces import Embedder
 from rag.models import IndexInfo
-from tests.offline import Offline
-from tests.points import HashEmbedder, run
+from tests.support.offline import Offline
+from tests.support.points import HashEmbedder, run
 from tests.upstreams import Upstreams
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -211,8 +211,8 @@ INTERRUPTED = """
 import asyncio, sys
 from pathlib import Path
 import ingest
-from tests.points import HashEmbedder
-from tests.offline import Offline
+from tests.support.points import HashEmbedder
+from tests.support.offline import Offline
 
 class Slow(HashEmbedder):
     batch = 2

@@ -13,9 +13,9 @@ from rag.adapters.vector_store.edge import EdgeStore
 from rag.indexing.indexer import carry_over, published_chunks
 from rag.models import Chunk, IndexInfo
 from sites import fetch
-from tests.offline import Offline
-from tests.points import HashEmbedder, run
-from tests.served import Content, Served, html, served, sitemap
+from tests.support.offline import Offline
+from tests.support.points import HashEmbedder, run
+from tests.support.served_site import Content, Served, html, served, sitemap
 
 LONG = "It is explained here. " * 40
 

@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.crowd import UNLIMITED, unique
-from tests.service import Service, environment, run, serving
+from tests.support.crowd import UNLIMITED, unique
+from tests.support.service import Service, environment, run, serving
 from tests.upstreams import Reply, Request, Upstreams, sections
 
 MARK = "pwned"

@@ -24,7 +24,7 @@ from rag.errors import ConfigurationError, SourceError
 from rag.indexing.chunking import chunk_book
 from rag.settings import SECRETS, Settings, load_settings
 from sites import read_book
-from tests.leaks import leak
+from tests.support.leaks import leak
 from web import cors
 from web.lambda_adapter import LambdaFunction
 from web.middleware import _path

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.pg import query
-from tests.service import Service, serving
+from tests.support.postgres import query
+from tests.support.service import Service, serving
 from tests.upstreams import Upstreams
 
 

@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.service import ROOT, environment, free_port, run, serving
+from tests.support.service import ROOT, environment, free_port, run, serving
 
 QUESTION = {"message": "How do I delete a conversation?"}
 

@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.service import Service, serving
+from tests.support.service import Service, serving
 from tests.upstreams import Reply, Upstreams, sections
 
 QUESTION = "How do I delete a conversation?"

@@ -9,7 +9,7 @@ import pytest
 
 from rag.errors import ConfigurationError
 from rag.settings import PLATFORMS, SECRETS, Settings, load_settings, table
-from tests.service import ROOT, environment, run
+from tests.support.service import ROOT, environment, run
 
 SECRET_VALUES = {
     "COHERE_API_KEY": "co-secret",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from bench.processes import upstreams
 from bench.report import Row
 from bench.upstreams import Latencies
-from tests.service import ROOT, environment
+from tests.support.service import ROOT, environment
 
 if TYPE_CHECKING:
     from bench.__main__ import Bench

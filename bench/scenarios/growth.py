@@ -18,7 +18,7 @@ from bench.processes import Server, serving, upstreams
 from bench.report import Row
 from bench.upstreams import Latencies
 from rag.adapters.database.postgres import Postgres
-from tests.pg import new_database, query, using
+from tests.support.postgres import new_database, query, using
 
 if TYPE_CHECKING:
     from bench.__main__ import Bench

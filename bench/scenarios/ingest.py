@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from bench.processes import upstreams
 from bench.report import Row
 from bench.upstreams import Latencies
-from tests.service import environment
-from tests.service import run as command
+from tests.support.service import environment
+from tests.support.service import run as command
 
 if TYPE_CHECKING:
     from bench.__main__ import Bench

@@ -16,7 +16,7 @@ from bench.packages import shipped
 from bench.report import Row
 from deploy.lambda_zip import SOURCES
 from deploy.prune import prune
-from tests.service import ROOT
+from tests.support.service import ROOT
 
 if TYPE_CHECKING:
     from bench.__main__ import Bench

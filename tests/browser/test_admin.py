@@ -13,9 +13,9 @@ import pytest
 from rag.adapters.database.postgres import Postgres
 from tests.browser.conftest import DESKTOP, PHONE, Reader
 from tests.browser.test_access import violations
-from tests.pg import new_database, using
-from tests.readers import converse, month
-from tests.service import Service, serving
+from tests.support.postgres import new_database, using
+from tests.support.readers import converse, month
+from tests.support.service import Service, serving
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.browser.conftest import Reader
-from tests.service import Service
+from tests.support.service import Service
 
 QUESTIONS = (
     "How do I delete a conversation?",

@@ -15,7 +15,7 @@ from sites import fetch
 from sites.addresses import is_public, resolve
 from sites.fetch import Answer, Fetcher, Limits, Unavailable, origin
 from sites.robots import Robots
-from tests.served import html, served
+from tests.support.served_site import html, served
 
 LIMITS = Limits(delay=0.0, backoff=0.01)
 

@@ -24,7 +24,7 @@ from sites import read_book
 from sites.crawler import read_site
 from sites.fetch import Limits
 from sites.published_site import BuiltFolder
-from tests.served import folder, served, sitemap
+from tests.support.served_site import folder, served, sitemap
 
 SAMPLES = Path(__file__).parent / "samples"
 VOID = frozenset({"area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr"})

@@ -17,7 +17,7 @@ from rag.errors import SourceError
 from sites import Book
 from sites.crawler import read_site
 from sites.fetch import Limits
-from tests.served import Content, Served, html, served, sitemap
+from tests.support.served_site import Content, Served, html, served, sitemap
 from tests.upstreams.http import Request, Response
 
 LIMITS = Limits(delay=0.0, backoff=0.01, request_seconds=5.0)

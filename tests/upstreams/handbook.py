@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.service import environment, run
+from tests.support.service import environment, run
 from tests.upstreams import Upstreams
 
 

@@ -1,6 +1,6 @@
 """Qdrant's REST API as qdrant-client uses it, backed by the client's own local engine.
 
-It refuses what a server of version 1.18.2 refuses, in its words: tests/test_qdrant_server.py.
+It refuses what a server of version 1.18.2 refuses, in its words (`test_qdrant_server.py`).
 Strict mode is imitated in what it forbids: a filter on a field without payload index gets 400.
 Not covered: snapshots, clusters, facets, groups, partial vector updates.
 """

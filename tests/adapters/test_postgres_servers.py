@@ -1,0 +1,274 @@
+"""The adapter against servers as hosts run them: over TLS, and behind PgBouncer.
+
+The wheel's PostgreSQL has no TLS, so these use Debian's packages postgresql and pgbouncer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from rag.adapters.database.postgres import Postgres
+from rag.adapters.database.postgres_url import parse_url
+from rag.conversations import store as conversations
+from rag.errors import UpstreamError, UpstreamRejected
+from rag.models import Turn
+from tests.support.postgres import query, using
+
+NOBODY = 65534
+
+
+def _find(program: str) -> str:
+    """Debian keeps its servers out of the PATH of users."""
+    folders = [
+        os.environ["PATH"],
+        "/usr/sbin",
+        *map(str, Path("/usr/lib/postgresql").glob("*/bin")),
+    ]
+    return shutil.which(program, path=os.pathsep.join(folders)) or ""
+
+
+needs_postgresql = pytest.mark.skipif(
+    not _find("initdb"), reason="no PostgreSQL with TLS here: install Debian's postgresql"
+)
+needs_pgbouncer = pytest.mark.skipif(
+    not _find("pgbouncer"), reason="no PgBouncer here: install Debian's pgbouncer"
+)
+
+
+@contextmanager
+def folder_of_nobody() -> Iterator[Path]:
+    """A folder for a server that will not run as root."""
+    with tempfile.TemporaryDirectory(prefix="server-") as name:
+        if os.geteuid() == 0:
+            os.chown(name, NOBODY, NOBODY)
+        yield Path(name)
+
+
+def as_nobody(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    if os.geteuid() == 0:
+        options |= {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    return subprocess.Popen(
+        command, cwd="/", env={"LC_ALL": "C", "PATH": os.environ["PATH"]}, **options
+    )
+
+
+def until_it_answers(url: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(20):
+        assert server.poll() is None, "the server has ended"
+        try:
+            query(url, "SELECT 1")
+            return
+        except UpstreamError:
+            time.sleep(0.05)
+    raise AssertionError("the server did not come up")
+
+
+# ---------------------------------------------------------------- TLS
+
+
+@pytest.fixture(scope="module")
+def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that takes TLS only and wants a password; the query of its URL is missing."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    with folder_of_nobody() as folder:
+        data = folder / "data"
+        (folder / "password").write_text("s3cret/@#")
+        (folder / "password").chmod(0o644)
+        made = as_nobody(
+            [
+                *(_find("initdb"), "-D", str(data), "-U", "owner", "-A", "scram-sha-256", "-N"),
+                *("-E", "UTF8", "--locale=C", f"--pwfile={folder}/password"),
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+        assert made.wait() == 0
+        authority.cert_pem.write_to_path(folder / "ca.pem")
+        trustme.CA().cert_pem.write_to_path(folder / "other.pem")
+        certificate.cert_chain_pems[0].write_to_path(data / "server.crt")
+        certificate.private_key_pem.write_to_path(data / "server.key")
+        (data / "server.key").chmod(0o600)
+        (data / "pg_hba.conf").write_text(
+            "hostssl trusted all all trust\nhostssl all all all scram-sha-256\n"
+        )
+        if os.geteuid() == 0:
+            for name in ("server.crt", "server.key"):
+                os.chown(data / name, NOBODY, NOBODY)
+        server = as_nobody(
+            [
+                *(_find("postgres"), "-D", str(data), "-p", str(port), "-k", "", "-c", "ssl=on"),
+                *("-c", "listen_addresses=localhost", "-c", "fsync=off"),
+            ],
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            url = f"postgresql://owner:s3cret%2F%40%23@localhost:{port}/postgres"
+            until_it_answers(f"{url}?sslmode=require", server)
+            query(f"{url}?sslmode=require", "CREATE DATABASE trusted")
+            yield url.replace("postgres?", "") + f"?folder={folder}"
+        finally:
+            server.send_signal(2)
+            server.wait(20)
+
+
+ENCRYPTED = "SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+
+
+@needs_postgresql
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "",
+        "sslmode=prefer",
+        "sslmode=require",
+        "sslmode=require&channel_binding=require",
+        "sslmode=require&sslrootcert={folder}/ca.pem",
+        "sslmode=verify-ca&sslrootcert={folder}/ca.pem",
+        "sslmode=verify-full&sslrootcert={folder}/ca.pem&channel_binding=require",
+    ],
+)
+def test_tls(tls_server: str, parameters: str) -> None:
+    base, folder = tls_server.split("?folder=")
+    assert query(f"{base}?{parameters.format(folder=folder)}", ENCRYPTED) == [(True, "TLSv1.3")]
+
+
+@needs_postgresql
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ("sslmode=disable", "no encryption"),
+        ("sslmode=require&sslrootcert={folder}/other.pem", "certificate"),
+        ("sslmode=verify-ca&sslrootcert={folder}/other.pem", "certificate"),
+        ("sslmode=verify-full", "certificate"),
+        ("sslmode=require&password=wr0ng", "password authentication failed"),
+        ("sslmode=require&user=stranger", "authentication failed"),
+        ("sslmode=require&channel_binding=require&dbname=trusted", "channel binding"),
+    ],
+)
+def test_tls_refused(tls_server: str, parameters: str, reason: str) -> None:
+    base, folder = tls_server.split("?folder=")
+    with pytest.raises(UpstreamError, match=reason) as failure:
+        query(f"{base}?{parameters.format(folder=folder)}", ENCRYPTED)
+    assert not {"s3cret", "wr0ng"} & set(str(failure.value).split())
+    assert "cret" not in str(failure.value)
+
+
+@needs_postgresql
+def test_the_certificate_must_be_for_the_host(tls_server: str) -> None:
+    base, folder = tls_server.split("?folder=")
+    other = base.replace("@localhost", "@127.0.0.1") + f"?sslrootcert={folder}/ca.pem&sslmode="
+    assert query(f"{other}verify-ca", ENCRYPTED) == [(True, "TLSv1.3")]
+    with pytest.raises(UpstreamError, match="certificate"):
+        query(f"{other}verify-full", ENCRYPTED)
+
+
+@needs_postgresql
+def test_a_missing_password_is_told(tls_server: str) -> None:
+    base, _ = tls_server.split("?folder=")
+    bare = base.replace(":s3cret%2F%40%23@", "@")
+    with pytest.raises(UpstreamError, match="asks for a password"):
+        query(f"{bare}?sslmode=require", "SELECT 1")
+
+
+@needs_postgresql
+def test_a_role_that_has_used_up_its_connections(tls_server: str) -> None:
+    base, _ = tls_server.split("?folder=")
+    url = f"{base}?sslmode=require"
+    query(url, "CREATE ROLE few LOGIN PASSWORD 'x' CONNECTION LIMIT 0")
+    with pytest.raises(UpstreamRejected, match="few"):
+        query(url.replace("owner:s3cret%2F%40%23", "few:wrong"), "SELECT 1")
+    with pytest.raises(UpstreamError, match="too many connections"):
+        query(url.replace("owner:s3cret%2F%40%23", "few:x"), "SELECT 1")
+
+
+# ---------------------------------------------------------------- PgBouncer
+
+
+@pytest.fixture
+def pgbouncer(database_url: str) -> Iterator[str]:
+    """PgBouncer in transaction mode with two server connections, before the test's database."""
+    server = parse_url(database_url)
+    with folder_of_nobody() as folder:
+        target = f"host={server.host} port={server.port} dbname={server.database}"
+        password = f"password='{server.password}'" if server.password else ""
+        (folder / "pgbouncer.ini").write_text(
+            f"""
+[databases]
+book = {target} user={server.user} {password}
+[pgbouncer]
+listen_addr =
+unix_socket_dir = {folder}
+auth_type = any
+pool_mode = transaction
+default_pool_size = 2
+max_client_conn = 200
+"""
+        )
+        (folder / "pgbouncer.ini").chmod(0o644)
+        bouncer = as_nobody([_find("pgbouncer"), "-q", str(folder / "pgbouncer.ini")])
+        try:
+            url = f"postgresql://{server.user}@/book?host={folder}&port=6432"
+            until_it_answers(url, bouncer)
+            yield url
+        finally:
+            bouncer.send_signal(2)
+            bouncer.wait(20)
+
+
+@needs_pgbouncer
+def test_statements_behind_pgbouncer_do_not_get_mixed_up(pgbouncer: str) -> None:
+    """Two server connections serve eight of ours: each statement must be whole in itself."""
+
+    async def work(db: Postgres) -> None:
+        pids = set()
+        for _ in range(5):
+            found = await asyncio.gather(
+                *(
+                    db.run(f"SELECT :i::int + {i}, pg_backend_pid(), pg_sleep(0.002)::text", i=i)
+                    for i in range(40)
+                )
+            )
+            assert [rows[0][0] for rows in found] == [2 * i for i in range(40)]
+            pids |= {rows[0][1] for rows in found}
+        assert len(pids) == 2
+
+    using(pgbouncer, work, connections=8)
+
+
+@needs_pgbouncer
+def test_conversations_behind_pgbouncer(pgbouncer: str) -> None:
+    async def work(db: Postgres) -> None:
+        other = Postgres(pgbouncer, connections=8)
+        sid = conversations.new_session_id()
+        assert await conversations.save(db, sid, Turn("q", "a"), new=True, retention_days=9)
+        await asyncio.gather(
+            *(
+                conversations.save(client, sid, Turn(f"q{i}", "a"), new=False, retention_days=9)
+                for i in range(20)
+                for client in (db, other)
+            )
+        )
+        history = await conversations.page(db, sid, 0, 100, retention_days=9)
+        assert history is not None
+        assert [turn.n for turn in history.turns] == list(range(1, 42))
+        assert await conversations.delete(db, sid) == 41
+        await other.close()
+
+    using(pgbouncer, work, connections=8)

@@ -1,0 +1,415 @@
+"""The limits as readers meet them: real processes, a real PostgreSQL, imitated services."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from rag.adapters.database.postgres import Postgres
+from rag.chat import admission, answer_stream, pipeline
+from rag.interfaces import Database
+from rag.providers import Clients
+from rag.settings import Settings, load_settings
+from tests.support.postgres import new_database, query, using
+from tests.support.service import Service, serving
+from tests.upstreams import Reply, Upstreams
+
+QUESTION = "How do I delete a conversation?"
+SITE = "http://localhost:3000"
+NOBODY = "postgresql://reader:hunter2@127.0.0.1:9/book?sslmode=disable"
+SLOW = {"RATE_PER_MINUTE": "0.01", "RATE_BURST": "4"}
+"""So slow that nothing comes back within a test."""
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def database(postgres_server: str) -> Iterator[str]:
+    with new_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def service(
+    upstreams: Upstreams, database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    log = tmp_path_factory.mktemp("gate") / "log"
+    with serving(log, **upstreams.environ(), **SLOW, DATABASE_URL=database) as running:
+        yield running
+        assert "Traceback" not in running.log
+
+
+@pytest.fixture
+def reader(service: Service) -> Iterator[httpx.Client]:
+    """Someone behind the trusted proxy, from an address of their own."""
+    with reading(service, f"203.0.113.{next(_numbers)}") as client:
+        yield client
+
+
+def reading(service: Service, address: str) -> httpx.Client:
+    headers = {"X-Forwarded-For": address, "Origin": SITE}
+    return httpx.Client(base_url=service.url, timeout=60, headers=headers)
+
+
+def ask(client: httpx.Client, message: str = "", **fields: Any) -> httpx.Response:
+    message = message or QUESTION + "!" * next(_numbers)
+    return client.post("/chat", json={"message": message, **fields})
+
+
+def used(url: str) -> tuple[int, int]:
+    """Questions and tokens booked so far."""
+    rows = query(url, "SELECT questions::int, tokens::int FROM book.days")
+    return (rows[0][0], rows[0][1]) if rows else (0, 0)
+
+
+def settled(url: str, before: tuple[int, int], most: int) -> int:
+    """Tokens booked since `before`, as soon as they are not more than `most`."""
+    deadline = time.monotonic() + 10
+    while (spent := used(url)[1] - before[1]) > most and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return spent
+
+
+def test_over_the_rate_there_is_a_sentence_and_a_time(
+    reader: httpx.Client, upstreams: Upstreams
+) -> None:
+    session = ask(reader).json()["session_id"]
+    assert [ask(reader).status_code for _ in range(2)] == [200] * 2
+    assert reader.post("/search", json={"query": "delete"}).status_code == 200
+    upstreams.heal()
+    for refused in (
+        ask(reader),
+        ask(reader, session_id=session),
+        ask(reader, session_id=str(uuid.uuid4())),
+        reader.post("/search", json={"query": "delete"}),
+        reader.get("/health", params={"deep": True}),
+    ):
+        problem = refused.json()
+        assert refused.status_code == problem["status"] == 429
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert problem["code"] == "rate_limited"
+        assert isinstance(problem["detail"], str)
+        assert problem["detail"].endswith(".")
+        assert 5990 < int(refused.headers["retry-after"]) <= 6000
+        assert refused.headers["access-control-allow-origin"] == SITE
+        assert "Retry-After" in refused.headers["access-control-expose-headers"]
+    # Nothing was paid for, and what costs nothing goes on.
+    assert not any(service.requests for service in upstreams.services)
+    assert reader.get(f"/chat/sessions/{session}").json()["total"] == 1
+    assert reader.get("/health").status_code == 200
+    assert reader.delete(f"/chat/sessions/{session}").status_code == 200
+
+
+def test_retry_after_is_when_the_next_request_passes(reader: httpx.Client, database: str) -> None:
+    body = {"query": "delete"}
+    codes = [reader.post("/search", json=body).status_code for _ in range(5)]
+    assert codes == [200] * 4 + [429]
+    wait = int(reader.post("/search", json=body).headers["retry-after"])
+    # Time goes by.
+    later = "UPDATE book.rates SET free_at = free_at - make_interval(secs => :seconds)"
+    query(database, later, seconds=wait - 60)
+    refused = reader.post("/search", json=body)
+    assert (refused.status_code, 0 < int(refused.headers["retry-after"]) <= 60) == (429, True)
+    query(database, later, seconds=60)
+    assert [reader.post("/search", json=body).status_code for _ in range(2)] == [200, 429]
+
+
+def test_a_conversation_has_a_rate_of_its_own(service: Service) -> None:
+    with reading(service, "198.51.100.2") as client:
+        session = ask(client).json()["session_id"]
+    codes = []
+    for n in range(5):
+        with reading(service, f"198.51.100.{10 + n}") as client:
+            codes.append(ask(client, session_id=session).status_code)
+    assert codes == [200] * 4 + [429]
+
+
+def test_who_is_refused_leaves_no_row_behind(reader: httpx.Client, database: str) -> None:
+    for _ in range(4):
+        assert reader.post("/search", json={"query": "delete"}).status_code == 200
+    before = query(database, "SELECT count(*)::int FROM book.rates")
+    for _ in range(3):
+        assert ask(reader, session_id=str(uuid.uuid4())).status_code == 429
+    assert query(database, "SELECT count(*)::int FROM book.rates") == before
+
+
+def test_only_the_trusted_proxy_is_believed(service: Service) -> None:
+    """The proxy appends; whatever a reader has written before that changes nothing."""
+    codes = []
+    for n in range(5):
+        forged = f"192.0.2.{n}, 10.0.0.{n}, 198.51.100.99"
+        headers = {"X-Real-IP": f"192.0.2.{n}", "Forwarded": f"for=192.0.2.{n}"}
+        with reading(service, forged) as client:
+            client.headers.update(headers)
+            codes.append(client.post("/search", json={"query": "delete"}).status_code)
+    assert codes == [200] * 4 + [429]
+
+
+def test_the_author_on_the_same_machine_is_not_counted(service: Service) -> None:
+    with service.client() as client:
+        body = {"query": "delete"}
+        assert {client.post("/search", json=body).status_code for _ in range(8)} == {200}
+
+
+def test_an_address_is_stored_as_a_hash_only(service: Service, database: str) -> None:
+    with reading(service, "192.0.2.77") as client:
+        assert ask(client).status_code == 200
+    rows = "SELECT string_agg(r::text, ' ') FROM book.{} r"
+    for table in ("rates", "days", "turns", "sessions"):
+        assert "192.0.2.77" not in str(query(database, rows.format(table)))
+    assert "192.0.2.77" not in service.log
+
+
+# ---------------------------------------------------------------- the budget
+
+
+def test_tokens_are_booked_as_the_model_reports_them(
+    reader: httpx.Client, database: str, upstreams: Upstreams
+) -> None:
+    before = used(database)
+    answer = ask(reader).json()
+    assert answer["metadata"]["tokens_used"] > 100
+    after = used(database)
+    assert after == (before[0] + 1, before[1] + answer["metadata"]["tokens_used"])
+    follow_up = ask(reader, "and then?", session_id=answer["session_id"]).json()
+    assert used(database)[1] > after[1] + follow_up["metadata"]["tokens_used"]  # the rewriting
+
+
+@pytest.mark.parametrize("service_down", ["openai", "qdrant", "none"])
+def test_what_costs_nothing_is_given_back(
+    reader: httpx.Client, database: str, upstreams: Upstreams, service_down: str
+) -> None:
+    before = used(database)
+    if service_down == "none":
+        response = ask(reader, f"zyx{uuid.uuid4().hex} wvu{uuid.uuid4().hex}")
+        assert response.json()["sources"] == []
+    else:
+        getattr(upstreams, service_down).fail(401, times=9)
+        assert ask(reader).status_code == (200 if service_down == "openai" else 503)
+    assert used(database)[1] == before[1]
+
+
+def test_an_answer_that_breaks_off_is_paid_for(
+    reader: httpx.Client, database: str, upstreams: Upstreams
+) -> None:
+    before = used(database)
+    upstreams.openai.script(Reply("The answer begins [1] but", cut_after=3))
+    assert ask(reader).json()["metadata"]["tokens_used"] == 0
+    assert 300 < used(database)[1] - before[1] < 4000
+
+
+def test_a_reader_who_leaves_has_spent_what_was_written(
+    reader: httpx.Client, database: str, upstreams: Upstreams
+) -> None:
+    before = used(database)
+    upstreams.openai.script(Reply("word " * 400, delay=0.05))
+    body, headers = {"message": QUESTION}, {"Accept": "text/event-stream"}
+    with reader.stream("POST", "/chat", json=body, headers=headers) as response:
+        texts = response.iter_text()
+        while "event: token" not in next(texts):
+            pass
+        assert used(database)[1] - before[1] == expected(QUESTION)  # set aside until then
+    spent = settled(database, before, expected(QUESTION) - 500)
+    assert 300 < spent < expected(QUESTION) - 500
+
+
+def test_a_reader_who_leaves_before_the_first_word_stops_the_model(
+    reader: httpx.Client, database: str, upstreams: Upstreams
+) -> None:
+    before, upstreams.openai.abandoned = used(database), 0
+    upstreams.openai.script(Reply("word " * 400, first_delay=1.5, delay=0.05))
+    body, headers = {"message": QUESTION}, {"Accept": "text/event-stream"}
+    with pytest.raises(httpx.ReadTimeout):
+        reader.post("/chat", json=body, headers=headers, timeout=0.7)
+    spent = settled(database, before, expected(QUESTION) - 500)
+    assert 300 < spent < expected(QUESTION) - 500
+    assert upstreams.openai.abandoned == 1
+
+
+def expected(question: str) -> int:
+    return admission.expected_tokens(load_settings({"OPENAI_API_KEY": "key"}), question)
+
+
+def reranked(upstreams: Upstreams) -> int:
+    return sum(request.path == "/v2/rerank" for request in upstreams.cohere.requests)
+
+
+def test_over_the_budget_the_book_still_answers(
+    upstreams: Upstreams, postgres_server: str, tmp_path: Path
+) -> None:
+    with new_database(postgres_server) as database, ExitStack() as stack:
+        variables = {**upstreams.environ(), "DATABASE_URL": database}
+        variables |= {"DAILY_TOKEN_BUDGET": str(expected(QUESTION) + 100)}
+        variables |= {"DAILY_QUESTION_BUDGET": "2", "RERANK": "rerank-v3.5"}
+        service = stack.enter_context(serving(tmp_path / "log", **variables))
+        client = stack.enter_context(service.client())
+        deep = client.get("/health", params={"deep": True}).json()
+        assert (deep["status"], deep["problems"]) == ("ok", {})
+
+        first = ask(client, QUESTION).json()
+        assert first["metadata"]["fallback"] is None
+        assert reranked(upstreams) == 1
+        upstreams.heal()
+        for session in ("", first["session_id"]):
+            answer = ask(client, "and how do I delete it?", session_id=session).json()
+            assert answer["metadata"]["fallback"] == "over_budget"
+            assert answer["metadata"]["answered_by"] == "extractive"
+            assert answer["metadata"]["saved"] is True
+        assert answer["session_id"] == first["session_id"]
+        assert answer["sources"]
+        assert upstreams.openai.requests == []  # not even to rewrite the follow-up
+        assert reranked(upstreams) == 0
+        assert used(database) == (1, first["metadata"]["tokens_used"])
+        for _ in range(2):  # the second search is over the budget of questions
+            assert client.post("/search", json={"query": "delete"}).json()["results"]
+            assert reranked(upstreams) == 1
+        assert used(database) == (2, first["metadata"]["tokens_used"])
+
+        deep = client.get("/health", params={"deep": True}).json()
+        assert deep["status"] == "degraded"
+        assert "token" in deep["problems"]["budget"]
+        assert deep["openai"] == "ok"
+        lines = [json.loads(line) for line in service.log.splitlines() if line[:1] == "{"]
+        assert [line.get("fallback") for line in lines if line["path"] == "/chat"] == [
+            None,
+            "over_budget",
+            "over_budget",
+        ]
+
+
+@pytest.mark.slow
+def test_limits_are_exact_over_three_processes(
+    upstreams: Upstreams, postgres_server: str, tmp_path: Path
+) -> None:
+    """200 clients at once: 120 are within the rate, 70 of these within the budget."""
+    rules = {"RATE_PER_MINUTE": "0.01", "RATE_BURST": "120", "DAILY_QUESTION_BUDGET": "70"}
+    with new_database(postgres_server) as database, ExitStack() as stack:
+        variables = {**upstreams.environ(), **rules, "DATABASE_URL": database}
+        services = [
+            stack.enter_context(serving(tmp_path / f"log{n}", **variables)) for n in range(3)
+        ]
+
+        async def everybody() -> list[httpx.Response]:
+            headers = {"X-Forwarded-For": "203.0.113.200"}
+            async with httpx.AsyncClient(timeout=60, headers=headers) as client:
+                asking = (
+                    client.post(f"{services[n % 3].url}/chat", json={"message": QUESTION})
+                    for n in range(200)
+                )
+                return list(await asyncio.gather(*asking))
+
+        responses = asyncio.run(everybody())
+        outcomes = Counter(
+            response.json()["metadata"]["fallback"] or "model"
+            if response.status_code == 200
+            else response.status_code
+            for response in responses
+        )
+        # On a machine that is too busy, an imitated service may be too slow for some: 503.
+        assert (outcomes[429], used(database)[0]) == (80, 70), outcomes
+        assert outcomes["model"] + outcomes["over_budget"] + outcomes[503] == 120
+        assert (outcomes["model"] <= 70, outcomes["over_budget"] <= 50) == (True, True), outcomes
+        assert "in memory" not in "".join(service.log for service in services)
+
+
+def test_without_the_database_a_process_counts_by_itself(
+    upstreams: Upstreams, tmp_path: Path
+) -> None:
+    variables = {**upstreams.environ(), **SLOW, "DATABASE_URL": NOBODY}
+    variables |= {"DAILY_TOKEN_BUDGET": str(2 * expected(QUESTION))}
+    with serving(tmp_path / "log", **variables) as service:
+        with reading(service, "203.0.113.250") as client:
+            answers = [ask(client, QUESTION) for _ in range(6)]
+        assert [answer.status_code for answer in answers] == [200] * 4 + [429] * 2
+        assert int(answers[-1].headers["retry-after"]) > 5900
+        assert {a.json()["metadata"]["saved"] for a in answers[:4]} == {False}
+        assert "limits are counted in memory" in service.log
+        assert "hunter2" not in service.log
+
+
+def test_counting_deletes_what_is_old(reader: httpx.Client, database: str) -> None:
+    """Also where nothing is ever saved."""
+    assert reader.post("/search", json={"query": "delete"}).status_code == 200
+    query(database, "UPDATE book.upkeep SET done_at = now() - interval '2 hours'")
+    query(database, "INSERT INTO book.rates VALUES (gen_random_uuid(), now() - interval '2 days')")
+    assert reader.post("/search", json={"query": "delete"}).status_code == 200
+    old = "SELECT count(*)::int FROM book.rates WHERE free_at < now() - interval '1 day'"
+    assert query(database, old) == [(0,)]
+
+
+class Together(Clients):
+    """Its database answers the first statement only when a second one has been asked."""
+
+    def __init__(self, settings: Settings, db: Postgres) -> None:
+        super().__init__(settings)
+        self.db = db
+        self.asked: list[str] = []
+        self.second = asyncio.Event()
+
+    async def database(self) -> Database:
+        return self
+
+    async def run(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        self.asked.append(sql)
+        if len(self.asked) == 2:
+            self.second.set()
+        async with asyncio.timeout(20):
+            await self.second.wait()
+        return await self.db.run(sql, **parameters)
+
+
+@pytest.mark.parametrize("session_id", ["", str(uuid.uuid4())])
+def test_counting_takes_no_round_trip_of_its_own(
+    upstreams: Upstreams, database: str, session_id: str
+) -> None:
+    """It goes on beside the look-up of the history, or of the question's embedding."""
+
+    async def test(db: Postgres) -> None:
+        clients = Together(load_settings(upstreams.environ()), db)
+        question = pipeline.Question(QUESTION, session_id, address="203.0.113.99")
+        events: Any = await pipeline.ask(clients, question)
+        assert (await answer_stream.fold(events)).metadata["saved"]
+        assert events.ag_frame is None  # it has ended, not been left to the garbage collector
+        assert sum("book.admit" in sql for sql in clients.asked[:2]) == 1
+        assert sum("book.admit" in sql for sql in clients.asked) == 1
+        await clients.close()
+
+    using(database, test)
+
+
+# ---------------------------------------------------------------- the same request again
+
+
+def test_a_weak_key_shows_no_stranger_a_conversation(
+    service: Service, upstreams: Upstreams
+) -> None:
+    asked = QUESTION + "!" * next(_numbers)
+
+    def answer(address: str, key: str, session: str = "") -> dict[str, Any]:
+        with reading(service, address) as client:
+            client.headers["Idempotency-Key"] = key
+            response: dict[str, Any] = ask(client, asked, session_id=session).json()
+            return response
+
+    first = answer("192.0.2.101", "1")
+    assert answer("192.0.2.102", "1")["session_id"] != first["session_id"]
+    for made_up in ("session_1731000000000_abc", "00000000-0000-4000-8000-000000000000"):
+        one, two = answer("192.0.2.103", "1", made_up), answer("192.0.2.104", "1", made_up)
+        assert one["session_id"] != two["session_id"]
+    # In a conversation, whose id is a secret, any key will do, and from any network.
+    known = first["session_id"]
+    again = [answer(f"192.0.2.{105 + n}", "1", known)["metadata"]["turn"] for n in range(2)]
+    assert again == [2, 2]
+    # A random one will do anywhere.
+    key = str(uuid.uuid4())
+    assert answer("192.0.2.110", key)["session_id"] == answer("192.0.2.111", key)["session_id"]

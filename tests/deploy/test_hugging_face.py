@@ -1,0 +1,192 @@
+"""`python deploy/hugging_face.py` against an imitation of the Hub, with the Hub's real client."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.hub import TOKEN, Hub, imitation
+from tests.support.service import ROOT, environment
+
+SECRETS = {
+    "COHERE_API_KEY": "co-7f3a51",
+    "OPENAI_API_KEY": "sk-7f3a52",
+    "QDRANT_URL": "https://7f3a53.cloud.qdrant.io",
+    "QDRANT_API_KEY": "qd-7f3a54",
+    "DATABASE_URL": "postgresql://reader:7f3a55@db.neon.tech/book",
+}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources, so that `.env` is a test's own."""
+    folder = tmp_path_factory.mktemp("clone") / "ask-the-book"
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "tests", "bench", "build")
+    shutil.copytree(ROOT, folder, ignore=ignored)
+    shutil.copy(ROOT / ".dockerignore", folder)
+    (folder / "widget" / "node_modules").mkdir(exist_ok=True)  # who changed the widget has them
+    (folder / "widget" / "node_modules" / "bundler.js").write_text("")
+    return folder
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with imitation() as hub:
+        yield hub
+
+
+def write_env(clone: Path, **values: str) -> None:
+    (clone / ".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+
+
+def deploy(
+    clone: Path, hub: Hub, *options: str, name: str = "reader/book", token: str = TOKEN
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "deploy/hugging_face.py", name, "--poll", "0.01", *options]
+    finished = subprocess.run(
+        command,
+        cwd=clone,
+        env=environment(HF_ENDPOINT=hub.url, HF_TOKEN=token, HF_HOME=str(clone.parent / "hf")),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    shown = finished.stdout + finished.stderr
+    assert "Traceback" not in shown, shown
+    assert "7f3a5" not in shown, "a secret was printed"
+    assert TOKEN not in shown
+    return finished
+
+
+def test_a_space_is_made_filled_and_asked(clone: Path, hub: Hub) -> None:
+    secrets = {**SECRETS, "ADMIN_TOKEN": "token-of-the-author-7f3a56"}
+    write_env(clone, **secrets, SITE_URL="https://book.example", PORT="8000")
+    finished = deploy(clone, hub)
+    assert finished.returncode == 0, finished.stderr
+    assert hub.secrets == secrets
+    assert hub.variables == {"SITE_URL": "https://book.example"}
+    assert {"Dockerfile", "README.md", ".dockerignore", "router.py", "rag/models.py"} <= set(
+        hub.files
+    )
+    assert not any(name.startswith((".env", "tests/", ".git/")) for name in hub.files)
+    served = {"widget/admin.html", "widget/page.html", "widget/widget.js"}
+    assert {name for name in hub.files if name.startswith("widget/")} == served
+    assert hub.files["router.py"] == (ROOT / "router.py").read_bytes()
+    assert hub.commits == 1
+    assert hub.asked == [("What is this book about?", "")]  # a public Space never sees the token
+    assert "It is about tests. [1]" in finished.stdout
+    assert "[1] Privacy: https://book.example/privacy" in finished.stdout
+
+
+def test_a_second_run_pushes_only_what_has_changed(clone: Path, hub: Hub) -> None:
+    write_env(clone, **SECRETS)
+    deploy(clone, hub)
+    hub.files["rag/gone.py"] = b"left over from an older version"
+    assert deploy(clone, hub).returncode == 0
+    assert "rag/gone.py" not in hub.files
+    assert hub.commits == 2
+    finished = deploy(clone, hub)
+    assert "All files are up to date" in finished.stdout
+    assert hub.commits == 2
+    assert len(hub.asked) == 3
+
+
+def test_without_secrets_a_demo_can_be_meant(clone: Path, hub: Hub) -> None:
+    write_env(clone, EMBEDDED="1")
+    assert deploy(clone, hub).returncode == 0
+    assert (hub.secrets, hub.variables) == ({}, {"EMBEDDED": "1"})
+
+
+def test_a_private_space_is_asked_with_the_token(clone: Path, hub: Hub) -> None:
+    write_env(clone, **SECRETS)
+    assert deploy(clone, hub, "--private").returncode == 0
+    assert hub.private
+    assert hub.asked[0][1] == f"Bearer {TOKEN}"
+
+
+def test_a_dry_run_touches_nothing(clone: Path, hub: Hub) -> None:
+    write_env(clone, **SECRETS)
+    finished = deploy(clone, hub, "--dry-run")
+    assert finished.returncode == 0
+    assert "COHERE_API_KEY" in finished.stdout
+    assert (hub.exists, hub.files, hub.secrets) == (False, {}, {})
+
+
+def test_a_sleeping_space_is_woken(clone: Path, hub: Hub) -> None:
+    write_env(clone, **SECRETS)
+    deploy(clone, hub)
+    hub.stages = ["SLEEPING"]
+    assert deploy(clone, hub).returncode == 0
+    assert hub.restarts == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (402, "A Docker Space needs a PRO account"),
+        (403, "The token may not write to reader"),
+        (500, "The Hub refused"),
+    ],
+)
+def test_what_the_hub_refuses_is_a_sentence(
+    clone: Path, hub: Hub, status: int, sentence: str
+) -> None:
+    write_env(clone, **SECRETS)
+    hub.refusal = status
+    finished = deploy(clone, hub)
+    assert finished.returncode == 1
+    assert sentence in finished.stderr
+    assert hub.secrets == {}
+
+
+def test_a_wrong_token_and_none_at_all(clone: Path, hub: Hub) -> None:
+    write_env(clone, **SECRETS)
+    assert "does not accept the token" in deploy(clone, hub, token="hf_wrong").stderr
+    assert "No token" in deploy(clone, hub, token="").stderr
+
+
+def test_names_that_are_taken_or_no_names(clone: Path, hub: Hub) -> None:
+    write_env(clone, **SECRETS)
+    hub.exists, hub.files = True, {"app.py": b"something else"}
+    assert "something else in it" in deploy(clone, hub).stderr
+    assert hub.files == {"app.py": b"something else"}
+    hub.sdk, hub.files = "gradio", {}
+    assert "something else in it" in deploy(clone, hub).stderr
+    for name in ("book", "reader/bo ok", "a/b/c"):
+        assert "USER/NAME" in deploy(clone, hub, name=name).stderr
+
+
+def test_a_failed_build_shows_the_end_of_its_log(clone: Path, hub: Hub) -> None:
+    write_env(clone, **SECRETS)
+    hub.build = ["BUILDING", "BUILD_ERROR"]
+    hub.log = [f"line {n} {SECRETS['OPENAI_API_KEY']}" for n in range(30)]
+    finished = deploy(clone, hub)
+    assert finished.returncode == 1
+    assert "BUILD_ERROR: build failed" in finished.stderr
+    assert "line 29 •••" in finished.stderr
+    assert "line 9 " not in finished.stderr
+
+
+def test_patience_ends(clone: Path, hub: Hub) -> None:
+    write_env(clone, **SECRETS)
+    hub.build = ["BUILDING"]
+    finished = deploy(clone, hub, "--timeout", "0.2")
+    assert finished.returncode == 1
+    assert "still in the stage BUILDING" in finished.stderr
+
+
+def test_missing_and_malformed_secrets_are_named_before_anything_is_done(
+    clone: Path, hub: Hub
+) -> None:
+    write_env(clone, COHERE_API_KEY="co-7f3a51", QDRANT_URL="https://7f3a53.cloud.qdrant.io")
+    finished = deploy(clone, hub)
+    assert "Missing OPENAI_API_KEY, QDRANT_API_KEY, DATABASE_URL" in finished.stderr
+    write_env(clone, **{**SECRETS, "QDRANT_URL": "7f3a53.cloud.qdrant.io"})
+    assert "QDRANT_URL must start with https://" in deploy(clone, hub).stderr
+    assert not hub.exists

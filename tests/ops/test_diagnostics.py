@@ -1,0 +1,217 @@
+"""The doctor: a line per service, what mends it, and an exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from rag import providers
+from rag.errors import (
+    ConfigurationError,
+    IndexMismatch,
+    IndexMissing,
+    UpstreamError,
+    UpstreamOverloaded,
+    UpstreamRejected,
+    UpstreamTimeout,
+)
+from rag.ops.diagnostics import main
+from rag.ops.remedies import mend
+from rag.settings import Settings, load_settings
+from tests.support.postgres import new_database, query
+from tests.support.service import environment, run
+from tests.upstreams import Upstreams
+
+NEON = "postgresql://reader:hunter2@ep-cool-1234.eu-central-1.aws.neon.tech/neondb?sslmode=require"
+
+
+@pytest.fixture(scope="module")
+def database(postgres_server: str) -> Iterator[str]:
+    with new_database(postgres_server) as url:
+        yield url
+
+
+Doctor = Callable[..., tuple[int, dict[str, str]]]
+
+
+@pytest.fixture
+def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Doctor]:
+    """Run it with these variables: its exit status and what it says of each service."""
+
+    def look(**variables: str) -> tuple[int, dict[str, str]]:
+        for item in fields(Settings):
+            monkeypatch.delenv(item.metadata.get("name", item.name), raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        providers.reset()
+        status = asyncio.run(main())
+        out, err = capsys.readouterr()
+        assert "hunter2" not in out + err
+        assert "test-key" not in out + err
+        return status, {line.split()[0]: line for line in out.splitlines()}
+
+    yield look
+    providers.reset()
+
+
+def test_what_works_and_what_is_left(doctor: Doctor, upstreams: Upstreams, database: str) -> None:
+    upstreams.cohere.quota = {
+        "x-trial-endpoint-call-limit": "40",
+        "x-trial-endpoint-call-remaining": "38",
+        "x-endpoint-monthly-call-limit": "1000",
+    }
+    upstreams.openai.quota = {
+        "x-ratelimit-limit-requests": "10000",
+        "x-ratelimit-remaining-requests": "9999",
+        "x-ratelimit-limit-tokens": "200000",
+        "x-ratelimit-remaining-tokens": "199951",
+    }
+    status, said = doctor(**upstreams.environ(), DATABASE_URL=database)
+    assert status == 0, said
+    assert list(said) == ["cohere", "qdrant", "openai", "postgres", "budget"]
+    assert "works, 38 of 40 calls left this minute, 1000 a month" in said["cohere"]
+    assert "passages, embed-english-v3.0" in said["qdrant"]
+    assert "9999 of 10000 requests and 199951 of 200000 tokens left" in said["openai"]
+    assert "0 of 1,000,000 tokens and 0 of 5,000 questions used today" in said["budget"]
+
+
+def test_everything_that_is_wrong_is_named_with_its_mend(
+    doctor: Doctor, upstreams: Upstreams
+) -> None:
+    wrong = {
+        "COHERE_API_KEY": "co-hunter2",
+        "OPENAI_API_KEY": "sk-hunter2-hunter2",
+        "QDRANT_COLLECTION": "another",
+        "DATABASE_URL": "postgresql://reader:hunter2@127.0.0.1:9/book?sslmode=disable",
+    }
+    status, said = doctor(**{**upstreams.environ(), **wrong})
+    assert status == 1
+    assert "401 the key was refused. Make a key" in said["cohere"]
+    assert "COHERE_API_KEY" in said["cohere"]
+    assert "QDRANT_COLLECTION" in said["qdrant"]
+    assert "ingest.py" in said["qdrant"]
+    assert "401 the key was refused. Make a key" in said["openai"]
+    assert "Connection refused. Look whether the server runs" in said["postgres"]
+
+
+def test_another_model_than_the_index_and_a_model_that_is_not_there(
+    doctor: Doctor, upstreams: Upstreams, database: str
+) -> None:
+    wrong = {"COHERE_EMBED_MODEL": "embed-multilingual-v3.0", "CHAT_MODEL": "gpt-hunter"}
+    status, said = doctor(**{**upstreams.environ(), **wrong, "DATABASE_URL": database})
+    assert status == 1
+    assert "embed-english-v3.0" in said["qdrant"]
+    assert "set COHERE_EMBED_MODEL to the model of the index" in said["qdrant"]
+    assert "there is no model gpt-hunter. Set CHAT_MODEL" in said["openai"]
+    assert "works" in said["cohere"]
+
+
+def test_a_key_without_credit_is_found_out(
+    doctor: Doctor, upstreams: Upstreams, database: str
+) -> None:
+    """Its models are still listed, so only a real question finds it."""
+    body = {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}
+    upstreams.openai.fail(429, path="/v1/chat", times=9, body=body)
+    status, said = doctor(**upstreams.environ(), DATABASE_URL=database)
+    assert status == 1
+    assert "the quota is used up. Add credit" in said["openai"]
+
+
+def test_a_budget_that_is_used_up(doctor: Doctor, upstreams: Upstreams, database: str) -> None:
+    variables = {**upstreams.environ(), "DATABASE_URL": database}
+    doctor(**variables)  # makes the tables
+    today = "(now() AT TIME ZONE 'UTC')::date"
+    query(database, f"INSERT INTO book.days VALUES ({today}, 12, 998000)")
+    status, said = doctor(**variables)
+    assert status == 1
+    assert "998,000 of 1,000,000 tokens and 12 of 5,000 questions" in said["budget"]
+    query(database, "DELETE FROM book.days")
+    status, said = doctor(**variables, DAILY_TOKEN_BUDGET="100")
+    assert status == 1
+    assert "the model is never asked" in said["budget"]
+
+
+def test_on_a_laptop_all_is_embedded(tmp_path: Path) -> None:
+    finished = run("-m", "rag.ops.diagnostics", env=environment(DATA_DIR=str(tmp_path)))
+    assert finished.returncode == 1
+    cohere, qdrant, openai, postgres, budget = finished.stdout.splitlines()
+    assert "nothing is indexed yet. Run python ingest.py PATH" in qdrant
+    assert cohere.split() == ["cohere", "embedded", "works"]
+    assert openai.split() == ["openai", "embedded", "works"]
+    assert postgres.split() == ["postgres", "embedded", "works"]
+    assert "no model, nothing to spend" in budget
+
+
+# ---------------------------------------------------------------- mends alone
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("service", "error", "words"),
+    [
+        ("cohere", UpstreamRejected("429 the quota is used up", service="cohere"), "1,000 calls"),
+        ("cohere", UpstreamRejected("404 model 'x' not found", service="cohere"), "EMBED_MODEL"),
+        ("qdrant", UpstreamRejected("403 the key was refused", service="qdrant"), "QDRANT_API_KEY"),
+        ("postgres", UpstreamRejected("password failed (28P01)", service="postgres"), "again"),
+        ("openai", UpstreamOverloaded("429", service="openai"), "Wait a minute"),
+        ("qdrant", IndexMissing("there is no collection"), "ingest.py"),
+        ("qdrant", IndexMismatch("another model"), "COHERE_EMBED_MODEL"),
+        ("budget", ConfigurationError("used up"), "DAILY_TOKEN_BUDGET"),
+        (
+            "cohere",
+            caused(UpstreamError("ConnectError", service="cohere"), ssl.SSLError("bad")),
+            "ca-certificates",
+        ),
+        (
+            "postgres",
+            UpstreamRejected("cannot connect: the server's certificate: expired", service="p"),
+            "clock",
+        ),
+        (
+            "qdrant",
+            caused(
+                UpstreamError("ConnectError", service="qdrant"),
+                ExceptionGroup("all attempts", [socket.gaierror(-2, "unknown")]),
+            ),
+            "deletes a free cluster",
+        ),
+        ("qdrant", UpstreamTimeout("ConnectTimeout", service="qdrant"), "443"),
+    ],
+)
+def test_mends(service: str, error: Exception, words: str) -> None:
+    settings = load_settings({"QDRANT_URL": "https://x.cloud.qdrant.io:6333", "DATABASE_URL": NEON})
+    assert words in mend(service, error, settings)
+
+
+@pytest.mark.parametrize(("opens", "word"), [(True, "is blocked"), (False, "may be blocked")])
+def test_a_blocked_port_leads_to_sql_over_https(opens: bool, word: str) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def probe(host: str, port: int) -> bool:
+        asked.append((host, port))
+        return opens
+
+    settings = load_settings({"DATABASE_URL": NEON})
+    error = UpstreamTimeout("no connection in time", service="postgres")
+    told = mend("postgres", error, settings, probe=probe)
+    assert f"Port 5432 {word} here" in told
+    assert "neon.tech:443" in told
+    assert "hunter2" not in told
+    assert asked == [("ep-cool-1234.eu-central-1.aws.neon.tech", 443)]
+
+
+def test_a_database_elsewhere_is_not_sent_to_neon() -> None:
+    settings = load_settings({"DATABASE_URL": "postgresql://u:hunter2@db.example:6432/book"})
+    told = mend("postgres", UpstreamTimeout("no answer in time", service="postgres"), settings)
+    assert "6432" in told
+    assert "Neon" not in told

@@ -1,0 +1,60 @@
+"""Loaded by schemathesis: what the service promises beyond its schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import schemathesis
+from schemathesis import Case, CheckContext, HookContext, Response
+
+from handlers.schemas import clean
+from tests.support.leaks import leak
+
+SESSION = {"session_id": "$response.body#/session_id"}
+
+
+@schemathesis.hook
+def before_load_schema(context: HookContext, schema: dict[str, Any]) -> None:
+    """What the document does not say, because no client needs to know it.
+
+    A session id is never refused, whatever it is. A conversation that was made can be read,
+    continued, rated and deleted, and not read afterwards.
+    """
+    schema["components"]["schemas"]["ChatRequest"]["properties"]["session_id"] = {}
+    schema["paths"]["/chat"]["post"]["responses"]["200"]["links"] = {
+        "History": {"operationId": "history", "parameters": SESSION},
+        "Delete": {"operationId": "delete", "parameters": SESSION},
+        "Feedback": {
+            "operationId": "feedback",
+            "parameters": {**SESSION, "n": "$response.body#/metadata/turn"},
+        },
+        "Continue": {"operationId": "chat", "requestBody": {**SESSION, "message": "And then?"}},
+    }
+
+
+@schemathesis.hook
+def filter_case(context: HookContext, case: Case[Any]) -> bool:
+    """Lengths count after trimming, which JSON Schema cannot say: leave out where that matters."""
+    if not isinstance(case.body, dict):
+        return True
+    texts = {name: case.body.get(name) for name in ("message", "query", "comment")}
+    return all(
+        _fits(name, text) == _fits(name, str(clean(text)).strip())
+        for name, text in texts.items()
+        if isinstance(text, str)
+    )
+
+
+def _fits(name: str, text: str) -> bool:
+    return len(text) <= 1000 if name == "comment" else 1 <= len(text) <= 2000
+
+
+@schemathesis.check
+def leaks_nothing(context: CheckContext, response: Response, case: Case[Any]) -> None:
+    """No body tells a stranger about the inside.
+
+    What the reader sent, and the book itself, may say anything.
+    """
+    if response.status_code < 400:
+        return
+    assert not leak(response.text), f"the body leaks {leak(response.text)!r}"

@@ -1,0 +1,102 @@
+"""The service as a user starts it: a process of its own, on a free port."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import httpx
+
+from tests.support.secrets import leaked
+
+ROOT = Path(__file__).parents[2]
+INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_FILE")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """A bare environment: nothing of the developer's own settings leaks into a test."""
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return {**inherited, "PYTHONWARNINGS": "default", **variables}
+
+
+def run(
+    *command: str, env: Mapping[str, str], timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """A command of the project to its end, with its output as text, in which no secret is."""
+    finished = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=dict(env),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert not (shown := leaked(finished.stdout + finished.stderr, env)), shown
+    return finished
+
+
+class Service:
+    """A running `python router.py`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+        self.process = process
+        self.url = url
+        self._log = log
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=60)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(20)
+
+
+@contextlib.contextmanager
+def serving(log: Path, **variables: str) -> Iterator[Service]:
+    """Start the service, wait until it answers, and end it whatever happens.
+
+    What it has logged by then must hold none of the secrets it was given.
+    """
+    port = free_port()
+    command = [sys.executable, "router.py"]
+    env = environment(PORT=str(port), **variables)
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output)
+    service = Service(process, f"http://127.0.0.1:{port}", log)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the service did not start:\n{service.log}")
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{service.url}/health").status_code == 200:
+                    break
+            time.sleep(0.05)
+        yield service
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(20)
+    assert not (shown := leaked(service.log, env)), shown
