@@ -283,7 +283,7 @@ def test_when_everything_is_slow_at_once_the_deadline_holds(world: World, how: s
     if response.status_code == 503:  # a slow machine: not even the passages were there in time
         assert response.json()["code"] == "upstream_timeout"
     else:
-        last = response.text.rpartition("data: ")[2] if how == "streamed" else response.text
+        last = response.text.rpartition("\ndata: ")[2] if how == "streamed" else response.text
         answer = json.loads(last)
         assert answer["metadata"]["answered_by"] == "extractive"
         assert answer["metadata"]["fallback"] == "upstream_timeout"
@@ -304,7 +304,7 @@ def test_a_repeated_request_is_told_what_the_first_one_left_in_the_history(
         with world.service.client() as http:
             headers = {"Accept": ACCEPT[how], "Idempotency-Key": key}
             response = http.post("/chat", json={"message": message}, headers=headers)
-        last = response.text.rpartition("data: ")[2] if how == "streamed" else response.text
+        last = response.text.rpartition("\ndata: ")[2] if how == "streamed" else response.text
         answer: dict[str, Any] = json.loads(last)
         return answer
 
