@@ -13,7 +13,7 @@ import trustme
 from rag.errors import SourceError
 from sites import fetch
 from sites.addresses import is_public, resolve
-from sites.fetch import Answer, Fetcher, Limits, Unavailable, origin
+from sites.fetch import Fetcher, Limits, Response, Unavailable, origin
 from sites.robots import Robots
 from tests.support.served_site import html, served
 
@@ -135,7 +135,7 @@ def test_the_certificate_is_the_hosts(
 
     monkeypatch.setattr(fetch, "resolve", loopback)
 
-    async def body() -> Answer:
+    async def body() -> Response:
         server = await asyncio.start_server(reply, "127.0.0.1", 0, ssl=context)
         url = f"https://book.dev:{server.sockets[0].getsockname()[1]}/"
         try:

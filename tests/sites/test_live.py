@@ -120,7 +120,7 @@ def test_a_broken_sitemap_is_named_and_links_are_followed(text: str) -> None:
     with served(BOOK | {"/sitemap.xml": text}) as site:
         book = read(site)
         assert len(book.pages) == 3
-        assert re.search(r"/sitemap\.xml is no sitemap: ", messages(book))
+        assert re.search(r"/sitemap\.xml is not a sitemap: ", messages(book))
 
 
 def test_only_what_is_below_the_address() -> None:
@@ -157,7 +157,7 @@ def test_robots_are_respected() -> None:
         assert [page.slug for page in read(site).pages] == ["", "guide/"]
         assert "/install" not in site.asked
         site.pages["/robots.txt"] = "User-agent: *\nDisallow: /\n"
-        with pytest.raises(SourceError, match=r"cannot be read: it is not for robots"):
+        with pytest.raises(SourceError, match=r"cannot be read: it is disallowed by robots"):
             read(site)
         site.fail(503, path="/robots.txt", times=9)
         with pytest.raises(SourceError, match="answered 503"):
@@ -205,8 +205,8 @@ def test_pages_that_are_not_for_the_index() -> None:
     for path, why in (
         ("/no", "asks not to be indexed"),
         ("/header", "asks not to be indexed"),
-        ("/refresh", "only sends its readers on"),
-        ("/app", "no text, at least not without scripts"),
+        ("/refresh", "only redirects"),
+        ("/app", "has no text without JavaScript"),
         ("/data", "is application/json, not a page"),
     ):
         assert f"{site.url}{path} " in said
@@ -299,16 +299,14 @@ def test_a_site_that_disappears_is_an_error() -> None:
         site.fail("reset", path="/p2", times=999)
         site.fail("reset", path="/p3", times=999)
         site.fail("reset", path="/p1", times=999)
-        with pytest.raises(
-            SourceError, match=r"stopped answering after \d pages: .*stays as it is"
-        ):
+        with pytest.raises(SourceError, match=r"stopped responding after \d pages: .*is unchanged"):
             read(site)
         assert len(site.asked) < 100
     few = dict(list(pages.items())[-2:]) | {"/sitemap.xml": sitemap("/a", "/b")}
     with served(few) as site:
         site.fail(500, path="/a", times=9)
         site.fail(500, path="/b", times=9)
-        with pytest.raises(SourceError, match=r"2 pages of .* could not be read and only 1 could"):
+        with pytest.raises(SourceError, match=r"2 pages of .* could not be read, only 1 could"):
             read(site)
 
 
@@ -343,7 +341,7 @@ def test_a_gzip_bomb_is_not_unpacked() -> None:
         said = messages(read(site))
     assert f"{site.url}/guide/ is larger than 4 MB." in said
     assert f"{site.url}/cut ended too early." in said
-    assert f"{site.url}/zstd is packed as zstd" in said
+    assert f"{site.url}/zstd has the encoding zstd" in said
 
 
 def test_redirects_end_and_stay_on_the_site() -> None:
@@ -369,8 +367,8 @@ def test_redirects_end_and_stay_on_the_site() -> None:
     assert f"{site.url}/circle redirects in a circle." in said
     assert f"{site.url}/on/1 redirects more than 5 times." in said
     assert f"{site.url}/out redirects to another site, http://169.254.169.254/latest." in said
-    assert f"{site.url}/file leads to what is no address." in said
-    assert f"{site.url}/bad leads to what is no address." in said
+    assert f"{site.url}/file redirects to an invalid address." in said
+    assert f"{site.url}/bad redirects to an invalid address." in said
 
 
 def test_endless_pages_are_bounded() -> None:

@@ -130,7 +130,7 @@ def test_unreadable_file_is_named(tmp_path: Path) -> None:
 def test_nothing_to_read(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="There is no folder"):
         read_book(tmp_path / "missing")
-    with pytest.raises(SourceError, match="There is no page to read"):
+    with pytest.raises(SourceError, match="There are no pages to read"):
         read_book(tmp_path)
     (tmp_path / "a.md").write_text("")
     with pytest.raises(SourceError, match=r"a\.md is empty"):

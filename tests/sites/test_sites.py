@@ -8,7 +8,7 @@ import pytest
 
 from sites import read_book
 from sites.html import site_title
-from sites.source import published
+from sites.source import public_url
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -69,7 +69,7 @@ def test_the_address_that_the_book_names(tmp_path: Path, files: dict[str, str], 
     ],
 )
 def test_addresses_that_are_no_public_ones_are_not_taken(url: str, expected: str) -> None:
-    assert published(url) == expected
+    assert public_url(url) == expected
 
 
 def test_a_built_folder_inside_of_a_project_is_read_as_html(tmp_path: Path) -> None:
