@@ -99,7 +99,7 @@ def test_it_shows_what_to_write_next(readers: Callable[..., Reader], author: Ser
     expect(page.locator("#book")).to_have_text("My Book")
     first = page.locator("[data-table=unanswered] tbody tr").first
     expect(first).to_contain_text("Can I export my notes as PDF?")
-    first.get_by_text("Other words for it").click()
+    first.get_by_text("Similar questions").click()
     expect(first.get_by_role("listitem")).to_have_text("exporting notes to PDF")
     sections = page.locator("[data-table=sections] tbody tr")
     expect(sections.first.get_by_role("link", name="Install › Linux")).to_have_attribute(

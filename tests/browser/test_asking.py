@@ -202,7 +202,7 @@ def test_rating_is_kept_with_an_optional_word(reader: Reader, fake: Fake) -> Non
     expect(word).to_be_in_viewport(ratio=1)
     word.fill("Windows is missing")
     word.press("Enter")
-    expect(reader.answer).to_contain_text("Thank you, noted.")
+    expect(reader.answer).to_contain_text("Thank you for your feedback.")
     expect(down).to_be_focused()
     (session,) = fake.sessions
     here = {"session_id": session, "n": 1}
@@ -288,7 +288,7 @@ def test_begin_anew_then_delete_everything(reader: Reader, fake: Fake) -> None:
 
     reader.page.get_by_role("button", name="Delete my conversations").click()
     question.get_by_role("button", name="Delete").click()
-    expect(reader.page.locator(".greeting")).to_contain_text("Your conversations are deleted.")
+    expect(reader.page.locator(".greeting")).to_contain_text("Your conversations were deleted.")
     assert fake.sessions == {}
     assert reader.page.evaluate("localStorage.length") == 0
     reader.page.reload()

@@ -84,7 +84,7 @@ def test_an_error_after_the_first_word(reader: Reader, fake: Fake) -> None:
 def test_a_connection_that_breaks_keeps_what_came(reader: Reader, fake: Fake) -> None:
     fake.replies = [Reply(cut_after=8, delay=0.03)]
     reader.open().type(QUESTION)
-    expect(reader.answer).to_contain_text("broke before the answer was complete")
+    expect(reader.answer).to_contain_text("was lost before the answer was complete")
     expect(reader.answer).to_contain_text("Run the installer")
     expect(reader.page.get_by_role("button", name="Send")).to_be_visible()
     again(reader)
@@ -105,7 +105,7 @@ def test_a_question_that_is_refused_can_be_edited(reader: Reader, fake: Fake) ->
 def test_an_error_without_a_sentence_gets_one(reader: Reader, fake: Fake) -> None:
     fake.replies = [Reply(html=500)]
     reader.open().type(QUESTION)
-    expect(reader.answer).to_contain_text("That did not work. Please try again.")
+    expect(reader.answer).to_contain_text("Something went wrong. Please try again.")
     expect(reader.answer).not_to_contain_text("Bad gateway")
     again(reader)
 
@@ -114,7 +114,7 @@ def test_offline_keeps_the_question_and_asks_it_later(reader: Reader, fake: Fake
     reader.open()
     reader.page.context.set_offline(True)
     reader.type(QUESTION)
-    expect(reader.answer).to_contain_text("You are offline. Your question is kept")
+    expect(reader.answer).to_contain_text("You are offline. Your question will be sent")
     assert fake.asked == []
     reader.page.context.set_offline(False)
     expect(reader.answer.locator(".actions")).to_be_visible()
@@ -128,7 +128,7 @@ def test_a_sleeping_service_is_woken_and_asked(reader: Reader, fake: Fake) -> No
     fake.seen.clear()
     fake.asleep_until = time.monotonic() + 3600
     reader.type(QUESTION)
-    expect(reader.answer).to_contain_text("The service seems to be asleep")
+    expect(reader.answer).to_contain_text("The service is not responding yet")
     expect(reader.page.locator("[aria-live]")).to_contain_text("Waking it takes up to a minute")
     expect(reader.page.get_by_role("button", name="Stop")).to_be_visible()
     until(reader, lambda: fake.seen.count("GET /health") >= 2)
@@ -149,7 +149,7 @@ def test_the_waiting_message_is_in_view_below_a_long_conversation(
         expect(reader.answer).to_contain_text("It is not answering.")
     fake.asleep_until = time.monotonic() + 3600
     reader.type(QUESTION)
-    message = reader.answer.locator(".status").get_by_text("seems to be asleep")
+    message = reader.answer.locator(".status").get_by_text("is not responding yet")
     expect(message).to_be_visible()
     log = reader.page.get_by_role("region", name="Conversation")
     rest = "log => log.scrollHeight - log.clientHeight - log.scrollTop"
@@ -161,7 +161,7 @@ def test_a_silent_service_gets_an_honest_message(reader: Reader, fake: Fake) -> 
     fake.replies = [Reply(hang=12)]
     reader.open().type(QUESTION)
     expect(reader.answer).to_contain_text("Looking through the book")
-    expect(reader.answer).to_contain_text("seems to be asleep")
+    expect(reader.answer).to_contain_text("is not responding yet")
     expect(reader.answer.locator(".actions")).to_be_visible()
     assert len(fake.asked) == 1
 
@@ -172,7 +172,7 @@ def test_a_service_that_never_wakes_is_given_up(reader: Reader, fake: Fake) -> N
     reader.open()
     fake.asleep_until = time.monotonic() + 3600
     reader.type(QUESTION)
-    expect(reader.answer).to_contain_text("seems to be asleep")
+    expect(reader.answer).to_contain_text("is not responding yet")
     for _ in range(40):
         reader.page.clock.fast_forward(8_000)
         reader.page.wait_for_timeout(40)
@@ -189,7 +189,7 @@ def test_waking_can_be_stopped(reader: Reader, fake: Fake) -> None:
     reader.open()
     fake.asleep_until = time.monotonic() + 3600
     reader.type(QUESTION)
-    expect(reader.answer).to_contain_text("seems to be asleep")
+    expect(reader.answer).to_contain_text("is not responding yet")
     reader.page.get_by_role("button", name="Stop").click()
     expect(reader.answer).to_contain_text("Stopped.")
     fake.asleep_until = 0
@@ -199,7 +199,7 @@ def test_waking_can_be_stopped(reader: Reader, fake: Fake) -> None:
 def test_the_panel_opens_before_a_sleeping_service_wakes(reader: Reader, fake: Fake) -> None:
     fake.asleep_until = time.monotonic() + 3600
     reader.open()
-    expect(reader.page.locator(".greeting")).to_contain_text("seems to be asleep")
+    expect(reader.page.locator(".greeting")).to_contain_text("is not responding yet")
     fake.asleep_until = 0
     expect(reader.page.get_by_role("button", name=QUESTION)).to_be_visible()
     expect(reader.page.locator(".greeting")).not_to_contain_text("asleep")
@@ -231,7 +231,7 @@ def test_a_rating_that_is_not_kept_is_taken_back(reader: Reader, fake: Fake) -> 
     fake.asleep_until = time.monotonic() + 3600
     up = reader.page.get_by_role("button", name="Good answer")
     up.click()
-    expect(reader.page.locator("[aria-live]")).to_contain_text("That did not work")
+    expect(reader.page.locator("[aria-live]")).to_contain_text("Something went wrong")
     expect(up).to_have_attribute("aria-pressed", "false")
 
 
