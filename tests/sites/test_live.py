@@ -207,7 +207,7 @@ def test_pages_that_are_not_for_the_index() -> None:
         ("/header", "asks not to be indexed"),
         ("/refresh", "only redirects"),
         ("/app", "has no text without JavaScript"),
-        ("/data", "is application/json, not a page"),
+        ("/data", "is application/json, not an HTML page"),
     ):
         assert f"{site.url}{path} " in said
         assert why in said
