@@ -1,4 +1,4 @@
-"""The author's page, on the real service over a month of conversations."""
+"""The author's page on the real service, with a month of conversations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def _seed(db: Postgres) -> None:
 
 @pytest.fixture(scope="module")
 def author(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with a token. The database is filled in a thread: this one has a loop already."""
+    """Start a service with a token. A thread fills the database: this one already has a loop."""
     made: list[Any] = []
     folder = tmp_path_factory.mktemp("author")
     done, ready = threading.Event(), threading.Event()
@@ -63,7 +63,7 @@ def enter(reader: Reader, author: Service, token: str = TOKEN) -> Reader:
 
 
 def loaded(reader: Reader) -> None:
-    """Wait for the last of the tables."""
+    """Wait for the last table."""
     reader.page.locator("[data-table=questions] tbody tr").first.wait_for()
 
 

@@ -1,7 +1,6 @@
-"""A real Docusaurus site, built from npm, with the one line in its configuration.
+"""A real Docusaurus site, built with npm, with the widget in its configuration.
 
-Its pages are read by the project's own reader, and every citation made from them is followed
-in the browser to an element that exists.
+The project reads its pages, and the browser follows every citation to an existing element.
 """
 
 from __future__ import annotations

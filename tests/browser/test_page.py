@@ -1,4 +1,4 @@
-"""The widget on a host page, and the page of the service itself."""
+"""The widget on a host page, and the service's own page."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_an_element_in_the_page_is_enough(reader: Reader, fake: Fake, site: Site
     ],
     ids=["docusaurus", "word-wins", "vitepress", "light-page", "dark-page", "system"],
 )
-def test_it_is_as_light_as_the_page(
+def test_the_theme_follows_the_page(
     readers: Callable[..., Reader], site: Site, root: str, style: str, theme: str
 ) -> None:
     site.root, site.style = root, style
@@ -91,7 +91,7 @@ def test_the_page_does_not_move(reader: Reader, site: Site) -> None:
     assert sum(reader.page.evaluate("shifts")) == 0
 
 
-def test_the_widget_takes_nothing_from_the_styles_of_the_page(reader: Reader, site: Site) -> None:
+def test_the_page_styles_do_not_affect_the_widget(reader: Reader, site: Site) -> None:
     site.style = (
         "* { color: red !important; font-size: 40px !important; display: block !important }"
     )
@@ -172,4 +172,4 @@ def test_without_javascript_the_page_still_explains_itself(
 ) -> None:
     reader = readers(java_script_enabled=False)
     reader.page.goto(fake.url)
-    expect(reader.page.locator("aside")).to_contain_text("You can delete it here at any time")
+    expect(reader.page.locator("aside")).to_contain_text("You can delete them here at any time")

@@ -1,4 +1,4 @@
-"""Quoted answers of the real service in a real browser: each chip leads to its own sentence."""
+"""Quoted answers of the real service in a real browser: each chip links to its sentence."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_chips_marks_and_cards_agree(
     assert related == [section["url"] for section in turn["related"]]
 
 
-def test_a_citation_leads_to_the_very_sentence(
+def test_a_citation_links_to_the_exact_sentence(
     readers: Callable[..., Reader], service: Service
 ) -> None:
     reader = open_page(readers, service)

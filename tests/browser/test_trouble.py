@@ -1,4 +1,4 @@
-"""What a reader meets when things go wrong: a sentence, a way on, and never a lost question."""
+"""Failures: a clear message, a way to continue, and never a lost question."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def until(reader: Reader, true: Callable[[], bool]) -> None:
         if true():
             return
         reader.page.wait_for_timeout(50)
-    raise AssertionError("it has not come true")
+    raise AssertionError("the condition was never true")
 
 
 def same_key(fake: Fake) -> bool:
@@ -62,7 +62,7 @@ def test_too_many_questions_counts_down(reader: Reader, fake: Fake) -> None:
     assert same_key(fake)
 
 
-def test_a_service_that_is_down_says_so_in_a_sentence(reader: Reader, fake: Fake) -> None:
+def test_a_service_that_is_down_shows_its_message(reader: Reader, fake: Fake) -> None:
     detail = "A service this book depends on is not answering."
     fake.replies = [Reply(problem={"status": 503, "detail": detail})]
     reader.open().type(QUESTION)
@@ -81,7 +81,7 @@ def test_an_error_after_the_first_word(reader: Reader, fake: Fake) -> None:
     again(reader)
 
 
-def test_a_connection_that_breaks_keeps_what_came(reader: Reader, fake: Fake) -> None:
+def test_a_broken_connection_keeps_the_partial_answer(reader: Reader, fake: Fake) -> None:
     fake.replies = [Reply(cut_after=8, delay=0.03)]
     reader.open().type(QUESTION)
     expect(reader.answer).to_contain_text("was lost before the answer was complete")
@@ -102,7 +102,7 @@ def test_a_question_that_is_refused_can_be_edited(reader: Reader, fake: Fake) ->
     expect(reader.field).to_be_focused()
 
 
-def test_an_error_without_a_sentence_gets_one(reader: Reader, fake: Fake) -> None:
+def test_an_error_without_a_message_gets_one(reader: Reader, fake: Fake) -> None:
     fake.replies = [Reply(html=500)]
     reader.open().type(QUESTION)
     expect(reader.answer).to_contain_text("Something went wrong. Please try again.")
@@ -129,7 +129,7 @@ def test_a_sleeping_service_is_woken_and_asked(reader: Reader, fake: Fake) -> No
     fake.asleep_until = time.monotonic() + 3600
     reader.type(QUESTION)
     expect(reader.answer).to_contain_text("The service is not responding yet")
-    expect(reader.page.locator("[aria-live]")).to_contain_text("Waking it takes up to a minute")
+    expect(reader.page.locator("[aria-live]")).to_contain_text("may take a minute to start")
     expect(reader.page.get_by_role("button", name="Stop")).to_be_visible()
     until(reader, lambda: fake.seen.count("GET /health") >= 2)
     fake.asleep_until = 0
@@ -167,7 +167,7 @@ def test_a_silent_service_gets_an_honest_message(reader: Reader, fake: Fake) -> 
 
 
 @pytest.mark.slow
-def test_a_service_that_never_wakes_is_given_up(reader: Reader, fake: Fake) -> None:
+def test_a_service_that_never_wakes_times_out(reader: Reader, fake: Fake) -> None:
     reader.page.clock.install()
     reader.open()
     fake.asleep_until = time.monotonic() + 3600
@@ -178,7 +178,7 @@ def test_a_service_that_never_wakes_is_given_up(reader: Reader, fake: Fake) -> N
         reader.page.wait_for_timeout(40)
         if reader.answer.locator(".problem").count():
             break
-    expect(reader.answer).to_contain_text("cannot be reached at the moment")
+    expect(reader.answer).to_contain_text("cannot be reached right now")
     reader.page.clock.resume()
     fake.asleep_until = 0
     again(reader)
@@ -213,7 +213,7 @@ def test_an_unanswered_question_survives_a_reload(reader: Reader, fake: Fake) ->
     expect(reader.field).to_have_value(QUESTION)
 
 
-def test_a_history_that_cannot_be_read_is_no_obstacle(reader: Reader, fake: Fake) -> None:
+def test_an_unreadable_history_does_not_stop_new_questions(reader: Reader, fake: Fake) -> None:
     reader.open().ask()
     fake.history_status = 503
     reader.page.reload()
@@ -226,7 +226,7 @@ def test_a_history_that_cannot_be_read_is_no_obstacle(reader: Reader, fake: Fake
     expect(reader.turns).to_have_count(2)
 
 
-def test_a_rating_that_is_not_kept_is_taken_back(reader: Reader, fake: Fake) -> None:
+def test_a_rating_that_fails_is_undone(reader: Reader, fake: Fake) -> None:
     reader.open().ask()
     fake.asleep_until = time.monotonic() + 3600
     up = reader.page.get_by_role("button", name="Good answer")
@@ -272,9 +272,7 @@ def test_without_storage_it_lasts_as_long_as_the_page(
 
 
 @pytest.mark.parametrize("config", [{}, {"title": None, "starters": None}], ids=["empty", "null"])
-def test_a_configuration_that_says_nothing(
-    reader: Reader, fake: Fake, config: dict[str, Any]
-) -> None:
+def test_an_empty_configuration(reader: Reader, fake: Fake, config: dict[str, Any]) -> None:
     fake.config = config
     reader.open()
     expect(reader.page.get_by_role("dialog", name="Ask the book")).to_be_visible()
