@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import relevance, retrieval
+from bench import metrics, relevance, retrieval
 from bench.sets import CachedEmbedder
 from rag.adapters.embedding.minilm import LocalEmbedder
 from rag.settings import load_settings
@@ -80,9 +80,9 @@ def test_with_keys_cohere_embeds_and_qdrant_ranks(sets: Path) -> None:
 
 
 def test_the_scale_of_the_figures() -> None:
-    assert retrieval.auroc([3, 4], [1, 2]) == 1
-    assert retrieval.auroc([1, 2], [1, 2]) == 0.5
-    assert retrieval.ndcg(["x", "a"], {"a": 1}) == pytest.approx(0.63093, abs=1e-5)
+    assert metrics.auroc([3, 4], [1, 2]) == 1
+    assert metrics.auroc([1, 2], [1, 2]) == 0.5
+    assert metrics.ndcg(["x", "a"], {"a": 1}) == pytest.approx(0.63093, abs=1e-5)
 
 
 def test_what_each_part_of_the_relevance_is_worth(tmp_path: Path) -> None:
