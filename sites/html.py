@@ -71,9 +71,8 @@ def site_title(titles: Sequence[str]) -> str:
     parts = [_SEPARATOR.split(title) for title in titles if title]
     for side in (-1, 0):
         divided = Counter(split[side] for split in parts if len(split) > 1)
-        counted = Counter(
-            split[side] for split in parts
-        )  # the start page's title may be the site's title alone
+        # The start page's title may be the site's title alone, so it counts here too.
+        counted = Counter(split[side] for split in parts)
         for name, _ in divided.most_common(1):
             if counted[name] > 1 and 2 * counted[name] > len(parts):
                 return name

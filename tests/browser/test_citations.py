@@ -256,7 +256,7 @@ def test_the_nearest_sentence_is_marked_where_it_is_cited(
 
 
 def test_each_section_has_its_own_mark(reader: Reader, fake: Fake) -> None:
-    """A sentence that both sections have is marked in each; beside the chip comes first."""
+    """A sentence in both sections is marked in each, first the one next to the chip."""
     said = "Use the key and wait."
     message = (
         f"**[One](/one)** [1]\n\n- {said}\n\n```\n{said}\n```\n\n[Read on](/one)\n\n"

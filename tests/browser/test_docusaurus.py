@@ -54,7 +54,7 @@ PAGES = {
 def built(
     tmp_path_factory: pytest.TempPathFactory, servers: tuple[Fake, object]
 ) -> Iterator[tuple[Path, str]]:
-    """The site's folder and the address it is served at."""
+    """Build and serve the site; yield its folder and address."""
     folder = tmp_path_factory.mktemp("handbook")
     (folder / "package.json").write_text('{"private": true}')
     (folder / "docusaurus.config.mjs").write_text(CONFIG.replace("HOST", servers[0].url))
@@ -118,7 +118,7 @@ def test_every_citation_lands_on_an_element(
             target = reader.page.locator(f'[id="{anchor}"]')
             expect(target).to_have_count(1)
             expect(target).to_contain_text(cited["section"])
-        expect(reader.page.get_by_role("dialog")).to_be_visible()  # the chat came along
+        expect(reader.page.get_by_role("dialog")).to_be_visible()  # the chat stays open
     assert fake.seen.count("POST /chat") == 1
 
 

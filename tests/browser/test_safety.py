@@ -107,7 +107,7 @@ def test_hostile_answers_are_harmless(
     ours = (fake.url, site.url, "data:,")
     assert_harmless(reader, requests, *ours)
     expect(answer.locator(".prose")).to_contain_text("<script>window.hacked=1</script>")
-    expect(answer.locator(".prose .cite")).to_have_count(1)  # the other one is no address
+    expect(answer.locator(".prose .cite")).to_have_count(1)  # the other one is not a valid address
     expect(answer.locator(".related a")).to_have_count(1)
     expect(answer.locator("mark")).to_have_text(HOSTILE[0])
     answer.locator(".cite").hover()
@@ -125,7 +125,7 @@ def test_hostile_answers_are_harmless(
 def test_hostile_highlighted_text_is_harmless(
     readers: Callable[..., Reader], fake: Fake, site: Site
 ) -> None:
-    """What stands on the page as text, and in its title and headings, is quoted as text."""
+    """Text of the page, its title and its headings is quoted as text."""
     shown = "".join(f"<p>{html.escape(text)}</p>" for text in HOSTILE)
     site.body = f"<h1 id='top'>{html.escape(HOSTILE[1])}</h1><div id='evil'>{shown}</div>"
     reader = readers()
@@ -146,7 +146,7 @@ def test_hostile_highlighted_text_is_harmless(
 def test_hostile_tokens_are_harmless_while_streaming(
     readers: Callable[..., Reader], fake: Fake, site: Site
 ) -> None:
-    """Markup that comes in pieces of seven characters is drawn after each of them."""
+    """Markup that arrives in pieces of seven characters is rendered after each one."""
     text = " ".join(HOSTILE)
     fake.replies = [Reply("That was all [1].", streamed=text, delay=0.01, held=True)]
     reader = readers()

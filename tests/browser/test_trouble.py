@@ -22,7 +22,7 @@ QUESTION = "How do I install it?"
 
 
 def again(reader: Reader) -> None:
-    """Try again, and find one question with one whole answer."""
+    """Retry, and check that there is one question with a complete answer."""
     reader.page.get_by_role("button", name="Try again").click()
     expect(reader.answer.locator(".actions")).to_be_visible()
     expect(reader.turns).to_have_count(1)
@@ -31,7 +31,7 @@ def again(reader: Reader) -> None:
 
 
 def until(reader: Reader, true: Callable[[], bool]) -> None:
-    """Let the browser run until something holds on the backend's side."""
+    """Let the browser run until a condition on the backend is true."""
     for _ in range(600):
         if true():
             return
@@ -123,7 +123,7 @@ def test_offline_keeps_the_question_and_asks_it_later(reader: Reader, fake: Fake
 
 
 def test_a_sleeping_service_is_woken_and_asked(reader: Reader, fake: Fake) -> None:
-    """A proxy answers 503 with a page and without CORS headers, as hosts that sleep do."""
+    """Sleeping hosts return 503 with a page and without CORS headers."""
     reader.open()
     fake.seen.clear()
     fake.asleep_until = time.monotonic() + 3600
@@ -236,7 +236,7 @@ def test_a_rating_that_fails_is_undone(reader: Reader, fake: Fake) -> None:
 
 
 def test_nothing_is_left_loading(reader: Reader, fake: Fake) -> None:
-    """A body that nobody reads keeps the page loading where storing it is forbidden."""
+    """An unread `no-store` body would keep the page loading."""
     loading: list[Request] = []
     reader.page.on("request", lambda request: loading.append(request))
     reader.page.on("requestfinished", lambda request: loading.remove(request))
@@ -258,7 +258,7 @@ FRAMED = '<iframe sandbox="allow-scripts" title="book" src="{}" width="600" heig
 def test_without_storage_it_lasts_as_long_as_the_page(
     readers: Callable[..., Reader], fake: Fake, site: Site
 ) -> None:
-    """A sandboxed frame has an opaque origin: localStorage throws there."""
+    """In a sandboxed frame with an opaque origin, localStorage throws."""
     site.pages["/outer"] = FRAMED.format(fake.url)
     reader = readers()
     reader.page.goto(f"{site.url}/outer")

@@ -170,7 +170,7 @@ class Habits:
 
 
 class Reader:
-    """One reader. `heard` is called at every event of every answer."""
+    """A simulated reader. `heard` is called for every event of every answer."""
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class Reader:
         self.stopping = False
 
     async def read(self) -> None:
-        """Hold conversations until `stopping`."""
+        """Chat until `stopping`."""
         while not self.stopping:
             await self.converse()
 

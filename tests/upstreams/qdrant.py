@@ -186,9 +186,8 @@ _READS = (Qdrant.retrieve, Qdrant.scroll, Qdrant.count, Qdrant.query, Qdrant.que
 def _body(request: Request, model: Any) -> Any:
     """Parse the body with the client's model. Raises ValueError."""
     try:
-        from_json(
-            request.body, allow_inf_nan=False
-        )  # the model accepts NaN and infinity; servers do not
+        # The model accepts NaN and infinity; servers do not.
+        from_json(request.body, allow_inf_nan=False)
         return _adapter(model).validate_json(request.body)
     except ValueError as error:
         raise ValueError(f"{_FORMAT}: {error}") from None

@@ -125,8 +125,8 @@ export class Api {
   }
 
   /**
-   * Ask, and yield `{type, data}` as it arrives; the last one is `done`. `key` stays the same
-   * over retries, so that the service can tell a repeated question from a new one.
+   * Ask, and yield `{type, data}` events as they arrive, `done` last. `key` stays the same
+   * across retries, so that the service recognises a repeated request.
    */
   async *ask(body, key, options) {
     const init = this.#json(body);
@@ -180,8 +180,8 @@ export class Api {
   }
 
   /**
-   * One request that outlasts a sleeping service: on silence or a proxy's error page
-   * `onwaiting` is told, /health is asked until it answers, and the request is sent again.
+   * Send a request and wait for a sleeping service: on silence or a proxy's error page, call
+   * `onwaiting`, poll /health until it responds, and send the request again.
    */
   async #patiently(path, init, { signal, onwaiting } = {}) {
     const end = Date.now() + WAKING_LIMIT;

@@ -164,8 +164,8 @@ export class Chat {
   }
 
   /**
-   * Ask, or ask again: `view` stays, so that the question stands there once. A repetition with
-   * the same key is the same request to the letter.
+   * Ask, or retry in the same `view`, so that the question is shown once. A retry with
+   * the same key sends exactly the same request.
    */
   async #run(view, body, key) {
     const stop = new AbortController();

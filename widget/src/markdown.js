@@ -91,8 +91,8 @@ export class Renderer {
   }
 
   /**
-   * One block. `auto` is the value of `dir`: only the outermost element has one, since a
-   * browser that looks for the direction of a list passes over children with a `dir`.
+   * Render one block. `auto` is the value of `dir`. Only the outermost element has one, since
+   * browsers ignore children with a `dir` when they detect the direction of a list.
    */
   block(token, auto = 'auto') {
     switch (token.type) {

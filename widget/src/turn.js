@@ -20,7 +20,7 @@ async function copy(text) {
 }
 
 /**
- * `chat` provides `t` (the strings), `link(url)`, `base()`,
+ * `chat` provides `t` (the interface texts), `link(url)`, `base()`,
  * `preview`, `announcer`, `ask(text)`, `rate(n, rating, comment)`, `settled()`.
  */
 export class TurnView {
@@ -90,8 +90,8 @@ export class TurnView {
   // -------------------------------------------------------------- ending
 
   /**
-   * The whole answer. Its numbers and claims may differ from what was streamed: what differs is
-   * drawn anew. Returns a function that says the rest of it.
+   * Show the finished answer. Its numbers and claims may differ from the streamed ones; changed
+   * blocks are redrawn. Returns a function that announces the rest.
    */
   finish({ message, sources, related, n = 0, rating = 0, metadata = {} }) {
     const { t, announcer } = this.#chat;

@@ -176,9 +176,8 @@ def sweep(folder: Path) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if (folder / "CURRENT").read_text().strip() != path.name:
-                (
-                    path / "index.json"
-                ).unlink()  # first, so that no half-removed generation is pinned
+                # First, so that no half-removed generation can be pinned.
+                (path / "index.json").unlink()
                 shutil.rmtree(path, ignore_errors=True)
         except OSError:
             continue

@@ -113,9 +113,8 @@ class QdrantWriter:
                 )
             )
         except UpstreamRejected:
-            if (
-                name not in await self._names()
-            ):  # else an earlier attempt succeeded without a response
+            # An earlier attempt may have succeeded without a response.
+            if name not in await self._names():
                 raise
 
     async def _index_payload(self) -> None:
