@@ -28,7 +28,7 @@ from tests.support.service import Service, environment, run, serving
 
 WARNINGS = ("Traceback", "ResourceWarning", "RuntimeWarning", "never awaited", "Task exception")
 
-PATIENCE = 60
+TIMEOUT = 60
 """Seconds for one response, generous for a busy machine."""
 
 
@@ -37,7 +37,7 @@ def fuzz(url: str, folder: Path, *options: str, seconds: float) -> subprocess.Co
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/openapi.json"),
         *("--checks", "all", "--continue-on-failure", "--no-shrink", "--warnings", "off"),
-        *("--no-color", "--request-timeout", str(PATIENCE), *options),
+        *("--no-color", "--request-timeout", str(TIMEOUT), *options),
     ]
     hooks = {"SCHEMATHESIS_HOOKS": "tests.support.fuzz_hooks", "PYTHONPATH": str(ROOT)}
     return subprocess.run(

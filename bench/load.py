@@ -14,7 +14,7 @@ from bench.processes import Server
 from bench.upstreams import QUESTION
 
 _numbers = itertools.count(1)
-PATIENCE = 120.0
+TIMEOUT = 120.0
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ async def _visit(server: Server, questions: Iterable[bytes], stream: bool) -> li
     try:
         for request in questions:
             began = time.perf_counter()
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 ok = await reader.begin(request, stream)
             ended = time.perf_counter()
             timings.append(Timing(ended - began, (reader.first or ended) - began, ok))

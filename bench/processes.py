@@ -17,7 +17,7 @@ import psutil
 from bench.upstreams import ADDRESS, Latencies
 from tests.support.service import ROOT, environment, free_port
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds for a process to start responding, or to exit."""
 
 
@@ -41,7 +41,7 @@ class Server:
                     return time.perf_counter() - self._spawned
             if self.process.poll() is not None:
                 raise SystemExit(f"{self.process.args!r} ended with {self.process.returncode}")
-            if time.perf_counter() - self._spawned > PATIENCE:
+            if time.perf_counter() - self._spawned > TIMEOUT:
                 raise SystemExit(f"{self.process.args!r} does not respond")
             time.sleep(0.001)
 
@@ -65,10 +65,10 @@ class Server:
     def stop(self) -> None:
         self.process.terminate()
         try:
-            self.process.wait(PATIENCE)
+            self.process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(PATIENCE)
+            self.process.wait(TIMEOUT)
 
 
 @contextlib.contextmanager

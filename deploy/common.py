@@ -62,12 +62,12 @@ def _text(name: str, value: object) -> str:
 
 
 def ask(
-    url: str, question: str, headers: Mapping[str, str] | None = None, patience: float = 120
+    url: str, question: str, headers: Mapping[str, str] | None = None, timeout: float = 120
 ) -> None:
-    """Ask the service and print its answer; retry for `patience` seconds while it starts."""
+    """Ask the service and print its answer; retry for `timeout` seconds while it starts."""
     body = json.dumps({"message": question}).encode()
     sent = {"Content-Type": "application/json", **(headers or {})}
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while True:
         request = urllib.request.Request(f"{url.rstrip('/')}/chat", body, sent)  # noqa: S310
         try:
@@ -81,7 +81,7 @@ def ask(
         except (OSError, ValueError) as error:
             if time.monotonic() > deadline:
                 fail(f"{url} does not respond: {error}")
-        time.sleep(min(2.0, patience / 10))
+        time.sleep(min(2.0, timeout / 10))
     print(f"\n{question}\n\n{answer['message']}\n")
     for n, source in enumerate(answer["sources"], 1):
         print(f"[{n}] {source['title']}: {source['url']}")

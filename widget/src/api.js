@@ -20,7 +20,7 @@ export class Problem extends Error {
 const HEADERS_LIMIT = 65_000; // /chat answers or fails within 50 s
 const SILENCE_LIMIT = 45_000; // the stream pings more often than this
 const WAKING_LIMIT = 150_000;
-const PATIENCE = 6_000; // after this wait the reader sees a notice
+const NOTICE_DELAY = 6_000; // after this wait the reader sees a notice
 
 const seconds = (text) => {
   if (text === null || text === '') return null;
@@ -186,7 +186,7 @@ export class Api {
   async #patiently(path, init, { signal, onwaiting } = {}) {
     const end = Date.now() + WAKING_LIMIT;
     for (let tries = 1; ; tries += 1) {
-      const hint = setTimeout(() => onwaiting?.(), PATIENCE);
+      const hint = setTimeout(() => onwaiting?.(), NOTICE_DELAY);
       try {
         return await this.#attempt(path, init, { signal });
       } catch (problem) {
