@@ -1,10 +1,10 @@
-# The service as a container, made for Hugging Face Spaces and fit for any host.
+# The service as a container, for Hugging Face Spaces or any other host.
 #
-#   docker build -t ask-the-book .                          the services of your secrets
-#   docker build --build-arg EMBEDDED=1 -t ask-the-book .   no secret at all: the embedded
-#                                                           engines and the handbook, indexed
+#   docker build -t ask-the-book .                          uses the services in your secrets
+#   docker build --build-arg EMBEDDED=1 -t ask-the-book .   needs no secrets: the embedded
+#                                                           engines with the handbook indexed
 #
-# A Space hands its variables to the build, so its variable EMBEDDED does the same.
+# A Space passes its variables to the build, so a variable EMBEDDED has the same effect.
 
 FROM python:3.11-slim AS build
 WORKDIR /app
@@ -26,8 +26,8 @@ RUN rm -rf deploy requirements*.txt \
  && rm -rf docs
 
 FROM python:3.11-slim
-# openai's client uses the system's certificates. The base image comes without the bytecode of
-# the standard library, which takes half a second to make at every start.
+# openai's client uses the system's certificates. The base image has no bytecode of the standard
+# library; compiling it would take half a second at every start.
 RUN test -s /etc/ssl/certs/ca-certificates.crt && useradd --create-home --uid 1000 user \
  && python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
       -x '/(site-packages|config-.*|ensurepip|idlelib|lib2to3|pydoc_data|test|tkinter|turtledemo)/' \

@@ -42,7 +42,7 @@ from rag.indexing.indexer import (
     published_chunks,
 )
 from rag.indexing.link_check import Verdict, verify
-from rag.interfaces import Embedder, IndexWriter, VectorStore
+from rag.interfaces import Embedder, IndexWriter, PreviewPages, VectorStore
 from rag.models import (
     Chunk,
     IndexInfo,
@@ -247,7 +247,9 @@ async def _read_site(options: argparse.Namespace, settings: Settings, old: Seque
 async def _kept_pages(
     store: VectorStore, chunks: Iterable[Chunk], unread: Sequence[str]
 ) -> list[Page]:
-    """The pages of carried chunks, where the index keeps pages for its preview."""
+    """Return the pages of carried chunks if the index keeps pages for its preview."""
+    if not isinstance(store, PreviewPages):
+        return []
     slugs = {c.slug.partition("#")[0] for c in chunks if c.source_path in unread}
     return [page for slug in sorted(slugs) if (page := await store.page(slug))]
 

@@ -1,1 +1,1 @@
-"""Benchmarks. `make bench` runs `python -m bench`; every module says what its number means."""
+"""Benchmarks. `make bench` runs `python -m bench`; each module explains its figures."""

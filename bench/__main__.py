@@ -1,11 +1,10 @@
-"""`make bench`: the service beside what it is compared with, in one sitting.
+"""Benchmark the service and its references in one run: `make bench`.
 
-    python -m bench [scenario …]      all of them without a name
+    python -m bench [scenario …]      without a name, all of them
 
-Imitated upstreams, the service, a real PostgreSQL and the references are processes of their
-own. What is compared is measured in turns, round by round, and medians are taken, so that a
-machine which is busy for a moment is so for all; the ratios are what counts. Ends in one line
-of JSON.
+The imitated upstreams, the service, a real PostgreSQL and the references run in separate
+processes. Measurements alternate in rounds and medians are taken, so that a busy moment
+affects all alike; compare the ratios. The last line of output is JSON.
 """
 
 from __future__ import annotations
@@ -27,22 +26,22 @@ from bench.scenarios import NAMES
 from rag.adapters.database.embedded import start
 
 MEMORY = Path("/dev/shm")
-"""Where the database lies: how long a disk takes to write is the disk's figure."""
+"""Where the database is stored, so that disk speed does not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What the scenarios share."""
+    """State shared by the scenarios."""
 
     folder: Path
     packages: Path
-    """What a host has installed, and nothing else."""
+    """Folder with the packages that a host has installed, and no others."""
     database_url: str
 
     def settings(self, upstreams: dict[str, str], **more: str) -> dict[str, str]:
-        """The service's environment, and the references'."""
+        """Return the environment of the service and the references."""
         fixed = {"DATABASE_URL": self.database_url, "SITE_URL": "https://book.example"}
-        # All readers have one address here: the limits count, and refuse nobody.
+        # All readers share one address here, so the limits are set high enough never to apply.
         limits = {"RATE_PER_MINUTE": "1000000", "RATE_BURST": "1000000"}
         limits |= {"DAILY_TOKEN_BUDGET": "999999999", "DAILY_QUESTION_BUDGET": "999999999"}
         return {**upstreams, **fixed, **limits, "PYTHONPATH": str(self.packages), **more}
@@ -50,7 +49,7 @@ class Bench:
 
 def main(names: list[str]) -> None:
     if unknown := set(names) - set(NAMES):
-        raise SystemExit(f"There is no scenario {', '.join(sorted(unknown))}: {', '.join(NAMES)}")
+        raise SystemExit(f"Unknown scenario {', '.join(sorted(unknown))}: {', '.join(NAMES)}")
     print(
         f"Python {platform.python_version()}, {psutil.cpu_count()} cores, "
         f"load {psutil.getloadavg()[0]:.1f} before the run\n"

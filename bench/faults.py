@@ -1,10 +1,9 @@
-"""What a reader meets when an upstream fails: `python bench/faults.py`.
+"""Show what readers see when an upstream fails: `python bench/faults.py`.
 
 Runs the service with its default deadlines against imitated upstreams (`tests/upstreams`),
-lets each of them fail in each way, asks a question, and prints a Markdown table: status or
-fallback, seconds to the answer, what the reader reads, whether the turn is in the history;
-the same for readers over the limits. Last, the stages of one chat with realistic latencies.
-Ends in one JSON line.
+makes each fail in each way, asks a question, and prints a Markdown table: status or fallback,
+seconds to the answer, the text shown, whether the turn was saved. The same for readers over
+the limits. Then the stages of one chat with realistic latencies. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ QUESTION = "How do I delete a conversation?"
 
 
 STRANGER = {"X-Forwarded-For": "203.0.113.9"}
-"""A reader behind a proxy on this machine; requests from the machine itself are not counted."""
+"""A reader behind a local proxy; requests from the machine itself are not limited."""
 
 
 def ask(service: Service, message: str, headers: dict[str, str]) -> dict[str, Any]:
-    """One row: how a question ended."""
+    """Ask a question and return the outcome as a row."""
     began = time.perf_counter()
     with httpx.Client(base_url=service.url, timeout=70, headers=headers) as http:
         response = http.post("/chat", json={"message": message})
@@ -64,7 +63,7 @@ def main() -> None:
         variables = up.environ() | {
             "DATABASE_URL": server.url,
             "SITE_URL": "https://book.example",
-            "RATE_PER_MINUTE": "1",  # on a slow machine, too, whoever is over it stays so
+            "RATE_PER_MINUTE": "1",  # low enough to stay exceeded on a slow machine
         }
 
         def measure(
@@ -91,7 +90,7 @@ def main() -> None:
                 up.openai.reply = reply
                 measure(service, "OpenAI", fault)
             up.cohere.latency, up.qdrant.latency = 0.08, 0.02
-            up.openai.reply = Reply("A usual answer [1]. " * 20, first_delay=0.3)
+            up.openai.reply = Reply("A normal answer [1]. " * 20, first_delay=0.3)
             ask(service, f"{QUESTION} Please", {})
             lines = [json.loads(line) for line in service.log.splitlines() if line[:1] == "{"]
             stages = next(line["stages_ms"] for line in reversed(lines) if line["path"] == "/chat")
@@ -109,7 +108,7 @@ def main() -> None:
         with serving(Path(folder) / "log2", **variables) as service:
             measure(service, "PostgreSQL", "refuses from the start")
 
-    print("| upstream | fault | outcome | seconds | the reader reads | in the history |")
+    print("| upstream | fault | outcome | seconds | text shown | in the history |")
     print("|---|---|---|---|---|---|")
     for name, fault, row in rows:
         print(f"| {name} | {fault} | " + " | ".join(str(value) for value in row.values()) + " |")

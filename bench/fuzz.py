@@ -1,11 +1,11 @@
-"""Requests generated from the OpenAPI document: `python bench/fuzz.py --requests 50000`.
+"""Fuzz the service from its OpenAPI document: `python bench/fuzz.py --requests 50000`.
 
-Starts the service on its embedded engines with the handbook as its book, and lets schemathesis
-send what conforms to the document and what does not, call after call with what calls before
-returned. All its checks are on: no status 5xx, every response as documented, failures included,
-what is valid is accepted and what is not is refused, nothing deleted is found again; and that no
-failure shows a stack, a path, SQL, instructions or a key (`tests/support/fuzz_hooks.py`). The
-number of requests is the service's own count. Ends in one JSON line; status 1 if anything failed.
+Starts the service on its embedded engines with the handbook as its book. schemathesis sends
+valid and invalid requests, also sequences that reuse values from earlier responses. All its
+checks are on: no 5xx, every response as documented, valid requests accepted, invalid ones
+rejected, deleted resources gone. `tests/support/fuzz_hooks.py` adds that no error shows a stack
+trace, a path, SQL, instructions or a key. Requests are counted by the service. The last line is
+JSON; the exit status is 1 if anything failed.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from tests.support.service import Service, environment, run, serving
 
 WARNINGS = ("Traceback", "ResourceWarning", "RuntimeWarning", "never awaited", "Task exception")
 
-PATIENCE = 60
-"""Seconds for one answer: a machine may be busy with other things."""
+TIMEOUT = 60
+"""Seconds for one response, generous for a busy machine."""
 
 
 def fuzz(url: str, folder: Path, *options: str, seconds: float) -> subprocess.CompletedProcess[str]:
-    """One run of schemathesis against a service that is up."""
+    """Run schemathesis once against a running service."""
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/openapi.json"),
         *("--checks", "all", "--continue-on-failure", "--no-shrink", "--warnings", "off"),
-        *("--no-color", "--request-timeout", str(PATIENCE), *options),
+        *("--no-color", "--request-timeout", str(TIMEOUT), *options),
     ]
     hooks = {"SCHEMATHESIS_HOOKS": "tests.support.fuzz_hooks", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
@@ -52,22 +52,22 @@ def fuzz(url: str, folder: Path, *options: str, seconds: float) -> subprocess.Co
 
 
 def statuses(service: Service) -> Counter[int]:
-    """How many requests the service answered with which status, by its log."""
+    """Count the responses in the service's log by status."""
     lines = (json.loads(line) for line in service.log.split("\n") if line.startswith("{"))
     return Counter(line["status"] for line in lines)
 
 
 def complaints(log: str) -> list[str]:
-    """Lines of the log that no request may cause."""
+    """Return log lines that no request should cause."""
     return [line for line in log.splitlines() if any(word in line for word in WARNINGS)]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=1000)
-    parser.add_argument("--examples", type=int, default=30, help="of each call, at first")
-    # Python 3.11's parser, which hypothesis uses to name what failed, now and then breaks in the
-    # second of two threads: "AST constructor recursion depth mismatch".
+    parser.add_argument("--examples", type=int, default=30, help="per call in the first run")
+    # Python 3.11's parser, which hypothesis uses to report failures, sometimes fails in the second
+    # of two threads: "AST constructor recursion depth mismatch".
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     began, failed = time.monotonic(), 0
@@ -78,7 +78,7 @@ def main() -> int:
             raise SystemExit(finished.stderr)
         with serving(folder / "log", **data) as service:
             for seed in range(10**6):
-                # All phases at first; then what finds most for its time.
+                # All phases first, then the most productive one.
                 phases = ("-n400", "--phases=fuzzing") if seed else (f"-n{options.examples}",)
                 arguments = (*phases, f"--seed={seed}", f"-w{options.workers}")
                 finished = fuzz(service.url, folder, *arguments, seconds=7200)

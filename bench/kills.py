@@ -1,10 +1,10 @@
-"""Kill -9 in a loop while readers chat: `python bench/kills.py 1000`.
+"""Kill the service in a loop while readers chat: `python bench/kills.py 1000`.
 
-Eight readers ask, follow up, ask two things at once, and repeat with the same `Idempotency-Key`
-what broke off. The service is killed at random moments of their answers, and about once a
-minute its PostgreSQL too. Afterwards every turn that a reader saw acknowledged must be in the
-history once, whole, where it was told and in order (`tests/support/crowd.py`). Ends in one JSON
-line; status 1 if anything is wrong.
+Eight readers ask, follow up, ask two questions at once, and repeat interrupted requests with
+the same `Idempotency-Key`. The service is killed (-9) at random moments of their answers, and
+PostgreSQL about once per minute. Afterwards every turn acknowledged to a reader must be in the
+history exactly once, complete, in its session and in order (`tests/support/crowd.py`). The last
+line is JSON; the exit status is 1 if anything is wrong.
 """
 
 from __future__ import annotations

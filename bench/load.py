@@ -1,4 +1,4 @@
-"""Readers who ask at once, on as little CPU as Python can do it with."""
+"""Simulate concurrent readers with as little CPU as possible."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from bench.processes import Server
 from bench.upstreams import QUESTION
 
 _numbers = itertools.count(1)
-PATIENCE = 120.0
+TIMEOUT = 120.0
 
 
 @dataclass(slots=True)
 class Timing:
-    """One chat, in seconds."""
+    """Timing of one chat, in seconds."""
 
     total: float
     first: float
-    """Until the first token, or the answer where it does not stream."""
+    """Time to the first token, or to the whole answer without streaming."""
     ok: bool
 
 
 @dataclass(slots=True)
 class Result:
-    """A round of chats."""
+    """Result of one round of chats."""
 
     timings: list[Timing] = field(default_factory=list)
     cpu_ms: float = 0.0
-    """CPU of the server a chat."""
+    """Server CPU per chat."""
     seconds: float = 0.0
 
     @property
@@ -41,7 +41,7 @@ class Result:
         return sum(not timing.ok for timing in self.timings)
 
     def p50(self, what: str = "total") -> float:
-        """Milliseconds."""
+        """Return the median in milliseconds."""
         return statistics.median(getattr(timing, what) for timing in self.timings) * 1000
 
     def worst(self) -> float:
@@ -49,7 +49,7 @@ class Result:
 
 
 class _Reader(asyncio.Protocol):
-    """A kept-alive connection that notes when what came."""
+    """A keep-alive connection that records when data arrives."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -102,7 +102,7 @@ async def _visit(server: Server, questions: Iterable[bytes], stream: bool) -> li
     try:
         for request in questions:
             began = time.perf_counter()
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 ok = await reader.begin(request, stream)
             ended = time.perf_counter()
             timings.append(Timing(ended - began, (reader.first or ended) - began, ok))
@@ -121,12 +121,12 @@ def request(body: dict[str, object], stream: bool) -> bytes:
 
 
 def _question(stream: bool) -> bytes:
-    """A new one each time, so that no embedding is in a cache."""
+    """Make a new question each time, so that no embedding is cached."""
     return request({"message": f"{QUESTION} ({next(_numbers)})"}, stream)
 
 
 async def chats(server: Server, readers: int, times: int = 1, *, stream: bool = False) -> Result:
-    """So many readers at once, each asking so many questions one after another."""
+    """Run concurrent readers, each asking `times` questions in sequence."""
     questions = [[_question(stream) for _ in range(times)] for _ in range(readers)]
     cpu, began = server.cpu(), time.perf_counter()
     visits = await asyncio.gather(
@@ -143,7 +143,7 @@ async def chats(server: Server, readers: int, times: int = 1, *, stream: bool = 
 
 
 def median(results: Sequence[Result], what: str = "total") -> float:
-    """The median of the rounds' medians, in milliseconds."""
+    """Return the median of the rounds' medians, in milliseconds."""
     return statistics.median(result.p50(what) for result in results)
 
 

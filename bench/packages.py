@@ -1,4 +1,4 @@
-"""The packages that a host has: those of `requirements.txt`, without the developers' own."""
+"""The packages on a host: those of `requirements.txt`, without development tools."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from tests.support.service import ROOT
 
 
 def shipped() -> Iterator[Distribution]:
-    """As they are installed beside this benchmark; what other platforms need is left out."""
+    """Yield the installed distributions of `requirements.txt` for this platform."""
     for name in re.findall(r"^([\w.-]+)==", (ROOT / "requirements.txt").read_text(), re.M):
         with suppress(PackageNotFoundError):
             yield distribution(name)
 
 
 def linked(folder: Path) -> Path:
-    """Make `folder`, with links to them: for a Python that looks nowhere else (`-S`).
+    """Create a folder with links to them, for a Python that uses no other packages (`-S`).
 
-    Some packages take what they find: httpx imports rich, 4 MB, which no host has.
+    Otherwise optional imports would count: httpx imports rich, 4 MB, which hosts do not have.
     """
     folder.mkdir()
     for package in shipped():
         for name in {file.parts[0] for file in package.files or ()} - {"..", "__pycache__"}:
             link = folder / name
-            if not link.is_symlink():  # a namespace of several
+            if not link.is_symlink():  # a namespace shared by several packages
                 link.symlink_to(Path(str(package.locate_file(name))))
     return folder

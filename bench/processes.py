@@ -1,4 +1,4 @@
-"""Every party of a benchmark is a process of its own, so that each has its own CPU account."""
+"""Run every part of a benchmark in its own process, so that CPU is counted separately."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import psutil
 from bench.upstreams import ADDRESS, Latencies
 from tests.support.service import ROOT, environment, free_port
 
-PATIENCE = 60.0
-"""Seconds for a process to answer, or to end."""
+TIMEOUT = 60.0
+"""Seconds for a process to start responding, or to exit."""
 
 
 class Server:
-    """A running server. CPU and memory are those of all its processes."""
+    """A running server. CPU and memory include its child processes."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, spawned: float) -> None:
         self.process, self.port = process, port
@@ -31,7 +31,7 @@ class Server:
         self._it = psutil.Process(process.pid)
 
     def wait(self, path: str = "/health") -> float:
-        """Seconds from the spawn to the first 200."""
+        """Wait for the first 200 and return the seconds since the spawn."""
         while True:
             with (
                 contextlib.suppress(OSError),
@@ -41,39 +41,39 @@ class Server:
                     return time.perf_counter() - self._spawned
             if self.process.poll() is not None:
                 raise SystemExit(f"{self.process.args!r} ended with {self.process.returncode}")
-            if time.perf_counter() - self._spawned > PATIENCE:
-                raise SystemExit(f"{self.process.args!r} does not answer")
+            if time.perf_counter() - self._spawned > TIMEOUT:
+                raise SystemExit(f"{self.process.args!r} does not respond")
             time.sleep(0.001)
 
     def _family(self) -> list[psutil.Process]:
         return [self._it, *self._it.children(recursive=True)]
 
     def cpu(self) -> float:
-        """Seconds of CPU so far."""
+        """Return the CPU seconds used so far."""
         times = [process.cpu_times() for process in self._family()]
         return sum(spent.user + spent.system for spent in times)
 
     def rss(self) -> float:
-        """Resident memory in MB."""
+        """Return the resident memory in MB."""
         return sum(process.memory_info().rss for process in self._family()) / 2**20
 
     def peak(self) -> float:
-        """The first process's greatest resident memory so far in MB; Linux only."""
+        """Return the first process's peak resident memory in MB; Linux only."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
     def stop(self) -> None:
         self.process.terminate()
         try:
-            self.process.wait(PATIENCE)
+            self.process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(PATIENCE)
+            self.process.wait(TIMEOUT)
 
 
 @contextlib.contextmanager
 def upstreams(latencies: Latencies) -> Iterator[dict[str, str]]:
-    """The imitated services; yields the environment that points to them."""
+    """Run the imitated services; yield the environment that points to them."""
     options = [f"--{name}={value}" for name, value in asdict(latencies).items()]
     command = [sys.executable, "-m", "bench.upstreams", *options]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, env=environment()) as process:
@@ -93,9 +93,9 @@ def upstreams(latencies: Latencies) -> Iterator[dict[str, str]]:
 
 
 def spawn(name: str, variables: dict[str, str]) -> Server:
-    """Start the service or a reference; its output goes to a file that nobody reads.
+    """Start the service or a reference, with output to a file.
 
-    Its packages are those of PYTHONPATH, which `variables` hold.
+    It uses only the packages on the PYTHONPATH in `variables`.
     """
     port = free_port()
     python = [sys.executable, "-S"]

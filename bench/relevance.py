@@ -1,20 +1,20 @@
-"""What each part of the relevance is worth: `python -m bench.relevance BOOKS QUESTIONS`.
+"""Measure what each part of the relevance adds: `python -m bench.relevance BOOKS QUESTIONS`.
 
-QUESTIONS is a folder of sets, `NAME.jsonl`, with questions in readers' words; BOOKS/NAME is the
-book that a set is about, in any form that `ingest.py` reads. A line of a set:
+QUESTIONS is a folder of question sets, `NAME.jsonl`; BOOKS/NAME is the book of a set, in any
+form that `ingest.py` reads. A line of a set:
 
     {"id", "question", "answerable": true, "gold": [{"quote"}], "follow_up_of": null or an id}
 
-A passage answers where it holds a gold quote: half of the quote's three-word runs, markup and
-punctuation left aside. Prints how often the first 1, 3, 5 and 10 passages hold one
+A passage answers a question if it contains a gold quote: half of the quote's three-word runs,
+ignoring markup and punctuation. Prints how often the top 1, 3, 5 and 10 passages contain one
 
-- for each weight of meaning against words, the one in use marked,
-- without each part: the titles in the words, the titles in what is embedded, and so on,
-- for follow-ups: searched for as typed, with the question before, and with both, averaged,
+- for each weight of meaning against words, with the one in use marked,
+- without each part, such as titles in the sparse or the embedded text,
+- for follow-ups: searched as typed, with the previous question, and with both averaged,
 
-and how many questions of each kind the limits NOTHING and ANSWER leave below them. The weights
-and limits in `rag/retrieval/relevance.py` are read off these tables. Vectors are kept in a
-temporary file, so that a second run takes seconds.
+and how many questions of each kind score below the limits NOTHING and ANSWER. The weights and
+limits in `rag/retrieval/relevance.py` come from these tables. Vectors are kept in a temporary
+file, so that a second run takes seconds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.sets import Remembering, read_lines
+from bench.sets import CachedEmbedder, read_lines
 from rag.adapters.embedding.minilm import LocalEmbedder
 from rag.indexing.chunking import chunk_book
 from rag.language.tokens import sparse_passage, sparse_question
@@ -48,11 +48,11 @@ CACHE = Path(tempfile.gettempdir()) / "ask-the-book-bench.sqlite"
 
 @dataclass
 class Book:
-    """A set of questions with all passages of its book, and which of them answer each."""
+    """A question set with all passages of its book and the ones that answer each question."""
 
     chunks: Sequence[Chunk]
     rows: Sequence[Row]
-    embedder: Remembering
+    embedder: CachedEmbedder
     gold: list[set[int]] = field(default_factory=list)
 
     async def scores(
@@ -64,7 +64,7 @@ class Book:
         embedded: Callable[[Chunk], str] = lambda chunk: chunk.embedded_text,
         sparse: Callable[[Chunk], SparseVector] | None = None,
     ) -> Array:
-        """The relevance of each passage (column) for each text (row)."""
+        """Return the relevance of each passage (column) for each text (row)."""
         passages = np.array(await self.embedder.embed_passages([*map(embedded, self.chunks)]))
         questions = np.array(await self.embedder.embed_questions(texts))
         scale = np.vectorize(lambda cosine: on_scale(cosine, self.embedder.cosine_range))
@@ -78,7 +78,7 @@ def _sparse(chunk: Chunk) -> SparseVector:
 
 
 def _shares(texts: Sequence[str], vectors: Sequence[SparseVector]) -> Array:
-    """BM25 of each passage for each text, as a share of the best possible."""
+    """Return BM25 of each passage for each text, as a share of the best possible score."""
     frequencies = Counter(term for vector in vectors for term in vector.indices)
     postings: dict[int, list[tuple[int, float]]] = {}
     for n, vector in enumerate(vectors):
@@ -100,7 +100,7 @@ def plain_words(text: str) -> list[str]:
 
 
 def holds(text: str, quote: str) -> bool:
-    """Whether half of a quote's three-word runs stand in a text."""
+    """Return whether a text contains half of a quote's three-word runs."""
     wanted, there = _runs(plain_words(quote)), _runs(plain_words(text))
     return len(wanted & there) * 2 >= len(wanted) > 0
 
@@ -109,7 +109,7 @@ def _runs(words: Sequence[str]) -> set[tuple[str, ...]]:
     return {tuple(words[n : n + 3]) for n in range(max(1, len(words) - 2))} if words else set()
 
 
-def read_book(folder: Path, questions: Path, embedder: Remembering) -> Book:
+def read_book(folder: Path, questions: Path, embedder: CachedEmbedder) -> Book:
     chunks = chunk_book(read_path(str(folder)).pages)
     book = Book(chunks, read_lines(questions), embedder)
     for row in book.rows:
@@ -125,7 +125,7 @@ def read_book(folder: Path, questions: Path, embedder: Remembering) -> Book:
 
 
 class Found:
-    """How often the first passages hold a gold quote."""
+    """Counts how often the top passages contain a gold quote."""
 
     def __init__(self) -> None:
         self.counts: Counter[int] = Counter()
@@ -143,13 +143,13 @@ class Found:
 
 
 HEAD = (
-    f"| {'the first passages that hold the answer':<52} |     @1 |     @3 |     @5 |    @10 |\n"
+    f"| {'top passages that contain the answer':<52} |     @1 |     @3 |     @5 |    @10 |\n"
     f"|{'-' * 54}|{'|'.join(['--------'] * len(DEPTHS))}|"
 )
 
 
 async def ranked(books: Sequence[Book], name: str, meaning: float, words: float, **how: Any) -> str:
-    """One row: questions with an answer, follow-ups left out."""
+    """Make a row for answerable questions, without follow-ups."""
     found = Found()
     for book in books:
         scores = await book.scores([row["question"] for row in book.rows], meaning, words, **how)
@@ -160,7 +160,7 @@ async def ranked(books: Sequence[Book], name: str, meaning: float, words: float,
 
 
 async def follow_ups(books: Sequence[Book]) -> list[str]:
-    ways = {"as typed": Found(), "with the question before": Found(), "both, averaged": Found()}
+    ways = {"as typed": Found(), "with the previous question": Found(), "both averaged": Found()}
     for book in books:
         by_id = {row["id"]: row for row in book.rows}
         for n, row in enumerate(book.rows):
@@ -175,7 +175,7 @@ async def follow_ups(books: Sequence[Book]) -> list[str]:
 
 
 async def limits(books: Sequence[Book]) -> list[str]:
-    """How many questions lie below a limit: those with an answer, and those without."""
+    """Count the answerable and unanswerable questions below each limit."""
     best: dict[bool, list[float]] = {True: [], False: []}
     for book in books:
         scores = await book.scores([row["question"] for row in book.rows], MEANING, WORDS)
@@ -190,7 +190,7 @@ async def limits(books: Sequence[Book]) -> list[str]:
     return lines
 
 
-def read_books(folder: Path, questions: Path, embedder: Remembering) -> list[Book]:
+def read_books(folder: Path, questions: Path, embedder: CachedEmbedder) -> list[Book]:
     return [
         read_book(folder / path.stem, path, embedder)
         for path in sorted(questions.glob("*.jsonl"))
@@ -211,16 +211,16 @@ async def measure(books: Sequence[Book]) -> list[str]:
         await ranked(books, "without meaning", 0.0, 1.0),
         await ranked(
             books,
-            "without the titles in the words",
+            "without titles in the sparse text",
             *in_use,
             sparse=lambda chunk: sparse_passage(chunk.text, chunk.language),
         ),
         await ranked(
-            books, "without the titles in what is embedded", *in_use, embedded=lambda c: c.text
+            books, "without titles in the embedded text", *in_use, embedded=lambda c: c.text
         ),
         await ranked(
             books,
-            "without the page's title in what is embedded",
+            "without the page's title in the embedded text",
             *in_use,
             embedded=lambda chunk: replace(chunk, title="").embedded_text,
         ),
@@ -235,10 +235,10 @@ def main(arguments: Sequence[str]) -> int:
     if len(arguments) != 2:
         print("usage: python -m bench.relevance BOOKS QUESTIONS")
         return 2
-    embedder = Remembering(LocalEmbedder(), CACHE)
+    embedder = CachedEmbedder(LocalEmbedder(), CACHE)
     books = read_books(Path(arguments[0]), Path(arguments[1]), embedder)
     print("\n".join(asyncio.run(measure(books))))
-    embedder.forget()
+    embedder.close_cache()
     return 0
 
 

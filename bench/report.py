@@ -1,4 +1,4 @@
-"""Rows, the table and the JSON line."""
+"""Format results as a table and a JSON line."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure, beside what it is to be compared with."""
+    """One figure with its reference."""
 
     what: str
     value: float
     unit: str = "ms"
     against: str = ""
-    """The reference's name."""
+    """Name of the reference."""
     reference: float | None = None
     goal: float | None = None
-    """The greatest ratio, or without a reference the greatest value, that is good enough."""
+    """The highest acceptable ratio or, without a reference, value."""
 
     @property
     def ratio(self) -> float | None:
@@ -31,7 +31,7 @@ class Row:
 
 
 def table(rows: Sequence[Row]) -> str:
-    lines = ["| ratio | goal | | what | value | compared with | its value |", "|" + "---|" * 7]
+    lines = ["| ratio | goal | | what | value | reference | reference value |", "|" + "---|" * 7]
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
         goal = "" if row.goal is None else f"≤ {row.goal:g}"

@@ -1,54 +1,51 @@
-"""How well passages are found: `python bench/retrieval.py [FOLDER]`.
+"""Measure retrieval quality and speed: `python bench/retrieval.py [FOLDER]`.
 
-Reads test sets in BEIR layout (`corpus.jsonl`, `queries.jsonl`, `qrels/test.tsv`) and one of
-reference spans (`corpora/*.md`, `questions.jsonl`) from a folder, which is never downloaded.
-Prints a table and, last, one JSON line. Vectors are kept in a temporary file.
+Reads test sets in BEIR layout (`corpus.jsonl`, `queries.jsonl`, `qrels/test.tsv`) and one with
+reference spans (`corpora/*.md`, `questions.jsonl`) from a folder; nothing is downloaded.
+Prints a table and, last, a JSON line. Vectors are kept in a temporary file.
 
 How to read the figures:
 
-- nDCG@10, Recall@5: whether the relevant documents are found, and how near the top; 1 is best.
-- AUROC: how surely the best score tells a question with an answer from one without (another
-  set's questions; its article hidden; only its paragraph hidden). 0.5 is guessing. Beside it,
-  the shares that the limits in use get wrong.
-- answer quoted: from the question on, the quoted sections hold the answer; their median length.
-- span recall@5, span precision@5: of the characters that answer, the share in the five best
-  chunks; of the characters in those chunks, the share that answers.
-- search ms: median of a whole search without embedding the question; the exact scan stands in
-  for the engine. store ms: the engine alone, on disk, filled with 1,000 and 10,000 chunks.
-- question ms, passage ms: embedding, by the clock, of one question (median) and of a passage
-  of usual length among many; passage CPU ms: the same in time of one core, which a busy machine
-  changes less. Indexing 1,000 chunks takes as many seconds as a passage takes milliseconds; two
-  free cores take half of the CPU time.
+- nDCG@10, Recall@5: whether relevant documents are found, and how near the top; 1 is best.
+- AUROC: how well the best score separates answerable questions from unanswerable ones (from
+  another set; with the article hidden; with only the paragraph hidden). 0.5 is chance. Next to
+  it, the share of errors at the limits in use.
+- answer quoted: how often the quoted sections contain the answer, and their median length.
+- span recall@5, span precision@5: the share of the reference characters that are in the top
+  five chunks, and the share of the chunks' characters that are reference characters.
+- search ms: median of a whole search without embedding the question, with an exact scan in
+  place of the engine. store ms: the engine alone, on disk, with 1,000 and 10,000 chunks.
+- question ms, passage ms: wall time to embed one question (median), and one passage of usual
+  length in a batch. passage CPU ms: the same in CPU time, which varies less on a busy machine.
+  Indexing 1,000 chunks takes as many seconds as a passage takes milliseconds.
 
-Times are of this machine as busy as it is now: compare them with a run beside it only.
+Times depend on the machine and its load: compare only runs made side by side.
 
-With `COHERE_API_KEY` set, Cohere embeds, and with `QDRANT_URL` the passages are ranked by that
-server, in collections of their own named `bench-…`, which stay there so that a second run
-writes nothing. Every question that is not yet in the temporary file costs a call: about 1,700
-for the three public sets, more than a trial key has in a month.
+With `COHERE_API_KEY`, Cohere embeds. With `QDRANT_URL`, that server ranks the passages, in
+collections named `bench-…` that are kept for the next run. Every question not yet in the
+temporary file costs a call: about 1,700 for the three public sets, more than the monthly
+allowance of a trial key.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import math
 import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.metrics import DEPTH, auroc, ndcg
 from bench.sets import (
+    CachedEmbedder,
     ExactStore,
-    Remembering,
     TestSet,
     index,
     points,
@@ -75,11 +72,10 @@ from rag.retrieval.search import CANDIDATES, Query, search
 from rag.settings import Settings, load_settings
 
 Figures = dict[str, float]
-DEPTH = 10
 SIZES = (1_000, 10_000)
-"""Chunks in the embedded engine when it is timed."""
+"""Numbers of chunks for timing the embedded engine."""
 PASSAGES = 10
-"""Passages that an answer is made from, as in the settings."""
+"""Passages per answer, as in the settings."""
 CACHE = Path(tempfile.gettempdir()) / "ask-the-book-bench.sqlite"
 
 
@@ -87,28 +83,8 @@ async def embed_all(embedder: Embedder, questions: Iterable[str]) -> list[Sequen
     return list(await embedder.embed_questions(list(questions)))
 
 
-def ndcg(found: Sequence[str], relevant: Mapping[str, int]) -> float:
-    """Normalised discounted cumulative gain of the first ten (Järvelin and Kekäläinen 2002)."""
-    ideal = sorted(relevant.values(), reverse=True)[:DEPTH]
-    gains = [relevant.get(document, 0) for document in found[:DEPTH]]
-    return _dcg(gains) / _dcg(ideal)
-
-
-def _dcg(gains: Sequence[int]) -> float:
-    return sum(gain / math.log2(rank + 2) for rank, gain in enumerate(gains))
-
-
-def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
-    """How often a positive scores above a negative; ties count half."""
-    values = np.concatenate([positive, negative])
-    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[where]
-    n, m = len(positive), len(negative)
-    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
-
-
 async def measure_ranking(embedder: Embedder, test: TestSet, settings: Settings) -> Figures:
-    """Ranking and latency."""
+    """Measure ranking quality and search time."""
     made = await points(embedder, test.chunks)
     ids = {chunk.chunk_id: chunk.chunk_id for chunk in test.chunks}
     clients = Clients(replace(settings, collection=f"bench-{test.name}"))
@@ -140,10 +116,10 @@ async def measure_ranking(embedder: Embedder, test: TestSet, settings: Settings)
 
 
 async def measure_abstention(embedder: Embedder, test: TestSet, far: TestSet) -> Figures:
-    """How well the best passage's score tells a question with an answer from one without.
+    """Measure how well the best score separates answerable from unanswerable questions.
 
-    Without are: another set's questions; those whose article, or whose one relevant
-    paragraph, is hidden. Articles are told by the first part of a document's id.
+    Unanswerable are another set's questions, and those whose article or only relevant paragraph
+    is hidden. The first part of a document's id names its article.
     """
     store = await index(embedder, test.chunks)
     place = {chunk.chunk_id: i for i, chunk in enumerate(test.chunks)}
@@ -177,14 +153,14 @@ async def measure_abstention(embedder: Embedder, test: TestSet, far: TestSet) ->
         "AUROC far": auroc(answered, other),
         "AUROC article removed": auroc(answered, article),
         "AUROC paragraph removed": auroc(answered, paragraph),
-        "shown though far": statistics.mean(score >= NOTHING for score in other),
-        "silent though there": statistics.mean(score < NOTHING for score in answered),
-        "only nearest though there": statistics.mean(score < ANSWER for score in answered),
+        "unanswerable but shown": statistics.mean(score >= NOTHING for score in other),
+        "answerable but nothing": statistics.mean(score < NOTHING for score in answered),
+        "answerable but only nearest": statistics.mean(score < ANSWER for score in answered),
     }
 
 
 async def measure_answers(embedder: Embedder, test: TestSet, folder: Path) -> Figures:
-    """How often a quoted answer holds the answer, and how long it is, from the question on."""
+    """Measure how often a quoted answer contains the answer, and its length."""
     store = await index(embedder, test.chunks)
     answers = {row["_id"]: row["answers"] for row in read_lines(folder / "answers.jsonl")}
     answerer = ExtractiveAnswerer(embedder)
@@ -208,7 +184,7 @@ async def measure_answers(embedder: Embedder, test: TestSet, folder: Path) -> Fi
 
 
 async def measure_spans(embedder: Embedder, folder: Path) -> Figures:
-    """Characters of the reference excerpts in the five best chunks, and their share there."""
+    """Measure recall and precision of the reference characters in the top five chunks."""
     chunks: list[Chunk] = []
     spans: dict[str, tuple[str, int, int]] = {}
     for path in sorted((folder / "corpora").glob("*.md")):
@@ -244,7 +220,7 @@ async def measure_spans(embedder: Embedder, folder: Path) -> Figures:
 
 
 def _locate(text: str, chunk: str, start: int) -> tuple[int, int]:
-    """Where a chunk stands in its source, which may space it differently."""
+    """Find a chunk in its source, where white space may differ."""
     words = chunk.split()
     begin = at = text.index(words[0], start)
     for word in words:
@@ -253,7 +229,7 @@ def _locate(text: str, chunk: str, start: int) -> tuple[int, int]:
 
 
 async def measure_speed(embedder: Embedder, test: TestSet) -> Figures:
-    """Encoding, never from the cache: of one question, and of passages of usual length."""
+    """Time uncached embedding of one question, and of passages of usual length."""
     usual = [chunk for chunk in test.chunks if 600 < len(chunk.text) < 1200] or test.chunks
     texts = [chunk.embedded_text for chunk in usual[:96]]
     questions = list(test.questions.values())[:20]
@@ -279,7 +255,7 @@ async def measure_speed(embedder: Embedder, test: TestSet) -> Figures:
 
 
 async def measure_engine(embedder: Embedder, test: TestSet) -> Figures:
-    """The embedded engine on disk, by size: the store alone, and a whole search over it."""
+    """Time the embedded engine on disk by size: the store alone, and a whole search."""
     made = await points(embedder, test.chunks)
     questions = list(test.questions.values())[:200]
     vectors = await embed_all(embedder, questions)
@@ -313,7 +289,7 @@ async def measure(folder: Path, settings: Settings, cache: Path = CACHE) -> dict
     tests = {name: read_beir(folder / name) for name in _with(folder, "qrels/test.tsv")}
     if tests:
         figures["speed"] = await measure_speed(engine, next(iter(tests.values())))
-    embedder = Remembering(engine, cache)
+    embedder = CachedEmbedder(engine, cache)
     if tests and not settings.qdrant_url:
         largest = max(tests.values(), key=lambda test: len(test.chunks))
         figures["engine"] = await measure_engine(embedder, largest)
@@ -326,20 +302,20 @@ async def measure(folder: Path, settings: Settings, cache: Path = CACHE) -> dict
             figures[name] |= await measure_answers(embedder, test, folder / name)
     for name in _with(folder, "questions.jsonl"):
         figures[name] = await measure_spans(embedder, folder / name)
-    embedder.forget()
+    embedder.close_cache()
     await clients.close()
     return figures
 
 
 def _with(folder: Path, file: str) -> list[str]:
-    """Names of the folders within that have a certain file."""
+    """Return the names of subfolders that contain a file."""
     return sorted(path.name for path in folder.iterdir() if (path / file).exists())
 
 
 def main() -> int:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("RETRIEVAL_SETS", ""))
     if not any(folder.glob("*/*.jsonl*")) or not (len(sys.argv) > 1 or folder.name):
-        print("No test sets: name their folder, or set RETRIEVAL_SETS to it.")
+        print("No test sets: pass their folder, or set RETRIEVAL_SETS.")
         return 0
     figures = asyncio.run(measure(folder, load_settings()))
     for name, measured in figures.items():

@@ -1,4 +1,4 @@
-"""What the bench of retrieval measures on: test sets, an exact store, vectors kept in a file."""
+"""Test sets, an exact store and a file cache of vectors, for the retrieval benchmarks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from rag.models import (
     Chunk,
     Hit,
     IndexInfo,
-    Page,
     Point,
     SparseVector,
 )
@@ -34,7 +33,7 @@ Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]
 
 @dataclass(frozen=True)
 class TestSet:
-    """Documents as chunks, questions by id, and for each the ids of relevant documents."""
+    """Documents as chunks, questions by id, and the relevant document ids of each question."""
 
     name: str
     chunks: list[Chunk]
@@ -43,7 +42,7 @@ class TestSet:
 
 
 class ExactStore:
-    """A `VectorStore` that scans everything; `hidden` chunks are as if never indexed."""
+    """A `VectorStore` that scans every chunk; `hidden` chunks count as not indexed."""
 
     def __init__(self, points: Sequence[Point]) -> None:
         self.chunks = [point.chunk for point in points]
@@ -89,14 +88,8 @@ class ExactStore:
     async def neighbours(self, order_index: int, reach: int) -> Sequence[Chunk]:
         return self.chunks[max(0, order_index - reach) : order_index + reach + 1]
 
-    async def page(self, slug: str) -> Page | None:
-        return None
-
-    async def pages(self) -> Sequence[tuple[str, str]]:
-        return ()
-
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to close."""
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -125,8 +118,8 @@ def read_beir(folder: Path) -> TestSet:
     return TestSet(folder.name, chunks, questions, relevant)
 
 
-class Remembering:
-    """An `Embedder` that keeps the vector of every text in a file, so that it is made once."""
+class CachedEmbedder:
+    """An `Embedder` that caches the vector of every text in a file."""
 
     def __init__(self, embedder: Embedder, path: Path) -> None:
         self._embedder = embedder
@@ -137,13 +130,13 @@ class Remembering:
 
     async def embed_questions(self, texts: Sequence[str]) -> list[list[float]]:
         keys = [self._key(f"?\0{text}") for text in texts]
-        return await self._remembered(keys, texts, self._embedder.embed_questions, 1)
+        return await self._cached(keys, texts, self._embedder.embed_questions, 1)
 
     async def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
         keys = [self._key(text) for text in texts]
-        return await self._remembered(keys, texts, self._embedder.embed_passages, 256)
+        return await self._cached(keys, texts, self._embedder.embed_passages, 256)
 
-    async def _remembered(
+    async def _cached(
         self, keys: Sequence[bytes], texts: Sequence[str], embed: Embed, batch: int
     ) -> list[list[float]]:
         new = [i for i, key in enumerate(keys) if self._find(key) is None]
@@ -172,12 +165,12 @@ class Remembering:
         values = [self._find(key) for key in keys]
         return [np.frombuffer(value, np.float32).tolist() for value in values if value]
 
-    def forget(self) -> None:
-        """Close the file; the embedder belongs to who made it."""
+    def close_cache(self) -> None:
+        """Close the file; the caller closes the embedder."""
         self._kept.close()
 
     async def close(self) -> None:
-        self.forget()
+        self.close_cache()
 
 
 async def points(embedder: Embedder, chunks: Sequence[Chunk]) -> list[Point]:
@@ -193,7 +186,7 @@ async def index(embedder: Embedder, chunks: Sequence[Chunk]) -> ExactStore:
 
 
 async def write(writer: IndexWriter, made: Sequence[Point], model: str) -> None:
-    """Publish points through the engine's own writer, which is closed."""
+    """Publish points with the engine's writer, then close it."""
     info = IndexInfo(model, len(made[0].dense), len(made), "Bench")
     try:
         there = await writer.open(info)
@@ -206,7 +199,7 @@ async def write(writer: IndexWriter, made: Sequence[Point], model: str) -> None:
 
 
 def renamed(chunks: Sequence[Chunk]) -> list[Chunk]:
-    """With positions and UUIDs, which engines ask for."""
+    """Return the chunks with the positions and UUIDs that engines require."""
     return [
         replace(chunk, chunk_id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{n}")), order_index=n)
         for n, chunk in enumerate(chunks)

@@ -1,12 +1,12 @@
-"""Mixed traffic for half an hour: `python bench/soak.py --minutes 30`.
+"""Run mixed traffic for half an hour: `python bench/soak.py --minutes 30`.
 
-Readers ask, follow up, leave in the middle of answers, retry, read their history, rate, search,
-send nonsense and delete. The service runs in Python's development mode (`-X dev`), on imitated
-services or, with `--embedded`, on its own engines. Every five seconds its memory (RSS), file
-descriptors, sockets, threads and PostgreSQL's sessions are read; slopes are by least squares
-after the first third. Afterwards the history must match what readers were told
-(`tests/support/crowd.py`), and nothing may have been left unclosed. Ends in one JSON line;
-status 1 if something is wrong or memory grows by 1 MB or more in 10 minutes.
+Readers ask, follow up, disconnect during answers, retry, read their history, rate, search, send
+invalid requests and delete. The service runs in Python's development mode (`-X dev`) on imitated
+services or, with `--embedded`, on its embedded engines. Every five seconds its memory (RSS),
+file descriptors, sockets, threads and PostgreSQL sessions are sampled; slopes are least squares
+after the first third. Afterwards the history must match what readers received
+(`tests/support/crowd.py`), and no resource may be left open. The last line is JSON; the exit
+status is 1 if anything is wrong or memory grows by 1 MB or more in 10 minutes.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Cohere, OpenAI and Qdrant as fast as a process can imitate them: `python -m bench.upstreams`.
+"""Imitate Cohere, OpenAI and Qdrant as fast as possible: `python -m bench.upstreams`.
 
-The answers are made once and sent again and again, after set latencies, so that what is
-measured is the other side. `tests/upstreams` is the imitation that thinks; this one speaks the
-same protocols and never does. One port serves all three:
+Responses are encoded once and sent after fixed latencies, so that only the client is measured.
+`tests/upstreams` imitates the services faithfully; this module only speaks the same protocols.
+One port serves all three:
 
     COHERE_BASE_URL=http://127.0.0.2:PORT  OPENAI_BASE_URL=…/v1  QDRANT_URL=…
 
-It listens on 127.0.0.2 because qdrant-client keeps no connection to 127.0.0.1 alive. The port is
-printed as the first line. `GET /counts` tells what was asked and how many streams were cut.
+It listens on 127.0.0.2 because qdrant-client does not keep connections to 127.0.0.1 alive. The
+first line of output is the port. `GET /counts` returns the requests and interrupted streams.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ QUESTION = "How do I delete a conversation?"
 SENTENCE = "To delete a conversation press the bin above it, and the conversation is gone at once."
 DIMENSIONS = 1024
 _AT_ONCE = 100
-"""Tokens that a late stream catches up with in one write."""
+"""Most tokens per write when a stream catches up."""
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """Seconds until an embedding, a search, a model's first token, and between its tokens."""
+    """Seconds to an embedding, a search, the model's first token, and between tokens."""
 
     embed: float = 0.0
     search: float = 0.0
@@ -43,11 +43,11 @@ class Latencies:
     gap: float = 0.0
     tokens: int = 40
     words: int = 1
-    """In each token: one, unless an answer is to be larger than any buffer."""
+    """Per token; more than one makes answers larger than any buffer."""
 
 
 class Answers:
-    """Every body that is ever sent, encoded."""
+    """All response bodies, encoded in advance."""
 
     def __init__(self, tokens: int, words: int) -> None:
         numbers = random.Random(7)
@@ -79,8 +79,8 @@ class Answers:
         return self._known[key]
 
     def _qdrant(self, numbers: random.Random) -> None:
-        """Eighty hits of usual length, as fifty of each kind with some in common make them."""
-        # The service's own names and hashes; imported late, nothing else here needs them.
+        """Make eighty hits of usual length: fifty by each vector, with some in common."""
+        # Imported late: only needed here, for the service's names and hashes.
         from rag.adapters.vector_store.qdrant import RECORD, bucket
         from rag.language.tokens import sparse_question
 
@@ -136,7 +136,7 @@ class Answers:
             }
             for n in range(4)
         ]
-        for term in terms:  # the words of the question are words of the book
+        for term in terms:  # make the question's words occur in the book
             point: Any = {"id": bucket(term), "version": 3, "score": 0.0}
             frequencies.append(point | {"payload": {"df": {str(term): 9}}})
         records = {"id": RECORD, "version": 3, "score": 0.0, "payload": {"record": record}}
@@ -147,8 +147,8 @@ class Answers:
         self.scroll = done(near)
 
     def _openai(self, tokens: int, words: int) -> None:
-        """An answer of so many tokens that cites two passages, whole and as a stream."""
-        said = (SENTENCE + " Nothing else has to be done to be rid of it.").split()
+        """Make an answer of `tokens` tokens that cites two passages, as JSON and as a stream."""
+        said = (SENTENCE + " Nothing else has to be done.").split()
         texts = [f"{said[n % len(said)]} " * words for n in range(max(1, tokens - 2))] + [
             "[1]",
             "[2].",
@@ -190,7 +190,7 @@ class Answers:
 
 
 class Connection(asyncio.Protocol):
-    """One kept-alive connection. No pipelining, no chunked requests."""
+    """A keep-alive connection. No pipelining, no chunked requests."""
 
     def __init__(self, answers: Answers, latencies: Latencies, counts: Counter[str]) -> None:
         self._answers, self._latencies, self._counts = answers, latencies, counts
@@ -199,7 +199,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._paused = False
         self._open = False
-        """A stream is being sent."""
+        """Whether a stream is being sent."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -213,7 +213,7 @@ class Connection(asyncio.Protocol):
         self._counts["connections"] -= 1
 
     def pause_writing(self) -> None:
-        """The other side does not read: a model waits then, and so does this one."""
+        """Stop sending tokens while the client does not read."""
         self._paused = True
 
     def resume_writing(self) -> None:
@@ -276,7 +276,7 @@ class Connection(asyncio.Protocol):
         self._next()
 
     def _next(self) -> None:
-        """The tokens that are due: each at its own time, whatever the loop was late by."""
+        """Send the tokens that are due, on schedule even if the loop was late."""
         gap, self._timer = self._latencies.gap, None
         if self._paused:
             return

@@ -1,7 +1,7 @@
-// A client of one's own, without the widget: ask, and show the answer while it arrives.
+// A minimal client without the widget: ask, and show the answer as it streams.
 import type { ChatRequest, ChatResponse, Problem, SourceModel } from "./types";
 
-/** Ask the book. `onText` is called with the answer so far; the reply is the final one. */
+/** Ask the book. `onText` receives the answer so far; returns the final response. */
 export async function ask(
   service: string,
   question: ChatRequest,
@@ -17,7 +17,7 @@ export async function ask(
   let buffer = "", text = "", sources: SourceModel[] = [];
   for (;;) {
     const { value, done } = await reader.read();
-    if (done) throw new Error("The answer broke off. Please try again.");
+    if (done) throw new Error("The answer was cut off. Please try again.");
     buffer += value;
     const events = buffer.split("\n\n");
     buffer = events.pop()!;

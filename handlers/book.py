@@ -6,17 +6,21 @@ from fastapi.responses import HTMLResponse
 
 from rag.errors import NotFound
 from rag.indexing import preview
+from rag.interfaces import PreviewPages
 from rag.providers import get_clients
 
 NEEDS = ()
 
 ROOT = "/book"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+NO_SUCH_PAGE = "There is no such page in the preview of the book."
 
 
 async def book(slug: str) -> HTMLResponse:
     """One page of the indexed book as HTML; the empty slug lists all pages."""
     store = await get_clients().store()
+    if not isinstance(store, PreviewPages):
+        raise NotFound(detail=NO_SUCH_PAGE)
     info = await store.info()
     title = info.book_title if info else ""
     if page := await store.page(slug):
@@ -24,5 +28,5 @@ async def book(slug: str) -> HTMLResponse:
     elif not slug and (pages := await store.pages()):
         shown = preview.contents_html(pages, title, ROOT)
     else:
-        raise NotFound(detail="There is no such page in the preview of the book.")
+        raise NotFound(detail=NO_SUCH_PAGE)
     return HTMLResponse(shown, headers={"Content-Security-Policy": POLICY})

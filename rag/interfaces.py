@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from rag.models import (
     Brief,
@@ -56,13 +56,18 @@ class VectorStore(Protocol):
     async def neighbours(self, order_index: int, reach: int) -> Sequence[Chunk]:
         """Chunks whose position differs by at most `reach`, in the book's order."""
 
+    async def close(self) -> None: ...
+
+
+@runtime_checkable
+class PreviewPages(Protocol):
+    """A vector store that also keeps the book's pages, for a local preview."""
+
     async def page(self, slug: str) -> Page | None:
-        """A page for the preview; None where the index keeps no pages, as on a server."""
+        """Return a page by its slug, or None."""
 
     async def pages(self) -> Sequence[tuple[str, str]]:
-        """Slug and title of every page kept for the preview, in the book's order."""
-
-    async def close(self) -> None: ...
+        """Return the slug and title of every page, in the book's order."""
 
 
 class IndexWriter(Protocol):

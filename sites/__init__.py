@@ -1,4 +1,4 @@
-"""Readers of documentation sites: a folder, or a live site, to pages with their anchors."""
+"""Read documentation sites, from a folder or over HTTP, into pages with anchors."""
 
 from sites.book import GENERATORS, name_of, read_book, read_path
 from sites.files import Problem

@@ -1,4 +1,4 @@
-"""Which addresses of the internet may be connected to, decided after resolving a name."""
+"""Decide which IP addresses the crawler may connect to, after resolving the host name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an address belongs to the public internet, whatever other address is inside it."""
+    """Return whether an address is public, including any IPv4 address embedded in it."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped:
             return is_public(address.ipv4_mapped)
@@ -24,9 +24,10 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 async def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
-    """The addresses of a host, to connect to and to no others: a name may change its mind.
+    """Return the addresses of a host.
 
-    Raises SourceError where there is none, or one that is not public and not allowed.
+    Connect to these only: a second lookup could return others (DNS rebinding). Raises
+    SourceError if there are none, or if one is private and `allow_private` is off.
     """
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -38,7 +39,8 @@ async def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
             if not is_public(ip_address(address)):
                 named = host if host == address else f"{host} ({address})"
                 raise SourceError(
-                    f"{named} is this machine or in a private network, which is not read. If it "
-                    "is meant, add --allow-private."
+                    f"{named} is on this machine or in a private network, "
+                    "which is not read by default. "
+                    "To read it, add --allow-private."
                 )
     return addresses

@@ -1,4 +1,4 @@
-"""Attribute lists, `{#id .class key=value}`, as several Markdown dialects have them."""
+"""Parse attribute lists, `{#id .class key=value}`, which several Markdown dialects share."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _ITEM = r"(?:[#.][^\s{}#.]+|[\w:-]+=(?:\"[^\"{}]*\"|'[^'{}]*'|[^\s{}]+))"
 _LIST = re.compile(rf"\{{(:?)[ \t]*({_ITEM}(?:[ \t]+{_ITEM})*)[ \t]*\}}")
 _TRAILING = re.compile(rf"[ \t]*{_LIST.pattern}[ \t]*$")
 _AFTER = frozenset(")]`*_~>")
-"""What the markup ends with that a list without a colon belongs to."""
+"""Characters after which a list without a colon is an attribute list, not text."""
 
 
 def trailing_id(tokens: list[Token]) -> str:
-    """Take an attribute list off the end of a heading; its id, or ""."""
+    """Remove an attribute list from the end of a heading and return its id, or ""."""
     if not tokens:
         return ""
     last = tokens[-1]
@@ -29,7 +29,7 @@ def trailing_id(tokens: list[Token]) -> str:
 
 
 def attribute_lists(md: MarkdownIt) -> None:
-    """Teach a parser attribute lists behind links, images, code and emphasis."""
+    """Make a parser accept attribute lists after links, images, code and emphasis."""
     md.inline.ruler.before("backticks", "attributes", _attributes)
 
 

@@ -1,4 +1,4 @@
-"""A folder of sources to a book, whichever generator publishes it."""
+"""Read a folder of sources into a book with the reader of its generator."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rag.errors import SourceError
 from rag.models import Page
 from sites import docusaurus, html, mdbook, mkdocs, plain, vitepress
 from sites.files import MARKDOWN, Report, list_files
-from sites.source import Book, Request, is_address, published
+from sites.source import Book, Request, is_address, public_url
 
 
 class Reader(Protocol):
-    """The one shape of the readers, which are modules."""
+    """The functions that every reader module has."""
 
     def recognise(self, folder: Path) -> bool: ...
 
@@ -33,18 +33,18 @@ READERS: dict[str, Reader] = {
     "docusaurus": docusaurus,
     "plain": plain,
 }
-"""In the order in which they are tried; the last takes any folder."""
+"""In the order they are tried; the last one accepts any folder."""
 GENERATORS = ("auto", *READERS)
-USUAL = ("docs", "doc", "documentation", "content", "src", "book", "/")
-"""Names of folders that say nothing about the book in them."""
+COMMON_FOLDERS = ("docs", "doc", "documentation", "content", "src", "book", "/")
+"""Folder names too common to serve as a book's title."""
 
 
 def read_book(folder: Path, *, generator: str = "auto", base_path: str | None = None) -> Book:
     """Read a folder of sources: the site's root or its folder of pages.
 
-    `base_path` is the path on the site under which the pages stand (`/` for the root); None
-    takes what the generator's configuration or its default says. Raises SourceError where
-    there is nothing to read at all; single files that cannot be used are in `problems`.
+    `base_path` is the path of the pages on the site (`/` for the root); None takes it from the
+    generator's configuration or default. Raises SourceError if there is nothing to read. Files
+    that cannot be used are listed in `problems`.
     """
     if generator not in GENERATORS:
         raise SourceError(f"There is no reader called {generator}; there are {_listed()}.")
@@ -55,27 +55,27 @@ def read_book(folder: Path, *, generator: str = "auto", base_path: str | None = 
         raise SourceError(f"{folder} is a file; name the folder it is in.")
     if generator == "auto":
         generator = next(name for name, reader in READERS.items() if reader.recognise(folder))
-        if generator != "html" and html.recognise(folder) and not _sources(folder):
-            generator = "html"  # what a generator has built, inside of its own project
+        if generator != "html" and html.recognise(folder) and not _has_markdown(folder):
+            generator = "html"  # built output inside a generator's project
     report = Report()
     book = READERS[generator].read(Request(folder, base_path, report))
     pages = _one_per_address(book.pages, report)
     book = replace(
-        book, pages=pages, problems=tuple(report.problems), site_url=published(book.site_url)
+        book, pages=pages, problems=tuple(report.problems), site_url=public_url(book.site_url)
     )
     if not book.pages:
         reasons = " ".join(problem.message for problem in book.problems[:3])
-        raise SourceError(f"There is no page to read in {folder}. {reasons}".strip())
+        raise SourceError(f"There are no pages to read in {folder}. {reasons}".strip())
     return book
 
 
-def _sources(folder: Path) -> bool:
-    """Whether there is Markdown anywhere in a folder."""
+def _has_markdown(folder: Path) -> bool:
+    """Return whether a folder contains Markdown at any depth."""
     return bool(list_files(folder, MARKDOWN, Report()))
 
 
 def read_path(path: str, *, generator: str = "auto", base_path: str | None = None) -> Book:
-    """The book in a folder, as `read_book` has it; a single file is a book of one page."""
+    """Read a folder like `read_book`, or a single file as a book of one page."""
     place = Path(path).expanduser()
     if not place.is_file():
         return read_book(place, generator=generator, base_path=base_path)
@@ -87,18 +87,18 @@ def read_path(path: str, *, generator: str = "auto", base_path: str | None = Non
 
 
 def name_of(book: Book, source: str) -> str:
-    """A title for a book that has none: its only or root page's, else its folder's name."""
+    """Choose a title for an untitled book: its only or root page's, else its folder's name."""
     base = os.path.commonpath([page.slug.strip("/") for page in book.pages])
     roots = [page.title for page in book.pages if page.slug.strip("/") == base]
     first = book.pages[0].title
     if len(book.pages) == 1 or roots or is_address(source):
         return (roots or [first])[0]
     folders = (name for name in reversed(Path(source).expanduser().resolve().parts))
-    return next((name for name in folders if name.lower() not in USUAL), first)
+    return next((name for name in folders if name.lower() not in COMMON_FOLDERS), first)
 
 
 def _one_per_address(pages: Iterable[Page], report: Report) -> tuple[Page, ...]:
-    """Generators publish one of several pages with the same address; here it is the first."""
+    """Keep the first of several pages with one address, since a site can only serve one."""
     kept: dict[str, Page] = {}
     for page in pages:
         address = page.slug.strip("/")

@@ -1,4 +1,4 @@
-"""A live site as a source: pages by its own lists, else by its links, to a book."""
+"""Crawl a live site into a book, from its page lists or, without any, by following links."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from urllib.parse import unquote, urljoin, urlsplit
 from rag.errors import NotFound, SourceError
 from rag.models import Page
 from sites.discovery import Scope, list_pages, same_page
-from sites.fetch import Answer, Excluded, Fetcher, Limits, Unavailable
+from sites.fetch import Excluded, Fetcher, Limits, Response, Unavailable
 from sites.files import Report
-from sites.html import NO_PAGES, make_page, site_title
+from sites.html import NOT_PAGES, make_page, site_title
 from sites.html_blocks import read_page
 from sites.html_links import read_targets
 from sites.source import Book, humanize
 
-MISSES_IN_A_ROW = 12
-"""After so many pages that could not be read the site is taken to be down."""
+MAX_CONSECUTIVE_FAILURES = 12
+"""After this many failures in a row the site counts as down."""
 _HTML = ("text/html", "application/xhtml+xml", "")
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """A page that was read."""
+class _CrawledPage:
+    """A page that was fetched and parsed."""
 
     page: Page
-    why_not: str
-    """Why it is not in the book although its links count, or ""."""
+    skip_reason: str
+    """Why the page is left out of the book (its links still count), or ""."""
     head_title: str
     site_name: str
     links: tuple[str, ...]
-    """Addresses of the book that it links to."""
+    """Addresses within the book that the page links to."""
     canonical: bool
-    """Whether it names its own address as the one to cite."""
+    """Whether the page declares its own address as canonical."""
     text: str
-    """Hash of what it says."""
+    """Hash of the title and text."""
 
 
 async def read_site(
@@ -52,14 +52,14 @@ async def read_site(
 ) -> Book:
     """Read the pages at and below an address of a live site.
 
-    A page's source path is its address, and its slug the path below `site_url` where the page
-    lies below it, else below the site's root. `known` are the source paths of pages in the
-    index in use: those among them that could not be read this time are the book's `unread`.
-    Raises SourceError where the site cannot be read, or stops answering on the way.
+    A page's source path is its address. Its slug is the path below `site_url`, or below the
+    site's root if the page is not under `site_url`. `known` are the source paths of the pages
+    in the current index; those that cannot be read this time are in the book's `unread`.
+    Raises SourceError if the site cannot be read or stops responding.
     """
     async with Fetcher(url, limits, allow_private=allow_private) as fetcher:
         try:
-            await fetcher.obey()
+            await fetcher.load_robots()
             start = await fetcher.get(url)
         except (Unavailable, Excluded, NotFound) as error:
             raise SourceError(f"{url} cannot be read: it {error}") from None
@@ -75,20 +75,20 @@ class _Crawl:
     site_url: str
     progress: Callable[[int, int], None]
     report: Report = field(default_factory=Report)
-    read: list[_Read] = field(default_factory=list)
-    answered: set[str] = field(default_factory=set)
-    """What there is to know of is known: a page that was read, or none any more. As same_page()."""
+    read: list[_CrawledPage] = field(default_factory=list)
+    settled: set[str] = field(default_factory=set)
+    """Keys (`same_page`) of pages that were read or are gone."""
     missed: set[str] = field(default_factory=set)
-    """Pages that could not be read this time. As same_page()."""
+    """Keys (`same_page`) of pages that could not be read this time."""
     complete: bool = True
-    """Whether every page there is has been asked for."""
+    """Whether every page of the site has been requested."""
     _queue: deque[str] = field(default_factory=deque)
     _seen: set[str] = field(default_factory=set)
     _follow: bool = False
-    _in_a_row: int = 0
+    _consecutive_failures: int = 0
 
-    async def run(self, start: Answer) -> None:
-        """Read the start page, which has come already, and everything that is listed."""
+    async def run(self, start: Response) -> None:
+        """Read the start page, already fetched, and every page that is listed or linked."""
         listing = await list_pages(self.fetcher, self.scope)
         for place, problem in listing.problems:
             self.report.add(place, problem)
@@ -97,18 +97,18 @@ class _Crawl:
         self._add([start.url])
         self._queue.clear()
         first = await asyncio.to_thread(self._parse, start)
-        self._take(start.url, first)
+        self._record(start.url, first)
         self._add(listing.urls[: listing.curated])
-        if isinstance(first, _Read):  # its navigation is in the book's order
+        if isinstance(first, _CrawledPage):  # navigation links are in reading order
             listed = {same_page(url) for url in listing.urls}
             self._add([url for url in first.links if same_page(url) in listed])
         self._add(listing.urls)
         while self._queue:
-            if bound := self._bound():
+            if limit := self._limit_reached():
                 self.report.add(
                     self.scope.site,
-                    f"was read up to the limit of {bound}; {len(self._queue)} more pages "
-                    "that were found were left.",
+                    f"was read up to the limit of {limit}; {len(self._queue)} more pages "
+                    "were found and not read.",
                 )
                 self.complete = False
                 return
@@ -116,78 +116,78 @@ class _Crawl:
             batch = [self._queue.popleft() for _ in range(count)]
             results = await asyncio.gather(*map(self._get, batch))
             for url, result in zip(batch, results, strict=True):
-                self._take(url, result)
+                self._record(url, result)
             self.progress(len(self.read), len(self.read) + len(self._queue))
 
-    def _bound(self) -> str:
-        if len(self.answered) + len(self.missed) >= self.fetcher.limits.pages:
+    def _limit_reached(self) -> str:
+        if len(self.settled) + len(self.missed) >= self.fetcher.limits.pages:
             return f"{self.fetcher.limits.pages} pages"
         return self.fetcher.exhausted
 
     def _add(self, urls: Sequence[str]) -> None:
         for url in urls:
             key = same_page(url)
-            if key not in self._seen and not NO_PAGES.search(urlsplit(url).path):
+            if key not in self._seen and not NOT_PAGES.search(urlsplit(url).path):
                 self._seen.add(key)
                 self._queue.append(url)
 
-    async def _get(self, url: str) -> _Read | SourceError | NotFound:
+    async def _get(self, url: str) -> _CrawledPage | SourceError | NotFound:
         try:
             return await asyncio.to_thread(self._parse, await self.fetcher.get(url))
         except (SourceError, NotFound) as error:
             return error
 
-    def _take(self, url: str, result: _Read | SourceError | NotFound) -> None:
-        """Sort what came of an address."""
-        if isinstance(result, _Read):
-            self._in_a_row = 0
-            self.answered |= {same_page(url), same_page(result.page.source_path)}
-            if not result.why_not:
+    def _record(self, url: str, result: _CrawledPage | SourceError | NotFound) -> None:
+        """Record the result for one address."""
+        if isinstance(result, _CrawledPage):
+            self._consecutive_failures = 0
+            self.settled |= {same_page(url), same_page(result.page.source_path)}
+            if not result.skip_reason:
                 self.read.append(result)
             elif not self._follow:
-                self.report.add(url, result.why_not)
+                self.report.add(url, result.skip_reason)
             if self._follow:
                 self._add(result.links)
         elif isinstance(result, Unavailable):
-            self._in_a_row += 1
-            self.complete = self.complete and not self._follow  # what it links to is not known
+            self._consecutive_failures += 1
+            self.complete = self.complete and not self._follow  # its links are unknown
             self.missed.add(same_page(url))
             self.report.add(url, str(result))
-            if self._in_a_row >= MISSES_IN_A_ROW:
+            if self._consecutive_failures >= MAX_CONSECUTIVE_FAILURES:
                 raise SourceError(
-                    f"{self.scope.site} stopped answering after {len(self.read)} pages: "
-                    f"{url} {result} The index in use stays as it is."
+                    f"{self.scope.site} stopped responding after {len(self.read)} pages: "
+                    f"{url} {result} The current index is unchanged."
                 )
         else:
-            self.answered.add(same_page(url))
-            if not self._follow:  # links may lead anywhere, a list should not
+            self.settled.add(same_page(url))
+            if not self._follow:  # a broken link is normal, a broken list entry is not
                 self.report.add(url, str(result))
 
-    def _parse(self, answer: Answer) -> _Read | SourceError:
-        if answer.kind not in _HTML:
-            return Excluded(f"is {answer.kind[:60]}, not a page, so it was skipped.")
-        address = self.scope.address(answer.url)
+    def _parse(self, response: Response) -> _CrawledPage | SourceError:
+        if response.media_type not in _HTML:
+            return Excluded(f"is {response.media_type[:60]}, not an HTML page, so it was skipped.")
+        address = self.scope.address(response.url)
         if address is None:
-            return Excluded("leads to an address outside of the book, so it was skipped.")
-        html = answer.text()
+            return Excluded("redirects outside the book, so it was skipped.")
+        html = response.text()
         head, page = read_targets(html), read_page(html)
         slug = self._slug(address)
         name = humanize(slug.rstrip("/").rpartition("/")[2]) or "Start"
         made = make_page(page, address, slug, name, "")
-        if head.noindex or "noindex" in answer.headers.get("x-robots-tag", "").lower():
-            why_not = "asks not to be indexed, so it was skipped."
+        if head.noindex or "noindex" in response.headers.get("x-robots-tag", "").lower():
+            skip_reason = "asks not to be indexed, so it was skipped."
         elif page.redirects:
-            why_not = "only sends its readers on, so it was skipped."
+            skip_reason = "only redirects, so it was skipped."
         elif not any(section.blocks for section in made.sections):
-            why_not = "shows no text, at least not without scripts, so it was skipped."
+            skip_reason = "has no text without JavaScript, so it was skipped."
         else:
-            why_not = ""
+            skip_reason = ""
         said = repr((made.title, made.sections)).encode("utf-8", "surrogatepass")
-        base = _resolve(answer.url, head.base)
+        base = _resolve(response.url, head.base)
         links = [self.scope.address(link, base) for link in head.links]
-        return _Read(
+        return _CrawledPage(
             made,
-            why_not,
+            skip_reason,
             page.title,
             head.site_name,
             tuple(link for link in links if link),
@@ -196,7 +196,7 @@ class _Crawl:
         )
 
     def _slug(self, address: str) -> str:
-        """The path of an address, as readable as it can be without another meaning."""
+        """Return the path of an address, percent-decoded unless that would change its meaning."""
         root = self.site_url.rstrip("/") + "/"
         below = address.startswith(root) and len(root) > 1
         path = address[len(root) :] if below else urlsplit(address).path.lstrip("/")
@@ -204,14 +204,14 @@ class _Crawl:
         return path if set("%#?\ufffd") & set(readable) else readable
 
     def book(self, known: set[str]) -> Book:
-        """What was read; each text once, in the start page's language."""
+        """Make the book: pages in the start page's language, without duplicates."""
         if len(self.missed) > len(self.read):
             raise SourceError(
-                f"{len(self.missed)} pages of {self.scope.site} could not be read and only "
-                f"{len(self.read)} could. The index in use stays as it is."
+                f"{len(self.missed)} pages of {self.scope.site} could not be read, only "
+                f"{len(self.read)} could. The current index is unchanged."
             )
         language = next((r.page.language for r in self.read if r.page.language), "") or "en"
-        kept: dict[str, _Read] = {}
+        kept: dict[str, _CrawledPage] = {}
         foreign = 0
         for read in self.read:
             if _primary(read.page.language or language) != _primary(language):
@@ -220,7 +220,7 @@ class _Crawl:
                 kept[read.text] = read
         if foreign:
             self.report.add(
-                self.scope.site, f"has {foreign} pages in other languages than {language}."
+                self.scope.site, f"has {foreign} pages in languages other than {language}."
             )
         pages = [r.page for r in kept.values()]
         named = [r.site_name for r in self.read if r.site_name]
@@ -231,7 +231,7 @@ class _Crawl:
             path
             for path in known
             if same_page(path) in self.missed
-            or not (self.complete or same_page(path) in self.answered)
+            or not (self.complete or same_page(path) in self.settled)
         }
         below = self.site_url and all(p.source_path.startswith(self.site_url) for p in pages)
         return Book(

@@ -1,7 +1,7 @@
 """Container directives for markdown-it: `:::tip Title` … `:::`.
 
-The lines that open and close a container become tokens of their own; what stands between
-them is Markdown like the rest, however containers are nested.
+The opening and closing lines become tokens of their own. The content between them is parsed
+as Markdown, at any depth of nesting.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LINE = re.compile(
 
 
 def directives(md: MarkdownIt) -> None:
-    """Teach a parser container directives."""
+    """Make a parser accept container directives."""
     interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
     md.block.ruler.before("fence", "directive", _directive, interrupts)
 
@@ -42,7 +42,7 @@ def _directive(state: StateBlock, start_line: int, end_line: int, silent: bool) 
 
 
 def push_paragraph(state: StateBlock, text: str, line: int) -> None:
-    """Add a paragraph of one line, such as the title of an admonition."""
+    """Add a one-line paragraph, such as the title of an admonition."""
     state.push("paragraph_open", "p", 1)
     token: Token = state.push("inline", "", 0)
     token.content = text

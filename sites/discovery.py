@@ -1,4 +1,4 @@
-"""Which pages a live site has, by its own lists: llms.txt, llms-full.txt and sitemaps."""
+"""List the pages of a live site from llms.txt, llms-full.txt and its sitemaps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_SITEMAPS = 100
 MAX_URL = 2_000
 _LINK = re.compile(r"\]\(<?([^)\s>]{1,2000})")
 _SOURCE = re.compile(r"^[ \t]*(?:source|url):[ \t]*[\"']?([^\s\"']{1,2000})", re.I | re.M)
-_NO_PAGE = re.compile(
+_NOT_A_PAGE = re.compile(
     r"\.(?:7z|atom|avi|bmp|bz2|css|csv|dmg|docx?|eot|epub|exe|gif|gz|ico|jpe?g|json|map|mov|mp[34]"
     r"|odt|og[gv]|otf|pdf|png|pptx?|ps|rar|rss|svg|tar|tgz|ttf|txt|wav|web[mp]|whl|woff2?|xlsx?|xml"
     r"|xz|zip)$",
@@ -26,20 +26,20 @@ _NO_PAGE = re.compile(
 
 @dataclass(slots=True)
 class Listing:
-    """Addresses in the site's own order, each once."""
+    """Unique addresses in the site's order."""
 
     urls: list[str] = field(default_factory=list)
     curated: int = 0
-    """How many of them, at the beginning, are in an order that somebody chose: llms.txt's."""
+    """How many at the start come from llms.txt and so are in an order chosen by the author."""
     complete: bool = True
-    """False where a list could not be read this time."""
+    """False if a list could not be read this time."""
     problems: list[tuple[str, str]] = field(default_factory=list)
     """(address, what is wrong with it)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The part of a site that is the book: a folder and what is below it."""
+    """The part of a site that is the book: a folder and everything below it."""
 
     site: str
     """Origin."""
@@ -48,16 +48,16 @@ class Scope:
 
     @classmethod
     def of(cls, url: str) -> Scope:
-        """The folder that an address names: `/docs` and `/docs/` alike, but `/` for `/a.html`."""
+        """Return the folder of an address: `/docs/` for `/docs` and `/docs/`, `/` for `/a.html`."""
         folder, _, last = urlsplit(url).path.rpartition("/")
         if last and "." not in last:
             folder = f"{folder}/{last}"
         return cls(origin(url), f"{folder}/")
 
     def address(self, url: str, base: str = "") -> str | None:
-        """A link as an address of the book without its fragment; None for all that is no page.
+        """Return a link as an address in the book, without fragment; None if it is not a page.
 
-        What has a query is a view of a page, and there may be views without end.
+        Addresses with a query are left out: they are views of pages, possibly without end.
         """
         try:
             url = urljoin(base or self.site, url.strip())
@@ -67,35 +67,39 @@ class Scope:
         except (SourceError, ValueError):
             return None
         path = parts.path or "/"
-        if len(url) > MAX_URL or not (path + "/").startswith(self.folder) or _NO_PAGE.search(path):
+        if (
+            len(url) > MAX_URL
+            or not (path + "/").startswith(self.folder)
+            or _NOT_A_PAGE.search(path)
+        ):
             return None
         return self.site + urlunsplit(("", "", path, "", ""))
 
 
 def same_page(url: str) -> str:
-    """What is equal for `/a`, `/a/`, `/a/index.html` and `/%61`: one page on any usual host."""
+    """Return one key for `/a`, `/a/`, `/a/index.html` and `/%61`: most hosts serve one page."""
     path = unquote(urlsplit(url).path)
     return re.sub(r"(?:^|/)(?:index\.html?)?$", "", path)
 
 
 async def list_pages(fetcher: Fetcher, scope: Scope) -> Listing:
-    """Everything in llms.txt, in its order, then what only the sitemaps have."""
+    """List the pages in llms.txt, in its order, then those found only in sitemaps."""
     listing = Listing()
     found = [url async for url in _llms(fetcher, scope, listing)]
     listing.curated = len({same_page(url) for url in found})
     found += [url async for url in _sitemaps(fetcher, scope, listing)]
-    # The first place, but the last spelling: a sitemap's is the site's own.
+    # Keep the first position but the last spelling: sitemaps use the canonical one.
     listing.urls = list({same_page(url): url for url in found}.values())
     return listing
 
 
 async def _llms(fetcher: Fetcher, scope: Scope, listing: Listing) -> AsyncIterator[str]:
-    """Links of `llms.txt`; without any, the sources that `llms-full.txt` names."""
+    """Yield the links in `llms.txt`; without any, the sources named in `llms-full.txt`."""
     for name, pattern in (("llms.txt", _LINK), ("llms-full.txt", _SOURCE)):
         for folder in dict.fromkeys((scope.folder, "/")):
             place = f"{scope.site}{folder}{name}"
             text = await _text(fetcher, place, listing)
-            if text.lstrip()[:1] in ("", "<"):  # a page that says "not found" with status 200
+            if text.lstrip()[:1] in ("", "<"):  # an HTML "not found" page with status 200
                 continue
             links = [scope.address(_page_of(link), place) for link in pattern.findall(text)]
             if any(links):
@@ -105,7 +109,7 @@ async def _llms(fetcher: Fetcher, scope: Scope, listing: Listing) -> AsyncIterat
 
 
 def _page_of(link: str) -> str:
-    """llms.txt links to Markdown twins: `page.md` is `page`, `index.html.md` is `index.html`."""
+    """Map the Markdown copy that llms.txt links to, such as `page.md`, to its page."""
     return re.sub(r"(?:(?<=/)index)?\.mdx?(?=$|#)", "", link)
 
 
@@ -118,7 +122,7 @@ async def _sitemaps(fetcher: Fetcher, scope: Scope, listing: Listing) -> AsyncIt
         if place in seen:
             continue
         if len(seen) == MAX_SITEMAPS:
-            listing.problems.append((place, f"was not read: {MAX_SITEMAPS} sitemaps are enough."))
+            listing.problems.append((place, f"was not read: the limit is {MAX_SITEMAPS} sitemaps."))
             listing.complete = False
             return
         seen.add(place)
@@ -135,7 +139,7 @@ async def _sitemaps(fetcher: Fetcher, scope: Scope, listing: Listing) -> AsyncIt
             if address := scope.address(url, place):
                 yield address
         if urls and not named and not inner:
-            return  # the book's own sitemap; the whole site's would add nothing to it
+            return  # the book's own sitemap makes the site-wide one redundant
 
 
 def _on_site(url: str, scope: Scope) -> bool:
@@ -146,12 +150,12 @@ def _on_site(url: str, scope: Scope) -> bool:
 
 
 async def _text(fetcher: Fetcher, place: str, listing: Listing) -> str:
-    """A list's text; "" where there is none. That it cannot be read this time is noted."""
+    """Fetch a list's text, or "" if it does not exist. A failure is added to the listing."""
     try:
-        answer = await fetcher.get(place)
-        if answer.body.startswith(b"\x1f\x8b"):
-            return unzip(answer.body, fetcher.limits.page_bytes).decode("utf-8", "replace")
-        return answer.text()
+        response = await fetcher.get(place)
+        if response.body.startswith(b"\x1f\x8b"):
+            return unzip(response.body, fetcher.limits.page_bytes).decode("utf-8", "replace")
+        return response.text()
     except Unavailable as error:
         listing.problems.append((place, str(error)))
         listing.complete = False
@@ -164,7 +168,7 @@ async def _text(fetcher: Fetcher, place: str, listing: Listing) -> str:
 
 
 def read_sitemap(text: str) -> tuple[list[str], list[str]]:
-    """(sitemaps, pages) that a sitemap names: XML or, one address a line, plain text.
+    """Parse a sitemap, XML or one address per line, into (sitemaps, pages).
 
     https://www.sitemaps.org/protocol.html. Raises SourceError for anything else.
     """
@@ -173,11 +177,11 @@ def read_sitemap(text: str) -> tuple[list[str], list[str]]:
         lines = [line.strip() for line in text.splitlines()]
         return [], [line for line in lines if line.startswith(("http://", "https://"))]
     if "<!DOCTYPE" in text.upper() or "<!ENTITY" in text.upper():
-        raise SourceError("is no sitemap: it declares a document type.")
+        raise SourceError("is not a sitemap: it declares a document type.")
     try:
-        root = ElementTree.fromstring(text)  # noqa: S314 - without a DTD there is no entity
+        root = ElementTree.fromstring(text)  # noqa: S314 - without a DTD there are no entities
     except (ElementTree.ParseError, ValueError):
-        raise SourceError("is no sitemap: its XML is broken.") from None
+        raise SourceError("is not a sitemap: its XML is broken.") from None
     return list(_places(root, "sitemap")), list(_places(root, "url"))
 
 

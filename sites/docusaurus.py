@@ -1,7 +1,7 @@
 """Docusaurus: https://docusaurus.io, version 2 and 3.
 
-The rules are those of @docusaurus/plugin-content-docs (slug.js, docs.js, numberPrefix.js)
-and @docusaurus/mdx-loader (remark/headings).
+The rules follow @docusaurus/plugin-content-docs (slug.js, docs.js, numberPrefix.js) and
+@docusaurus/mdx-loader (remark/headings).
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from markdown_it.token import Token
 
 from rag.models import Page
 from sites.directives import directives
-from sites.files import Report, list_files, load_yaml, read_text, real, split_front_matter
+from sites.files import Report, list_files, load_yaml, read_text, real_path, split_front_matter
+from sites.inline_text import plain_text
 from sites.javascript import read_script
-from sites.markdown import Dialect, give_anchors, plain_text, read_tokens
+from sites.markdown import Dialect, give_anchors, read_tokens
 from sites.mdx import mdx
 from sites.sidebars import arrange, find_sidebars, read_sidebars
 from sites.slugs import github_slugger
@@ -35,7 +36,7 @@ _COMMENT_ID = re.compile(r"\s*/\*\s*#([^\s*]+).*\*/\s*", re.DOTALL)
 
 
 def recognise(folder: Path) -> bool:
-    """A configuration above, category files, MDX, or front matter of its own kind."""
+    """Look for a configuration, category files, MDX, or Docusaurus front matter."""
     if find_above(folder, CONFIGS):
         return True
     checked = 0
@@ -56,13 +57,13 @@ def recognise(folder: Path) -> bool:
 
 
 def strip_number(name: str) -> tuple[str, int | None]:
-    """`01-intro` -> (`intro`, 1); dates and versions such as `2021-11-foo` stay."""
+    """Split `01-intro` into (`intro`, 1). Dates and versions such as `2021-11-foo` stay whole."""
     match = None if _DATED.match(name) else _PREFIX.fullmatch(name)
     return (match[2], int(match[1])) if match else (name, None)
 
 
 def _anchor_text(tokens: Sequence[Token]) -> str:
-    """mdast-util-to-string; `:name` is a text directive there, which has no text."""
+    """Return a heading's text like mdast-util-to-string, where a `:name` directive is empty."""
     parts = []
     for token in tokens:
         if token.type == "text":
@@ -75,7 +76,7 @@ def _anchor_text(tokens: Sequence[Token]) -> str:
 
 
 def _heading_id(tokens: list[Token]) -> str:
-    """An id written `{#id}` or `{/* #id */}` at the end of a heading."""
+    """Remove an id written `{#id}` or `{/* #id */}` from the end of a heading and return it."""
     if tokens and tokens[-1].type == "mdx_expression":
         comment = _COMMENT_ID.fullmatch(tokens[-1].content)
         if comment:
@@ -98,7 +99,7 @@ _MAGIC = re.compile(
 
 
 def _shown_code(code: str, info: str) -> str:
-    """Code without the comments that only steer its highlighting."""
+    """Remove comments that only control highlighting."""
     return _MAGIC.sub("", code) if "highlight-" in code else code
 
 
@@ -114,13 +115,13 @@ DIALECT = Dialect(
 
 @dataclass(frozen=True, slots=True)
 class _Docs:
-    """The docs plugin as the configuration sets it."""
+    """Settings of the docs plugin."""
 
     folder: Path
     base_path: str
     title: str
     site: Path
-    """What a page may import from."""
+    """Folder that pages may import from."""
     language: str = "en"
     site_url: str = ""
     sidebars: Path | None = None
@@ -128,8 +129,8 @@ class _Docs:
 
 
 def read(request: Request) -> Book:
-    """Read the docs of the site's last version in its default language."""
-    docs = _configured(request)
+    """Read the docs of the site's latest version in its default language."""
+    docs = _read_settings(request)
     root, report = docs.folder, request.report
     partials = _Partials(docs.site)
     pages: list[tuple[list[Any], Page]] = []
@@ -142,7 +143,7 @@ def read(request: Request) -> Book:
         if text is None:
             continue
         meta, body = split_front_matter(text, path, report)
-        # An unlisted page is there for those who were given its address, a draft for nobody.
+        # Unlisted pages are for people who were given the address; drafts are not published.
         if meta.get("draft") is True or meta.get("unlisted") is True:
             continue
         slug = site_path(docs.base_path, doc_slug(path, meta))
@@ -164,7 +165,7 @@ def read(request: Request) -> Book:
 
 
 class _Partials:
-    """Parses pages and puts in what they import and show: `<Part />` of `_part.mdx`."""
+    """Parses pages and inserts the partials they import, such as `<Part />` of `_part.mdx`."""
 
     def __init__(self, site: Path) -> None:
         self._site = site.resolve()
@@ -191,9 +192,9 @@ class _Partials:
     def _partial(self, source: str, path: Path, depth: int) -> list[Token]:
         below = source.startswith("@site/")
         place = self._site / source[6:] if below else path.parent / source
-        place = real(place)
+        place = real_path(place)
         if place not in self._parsed:
-            self._parsed[place] = []  # a partial that shows itself shows nothing
+            self._parsed[place] = []  # a partial that includes itself adds nothing
             if place.is_relative_to(self._site):
                 text = read_text(place.parent, place.name, Report())
                 body = split_front_matter(text or "", place.name, Report())[1]
@@ -204,12 +205,12 @@ class _Partials:
 
 
 def _is_test(path: str) -> bool:
-    """Docusaurus leaves out `**/*.test.*` and `**/__tests__/**` in every kind of content."""
+    """Return whether Docusaurus excludes a path: `**/*.test.*` and `**/__tests__/**`."""
     return bool(re.search(r"\.test\.mdx?$|(^|/)__tests__/", path))
 
 
 def doc_slug(path: str, meta: dict[str, Any]) -> str:
-    """The path of a document below the docs' base path, as getSlug() computes it."""
+    """Return a document's path below the base path, as getSlug() computes it."""
     strip = meta.get("parse_number_prefixes", True) is not False
     source = PurePosixPath(path)
     folders = list(source.parts[:-1])
@@ -227,7 +228,7 @@ def doc_slug(path: str, meta: dict[str, Any]) -> str:
 
 
 def doc_id(path: str, meta: dict[str, Any]) -> str:
-    """The id of a document, by which sidebars name it: its folders without numbers, its name."""
+    """Return the id that sidebars use: the folders and name without number prefixes."""
     strip = meta.get("parse_number_prefixes", True) is not False
     source = PurePosixPath(path)
     parts = [*source.parts[:-1], str(meta.get("id") or source.stem)]
@@ -235,7 +236,7 @@ def doc_id(path: str, meta: dict[str, Any]) -> str:
 
 
 def _order(path: str, meta: dict[str, Any], positions: dict[str, float]) -> list[Any]:
-    """Sort key of the generated sidebar: by position, then by name, level by level."""
+    """Return the sort key of the generated sidebar: position, then name, at each level."""
     key: list[Any] = []
     parts = path.split("/")
     for depth, name in enumerate(parts):
@@ -271,8 +272,8 @@ def _category_positions(root: Path, request: Request) -> dict[str, float]:
     return positions
 
 
-def _configured(request: Request) -> _Docs:
-    """Find the configuration and read the literals in it that matter."""
+def _read_settings(request: Request) -> _Docs:
+    """Find the configuration and read the settings needed from its literals."""
     found = find_above(request.folder, CONFIGS)
     base = request.base_path
     if found is None:
@@ -302,7 +303,7 @@ def _configured(request: Request) -> _Docs:
 
 
 def _only_docs(site: Path) -> Path | None:
-    """Its folder `docs`, where all Markdown is in there: a site's root without its settings."""
+    """Return the folder `docs` if all Markdown is in it: a site without its configuration."""
     docs = site / "docs"
     names = list_files(site, (".md", ".mdx"), Report())
     pages = [name for name in names if PurePosixPath(name).name.lower() != "readme.md"]

@@ -1,8 +1,8 @@
-"""Pages of one live site over HTTP: politely, within bounds, from checked addresses only.
+"""Fetch pages of one site over HTTP: politely, within limits, from checked addresses only.
 
-The site is one origin. Its name is resolved once, every address is checked, and every request,
-those after a redirect included, goes to a checked address: a name that changes its mind
-(DNS rebinding) changes nothing here. A redirect to another origin is not followed.
+The site is one origin. Its name is resolved once and every address is checked. Every request,
+including those after a redirect, goes to a checked address, so DNS rebinding has no effect.
+Redirects to another origin are not followed.
 """
 
 from __future__ import annotations
@@ -33,51 +33,51 @@ HEADERS = {
 ATTEMPTS = 3
 MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
-_PASSING = (408, 425, 429)
+_TRANSIENT = (408, 425, 429)
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset=[\"']?([\w-]{1,40})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is asked of a site, and of this machine, at most."""
+    """Limits that protect the site and this machine."""
 
     pages: int = 5_000
     page_bytes: int = 4_000_000
-    """Of one answer, unpacked."""
+    """Of one response, decompressed."""
     total_bytes: int = 500_000_000
-    """Of all answers, as they come over the wire."""
+    """Of all responses, as transferred."""
     seconds: float = 1800.0
     request_seconds: float = 30.0
-    """From the first byte of a request to the last of its answer."""
+    """From the start of a request to the end of its response."""
     delay: float = 0.2
-    """Seconds between the beginnings of two requests; robots.txt may ask for more."""
+    """Seconds between the starts of two requests; robots.txt may ask for more."""
     backoff: float = 1.0
-    """Seconds before a second attempt where the site does not say; twice that before a third."""
+    """Seconds before a second attempt without Retry-After; twice that before a third."""
     longest_wait: float = 120.0
-    """A site that asks for a longer pause is taken for one that cannot be read now."""
+    """If the site asks for a longer pause, the page counts as unavailable."""
     concurrent: int = 4
 
 
 class Unavailable(SourceError):
-    """It may well be there, but could not be read this time."""
+    """The page could not be read this time but may exist."""
 
 
 class Excluded(SourceError):
-    """It is not for us: another site, forbidden by robots.txt, too large, of another kind."""
+    """The page is not to be read: another site, disallowed by robots.txt, too large, not HTML."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a site gave, after redirects."""
+class Response:
+    """A response, after redirects."""
 
     url: str
-    """Where it came from in the end, without a fragment."""
+    """Final address, without a fragment."""
     headers: Mapping[str, str]
     body: bytes
 
     @property
-    def kind(self) -> str:
-        """The media type, such as `text/html`; "" where none is given."""
+    def media_type(self) -> str:
+        """Media type, such as `text/html`; "" if none is given."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def text(self) -> str:
@@ -93,42 +93,42 @@ class Answer:
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port of an address, in one spelling. Raises SourceError for a bad one."""
+    """Return the normalised scheme, host and port. Raises SourceError for a bad address."""
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         raise SourceError(f"{url} is not an address.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SourceError(f"{url} is not an address that begins with https:// or http://.")
+        raise SourceError(f"{url} does not begin with https:// or http://.")
     if parts.username is not None or parts.password is not None:
-        raise SourceError("An address with a user name or a password in it is not read.")
+        raise SourceError("Addresses with a user name or password are not read.")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     standard = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, standard) else "")
 
 
 class Fetcher:
-    """Reads pages of the origin of `url`. Use as `async with`."""
+    """Fetches pages of the origin of `url`. Use with `async with`."""
 
     def __init__(self, url: str, limits: Limits | None = None, *, allow_private: bool = False):
         self.origin = origin(url)
         self.limits = limits or Limits()
         self.robots = Robots("", AGENT)
         self.received = 0
-        """Bytes so far."""
+        """Bytes received so far."""
         self._allow_private = allow_private
         self._base = httpx.URL(self.origin)
         self._addresses: list[str] = []
         self._slots = asyncio.Semaphore(self.limits.concurrent)
         self._next = 0.0
-        """When the next request may begin, on the loop's clock."""
+        """When the next request may start, on the loop's clock."""
         self._deadline = asyncio.get_running_loop().time() + self.limits.seconds
         self._client = httpx.AsyncClient(
             headers=HEADERS,
             timeout=10.0,
             follow_redirects=False,
-            trust_env=False,  # a proxy would resolve the name a second time
+            trust_env=False,  # a proxy would resolve the name again
             verify=httpx.create_ssl_context(),
         )
 
@@ -146,30 +146,30 @@ class Fetcher:
     ) -> None:
         await self._client.aclose()
 
-    async def obey(self) -> None:
-        """Read robots.txt and keep to it. Without one everything may be read.
+    async def load_robots(self) -> None:
+        """Load robots.txt, which `get` then obeys. Without one, everything may be read.
 
-        Raises Unavailable where nobody can tell what may be read.
+        Raises Unavailable if robots.txt cannot be read.
         """
         try:
-            answer = await self.get(f"{self.origin}/robots.txt")
+            response = await self.get(f"{self.origin}/robots.txt")
         except (NotFound, Excluded):
             return
-        self.robots = Robots(answer.text()[:MAX_BYTES], AGENT)
+        self.robots = Robots(response.text()[:MAX_BYTES], AGENT)
 
     @property
     def exhausted(self) -> str:
-        """Which bound of the whole reading is reached, or ""."""
+        """The overall limit that has been reached, or ""."""
         if asyncio.get_running_loop().time() >= self._deadline:
             return f"{self.limits.seconds / 60:.0f} minutes"
         if self.received >= self.limits.total_bytes:
             return f"{self.limits.total_bytes // 1_000_000} MB"
         return ""
 
-    async def get(self, url: str) -> Answer:
-        """The answer with status 200 that an address leads to.
+    async def get(self, url: str) -> Response:
+        """Fetch an address, following redirects, until a response with status 200.
 
-        Raises NotFound (it is gone), Excluded or Unavailable; the message follows the address.
+        Raises NotFound, Excluded or Unavailable; their messages read on from the address.
         """
         seen = set()
         url = url.partition("#")[0]
@@ -179,28 +179,28 @@ class Fetcher:
                 raise Excluded("redirects in a circle.")
             seen.add(url)
             if not self.robots.allows(target):
-                raise Excluded("is not for robots, says robots.txt.")
-            answer, location = await self._retried(target, url)
+                raise Excluded("is disallowed by robots.txt.")
+            response, location = await self._retried(target, url)
             if location is None:
-                return answer
+                return response
             url = _joined(url, location)
         raise Excluded(f"redirects more than {MAX_REDIRECTS} times.")
 
     def _target(self, url: str) -> str:
-        """Path and query of an address on this site, as they are sent."""
+        """Return the path and query to send for an address on this site."""
         try:
             there, target = origin(url), httpx.URL(url).raw_path.decode("ascii")
         except (SourceError, httpx.InvalidURL):
-            raise Excluded("leads to what is no address.") from None
+            raise Excluded("redirects to an invalid address.") from None
         if there != self.origin:
             raise Excluded(f"redirects to another site, {url[:200]}.")
         return target
 
-    async def _retried(self, target: str, url: str) -> tuple[Answer, str | None]:
+    async def _retried(self, target: str, url: str) -> tuple[Response, str | None]:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await self._once(target, url)
-            except _Again as error:
+            except _Retryable as error:
                 wait = error.wait if error.wait is not None else attempt * self.limits.backoff
                 late = asyncio.get_running_loop().time() + wait >= self._deadline
                 if attempt == ATTEMPTS or late or wait > self.limits.longest_wait:
@@ -208,10 +208,10 @@ class Fetcher:
                 self._pause(wait)
         raise AssertionError("unreachable")
 
-    async def _once(self, target: str, url: str) -> tuple[Answer, str | None]:
+    async def _once(self, target: str, url: str) -> tuple[Response, str | None]:
         async with self._slots:
-            await self._turn()
-            # httpx's own way to choose the address: connect there, but speak to the host.
+            await self._wait_for_slot()
+            # The way httpx documents to pin an address: connect to it, but name the host.
             pinned = self._base.copy_with(host=self._addresses[0], raw_path=target.encode())
             try:
                 async with asyncio.timeout(self.limits.request_seconds):
@@ -223,26 +223,26 @@ class Fetcher:
                     ) as response:
                         return await self._read(response, url)
             except TimeoutError:
-                raise _Again("did not answer in time.") from None
+                raise _Retryable("did not answer in time.") from None
             except httpx.HTTPError as error:
                 self._addresses.append(self._addresses.pop(0))
-                raise _Again(f"could not be read ({type(error).__name__}).") from None
+                raise _Retryable(f"could not be read ({type(error).__name__}).") from None
 
-    async def _read(self, response: httpx.Response, url: str) -> tuple[Answer, str | None]:
+    async def _read(self, response: httpx.Response, url: str) -> tuple[Response, str | None]:
         status, headers = response.status_code, response.headers
         if status in _REDIRECTS and "location" in headers:
-            return Answer(url, headers, b""), headers["location"]
-        if status in _PASSING or status >= 500:
-            raise _Again(f"answered {status}.", _retry_after(headers.get("retry-after", "")))
+            return Response(url, headers, b""), headers["location"]
+        if status in _TRANSIENT or status >= 500:
+            raise _Retryable(f"answered {status}.", _retry_after(headers.get("retry-after", "")))
         if status != 200:
             raise NotFound(f"answered {status}.")
-        return Answer(url, headers, await self._body(response)), None
+        return Response(url, headers, await self._body(response)), None
 
     async def _body(self, response: httpx.Response) -> bytes:
-        """The body, never more of it in memory than the limit, whatever it is packed from."""
+        """Read and decompress the body without holding more than the limit in memory."""
         packing = response.headers.get("content-encoding", "").strip().lower()
         if packing not in ("", "identity", "gzip", "x-gzip"):
-            raise Excluded(f"is packed as {packing[:20]}, which was not asked for.")
+            raise Excluded(f"has the encoding {packing[:20]}, which was not requested.")
         limit, body = self.limits.page_bytes, bytearray()
         unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if "gzip" in packing else None
         async for piece in response.aiter_raw():
@@ -250,27 +250,27 @@ class Fetcher:
             try:
                 body += unpack.decompress(piece, limit + 1 - len(body)) if unpack else piece
             except zlib.error:
-                raise _Again("is not the gzip that it says it is.") from None
+                raise _Retryable("is not valid gzip.") from None
             if len(body) > limit:
                 raise Excluded(f"is larger than {limit // 1_000_000} MB.")
         if unpack and not unpack.eof:
-            raise _Again("ended too early.")
+            raise _Retryable("ended too early.")
         return bytes(body)
 
-    async def _turn(self) -> None:
-        """Wait until the next request may begin."""
+    async def _wait_for_slot(self) -> None:
+        """Wait until the next request may start."""
         loop = asyncio.get_running_loop()
         start = max(loop.time(), self._next)
         self._next = start + max(self.limits.delay, self.robots.delay)
         await asyncio.sleep(start - loop.time())
 
     def _pause(self, seconds: float) -> None:
-        """Nobody asks again before that."""
+        """Delay the next request by at least this long."""
         self._next = max(self._next, asyncio.get_running_loop().time() + seconds)
 
 
-class _Again(Exception):
-    """Something that may pass; `wait` is what the site asks for, in seconds."""
+class _Retryable(Exception):
+    """A failure worth retrying; `wait` is the pause the site asked for, in seconds."""
 
     def __init__(self, message: str, wait: float | None = None) -> None:
         super().__init__(message)
@@ -281,11 +281,11 @@ def _joined(url: str, location: str) -> str:
     try:
         return urljoin(url, location).partition("#")[0]
     except ValueError:
-        raise Excluded("leads to what is no address.") from None
+        raise Excluded("redirects to an invalid address.") from None
 
 
 def _retry_after(value: str) -> float | None:
-    """Seconds, from a number or a date."""
+    """Parse a Retry-After header, a number or a date, into seconds."""
     try:
         return max(0.0, float(value))
     except ValueError:
@@ -297,12 +297,12 @@ def _retry_after(value: str) -> float | None:
 
 
 def unzip(data: bytes, limit: int) -> bytes:
-    """A gzip file's content up to `limit` bytes. Raises SourceError for more, or for no gzip."""
+    """Decompress gzip data. Raises SourceError if it is invalid or larger than `limit` bytes."""
     unpack = zlib.decompressobj(16 + zlib.MAX_WBITS)
     try:
         found = unpack.decompress(data, limit + 1)
     except zlib.error:
-        raise SourceError("is not the gzip that it says it is.") from None
+        raise SourceError("is not valid gzip.") from None
     if len(found) > limit:
         raise SourceError(f"is larger than {limit // 1_000_000} MB.")
     return found

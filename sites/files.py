@@ -1,4 +1,4 @@
-"""Reading a folder of sources without trusting it: links, sizes, encodings, front matter."""
+"""Read untrusted source folders safely: links, sizes, encodings, front matter."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Any
 import yaml
 
 MAX_FILE_BYTES = 4_000_000
-"""A larger file is not prose that somebody wrote."""
+"""Larger files are not hand-written prose."""
 MAX_FILES = 50_000
 MAX_FRONT_MATTER = 64_000
-"""Characters; a longer head is not front matter."""
+"""Characters; anything longer is not front matter."""
 SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__"})
 MARKDOWN = (".md", ".mdx", ".markdown")
 
 
-def real(path: Path) -> Path:
-    """Where a path leads. Links in a circle lead to themselves: `Path.resolve` raises there."""
+def real_path(path: Path) -> Path:
+    """Resolve a path. Unlike `Path.resolve`, circular links do not raise."""
     return Path(os.path.realpath(path))
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A file that could not be used, or not all of it, and why, in a sentence naming it."""
+    """A file that could not be used, or only in part; the message names it and says why."""
 
     source_path: str
     message: str
@@ -34,12 +34,12 @@ class Problem:
 
 @dataclass(slots=True)
 class Report:
-    """Collects the problems of one reading."""
+    """Collects the problems of one run."""
 
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, source_path: str, message: str) -> None:
-        """`message` follows the path: `is empty, so it was skipped.`"""
+        """Add a problem. The message reads on from the path: `is empty, so it was skipped.`"""
         self.problems.append(Problem(source_path, f"{source_path} {message}"))
 
     def add_all(self, source_path: str, messages: Sequence[str]) -> None:
@@ -48,10 +48,10 @@ class Report:
 
 
 def list_files(root: Path, suffixes: Sequence[str], report: Report) -> list[str]:
-    """Paths below `root` with one of the suffixes, forward slashes, sorted.
+    """List paths below `root` with one of the suffixes, sorted, with forward slashes.
 
-    Symbolic links are followed, but no folder is entered twice: a link that leads back is
-    a problem, not a loop. Hidden folders and `node_modules` are left out.
+    Symbolic links are followed, but no folder is entered twice: a link to a parent is a
+    problem, not a loop. Hidden folders and `node_modules` are left out.
     """
     found: list[str] = []
     seen: set[str] = set()
@@ -59,7 +59,7 @@ def list_files(root: Path, suffixes: Sequence[str], report: Report) -> list[str]
         relative = Path(folder).relative_to(root).as_posix()
         real = os.path.realpath(folder)
         if real in seen:
-            report.add(relative, "is a link to a folder that is read already; it was skipped.")
+            report.add(relative, "is a link to a folder that was already read, so it was skipped.")
             names.clear()
             continue
         seen.add(real)
@@ -67,14 +67,14 @@ def list_files(root: Path, suffixes: Sequence[str], report: Report) -> list[str]
         prefix = "" if relative == "." else f"{relative}/"
         found += [prefix + name for name in files if name.lower().endswith(tuple(suffixes))]
         if len(found) > MAX_FILES:
-            report.add(relative, f"is where reading stopped: more than {MAX_FILES:,} files.")
+            report.add(relative, f"is where reading stopped: the limit is {MAX_FILES:,} files.")
             del found[MAX_FILES:]
             break
     return sorted(found)
 
 
 def read_text(root: Path, path: str, report: Report) -> str | None:
-    """The file's text with `\\n` line ends, or None (and a problem) where there is none."""
+    """Read a file as text with `\\n` line ends, or report a problem and return None."""
     try:
         with open(root / path, "rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -105,9 +105,9 @@ def read_text(root: Path, path: str, report: Report) -> str | None:
 
 
 def split_front_matter(text: str, path: str, report: Report) -> tuple[dict[str, Any], str]:
-    """The YAML head of a page as a dictionary, and the page below it.
+    """Split a page into its YAML front matter, as a dictionary, and the body.
 
-    A head that is not YAML is a problem; the page is still used, without it.
+    Invalid front matter is reported as a problem and dropped.
     """
     if not text.startswith("---"):
         return {}, text
@@ -132,21 +132,21 @@ def split_front_matter(text: str, path: str, report: Report) -> tuple[dict[str, 
         return {}, body
     if data is None:
         return {}, body
-    if not isinstance(data, dict):  # two rules with prose between them
+    if not isinstance(data, dict):  # two horizontal rules with prose between them
         return {}, text
     return {str(key): value for key, value in data.items()}, body
 
 
 def load_yaml(root: Path, path: str, report: Report) -> dict[str, Any]:
-    """A YAML mapping; tags such as `!!python/name:…` and `!ENV` become their plain values.
+    """Read a YAML mapping; tags such as `!!python/name:…` and `!ENV` become plain values.
 
-    Nothing is constructed or executed. A broken file is a problem and an empty mapping.
+    Nothing is constructed or executed. A broken file is a problem and gives {}.
     """
     text = read_text(root, path, report)
     if text is None:
         return {}
     try:
-        # The loader below extends SafeLoader and makes only plain values.
+        # The loader below extends SafeLoader and creates plain values only.
         data = yaml.load(text, Loader=_PlainLoader)  # noqa: S506
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         report.add(path, f"is not valid YAML ({type(error).__name__}); it was ignored.")
@@ -155,7 +155,7 @@ def load_yaml(root: Path, path: str, report: Report) -> dict[str, Any]:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Safe YAML in which unknown tags are ignored."""
+    """A safe YAML loader that ignores unknown tags."""
 
 
 def _plain(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:

@@ -1,4 +1,4 @@
-"""A folder of built HTML: the main part of each page, with the ids it really has."""
+"""Read a folder of built HTML: the main part of each page, with its actual ids."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from sites.sections import SectionBuilder
 from sites.source import Book, Request, humanize, natural_key, site_path
 
 SUFFIXES = (".html", ".htm")
-NO_PAGES = re.compile(
+NOT_PAGES = re.compile(
     r"(^|/)(404|search|print|toc|genindex|py-modindex|modindex)\.html?$|(^|/)(_static|assets)/"
 )
 
 _SEPARATOR = re.compile(r"\s+(?:[|·•»–—-]|::)\s+")
-"""Between a page's title and its site's."""
+"""Separates a page's title from the site's."""
 
 
 def recognise(folder: Path) -> bool:
-    """HTML and no Markdown at the top of the folder."""
+    """Look for HTML but no Markdown at the top of the folder."""
     names = [path.suffix.lower() for path in folder.iterdir() if path.is_file()]
     return any(name in SUFFIXES for name in names) and ".md" not in names
 
 
 def read(request: Request) -> Book:
-    """Read every page; its slug is its path, that of `index.html` its folder's."""
+    """Read every page. Its slug is its path; for `index.html`, its folder's path."""
     pages, titles = [], []
     language, first = "en", ""
     for path in list_files(request.folder, SUFFIXES, request.report):
-        if NO_PAGES.search(path):
+        if NOT_PAGES.search(path):
             continue
         text = read_text(request.folder, path, request.report)
         if text is None:
@@ -58,7 +58,7 @@ def read(request: Request) -> Book:
 
 
 def make_page(html: HtmlPage, source: str, slug: str, fallback: str, language: str = "en") -> Page:
-    """A page of its parts; its title is its first heading, else what its head says."""
+    """Make a page. Its title is its first heading, else the `<title>`, else the fallback."""
     sections = SectionBuilder("")
     for item in html.items:
         sections.add(item)
@@ -67,11 +67,12 @@ def make_page(html: HtmlPage, source: str, slug: str, fallback: str, language: s
 
 
 def site_title(titles: Sequence[str]) -> str:
-    """What most titles end, or begin, with: `Install | My Book`, `Use | My Book` -> `My Book`."""
+    """Return the part shared by most titles: `My Book` for `Install | My Book` and so on."""
     parts = [_SEPARATOR.split(title) for title in titles if title]
     for side in (-1, 0):
         divided = Counter(split[side] for split in parts if len(split) > 1)
-        counted = Counter(split[side] for split in parts)  # the start page's may be all of it
+        # The start page's title may be the site's title alone, so it counts here too.
+        counted = Counter(split[side] for split in parts)
         for name, _ in divided.most_common(1):
             if counted[name] > 1 and 2 * counted[name] > len(parts):
                 return name

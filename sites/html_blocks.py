@@ -1,13 +1,13 @@
-"""HTML to blocks and headings: whole pages, and the raw HTML inside Markdown."""
+"""Convert HTML to blocks and headings: whole pages, or raw HTML inside Markdown."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
 from rag.models import Block
+from sites.html_cleanup import prepare_html
 
 _DROPPED = frozenset(
     {"script", "style", "template", "svg", "math", "noscript", "iframe", "object"}
@@ -29,12 +29,8 @@ _BREAKING = frozenset(
     | {"section", "summary", "tbody", "tfoot", "thead", "caption"}
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-MAX_TAG = 4_000
-"""Characters of a tag; a longer one is text."""
-_TAG = re.compile(r"<[A-Za-z/!?]")
-_DATA = re.compile(r"(\b(?:src|href|srcset)=)([\"'])data:[^\"'>]*\2")
 _BREAK = "\x00"
-"""Stands for `<br>` in running text until the text is put together."""
+"""Stands for `<br>` until the text is joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,7 @@ class HeadingMark:
 
 @dataclass(frozen=True, slots=True)
 class HtmlPage:
-    """The main part of a page and what its head says."""
+    """The main part of a page and its metadata."""
 
     items: tuple[Block | HeadingMark, ...]
     title: str
@@ -55,11 +51,11 @@ class HtmlPage:
 
 
 TagWords = Callable[[str, dict[str, str]], str]
-"""(name, attributes) of an opening tag -> words that it shows by itself, or ""."""
+"""(name, attributes) of an opening tag -> text that its attributes show, or ""."""
 
 
 def tag_words(name: str, attributes: dict[str, str]) -> str:
-    """The words that a component's attributes put on the page: labels, titles, alt texts."""
+    """Return the text that attributes put on the page: labels, titles, alt texts."""
     if name == "img":
         return attributes.get("alt", "")
     if name == "TabItem":
@@ -70,12 +66,12 @@ def tag_words(name: str, attributes: dict[str, str]) -> str:
 
 
 def read_fragment(html: str, words_of: TagWords = tag_words) -> list[Block | HeadingMark]:
-    """What a reader sees of a piece of HTML, in order."""
+    """Return the visible content of a piece of HTML, in order."""
     return list(_read(html, words_of).items)
 
 
 def read_page(html: str) -> HtmlPage:
-    """The page's one article, else its main part, else its body."""
+    """Read the page's only article, else its main part, else its body."""
     reader = _read(html, tag_words)
     begin, end = reader.main or (0, len(reader.items))
     inside = [(b, e) for b, e in reader.articles if begin <= b and e <= end]
@@ -87,7 +83,7 @@ def read_page(html: str) -> HtmlPage:
 
 
 def read_tag(html: str) -> tuple[str, dict[str, str]]:
-    """Name and attributes of a single tag; a closing tag's name starts with `/`."""
+    """Return the name and attributes of one tag; a closing tag's name starts with `/`."""
     reader = _TagReader()
     reader.feed(html)
     return reader.tag
@@ -105,42 +101,10 @@ class _TagReader(HTMLParser):
 
 def _read(html: str, words_of: TagWords) -> _Reader:
     reader = _Reader(words_of)
-    reader.feed(tame(html))
+    reader.feed(prepare_html(html))
     reader.close()
     reader.finish()
     return reader
-
-
-def tame(html: str) -> str:
-    """HTML that the parser reads in linear time and as a browser does.
-
-    Comments are gone, data in attributes is gone, and a `<` that no `>` follows soon is a
-    character: the standard library's parser takes quadratic time for tags never closed.
-    """
-    html = _DATA.sub(r"\1\2\2", _without_comments(html))
-    parts, begin, close = [], 0, -1
-    for match in _TAG.finditer(html):
-        start = match.start()
-        if close < start:
-            close = html.find(">", start)
-            if close < 0:
-                close = len(html) + MAX_TAG
-        if close - start >= MAX_TAG:
-            parts += [html[begin:start], "&lt;"]
-            begin = start + 1
-    return "".join([*parts, html[begin:]])
-
-
-def _without_comments(html: str) -> str:
-    """HTML without comments; one that is never closed hides the rest, as in a browser."""
-    parts, begin = [], 0
-    while (start := html.find("<!--", begin)) >= 0:
-        parts.append(html[begin:start])
-        end = html.find("-->", start + 4)
-        if end < 0:
-            return "".join(parts)
-        begin = end + 3
-    return "".join([*parts, html[begin:]])
 
 
 class _Reader(HTMLParser):
@@ -150,7 +114,7 @@ class _Reader(HTMLParser):
         self.title = self.language = ""
         self.redirects = False
         self.main: tuple[int, int] | None = None
-        """First and last item (excluded) of the main part."""
+        """Start and end (exclusive) of the main part in `items`."""
         self.articles: list[tuple[int, int]] = []
         self._article_begins: list[int] = []
         self._main_tag, self._main_depth, self._main_begin = "", 0, 0
@@ -159,12 +123,12 @@ class _Reader(HTMLParser):
         self._in_title = False
         self._text: list[str] = []
         self._pre: str | None = None
-        """Language of the code that is being read; None outside of code."""
+        """Language of the code being read; None outside code."""
         self._code = 0
         self._heading: int | None = None
         self._anchor = ""
         self._lists: list[int] = []
-        """For each open list its next number, or 0 where it has bullets."""
+        """For each open list its next number, or 0 for bullets."""
         self._lines: list[str] = []
         self._marker = ""
         self._rows: list[list[str]] | None = None
@@ -244,7 +208,7 @@ class _Reader(HTMLParser):
             self._anchor = self._anchor or anchor
         elif tag in _BREAKING:
             self._flush()
-            # Sphinx and others put the id on the section that the heading opens.
+            # Sphinx and others put the id on the section around the heading.
             self._anchor = anchor if tag in ("section", "div") else self._anchor
         if tag == "article":
             self._article_begins.append(len(self.items))
@@ -293,7 +257,7 @@ class _Reader(HTMLParser):
             self._text.append(data.replace(_BREAK, ""))
 
     def finish(self) -> None:
-        """Close whatever the document left open."""
+        """Close everything the document left open."""
         if self._pre is not None:
             self._end_pre()
         self._flush()
@@ -305,7 +269,7 @@ class _Reader(HTMLParser):
     # ------------------------------------------------------------ pieces
 
     def _flush(self) -> None:
-        """End the running heading, paragraph, list item or cell."""
+        """Finish the current heading, paragraph, list item or cell."""
         raw, self._text = "".join(self._text), []
         if raw.count("`") % 2:
             raw = raw.replace("`", "")
@@ -362,7 +326,7 @@ def _language(attributes: dict[str, str]) -> str:
 
 
 def fenced(code: str, language: str) -> str:
-    """A fenced block whose fence is longer than any in the code."""
+    """Make a fenced block whose fence is longer than any in the code."""
     longest = 2
     for line in code.split("\n"):
         stripped = line.lstrip()
@@ -372,7 +336,7 @@ def fenced(code: str, language: str) -> str:
 
 
 def markdown_table(rows: list[list[str]]) -> str:
-    """Rows of cells as a Markdown table; the first row is its head."""
+    """Make a Markdown table; the first row is its header."""
     width = max(len(row) for row in rows)
     padded = [row + [""] * (width - len(row)) for row in rows]
     lines = ["| " + " | ".join(row) + " |" for row in padded]

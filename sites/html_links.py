@@ -1,21 +1,21 @@
-"""What of an HTML page can be linked to, where it links, and what its head says about itself."""
+"""Read an HTML page's ids, links and metadata."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
-from sites.html_blocks import tame
+from sites.html_cleanup import prepare_html
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The page as a link checker and a crawler see it."""
+    """The parts of a page that the link checker and the crawler need."""
 
     ids: frozenset[str]
-    """Of every element, and the names of `<a name>`."""
+    """The id of every element and the name of every `<a name>`."""
     links: tuple[str, ...]
-    """What its `<a href>` say, in order; relative to `base`, if that is set."""
+    """Every `<a href>`, in order; relative to `base` if that is set."""
     base: str
     canonical: str
     site_name: str
@@ -24,7 +24,7 @@ class Targets:
 
 def read_targets(html: str) -> Targets:
     reader = _Reader()
-    reader.feed(tame(html))
+    reader.feed(prepare_html(html))
     reader.close()
     return Targets(
         frozenset(reader.ids),

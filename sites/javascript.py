@@ -1,4 +1,4 @@
-"""Literals in a generator's JavaScript or TypeScript configuration; nothing is executed."""
+"""Read literals from a JavaScript or TypeScript configuration without executing it."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import Any
 
 MAX_SCRIPT = 500_000
-"""Bytes; what comes later in a configuration is not read."""
+"""Bytes; the rest of a longer configuration is ignored."""
 _STRING = r"'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\])*`"
 _COMMENTS = re.compile(rf"({_STRING})|//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A configuration without its comments."""
+    """A configuration without comments."""
 
     source: str
 
     def text(self, key: str) -> str | None:
-        """The first string given to `key`."""
+        """Return the first string assigned to `key`."""
         return next(iter(self.texts(key)), None)
 
     def texts(self, key: str) -> list[str]:
-        """Every string given to `key`, alone or in a list, in order."""
+        """Return every string assigned to `key`, alone or in a list, in order."""
         found = []
         pattern = rf"(?<![\w$])['\"]?{key}['\"]?\s*:\s*(\[[^\]]*\]|{_STRING})"
         for match in re.finditer(pattern, self.source):
@@ -32,12 +32,12 @@ class Script:
         return found
 
     def flag(self, key: str) -> bool | None:
-        """Whether `key` is given `true` or `false`; None where it is given neither."""
+        """Return the boolean assigned to `key`, or None."""
         found = re.search(rf"(?<![\w$])['\"]?{key}['\"]?\s*:\s*(true|false)\b", self.source)
         return found[1] == "true" if found else None
 
     def strings(self) -> list[str]:
-        """Every string in it, in order."""
+        """Return every string in the configuration, in order."""
         return [_unquote(string) for string in re.findall(_STRING, self.source)]
 
 
@@ -55,13 +55,13 @@ _TOKEN = re.compile(rf"{_STRING}|[{{}}\[\](),:]|[^\s{{}}\[\](),:'\"`]+|['\"`]")
 _LITERAL = re.compile(r"(?:=|\bdefault)\s*(?=[{\[])|\A\s*(?=[{\[])")
 _OPEN, _CLOSE = frozenset("{[("), frozenset("}])")
 MAX_DEPTH = 50
-"""Levels of a literal; what is deeper is passed over."""
+"""Levels of a literal; deeper ones are skipped."""
 
 
 def read_literals(source: str) -> list[Any]:
-    """Every object and list that is assigned or exported, without what is computed in it.
+    """Return every object and list that is assigned or exported, without computed parts.
 
-    Objects become dictionaries, lists become lists, strings strings, all else None.
+    Objects become dictionaries, lists lists and strings strings; anything else becomes None.
     """
     found, end = [], 0
     for match in _LITERAL.finditer(source):
@@ -73,7 +73,7 @@ def read_literals(source: str) -> list[Any]:
 
 
 class _Literals:
-    """Reads one literal; linear in its length."""
+    """Parses one literal in linear time."""
 
     def __init__(self, source: str, start: int) -> None:
         self._tokens = _TOKEN.finditer(source, start)
@@ -88,7 +88,7 @@ class _Literals:
         return taken
 
     def value(self, depth: int = 0) -> Any:
-        """The value at the current token, and on to the `,` or bracket that ends it."""
+        """Return the value at the current token and move to the `,` or bracket that ends it."""
         result: Any = None
         if depth < MAX_DEPTH and self._here == "{":
             result = self._object(depth)
@@ -96,7 +96,7 @@ class _Literals:
             result = self._list(depth)
         elif self._here[:1] in ("'", '"', "`") and len(self._here) > 1:
             result = _unquote(self._next())
-        computed = self._pass_over(",") if depth else False
+        computed = self._skip_to(",") if depth else False
         return None if computed and not isinstance(result, dict | list) else result
 
     def _object(self, depth: int) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class _Literals:
             key = self._next()
             if key == ",":
                 continue
-            self._pass_over(":,")
+            self._skip_to(":,")
             if self._here == ":":
                 self._next()
                 key = _unquote(key) if key[:1] in ("'", '"', "`") else key
@@ -125,8 +125,8 @@ class _Literals:
         self._next()
         return found
 
-    def _pass_over(self, ends: str) -> bool:
-        """Go on to one of `ends`, or to the bracket that closes; whether anything was there."""
+    def _skip_to(self, ends: str) -> bool:
+        """Skip to one of `ends` or a closing bracket; return whether anything was skipped."""
         level, passed = 0, False
         while self._here:
             if not level and (self._here in ends or self._here in _CLOSE):

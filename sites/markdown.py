@@ -1,7 +1,7 @@
-"""Markdown to sections and blocks, as a page of the site shows them.
+"""Convert a Markdown page to sections and blocks, as the site shows it.
 
-One reading for every generator; what differs between them is a `Dialect`: parser plugins
-and the rule by which a heading gets its anchor.
+One parser serves every generator. A `Dialect` holds the differences: parser plugins and the
+rule for anchors.
 """
 
 from __future__ import annotations
@@ -24,44 +24,31 @@ from sites.html_blocks import (
     fenced,
     markdown_table,
     read_fragment,
-    read_tag,
     tag_words,
 )
+from sites.inline_text import InlineText, LinkCount, plain_text
 from sites.sections import Document, SectionBuilder
 from sites.slugs import Slugger, github_slugger
 
 MAX_INLINE = 20_000
-"""Characters of one paragraph; a longer one is shown as it was typed."""
+"""Characters of one paragraph; longer ones are kept as raw text."""
 MAX_UNCLOSED = 100
-"""Brackets that one paragraph may open and never close; with more it stays as typed."""
+"""Unclosed brackets in one paragraph; with more it is kept as raw text."""
 MAX_NESTING = 100
-"""Levels of lists and quotes; what is deeper is left out."""
-
-
-def plain_text(tokens: Sequence[Token]) -> str:
-    """The text of inline tokens without any markup, as most generators slug it."""
-    parts = []
-    for token in tokens:
-        if token.type in ("text", "code_inline", "text_special", "entity"):
-            parts.append(token.content)
-        elif token.type == "softbreak":
-            parts.append("\n")
-        elif token.type == "image":
-            parts.append(plain_text(token.children or ()))
-    return "".join(parts)
+"""Levels of lists and quotes; deeper content is left out."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """What a generator does its own way."""
+    """The differences between generators."""
 
     slugger: Callable[[Sequence[str]], Slugger] = github_slugger
-    """Makes a page's slugger, given the ids that its author wrote."""
+    """Makes a page's slugger, given the ids written by the author."""
     plugins: tuple[Callable[[MarkdownIt], None], ...] = ()
     anchor_text: Callable[[Sequence[Token]], str] = plain_text
-    """What of a heading's inline tokens goes to the slugger."""
+    """Returns the text of a heading's tokens that is slugged."""
     heading_id: Callable[[list[Token]], str] = trailing_id
-    """Takes an id that the author wrote out of the heading's tokens and returns it, or ""."""
+    """Removes an id written by the author from a heading's tokens and returns it, or ""."""
     h1_has_anchor: bool = True
     tag_words: TagWords = tag_words
     shown_code: Callable[[str, str], str] = lambda code, info: code
@@ -77,7 +64,7 @@ class Dialect:
 
 
 def _bounded_inline(state: StateCore) -> None:
-    """Inline parsing can take quadratic time: it is not tried on monstrous paragraphs."""
+    """Parse inline Markdown, except in huge paragraphs, where it could take quadratic time."""
     for token in state.tokens:
         if token.type != "inline":
             continue
@@ -90,7 +77,7 @@ def _bounded_inline(state: StateCore) -> None:
 
 
 def _unclosed(text: str) -> int:
-    """How many `[` are never closed: each makes the parser look through the rest."""
+    """Count unclosed `[`: the parser scans the rest of the text for each."""
     if text.count("[") <= MAX_UNCLOSED:
         return 0
     depth = 0
@@ -106,14 +93,14 @@ _LANGUAGE = re.compile(r"[\w+#.-]{1,40}")
 def read_markdown(
     text: str, dialect: Dialect, parser: MarkdownIt, title: str = "", fallback: str = ""
 ) -> Document:
-    """Parse one page. `title` wins over the page's own heading, `fallback` is the last resort."""
+    """Parse one page. `title` wins over the first heading; `fallback` is used without either."""
     return read_tokens(parser.parse(text), dialect, title, fallback)
 
 
 def read_tokens(
     tokens: Sequence[Token], dialect: Dialect, title: str = "", fallback: str = ""
 ) -> Document:
-    """The same for a page that is parsed already."""
+    """Do the same for a page that is already parsed into tokens."""
     give_anchors(tokens, dialect)
     document = _Page(dialect, title).read(SyntaxTreeNode(list(tokens)), fallback)
     warnings = list(document.warnings)
@@ -121,21 +108,21 @@ def read_tokens(
         warnings.append("has an HTML comment that is never closed; it is read as text.")
     if any(token.level >= MAX_NESTING - 1 for token in tokens):
         warnings.append(
-            f"is nested more than {MAX_NESTING} levels deep; what is deeper is left out."
+            f"is nested more than {MAX_NESTING} levels deep; deeper content is left out."
         )
     return replace(document, warnings=tuple(warnings))
 
 
 def _texts(tokens: Sequence[Token]) -> Iterator[Token]:
-    """The plain text within paragraphs and headings."""
+    """Yield the plain text in paragraphs and headings."""
     for token in tokens:
         yield from (child for child in token.children or () if child.type == "text")
 
 
 def give_anchors(tokens: Sequence[Token], dialect: Dialect) -> None:
-    """Note at every heading, wherever it stands, the anchor that its generator gives it.
+    """Store in each heading token the anchor that the generator gives it.
 
-    Headings that have their note already are left alone: they belong to another file.
+    Headings that already have an anchor are skipped: they belong to another file.
     """
     headings = [
         (token, tokens[at + 1].children or [])
@@ -150,7 +137,7 @@ def give_anchors(tokens: Sequence[Token], dialect: Dialect) -> None:
 
 
 class _Page:
-    """Walks one page's syntax tree."""
+    """Walks the syntax tree of one page."""
 
     def __init__(self, dialect: Dialect, title: str) -> None:
         self._dialect = dialect
@@ -181,11 +168,11 @@ class _Page:
             self._sections.resume(mark)
         elif kind in ("bullet_list", "ordered_list") and _has_heading(node):
             mark = self._sections.mark()
-            for child in node.children:  # headings open sections wherever they stand
+            for child in node.children:  # a heading starts a section at any depth
                 self._container(child)
             self._sections.resume(mark)
         elif kind in ("bullet_list", "ordered_list"):
-            links = _Links()
+            links = LinkCount()
             text = "\n".join(self._list(node, links))
             if text and not (links.only and links.local):
                 self._sections.add(Block("links" if links.only else "list", text))
@@ -193,7 +180,7 @@ class _Page:
             for item in self._fragment(node):
                 self._sections.add(item)
         elif kind in ("fence", "code_block", "table"):
-            if text := self._whole(node):
+            if text := self._code_or_table(node):
                 self._sections.add(Block("table" if kind == "table" else "code", text))
         elif kind == "inline" and (heading := self._jsx_heading(_children(node))):
             self._sections.add(heading)
@@ -205,7 +192,7 @@ class _Page:
             self._container(node)
 
     def _jsx_heading(self, tokens: Sequence[Token]) -> HeadingMark | None:
-        """`<h2 id="x">…</h2>` in MDX; without an id it is a paragraph like others."""
+        """Read `<h2 id="x">…</h2>` in MDX; without an id it is an ordinary paragraph."""
         if not tokens or tokens[0].type != "mdx_tag":
             return None
         name, attributes = tokens[0].meta["tags"][0]
@@ -224,8 +211,8 @@ class _Page:
         words = (self._dialect.tag_words(name, attrs) for name, attrs in node.meta["tags"])
         return [Block("paragraph", text) for text in words if text]
 
-    def _whole(self, node: SyntaxTreeNode) -> str:
-        """Code as a fenced block, or a table as Markdown rows; "" if there is nothing in it."""
+    def _code_or_table(self, node: SyntaxTreeNode) -> str:
+        """Return code as a fenced block or a table as Markdown rows; "" if it is empty."""
         if node.type == "table":
             rows = [
                 [self._inline(_children(cell)).text.replace("|", "\\|") for cell in row.children]
@@ -238,8 +225,8 @@ class _Page:
         language = _LANGUAGE.match(info)
         return fenced(code, language[0] if language else "") if code.strip() else ""
 
-    def _list(self, node: SyntaxTreeNode, links: _Links) -> Iterator[str]:
-        """The lines of a list: marker, text, and what else is in the item, indented."""
+    def _list(self, node: SyntaxTreeNode, links: LinkCount) -> Iterator[str]:
+        """Yield the lines of a list: marker and text, then the rest of the item, indented."""
         start = node.attrs.get("start", 1)
         number = start if isinstance(start, int) else 1
         for item in node.children:
@@ -253,15 +240,15 @@ class _Page:
                 yield f"{marker} {lines[0]}"
                 yield from (indent + line if line else "" for line in lines[1:])
 
-    def _item(self, node: SyntaxTreeNode, links: _Links) -> Iterator[str]:
-        """The pieces of a list item, each as text."""
+    def _item(self, node: SyntaxTreeNode, links: LinkCount) -> Iterator[str]:
+        """Yield the parts of a list item as text."""
         previous = ""
         for child in node.children:
             kind = child.type
             if kind in ("bullet_list", "ordered_list"):
                 text = "\n".join(self._list(child, links))
             elif kind in ("fence", "code_block", "table"):
-                text, links.only = self._whole(child), False
+                text, links.only = self._code_or_table(child), False
             elif kind in ("html_block", "mdx_tags"):
                 items = self._fragment(child)
                 text = "\n".join(i.words if isinstance(i, HeadingMark) else i.text for i in items)
@@ -280,8 +267,8 @@ class _Page:
 
     # ------------------------------------------------------------ inline
 
-    def _inline(self, tokens: Sequence[Token]) -> _Line:
-        line = _Line(self._dialect.tag_words)
+    def _inline(self, tokens: Sequence[Token]) -> InlineText:
+        line = InlineText(self._dialect.tag_words)
         for token in tokens:
             line.add(token)
         return line.finish()
@@ -292,102 +279,10 @@ def _has_heading(node: SyntaxTreeNode) -> bool:
 
 
 def _children(node: SyntaxTreeNode) -> Sequence[Token]:
-    """The inline tokens of a heading, cell or inline node."""
+    """Return the inline tokens of a heading, cell or inline node."""
     if node.type != "inline":
         inline = [child for child in node.children if child.type == "inline"]
         if not inline:
             return ()
         node = inline[0]
     return node.token.children or () if node.token else ()
-
-
-@dataclass(slots=True)
-class _Links:
-    """Whether a block is nothing but links, and whether they all stay on the page."""
-
-    count: int = 0
-    other: bool = False
-    local: bool = True
-
-    @property
-    def only(self) -> bool:
-        return self.count > 0 and not self.other
-
-    @only.setter
-    def only(self, value: bool) -> None:
-        self.other = self.other or not value
-
-    def merge(self, other: _Links) -> None:
-        self.count += other.count
-        self.other = self.other or other.other
-        self.local = self.local and other.local
-
-
-_POWER = re.compile(r"(?:(\^)\((\w+)\)|\^\([^\w)]*\))")
-_TAGS_WITHOUT_SPACE = frozenset(
-    {"a", "abbr", "b", "bdi", "bdo", "cite", "code", "del", "dfn", "em", "font", "i", "ins"}
-    | {"kbd", "mark", "q", "s", "samp", "small", "span", "strong", "sub", "sup", "tt", "u"}
-    | {"var", "wbr"}
-)
-
-
-class _Line:
-    """Inline tokens to the words that the page shows."""
-
-    def __init__(self, words_of: TagWords) -> None:
-        self.text = ""
-        self.links = _Links()
-        self._words_of = words_of
-        self._parts: list[str] = []
-        self._in_link = 0
-
-    def add(self, token: Token) -> None:
-        kind = token.type
-        if kind in ("text", "text_special", "entity"):
-            self._put(token.content)
-        elif kind == "code_inline":
-            tick = "``" if "`" in token.content else "`"
-            pad = " " if token.content[:1] == "`" or token.content[-1:] == "`" else ""
-            self._put(f"{tick}{pad}{token.content}{pad}{tick}")
-        elif kind == "softbreak":
-            self._parts.append(" ")
-        elif kind == "hardbreak":
-            self._parts.append("\n")
-        elif kind == "image":
-            self._put(plain_text(token.children or ()))
-        elif kind == "link_open":
-            self._in_link += 1
-            self.links.count += 1
-            self.links.local = self.links.local and str(token.attrs.get("href")).startswith("#")
-        elif kind == "link_close":
-            self._in_link -= 1
-        elif kind == "mdx_expression":
-            self._put(token.meta["words"])
-        elif kind == "mdx_tag":
-            for name, attributes in token.meta["tags"]:
-                self._tag(name, attributes)
-        elif kind == "html_inline":
-            self._tag(*read_tag(token.content))
-
-    def _tag(self, name: str, attributes: dict[str, str]) -> None:
-        bare = name.lstrip("/")
-        if bare == "br":
-            self._parts.append("\n")
-        elif bare in ("code", "tt"):
-            self._parts.append("`")
-        elif bare == "sup":  # 2<sup>n</sup> is not 2n
-            self._parts.append("^(" if name == bare else ")")
-        elif bare not in _TAGS_WITHOUT_SPACE:
-            self._parts.append(" ")
-        if words := "" if name[:1] == "/" else self._words_of(name, attributes):
-            self._put(f"{words} ")
-
-    def _put(self, text: str) -> None:
-        self._parts.append(text)
-        if not self._in_link and any(ch.isalnum() for ch in text):
-            self.links.other = True
-
-    def finish(self) -> _Line:
-        lines = _POWER.sub(r"\1\2", "".join(self._parts)).split("\n")
-        self.text = "\n".join(part for part in (" ".join(line.split()) for line in lines) if part)
-        return self

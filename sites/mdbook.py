@@ -1,6 +1,6 @@
 """mdBook: https://rust-lang.github.io/mdBook/.
 
-The order, the titles and the choice of pages come from SUMMARY.md; anchors follow mdBook's
+SUMMARY.md gives the pages, their order and their titles. Anchors follow mdBook's
 `id_from_content`.
 """
 
@@ -18,9 +18,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from rag.models import Page
-from sites.files import Report, list_files, read_text, real
+from sites.files import Report, list_files, read_text, real_path
 from sites.html_blocks import tag_words
-from sites.markdown import Dialect, plain_text, read_markdown
+from sites.inline_text import plain_text
+from sites.markdown import Dialect, read_markdown
 from sites.slugs import mdbook_slugger
 from sites.source import Book, Request, find_above, is_address, site_path
 
@@ -30,7 +31,7 @@ _DIRECTIVE = re.compile(
 _HIDDEN = re.compile(r"[ \t]*#(?:[ \t]|$)")
 _ANCHOR = re.compile(r"ANCHOR(_END)?:\s*(\S+)")
 MAX_INCLUDED = 1_000_000
-"""Characters that all includes of one page may add."""
+"""Characters that the includes of one page may add in total."""
 
 
 def recognise(folder: Path) -> bool:
@@ -38,7 +39,7 @@ def recognise(folder: Path) -> bool:
 
 
 def _tag_words(name: str, attributes: dict[str, str]) -> str:
-    """`<Listing>` of the Rust books shows its number, file and caption."""
+    """Show the number, file and caption of a `<Listing>`, which the Rust books use."""
     if name != "listing":
         return tag_words(name, attributes)
     number, caption = attributes.get("number", ""), attributes.get("caption", "")
@@ -50,7 +51,7 @@ def _tag_words(name: str, attributes: dict[str, str]) -> str:
 
 
 def _anchor_text(tokens: Sequence[Token]) -> str:
-    """The heading's text; smart punctuation (on by default) makes dashes of `--`."""
+    """Return a heading's text; smart punctuation (on by default) turns `--` into a dash."""
     parts = []
     for token in tokens:
         if token.type == "text":
@@ -61,7 +62,7 @@ def _anchor_text(tokens: Sequence[Token]) -> str:
 
 
 def _shown_code(code: str, info: str) -> str:
-    """Rust without the lines that begin with `# `, which the page hides."""
+    """Remove the Rust lines that begin with `# `, which the page hides."""
     if not info.startswith("rust"):
         return code
     lines = (
@@ -81,7 +82,7 @@ DIALECT = Dialect(
 
 
 def read(request: Request) -> Book:
-    """Read the pages that SUMMARY.md lists, in its order; all of the folder without one."""
+    """Read the pages listed in SUMMARY.md, in its order; without one, the whole folder."""
     root, config = _root(request)
     book = config.get("book", {}) if isinstance(config.get("book"), dict) else {}
     title, language = str(book.get("title") or ""), str(book.get("language") or "en")
@@ -98,8 +99,8 @@ def read(request: Request) -> Book:
         if path in seen:
             continue
         seen.add(path)
-        if not real(root / path).is_relative_to(real(root)):
-            request.report.add(path, "is listed in SUMMARY.md but lies outside of the book.")
+        if not real_path(root / path).is_relative_to(real_path(root)):
+            request.report.add(path, "is listed in SUMMARY.md but is outside the book.")
             continue
         text = read_text(root, path, request.report)
         if text is None:
@@ -115,7 +116,7 @@ def read(request: Request) -> Book:
 
 
 def _site_url(config: dict[str, Any]) -> str:
-    """From `site-url` and `cname` of `[output.html]`, where one of them names the host."""
+    """Return the site's address from `site-url` and `cname` of `[output.html]`."""
     output = config.get("output")
     html = output.get("html") if isinstance(output, dict) else None
     html = html if isinstance(html, dict) else {}
@@ -124,7 +125,7 @@ def _site_url(config: dict[str, Any]) -> str:
 
 
 def _root(request: Request) -> tuple[Path, dict[str, Any]]:
-    """The folder of the sources, and `book.toml`."""
+    """Return the source folder and the contents of `book.toml`."""
     folder = request.folder
     config: dict[str, Any] = {}
     found = find_above(folder, ("book.toml",), levels=2)
@@ -141,7 +142,7 @@ def _root(request: Request) -> tuple[Path, dict[str, Any]]:
 
 
 def _summary(text: str, parser: MarkdownIt) -> tuple[str, list[tuple[str, str]]]:
-    """The heading of SUMMARY.md and its links as (path, title), in order; drafts have no path."""
+    """Return the heading of SUMMARY.md and its links as (path, title); drafts have no link."""
     heading = ""
     entries: list[tuple[str, str]] = []
     tokens = parser.parse(text)
@@ -161,7 +162,7 @@ def _summary(text: str, parser: MarkdownIt) -> tuple[str, list[tuple[str, str]]]
 
 
 def _include(root: Path, page: str, text: str, depth: int = 0) -> str:
-    """Put in what `{{#include}}` names, where it is inside the book; else drop the line."""
+    """Insert files named in `{{#include}}` if they are inside the book; else drop the line."""
     budget = MAX_INCLUDED
 
     def put(match: re.Match[str]) -> str:
@@ -173,8 +174,8 @@ def _include(root: Path, page: str, text: str, depth: int = 0) -> str:
             return ""
         name, *window = rest.split()[0].split(":") if rest else [""]
         target = (root / page).parent / name
-        # The folder above the sources holds the listings of many books.
-        if not real(target).is_relative_to(real(root).parent) or not target.is_file():
+        # Many books keep their listings next to the source folder.
+        if not real_path(target).is_relative_to(real_path(root).parent) or not target.is_file():
             return ""
         found = read_text(target.parent, target.name, Report())
         if found is None:
@@ -190,7 +191,7 @@ def _include(root: Path, page: str, text: str, depth: int = 0) -> str:
 
 
 def _window(lines: list[str], window: list[str]) -> Iterator[str]:
-    """The lines that `:from:to` or `:anchor` selects, without the anchors' own lines."""
+    """Yield the lines selected by `:from:to` or `:anchor`, without the anchor comments."""
     if window and window[0] and not window[0].isdigit():
         inside = False
         for line in lines:

@@ -1,7 +1,7 @@
 """MDX for markdown-it: JSX tags, `{expressions}` and import/export, as MDX 3 parses them.
 
-Tags and expressions become tokens of their own, so that what stands between them is
-Markdown like the rest. There is no indented code, raw HTML or `<autolink>` in MDX.
+Tags and expressions become tokens of their own, so the content between them is parsed as
+Markdown. MDX has no indented code, raw HTML or `<autolink>`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_TAG = 20_000
 
 
 def mdx(md: MarkdownIt) -> None:
-    """Teach a parser MDX."""
+    """Make a parser accept MDX."""
     md.disable(["code", "html_block", "html_inline", "autolink"])
     interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
     md.block.ruler.before("fence", "mdx_esm", _esm_block)
@@ -37,7 +37,7 @@ def mdx(md: MarkdownIt) -> None:
 
 @lru_cache(maxsize=4)
 def _braces(source: str) -> dict[int, int]:
-    """Position of each `{` that is closed, to the position after its `}`."""
+    """Map the position of each closed `{` to the position after its `}`."""
     pairs: dict[int, int] = {}
     stack: list[int] = []
     for match in re.finditer(r"/\*.*?\*/|[{}]", source, re.DOTALL):
@@ -50,15 +50,15 @@ def _braces(source: str) -> dict[int, int]:
 
 @lru_cache(maxsize=4)
 def _last_comment(source: str) -> int:
-    """Where the last comment ends; -1 without one."""
+    """Return where the last comment ends, or -1."""
     return source.rfind("-->")
 
 
 def scan_tag(source: str, start: int, limit: int) -> tuple[int, str, dict[str, str]] | None:
-    """Read the JSX tag or HTML comment at `start`: (end, name, attributes), or None.
+    """Read the JSX tag or HTML comment at `start` as (end, name, attributes), or None.
 
-    The name of a closing tag starts with `/`; that of a comment is `!--`, of a fragment
-    empty. Only attributes that are strings (or literals in braces) have their value.
+    A closing tag's name starts with `/`; a comment's is `!--`; a fragment's is empty. Only
+    attributes that are strings (or literals in braces) keep their value.
     """
     if source.startswith("<!--", start):
         if _last_comment(source) < start:
@@ -115,7 +115,7 @@ def _skip(source: str, position: int, limit: int) -> int:
 
 
 def _flow_block(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    """A line of nothing but tags and expressions (each may go over several lines)."""
+    """Parse lines that contain only tags and expressions, each of which may span lines."""
     position = state.bMarks[start_line] + state.tShift[start_line]
     if position >= state.eMarks[start_line] or state.src[position] not in "<{":
         return False
@@ -152,7 +152,7 @@ def _flow_block(state: StateBlock, start_line: int, end_line: int, silent: bool)
 
 
 def _esm_block(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    """import/export at the left margin, up to a blank line outside of its braces."""
+    """Parse import/export at the left margin, up to a blank line outside its braces."""
     if state.level or state.sCount[start_line] or state.parentType != "root":
         return False
     begin = state.bMarks[start_line]

@@ -1,4 +1,4 @@
-"""MkDocs: https://www.mkdocs.org, with Python-Markdown's and Material's usual extensions."""
+"""MkDocs: https://www.mkdocs.org, with the usual Python-Markdown and Material extensions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from markdown_it.token import Token
 
 from rag.models import Page
 from sites.attributes import attribute_lists
-from sites.files import list_files, load_yaml, read_text, real, split_front_matter
-from sites.markdown import Dialect, plain_text, read_markdown
+from sites.files import list_files, load_yaml, read_text, real_path, split_front_matter
+from sites.inline_text import plain_text
+from sites.markdown import Dialect, read_markdown
 from sites.pymarkdown import python_markdown
 from sites.slugs import python_markdown_slug, python_markdown_slugger
 from sites.source import Book, Request, find_above, humanize, natural_key, site_path
@@ -34,7 +35,7 @@ def recognise(folder: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Site:
-    """What of `mkdocs.yml` matters here."""
+    """The settings needed from `mkdocs.yml`."""
 
     root: Path
     config: dict[str, Any]
@@ -45,7 +46,7 @@ class _Site:
 
 
 def read(request: Request) -> Book:
-    """Read every page of the docs folder: those in the navigation first, in its order."""
+    """Read every page of the docs folder: first those in the navigation, in its order."""
     site = _site(request)
     root, report = site.root, request.report
     dialect = _dialect(site)
@@ -103,7 +104,7 @@ def _site(request: Request) -> _Site:
 
 
 def _extensions(listed: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Names and options, from the list or the mapping that the configuration may hold."""
+    """Yield extension names and options; the configuration may be a list or a mapping."""
     entries = listed.items() if isinstance(listed, dict) else ((e, None) for e in listed or ())
     for entry, options in entries:
         if isinstance(entry, dict):
@@ -115,7 +116,7 @@ def _extensions(listed: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 def _navigation(
     items: Any, title: str = "", depth: int = 0, seen: set[int] | None = None
 ) -> Iterator[tuple[str, str]]:
-    """(path, title) of the pages in `nav`, in order; with YAML's aliases it may go in circles."""
+    """Yield (path, title) of the pages in `nav`; YAML aliases can make it circular."""
     seen = set() if seen is None else seen
     if isinstance(items, str):
         if "://" not in items:
@@ -128,7 +129,7 @@ def _navigation(
 
 
 def _default_order(path: str) -> list[Any]:
-    """Without a navigation: the index first, then files, then folders."""
+    """Return the sort key without a navigation: the index first, then files, then folders."""
     *folders, name = path.split("/")
     stem = PurePosixPath(name).stem
     key: list[Any] = [(2, natural_key(folder)) for folder in folders]
@@ -136,7 +137,7 @@ def _default_order(path: str) -> list[Any]:
 
 
 def _matches(path: str, patterns: Sequence[str]) -> bool:
-    """The common forms of .gitignore patterns: names, folders, globs, `!` for exceptions."""
+    """Match common .gitignore patterns: names, folders, globs, and `!` for exceptions."""
     hit = False
     for pattern in patterns:
         bare = pattern.lstrip("!").strip("/")
@@ -148,11 +149,11 @@ def _matches(path: str, patterns: Sequence[str]) -> bool:
 
 
 def _snippet(site: _Site, match: re.Match[str]) -> str:
-    """The file that a snippet line names, from the snippets' base path, if it is in the site."""
+    """Return the file named in a snippet line if it is inside the site."""
     base = site.extensions.get("pymdownx.snippets", {}).get("base_path", ".")
     home = site.root.parent.resolve()
     for folder in base if isinstance(base, list) else [base]:
-        target = real(home / str(folder) / match[2])
+        target = real_path(home / str(folder) / match[2])
         if target.is_relative_to(home) and target.is_file() and target.stat().st_size < 1_000_000:
             text = target.read_text("utf-8", errors="replace")
             return "\n".join(match[1] + line for line in text.splitlines())
@@ -169,7 +170,7 @@ def _dialect(site: _Site) -> Dialect:
     rule = _rule(toc.get("slugify"), str(toc.get("separator") or "-"))
 
     def anchor_text(tokens: Sequence[Token]) -> str:
-        """The heading's HTML without its tags: images have no text."""
+        """Return a heading's HTML without tags: images have no text."""
         text = "".join(plain_text([t]) for t in tokens if t.type != "image")
         return " ".join((_ICON.sub("", text) if icons else text).split())
 
@@ -180,7 +181,7 @@ def _dialect(site: _Site) -> Dialect:
 
 
 def _rule(named: Any, separator: str) -> Callable[[str], str]:
-    """The slug function that the toc extension is set to."""
+    """Return the slug function configured for the toc extension."""
     if isinstance(named, dict):  # pymdownx.slugs.slugify with options
         options = named.get("kwds") if isinstance(named.get("kwds"), dict) else {}
         return partial(_pymdownx_slug, separator, str((options or {}).get("case", "none")))
@@ -193,7 +194,7 @@ def _rule(named: Any, separator: str) -> Callable[[str], str]:
 
 
 def _pymdownx_slug(separator: str, case: str, text: str) -> str:
-    """Rule of `pymdownx.slugs`."""
+    """Slugify by the rule of `pymdownx.slugs`."""
     slug = unicodedata.normalize("NFC", text).strip()
     if case == "lower":
         slug = slug.lower()

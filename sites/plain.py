@@ -1,4 +1,4 @@
-"""A plain folder of Markdown, as GitHub-like renderers show it."""
+"""Read a plain folder of Markdown as GitHub renders it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ DIALECT = Dialect(slugger=github_slugger, plugins=(directives,))
 
 
 def recognise(folder: Path) -> bool:
-    """Any folder will do."""
+    """Accept any folder."""
     return True
 
 
 def read(request: Request) -> Book:
-    """Every Markdown file is a page; its slug is its path without the ending."""
+    """Read every Markdown file as a page; its slug is its path without the suffix."""
     parser: MarkdownIt = DIALECT.parser()
     pages = []
     for path in list_files(request.folder, MARKDOWN, request.report):

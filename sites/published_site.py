@@ -1,4 +1,4 @@
-"""A published site as a link checker sees it: which ids there are at which address."""
+"""Look up which ids each page of a published site has, for the link checker."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from sites.source import is_address
 async def open_site(
     where: str, *, allow_private: bool, slugs: Iterable[str] = ()
 ) -> AsyncIterator[BuiltFolder | LiveSite]:
-    """The site at an address, or in a folder; `slugs` are those of the book to be found there."""
+    """Open the site at an address or in a folder; `slugs` are those of the book to check."""
     if is_address(where):
         async with Fetcher(where, allow_private=allow_private) as fetcher:
-            await fetcher.obey()
+            await fetcher.load_robots()
             yield LiveSite(fetcher, where, slugs)
     else:
         yield await asyncio.to_thread(lambda: BuiltFolder(Path(where).expanduser()))
 
 
 class BuiltFolder:
-    """A folder that a generator has built, served as the usual hosts serve it.
+    """A built site in a folder, with paths resolved as most hosts do.
 
-    `a/` is `a/index.html`; `a` is `a.html` or `a/index.html`. Case matters, as it does on a
-    host, whatever this machine's disk makes of it.
+    `a/` is `a/index.html`; `a` is `a.html` or `a/index.html`. Paths are case-sensitive, as on
+    a host, even if the local disk is not.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,9 +46,9 @@ class BuiltFolder:
         self._lower: Mapping[str, str] = {name.lower(): name for name in self._files}
 
     async def ids(self, path: str) -> frozenset[str]:
-        """What a fragment may name on the page at a percent-encoded path.
+        """Return the ids on the page at a percent-encoded path.
 
-        Raises NotFound where there is no such page, SourceError where it cannot be read.
+        Raises NotFound if there is no such page, SourceError if it cannot be read.
         """
         name = self._find(unquote(path))
         report = Report()
@@ -64,7 +64,7 @@ class BuiltFolder:
         if found := next((name for name in spellings if name in self._files), None):
             return found
         if path.endswith("/") and f"{bare}.html" in self._files:
-            raise NotFound(f"is {bare}.html there, which has no slash at its end")
+            raise NotFound(f"is served at {bare}.html, without a trailing slash")
         if other := next(
             (self._lower[n.lower()] for n in spellings if n.lower() in self._lower), None
         ):
@@ -73,10 +73,10 @@ class BuiltFolder:
 
 
 class LiveSite:
-    """A site that is up, at and below an address.
+    """A live site at and below an address.
 
-    The slugs of a site that was itself read live begin at its host, those of sources at the
-    site's own root: what the address and all slugs begin with is not said twice.
+    Slugs of a crawled site start at the host, slugs of sources at the site's root. A prefix
+    that the address shares with all slugs is therefore added only once.
     """
 
     def __init__(self, fetcher: Fetcher, url: str, slugs: Iterable[str] = ()) -> None:
@@ -88,11 +88,11 @@ class LiveSite:
             self._root = self._root.removesuffix(f"/{path}")
 
     async def ids(self, path: str) -> frozenset[str]:
-        """The same for a page that is asked for."""
+        """Fetch a page and return its ids. Raises like `BuiltFolder.ids`."""
         try:
-            answer = await self._fetcher.get(f"{self._root}/{path}")
+            response = await self._fetcher.get(f"{self._root}/{path}")
         except NotFound as error:
             raise NotFound(f"the site {str(error).rstrip('.')}") from None
         except (Unavailable, Excluded) as error:
             raise SourceError(f"/{path} {error}") from None
-        return (await asyncio.to_thread(read_targets, answer.text())).ids
+        return (await asyncio.to_thread(read_targets, response.text())).ids

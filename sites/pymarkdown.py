@@ -1,7 +1,7 @@
-"""What Python-Markdown and its usual extensions read differently, for markdown-it.
+"""Add the syntax of Python-Markdown and its usual extensions to markdown-it.
 
-Admonitions (`!!! note "Title"`, `??? …`) and content tabs (`=== "Title"`) hold what is
-indented by four spaces below them; a heading needs no space after its `#`.
+Admonitions (`!!! note "Title"`, `??? …`) and content tabs (`=== "Title"`) contain the lines
+below them that are indented by four spaces. A heading needs no space after its `#`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ABBREVIATION = re.compile(r"\*\[[^\]]+\]:.*")
 
 
 def python_markdown(md: MarkdownIt) -> None:
-    """Teach a parser the ways of Python-Markdown."""
+    """Make a parser accept Python-Markdown."""
     md.use(deflist_plugin)
     interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
     md.block.ruler.at("heading", _heading, interrupts)
@@ -36,7 +36,7 @@ def _line(state: StateBlock, line: int) -> str:
 
 def _heading(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
     extra = state.sCount[start_line] - state.blkIndent
-    if extra > (3 if state.listIndent >= 0 else 0):  # a list item's text begins at four
+    if extra > (3 if state.listIndent >= 0 else 0):  # a list item's text starts at column four
         return False
     match = _HEADING.fullmatch(_line(state, start_line))
     if match is None or not match[2].strip():
@@ -84,7 +84,7 @@ def _indented_box(state: StateBlock, start_line: int, end_line: int, silent: boo
 
 
 def _abbreviation(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    """`*[HTML]: …` explains an abbreviation; the page shows it as a tooltip only."""
+    """Drop `*[HTML]: …`, which the page shows only as a tooltip."""
     if not _ABBREVIATION.fullmatch(_line(state, start_line)):
         return False
     if not silent:

@@ -1,8 +1,7 @@
-"""robots.txt by RFC 9309.
+"""Parse robots.txt by RFC 9309.
 
-`urllib.robotparser` knows no wildcards and lets the first rule that matches decide, where the
-standard wants the most specific one, so it would both read what is forbidden and leave out
-what is allowed.
+`urllib.robotparser` has no wildcards and applies the first matching rule instead of the most
+specific one, so it would read forbidden pages and skip allowed ones.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 MAX_BYTES = 500_000
-"""The standard asks crawlers to read at least 500 KiB; the rest is ignored."""
+"""RFC 9309 requires at least 500 KiB to be parsed; the rest is ignored."""
 _SAFE = "/?&=+$,;:@!'()*~#[]%"
 
 
@@ -24,7 +23,7 @@ class _Group:
 
 
 class Robots:
-    """The rules for one crawler, `agent` being its product token."""
+    """The rules that apply to one crawler; `agent` is its product token."""
 
     def __init__(self, text: str, agent: str) -> None:
         self.sitemaps: list[str] = []
@@ -44,7 +43,7 @@ class Robots:
                 continue
             elif groups and name in ("allow", "disallow"):
                 if value:
-                    groups[-1].rules.append((_normal(value), name == "allow"))
+                    groups[-1].rules.append((_normalise(value), name == "allow"))
             elif groups and name == "crawl-delay":
                 groups[-1].delay = _seconds(value)
             in_agents = name == "user-agent"
@@ -52,24 +51,24 @@ class Robots:
         ours = ours or [group for group in groups if "*" in group.agents]
         self._rules = [rule for group in ours for rule in group.rules]
         self.delay = max((group.delay or 0.0 for group in ours), default=0.0)
-        """Seconds between requests that the site asks for."""
+        """Crawl-delay in seconds."""
 
     def allows(self, path: str) -> bool:
-        """Whether a path (with its query) may be read: the longest rule wins, then the kinder."""
+        """Return whether a path with its query may be read: the longest rule wins, then Allow."""
         if path == "/robots.txt":
             return True
-        path = _normal(path)
+        path = _normalise(path)
         found = [(len(pattern), allow) for pattern, allow in self._rules if _matches(pattern, path)]
         return max(found, default=(0, True))[1]
 
 
-def _normal(path: str) -> str:
-    """One spelling for `%7E`, `%7e` and `~`."""
+def _normalise(path: str) -> str:
+    """Normalise percent-encoding, so that `%7E`, `%7e` and `~` are equal."""
     return quote(unquote(path), safe=_SAFE)
 
 
 def _matches(pattern: str, path: str) -> bool:
-    """`*` is any run of characters, `$` at the end the end; linear, whatever the pattern."""
+    """Match a pattern with `*` and a final `$`, in linear time."""
     ends = pattern.endswith("$")
     first, *rest = pattern.removesuffix("$").split("*")
     if not path.startswith(first):

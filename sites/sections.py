@@ -1,4 +1,4 @@
-"""Headings and blocks, as they come, to the sections of a page."""
+"""Group a page's headings and blocks into sections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rag.models import Block, Section
 from sites.html_blocks import HeadingMark
 
 MAX_HEADING = 200
-"""Characters; the words of a longer heading stand below it as a paragraph too."""
+"""Characters; a longer heading is also repeated below as a paragraph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +17,15 @@ class Document:
     """A parsed page."""
 
     title: str
-    """What the author set, else the heading that the page begins with, else the fallback."""
+    """The title set by the author, else the first heading, else the fallback."""
     sections: tuple[Section, ...]
     warnings: tuple[str, ...] = ()
-    """What of the page is not in the sections; a sentence without its subject each."""
+    """What was left out or misread; each message reads on from the page's path."""
 
 
 @dataclass(slots=True)
 class _Open:
-    """The section that is being filled."""
+    """The section being filled."""
 
     heading: str
     level: int
@@ -35,7 +35,7 @@ class _Open:
 
 
 class SectionBuilder:
-    """Collects the sections of one page; `title` is what the author set, or ""."""
+    """Collects the sections of one page; `title` is the one set by the author, or ""."""
 
     def __init__(self, title: str) -> None:
         self._title = clip(title)
@@ -46,7 +46,7 @@ class SectionBuilder:
         self._has_title_heading = False
 
     def add(self, item: Block | HeadingMark) -> None:
-        """Add a block to the section, or open the next one."""
+        """Add a block to the current section, or start the next section."""
         if isinstance(item, HeadingMark):
             self._open(item)
         else:
@@ -56,7 +56,7 @@ class SectionBuilder:
     def _open(self, mark: HeadingMark) -> None:
         words = " ".join(mark.words.split())
         shown = clip(words)
-        if not self._started and shown and (mark.level == 1 or _same(shown, self._title)):
+        if not self._started and shown and (mark.level == 1 or _repeats_title(shown, self._title)):
             self._has_title_heading = True
             self._title = self._title or shown
             self._section.heading, self._section.level = shown, mark.level
@@ -66,7 +66,7 @@ class SectionBuilder:
                 self._stack.pop()
             if shown:
                 self._stack.append((mark.level, shown))
-            # Without an id of its own a heading can only be linked to at the one above it.
+            # A heading without an id is linked to through the nearest anchor above it.
             anchor = mark.anchor or self._section.anchor
             path = tuple(text for _, text in self._stack)
             self._section = _Open(shown, mark.level, anchor, path)
@@ -76,11 +76,11 @@ class SectionBuilder:
             self.add(Block("paragraph", words))
 
     def mark(self) -> tuple[_Open, list[tuple[int, str]]]:
-        """Remember the section, to come back to it with `resume`."""
+        """Return the current position, for `resume`."""
         return self._section, list(self._stack)
 
     def resume(self, mark: tuple[_Open, list[tuple[int, str]]]) -> None:
-        """What follows belongs to the remembered section again, if another was opened."""
+        """Continue the marked section if another one was started since."""
         section, stack = mark
         if self._section is not section:
             self._stack = stack
@@ -88,7 +88,7 @@ class SectionBuilder:
             self._sections.append(self._section)
 
     def finish(self, fallback: str) -> Document:
-        """The page; `fallback` is its title where nobody gave it one."""
+        """Return the page; `fallback` is its title if it has no other."""
         title = self._title or clip(fallback)
         first = self._sections[0]
         first.heading = first.heading or title
@@ -101,13 +101,13 @@ class SectionBuilder:
 
 
 def clip(words: str) -> str:
-    """A heading or title of bearable length, on one line."""
+    """Shorten a heading or title to one line of at most MAX_HEADING characters."""
     words = " ".join(words.split()).encode("utf-8", "replace").decode("utf-8")
     return words if len(words) <= MAX_HEADING else words[: MAX_HEADING - 1] + "…"
 
 
-def _same(heading: str, title: str) -> bool:
-    """Whether a page's first heading says its title: the same words, or a few more."""
+def _repeats_title(heading: str, title: str) -> bool:
+    """Return whether a heading repeats the title: the same words, or a few more."""
     said, wanted = (re.findall(r"\w+", text.casefold()) for text in (heading, title))
     if said == wanted:
         return True

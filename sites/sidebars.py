@@ -1,6 +1,6 @@
-"""The order of Docusaurus's sidebars, from the literals in `sidebars.js`; nothing is executed.
+"""Read the page order from the literals in Docusaurus's `sidebars.js` without executing it.
 
-What is computed there, such as items from a variable, is passed over: those pages come last.
+Computed entries, such as items from a variable, are skipped; their pages come last.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from sites.files import real
+from sites.files import real_path
 from sites.javascript import Script, read_literals, read_script
 
 T = TypeVar("T")
@@ -19,24 +19,24 @@ _PATH = re.compile(r"sidebarPath['\"]?\s*:\s*(?:require\.resolve\(\s*)?['\"`]([^
 
 
 class Entry(NamedTuple):
-    """A document by its id, or (`folder`) every document below a folder of sources."""
+    """A document by its id or, with `folder`, every document below a source folder."""
 
     name: str
     folder: bool = False
 
 
 def find_sidebars(site: Path, config: Script) -> Path | None:
-    """The file that the configuration names, if it is in the site, else the usual one."""
+    """Find the file set in the configuration, if it is inside the site, else the default one."""
     named = _PATH.search(config.source)
     for name in [named[1]] if named else NAMES:
-        path = real(site / name)
+        path = real_path(site / name)
         if path.is_file() and path.is_relative_to(site.resolve()):
             return path
     return None
 
 
 def read_sidebars(path: Path) -> list[Entry]:
-    """What all sidebars of a file show, in order."""
+    """Return the entries of all sidebars in a file, in order."""
     entries = [
         entry for literal in read_literals(read_script(path).source) for entry in _walk(literal)
     ]
@@ -44,7 +44,7 @@ def read_sidebars(path: Path) -> list[Entry]:
 
 
 def _walk(item: Any) -> Iterator[Entry]:
-    """https://docusaurus.io/docs/sidebar/items"""
+    """Yield the entries of an item (https://docusaurus.io/docs/sidebar/items)."""
     if isinstance(item, str):
         yield Entry(item)
     elif isinstance(item, list):
@@ -62,15 +62,15 @@ def _walk(item: Any) -> Iterator[Entry]:
                 link = item.get("link")
                 yield from _walk(link if isinstance(link, dict) else None)
                 yield from _walk(item.get("items"))
-            case None:  # {"Title of a category": [its items]}, or the sidebars themselves
+            case None:  # {"Category title": [items]}, or the sidebars themselves
                 for inner in item.values():
                     yield from _walk(inner if isinstance(inner, list | dict) else None)
 
 
 def arrange(documents: Sequence[tuple[str, str, T]], entries: Sequence[Entry]) -> list[T]:
-    """Documents, each (id, path of its source, itself), in the order of the entries.
+    """Sort documents, given as (id, source path, document), by the entries.
 
-    What no entry names keeps its order and comes last.
+    Documents without an entry keep their order and come last.
     """
     left = {path: (name, document) for name, path, document in documents}
     by_id = {name: path for name, path, _ in documents}
@@ -78,7 +78,7 @@ def arrange(documents: Sequence[tuple[str, str, T]], entries: Sequence[Entry]) -
     for entry in entries:
         if entry.folder:
             below = f"{entry.name}/" if entry.name else ""
-            # What a later entry names stands there.
+            # A document with an entry of its own goes there instead.
             named = {other.name for other in entries if not other.folder}
             paths = [
                 p for p, (name, _) in left.items() if p.startswith(below) and name not in named

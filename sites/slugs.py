@@ -1,6 +1,6 @@
-"""How generators make an anchor from a heading, each with the source of its rule.
+"""Make anchors from headings by each generator's rule.
 
-A slugger is made for each page: it remembers what it gave out and numbers repetitions.
+Each page gets its own slugger, which remembers the anchors it returned and numbers repeats.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _KEPT_BY_GITHUB = {"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "
 
 
 def github_slug(text: str) -> str:
-    """Lower case; letters, marks, digits, `_` and `-` stay; each space becomes `-`.
+    """Lower-case; keep letters, marks, digits, `_` and `-`; turn each space into `-`.
 
     Rule of the npm package github-slugger, used by GitHub-like renderers and Docusaurus:
     it keeps Alphabetic, Mark, Decimal_Number and Connector_Punctuation.
@@ -33,7 +33,7 @@ def _github_keeps(ch: str) -> bool:
 
 
 def github_slugger(_taken: Iterable[str] = ()) -> Slugger:
-    """Repetitions get `-1`, `-2`. An explicit id is taken as it is and not remembered."""
+    """Number repeats `-1`, `-2`. An explicit id is used as is and not remembered."""
     seen: dict[str, int] = {}
     return lambda text, explicit: explicit or _first_free(github_slug(text), seen)
 
@@ -42,7 +42,7 @@ _VITE_SPECIAL = re.compile(r"[\s~`!@#$%^&*()\-_+=\[\]{}|\\;:\"'“”‘’<>,.?
 
 
 def vitepress_slug(text: str) -> str:
-    """NFKD without combining marks, punctuation to `-`, `_` before a leading digit.
+    """Apply NFKD, drop combining marks, turn punctuation into `-`, put `_` before a digit.
 
     Rule of the npm package @mdit-vue/shared.
     """
@@ -53,14 +53,14 @@ def vitepress_slug(text: str) -> str:
 
 
 def vitepress_slugger(_taken: Iterable[str] = ()) -> Slugger:
-    """Repetitions get `-1`, `-2`, as markdown-it-anchor numbers them."""
+    """Number repeats `-1`, `-2`, like markdown-it-anchor."""
     seen: dict[str, int] = {}
 
     return lambda text, explicit: _first_free(explicit or vitepress_slug(text), seen)
 
 
 def python_markdown_slug(text: str, separator: str = "-", *, ascii_only: bool = True) -> str:
-    """ASCII of the NFKD form, word characters only, lower case, `-` between words.
+    """Reduce to the ASCII word characters of the NFKD form, lower case, joined with `-`.
 
     Rule of `markdown.extensions.toc.slugify`.
     """
@@ -71,9 +71,9 @@ def python_markdown_slug(text: str, separator: str = "-", *, ascii_only: bool = 
 
 
 def python_markdown_slugger(taken: Iterable[str], rule: Callable[[str], str]) -> Slugger:
-    """Repetitions and empty ids get `_1`, `_2`; a number that is there already counts on.
+    """Number repeats and empty ids `_1`, `_2`, counting on from a number already there.
 
-    Rule of `markdown.extensions.toc.unique`. Ids that the author wrote anywhere on the page
+    Rule of `markdown.extensions.toc.unique`. Ids written by the author anywhere on the page
     are `taken` from the start.
     """
     seen = set(taken)
@@ -96,7 +96,7 @@ def python_markdown_slugger(taken: Iterable[str], rule: Callable[[str], str]) ->
 
 
 def mdbook_slug(text: str) -> str:
-    """Alphanumerics, `_` and `-` in lower case, each white space to `-`, the rest dropped.
+    """Lower-case; keep alphanumerics, `_` and `-`; turn each space into `-`; drop the rest.
 
     Rule of mdBook 0.5 (`id_from_content` in mdbook-html).
     """
@@ -110,13 +110,13 @@ def mdbook_slug(text: str) -> str:
 
 
 def mdbook_slugger(_taken: Iterable[str] = ()) -> Slugger:
-    """Repetitions get `-1`, `-2`; an explicit id is taken as it is and not remembered."""
+    """Number repeats `-1`, `-2`. An explicit id is used as is and not remembered."""
     seen: dict[str, int] = {}
     return lambda text, explicit: explicit or _first_free(mdbook_slug(text), seen)
 
 
 def _first_free(base: str, seen: dict[str, int]) -> str:
-    """The id itself or with the first free number; `seen` holds the last one tried."""
+    """Return the id, numbered if needed; `seen` maps an id to the last number tried."""
     result = base
     while result in seen:
         seen[base] += 1

@@ -1,4 +1,4 @@
-"""What the readers hand back, and the few steps they share."""
+"""Types and helpers shared by the readers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Book:
     """A site's pages as its generator would publish them."""
 
     title: str
-    """From the site's configuration; else "", or the root page's title."""
+    """From the site's configuration, else "" or the root page's title."""
     language: str
     """BCP 47 tag."""
     generator: str
@@ -24,30 +24,30 @@ class Book:
     """In reading order."""
     problems: tuple[Problem, ...] = ()
     site_url: str = ""
-    """Address of the site as its configuration says, without a trailing slash; else ""."""
+    """Address of the site from its configuration, without a trailing slash, or ""."""
     unread: tuple[str, ...] = ()
-    """Source paths of known pages that could not be read this time, though they may be there."""
+    """Source paths of known pages that could not be read this time but may exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a reader is asked for."""
+    """Arguments of a reader."""
 
     folder: Path
     base_path: str | None
-    """Path on the site under which the pages stand; None means what the generator says."""
+    """Path of the pages on the site; None takes the generator's."""
     report: Report
 
 
 def is_address(source: str) -> bool:
-    """Whether a source is a site's address; else it is a path on this machine."""
+    """Return whether a source is a web address rather than a local path."""
     return source.lower().startswith(("http://", "https://"))
 
 
-def published(url: str) -> str:
-    """A site's address as its configuration has it, or "" where that is no public one.
+def public_url(url: str) -> str:
+    """Return a configured site address, or "" if it is not public.
 
-    Templates come with names that are reserved for examples (RFC 2606).
+    Templates use names reserved for examples (RFC 2606).
     """
     parts = urlsplit(url if is_address(url) else "")
     host = parts.hostname or ""
@@ -60,9 +60,9 @@ _RESERVED = re.compile(r"(^|\.)(example(\.(com|net|org))?|test|invalid|localhost
 
 
 def site_path(*parts: str) -> str:
-    """Join parts of a path into a slug: no leading slash, no doubled ones, `.` and `..` gone.
+    """Join path parts into a slug without leading or double slashes, `.` or `..`.
 
-    A trailing slash of the last part stays.
+    A trailing slash of the last part is kept.
     """
     joined = "/".join(parts)
     done: list[str] = []
@@ -76,7 +76,7 @@ def site_path(*parts: str) -> str:
 
 
 def natural_key(text: str) -> list[tuple[int, str]]:
-    """Sort key in which `part-2` comes before `part-10`."""
+    """Return a sort key that puts `part-2` before `part-10`."""
     return [
         (int(piece), "") if piece.isdecimal() else (-1, piece)
         for piece in re.findall(r"\d{1,15}|\D+", text.lower())
@@ -84,13 +84,13 @@ def natural_key(text: str) -> list[tuple[int, str]]:
 
 
 def humanize(name: str) -> str:
-    """A file's name as a title: `getting-started` becomes `Getting started`."""
+    """Turn a file name into a title: `getting-started` becomes `Getting started`."""
     words = re.sub(r"[-_]+", " ", name).strip()
     return words[:1].upper() + words[1:]
 
 
 def find_above(folder: Path, names: tuple[str, ...], levels: int = 3) -> Path | None:
-    """The first of the files that exists in the folder or one of its parents."""
+    """Find the first of the files that exists in the folder or one of its parents."""
     current = folder.resolve()
     for _ in range(levels + 1):
         for name in names:

@@ -15,7 +15,7 @@ from markdown_it.token import Token
 from rag.models import Block, Page, Section
 from sites.attributes import attribute_lists
 from sites.directives import directives
-from sites.files import Report, list_files, read_text, real, split_front_matter
+from sites.files import Report, list_files, read_text, real_path, split_front_matter
 from sites.javascript import Script, read_script
 from sites.markdown import Dialect, read_markdown
 from sites.slugs import vitepress_slugger
@@ -31,20 +31,20 @@ _SETUP = re.compile(r"^<(script|style)\b.*?^</\1>[ \t]*$", re.DOTALL | re.MULTIL
 
 
 def recognise(folder: Path) -> bool:
-    return _config(folder) is not None
+    return _site_folder(folder) is not None
 
 
-def _config(folder: Path) -> Path | None:
-    """The site's folder: this one, its `docs`, or one of its parents."""
+def _site_folder(folder: Path) -> Path | None:
+    """Find the site's folder: this one, its `docs`, or one of its parents."""
     folder = folder.resolve()
     places = (folder, folder / "docs", *list(folder.parents)[:3])
     return next((place for place in places if (place / ".vitepress").is_dir()), None)
 
 
 def _anchor_text(tokens: Sequence[Token]) -> str:
-    """markdown-it-anchor takes text and code; emoji are tokens of their own there.
+    """Return a heading's text like markdown-it-anchor: text and code, without emoji.
 
-    An entity is taken as it was typed: VitePress keeps it for Vue's sake.
+    Entities stay as typed: VitePress leaves them for Vue.
     """
     parts = []
     for token in tokens:
@@ -68,7 +68,7 @@ def _keep_entities(md: MarkdownIt) -> None:
 
 
 def _shown_code(code: str, info: str) -> str:
-    """Code without the `[!code …]` marks that only steer its highlighting."""
+    """Remove `[!code …]` marks, which only control highlighting."""
     return _MARK.sub("", code) if "[!code" in code else code
 
 
@@ -81,8 +81,8 @@ DIALECT = Dialect(
 
 
 def read(request: Request) -> Book:
-    """Read every page; those that the sidebar links to first, in its order."""
-    site = _config(request.folder) or request.folder.resolve()
+    """Read every page: first those in the sidebar, in its order."""
+    site = _site_folder(request.folder) or request.folder.resolve()
     script = next((read_script(site / c) for c in CONFIGS if (site / c).is_file()), Script(""))
     folder = request.folder.resolve()
     root = folder if folder.is_relative_to(site) and folder != site else site
@@ -126,12 +126,12 @@ def read(request: Request) -> Book:
 
 
 def _include(root: Path, page: str, text: str, depth: int = 0) -> str:
-    """Put in the files that `<!--@include: ./part.md-->` names, where they are in the site."""
+    """Insert files named in `<!--@include: ./part.md-->` if they are inside the site."""
 
     def put(match: re.Match[str]) -> str:
         name = match[1]
         place = root / name[2:] if name.startswith("@/") else (root / page).parent / name
-        place = real(place)
+        place = real_path(place)
         if depth > 5 or not place.is_relative_to(root.resolve()) or not place.is_file():
             return ""
         path = place.relative_to(root.resolve()).as_posix()
@@ -151,7 +151,7 @@ def _include(root: Path, page: str, text: str, depth: int = 0) -> str:
 
 
 def _home(meta: dict[str, Any], title: str) -> Section | None:
-    """The words that a home page keeps in its front matter: hero and features."""
+    """Return the text of a home page's front matter, hero and features, as a section."""
     hero, features = meta.get("hero"), meta.get("features")
     parts: list[Any] = []
     if isinstance(hero, dict):

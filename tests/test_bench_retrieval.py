@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import relevance, retrieval
-from bench.sets import Remembering
+from bench import metrics, relevance, retrieval
+from bench.sets import CachedEmbedder
 from rag.adapters.embedding.minilm import LocalEmbedder
 from rag.settings import load_settings
 from tests.upstreams import Upstreams
@@ -80,9 +80,9 @@ def test_with_keys_cohere_embeds_and_qdrant_ranks(sets: Path) -> None:
 
 
 def test_the_scale_of_the_figures() -> None:
-    assert retrieval.auroc([3, 4], [1, 2]) == 1
-    assert retrieval.auroc([1, 2], [1, 2]) == 0.5
-    assert retrieval.ndcg(["x", "a"], {"a": 1}) == pytest.approx(0.63093, abs=1e-5)
+    assert metrics.auroc([3, 4], [1, 2]) == 1
+    assert metrics.auroc([1, 2], [1, 2]) == 0.5
+    assert metrics.ndcg(["x", "a"], {"a": 1}) == pytest.approx(0.63093, abs=1e-5)
 
 
 def test_what_each_part_of_the_relevance_is_worth(tmp_path: Path) -> None:
@@ -98,11 +98,11 @@ def test_what_each_part_of_the_relevance_is_worth(tmp_path: Path) -> None:
     rows += [{**rows[0], "id": "next", "question": "And kittens?", "follow_up_of": "q1"}]
     (tmp_path / "questions").mkdir()
     (tmp_path / "questions" / "cats.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    embedder = Remembering(LocalEmbedder(), tmp_path / "vectors.sqlite")
+    embedder = CachedEmbedder(LocalEmbedder(), tmp_path / "vectors.sqlite")
     books = relevance.read_books(tmp_path / "books", tmp_path / "questions", embedder)
     assert [len(gold) for gold in books[0].gold] == [1, 1, 0, 1]
     table = asyncio.run(relevance.measure(books))
-    embedder.forget()
+    embedder.close_cache()
     assert any("in use" in row and row.count("100.0%") == 4 for row in table)
     assert any("NOTHING" in row and "| 0.0% | 100.0% |" in row for row in table)
     assert not relevance.holds("Cats sleep a lot.", TEXTS["b-1"])

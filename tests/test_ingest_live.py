@@ -121,7 +121,7 @@ def test_a_site_that_disappears_changes_nothing(
         site.fail("reset", path=path, times=99)
     assert call(tmp_path, site.url, "--allow-private") == 1
     out, err = capsys.readouterr()
-    assert (out, "The index in use stays as it is." in err) == ("", True)
+    assert (out, "The current index is unchanged." in err) == ("", True)
     assert run(state(tmp_path)) == before
 
 
@@ -138,7 +138,7 @@ def test_another_book_leaves_nothing_of_the_one_before(tmp_path: Path, site: Ser
 def test_max_pages(tmp_path: Path, site: Served, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(tmp_path, site.url, "--allow-private", "--max-pages", 1) == 0
     out, err = capsys.readouterr()
-    assert "was read up to the limit of 1 pages; 3 more pages that were found were left." in err
+    assert "was read up to the limit of 1 pages; 3 more pages were found and not read." in err
     assert out.startswith("Start: 1 page (site)")
 
 

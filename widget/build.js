@@ -1,6 +1,6 @@
-// Bundles src/ and the vendored Markdown lexer into widget.js: `npm install && npm run build`.
-// The result is committed, so that serving it needs no Node. Its first line carries a hash of
-// the sources; a test compares it, so that a forgotten build is noticed without Node too.
+// Bundle src/ and the vendored Markdown lexer into widget.js: `npm install && npm run build`.
+// The result is committed, so serving it does not need Node. Its first line has a hash of the
+// sources, which a test compares, so a forgotten build is noticed without Node too.
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { build, transform } from 'esbuild';
@@ -28,7 +28,7 @@ const css = {
   },
 };
 
-// The names of the strings are written once instead of once a language.
+// Write the names of the strings once instead of once per language.
 const packedStrings = {
   name: 'packed-strings',
   setup(build) {
@@ -45,9 +45,9 @@ const packedStrings = {
   },
 };
 
-// Only marked's lexer is used. Its bundle keeps the parser, the renderer and a shared instance
-// alive by side effects, a quarter of its size: what follows the lexer is cut off. Two options
-// that are never set are constants, so that what depends on them goes as well.
+// Only marked's lexer is used. The rest of its bundle, a quarter of its size, is kept alive by
+// side effects, so everything after the lexer is cut off. Two options that are never set become
+// constants, so that the code that depends on them is dropped as well.
 const lexerOnly = {
   name: 'lexer-only',
   setup(build) {

@@ -1,1 +1,1 @@
-"""What the service is compared with. Each is the least code that does its part of the job."""
+"""References for the benchmarks, each with the least code for its part of the job."""

@@ -1,6 +1,6 @@
 """The floor: FastAPI making a chat's three calls over one aiohttp session, and nothing else.
 
-No history, no ranking, no checks, no errors: what a chat costs at least in Python.
+No history, ranking, checks or error handling: the minimum cost of a chat in Python.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""FastAPI that answers and does nothing: what a start can cost at least."""
+"""A FastAPI app that does nothing: the minimum cost of a start."""
 
 from fastapi import FastAPI
 

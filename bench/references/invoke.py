@@ -1,6 +1,6 @@
 """Invoke a function as AWS Lambda does: `python -m bench.references.invoke chat|delete|hello`.
 
-Prints a line of JSON: milliseconds of the import, of the first and of a warm invocation.
+Prints a line of JSON: milliseconds of the import, the first invocation and a warm one.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ REQUESTS = {
     "delete": ("DELETE", "/chat/sessions/6f1f2c9e-8d7b-4b8e-9d43-0c2f5f0a7d11", 404),
     "hello": ("GET", "/health", 200),
 }
-"""Method, path and the status that must come of it; nobody's conversation can be deleted."""
+"""Method, path and expected status; the conversation to delete does not exist."""
 
 
 def event(n: int, method: str, path: str) -> dict[str, Any]:
-    """API Gateway's HTTP API, payload version 2."""
+    """Make an event of API Gateway's HTTP API, payload version 2."""
     return {
         "version": "2.0",
         "rawPath": path,

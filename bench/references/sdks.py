@@ -1,4 +1,4 @@
-"""The same three calls through the official SDKs, as their first pages show them."""
+"""The same three calls through the official SDKs, as in their quick starts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The scenarios, in the order of a run. Each module has `run(bench) -> rows` and says what
-its figures mean; `make bench ONLY=cold,overhead` runs some of them."""
+"""The scenarios, in the order of a run. Each module has `run(bench) -> rows` and explains
+its figures; `make bench ONLY=cold,overhead` runs some of them."""
 
 NAMES = (
     "cold",

@@ -1,12 +1,11 @@
-"""From the spawn of the process to its first 200, and the first chats after it.
+"""Time from the spawn of the process to its first 200, and the first chats.
 
-Cold start: until `GET /health` answers; the reference is a bare FastAPI app on uvicorn. First
-chat at once: the question is sent the moment the port answers, so it waits for the import of
-what it needs. First chat after 2 s: the first question of a process that has been up for two
-seconds, beside the steady one, the median of forty later ones; once with upstreams that take
-80 + 20 + 300 ms, as real ones do, and once with upstreams that take no time, which leaves
-nothing but what the service itself spends. Memory: right after the start, ten seconds
-later without any question, and after forty chats. Medians of seven starts.
+Cold start: time until `GET /health` responds; the reference is a bare FastAPI app on uvicorn.
+First chat at once: the question is sent as soon as the port responds, so it includes lazy
+imports. First chat after 2 s: the first question to a process that has run for two seconds,
+compared with the median of forty later ones; once with realistic upstream latencies, 80 + 20 +
+300 ms, and once with none, which leaves only the service's own time. Memory: right after the
+start, after ten idle seconds, and after forty chats. Medians of seven starts.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def run(bench: Bench) -> list[Row]:
     first: list[float] = []
     with upstreams(Latencies()) as up:
         settings = bench.settings(up)
-        with serving("service", settings) as server:  # compiles, and makes the tables
+        with serving("service", settings) as server:  # compiles bytecode and creates the tables
             ask(server)
         for _ in range(STARTS):
             for name in starts:
@@ -79,7 +78,7 @@ def run(bench: Bench) -> list[Row]:
 
 
 def _after_two_seconds(settings: dict[str, str]) -> tuple[float, float, float]:
-    """Milliseconds of the first chat and of a steady one, and MB after them: medians of three."""
+    """Return milliseconds of the first and a steady chat, and MB after them: medians of three."""
     first, steady, memory = [], [], []
     for _ in range(3):
         with serving("service", settings) as server:
@@ -91,7 +90,7 @@ def _after_two_seconds(settings: dict[str, str]) -> tuple[float, float, float]:
 
 
 def ask(server: Server) -> float:
-    """Milliseconds of one chat."""
+    """Return the milliseconds of one chat."""
     result = asyncio.run(chats(server, 1))
     assert not result.failed
     return result.p50()

@@ -1,10 +1,10 @@
-"""A thousand streams at once, and readers who do not read, in one process.
+"""A thousand concurrent streams, and clients that do not read, in one process.
 
-Crowd: a thousand readers, each with an answer of a hundred tokens 20 ms apart; the peak is
-the greatest memory the process ever had. Slow readers: ten ask for an answer of twenty
-megabytes and read nothing. Once the buffers of the sockets are full the model is made to wait:
-the figure is what the process still grows by from the tenth second to the fourteenth. When
-they hang up, every model stream ends; the figure is how long that takes.
+Crowd: a thousand readers, each with an answer of a hundred tokens 20 ms apart; the figure is the
+peak memory. Stalled clients: ten request an answer of twenty megabytes and read nothing. Once
+the socket buffers are full, the model's stream is paused; the figure is the memory growth from
+the tenth to the fourteenth second. When they disconnect, every model stream ends; the figure is
+how long that takes.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ def run(bench: Bench) -> list[Row]:
     with upstreams(FLOOD) as up, serving("service", bench.settings(up)) as server:
         grown, ended = _stall(server, up["QDRANT_URL"])
     return [
-        Row("streams that failed of a thousand", crowd.failed, "", goal=0),
+        Row("failed streams of a thousand", crowd.failed, "", goal=0),
         Row("peak memory with a thousand streams", peak, "MB", goal=250),
-        Row("of that a stream", (peak - before) * 1024 / READERS, "KB"),
+        Row("of that per stream", (peak - before) * 1024 / READERS, "KB"),
         Row("CPU of one of a thousand streams", crowd.cpu_ms),
-        Row("growth while ten readers stall", grown, "MB", goal=10),
-        Row("until the model's streams end after they hang up", ended * 1000, goal=1000),
+        Row("growth while ten clients stall", grown, "MB", goal=10),
+        Row("from their disconnect to the end of the model's streams", ended * 1000, goal=1000),
     ]
 
 
 def _stall(server: Server, upstream: str) -> tuple[float, float]:
-    """MB of growth while nobody reads; seconds until all streams are cut after they left."""
+    """Return the growth in MB while clients stall, and the seconds to end all streams after."""
     readers = []
     for n in range(SLOW):
         reader = socket.socket()

@@ -1,10 +1,9 @@
-"""The path on AWS Lambda: importing the handler, its first invocation and a warm one.
+"""AWS Lambda: import of the handler, the first invocation and a warm one.
 
-Each in a new process: `router` imported with production settings, then HTTP API events handed
-to `lambda_handler` as Lambda would, with upstreams that answer at once. One function is the
-whole app, one has `ROUTES=delete` and deletes what is not there. The reference is a bare
-FastAPI app behind Mangum. Medians of nine processes; Lambda's own machines differ, the
-ratios are what carries over.
+Each process imports `router` with production settings, then passes HTTP API events to
+`lambda_handler` as Lambda does, with upstreams that respond at once. One function is the whole
+app, one has `ROUTES=delete` and deletes a missing conversation. The reference is a bare FastAPI
+app behind Mangum. Medians of nine processes. Lambda's machines differ, so compare the ratios.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What the history costs when much is stored: a thousand, a hundred thousand, a million turns.
+"""Database time by size of the history: a thousand, a hundred thousand and a million turns.
 
-Conversations of ten turns each are put into PostgreSQL; then `GET /chat/sessions/{id}`,
-`DELETE /chat/sessions/{id}` and a whole chat are timed, forty of each. The ratio is of the
-median with a million turns to the one with a thousand.
+Conversations of ten turns each are inserted into PostgreSQL; then `GET /chat/sessions/{id}`,
+`DELETE /chat/sessions/{id}` and a whole chat are timed, forty of each. The ratio compares the
+median at a million turns with that at a thousand.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SIZES = (1_000, 100_000, 1_000_000)
 TIMES = 40
 BATCH = 2_000
-"""Conversations a statement."""
+"""Conversations per statement."""
 
 _FILL = """
 /* idempotent */
@@ -47,7 +47,7 @@ def run(bench: Bench) -> list[Row]:
     with new_database(bench.database_url) as url, upstreams(Latencies()) as up:
         settings = bench.settings(up) | {"DATABASE_URL": url}
         with serving("service", settings) as server:
-            asyncio.run(chats(server, 1, 20))  # makes the tables
+            asyncio.run(chats(server, 1, 20))  # creates the tables
             stored = 0
             for size in SIZES:
                 using(url, lambda db, more=size - stored: _fill(db, more))  # type: ignore[misc]
@@ -87,7 +87,7 @@ async def _fill(db: Postgres, turns: int) -> None:
 
 
 def _timed(server: Server, method: str, ids: list[str]) -> float:
-    """The median milliseconds of a request for each conversation."""
+    """Return the median milliseconds of a request per conversation."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     times = []
     for session_id in ids:

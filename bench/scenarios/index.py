@@ -1,8 +1,8 @@
-"""Search in books of a thousand, ten thousand and a hundred thousand chunks.
+"""Search time in books of a thousand, ten thousand and a hundred thousand chunks.
 
-The embedded Qdrant engine with random vectors of 384 dimensions and thirty terms a chunk drawn
-as words are (a few often, most seldom); the figure is the median of forty searches, the ratio
-the one of ten or a hundred times the chunks. What a Qdrant server takes is the server's.
+Uses the embedded Qdrant engine with random vectors of 384 dimensions and thirty terms per chunk
+in a natural distribution (few frequent, most rare). The figure is the median of forty searches;
+the ratio compares it with the smallest book. A Qdrant server is not measured.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ async def _measure(folder: Path, size: int) -> float:
             terms = sorted({int(numbers.paretovariate(0.7)) % 2**31 for _ in range(TERMS)})
             frequencies.update(terms)
             sparse = SparseVector(tuple(terms), (1.0,) * len(terms))
-            text = "It is said here in so many words. " * 30
+            text = "This sentence is filler text. " * 30
             chunk = Chunk(str(uuid.UUID(int=n)), text, "Title", "", f"docs/{n}", f"{n}.md", n)
             chunks.append(chunk)
             points.append(Point(chunk, vector, sparse))

@@ -1,8 +1,8 @@
-"""What the service weighs on a disk: its pinned packages here, as they are and pruned.
+"""Disk size of the service and its pinned packages, before and after pruning.
 
-Packages of `requirements.txt` as they are installed beside this benchmark, without bytecode,
-and after `deploy/prune.py`, with the service's own files: what the Lambda zip holds before
-bytecode, and what the image adds to Python's. The image itself needs Docker to be built.
+Counts the installed packages of `requirements.txt` without bytecode, and again after
+`deploy/prune.py` with the service's own files: the contents of the Lambda zip before bytecode,
+and what the image adds to its base. The image itself is not built, which would need Docker.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Answers of a hundred tokens, 10 ms apart, sent on as they come.
+"""Streamed answers of a hundred tokens, 10 ms apart.
 
-First token: from the question to the first `token` event; ideal is the sum of the upstreams'
-latencies, 80 + 20 + 300 ms, at one reader and at twenty who keep asking. CPU: of one streamed
-chat while fifty are open. Medians of three rounds.
+First token: time from the question to the first `token` event above the sum of the upstream
+latencies, 80 + 20 + 300 ms, with one reader and with twenty who keep asking. CPU: per streamed
+chat with fifty open. Medians of three rounds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LATENCIES = Latencies(embed=0.08, search=0.02, model=0.3, gap=0.01, tokens=100)
 IDEAL = 400.0
 ROUNDS = 3
 READERS = {1: 5, 20: 1, 50: 1}
-"""Readers, and how often each asks in a round."""
+"""Number of readers to questions per reader and round."""
 
 
 def run(bench: Bench) -> list[Row]:
@@ -70,5 +70,5 @@ def run(bench: Bench) -> list[Row]:
         Row("CPU of a streamed chat", spent["service"], "ms", goal=10),
         Row("CPU of a streamed chat", spent["service"], "ms", "aiohttp floor", spent["floor"]),
         Row("CPU of a streamed chat", spent["service"], "ms", "SDKs", spent["sdks"]),
-        Row("streams that failed", failed, "", goal=0),
+        Row("failed streams", failed, "", goal=0),
     ]

@@ -1,8 +1,8 @@
 """A real browser, the scripted backend, and book sites on another origin.
 
-These tests need Chromium and Playwright's Python package, and download no browser:
+These tests need Chromium and Playwright's Python package, and do not download a browser:
 `apt-get install chromium` and `pip install -r requirements-dev.txt`, then
-`pytest tests/browser`. Where either is missing they are skipped.
+`pytest tests/browser`. If either is missing they are skipped.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 30_000
-"""Milliseconds that a test waits for what it expects: a loaded machine is slow, not wrong."""
+TIMEOUT_MS = 30_000
+"""Timeout of expectations in milliseconds, generous for a loaded machine."""
 HOW = "needs `apt-get install chromium` and `pip install playwright`; then pytest tests/browser"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
@@ -41,7 +41,7 @@ STRICT = (
     "default-src 'none'; script-src {host}; connect-src {host}; img-src data:; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
-"""The strictest policy a book site can have and still load the widget."""
+"""The strictest policy under which a book site can load the widget."""
 
 BODY = """<main><h1 id="top">A book</h1><p>It begins here.</p>
 <h2 id="install">Installing it<a href="#install">#</a></h2>
@@ -51,7 +51,7 @@ BODY = """<main><h1 id="top">A book</h1><p>It begins here.</p>
 
 @dataclass
 class Site:
-    """The book's own site: what a test wants at `/`, and under which policy."""
+    """The book's site, with the content and policy that a test sets."""
 
     url: str = ""
     host: str = ""
@@ -85,7 +85,7 @@ class Site:
 
 
 class Reader:
-    """A reader at a browser: the page and what is done there all the time."""
+    """A reader with a browser page, and the common actions."""
 
     def __init__(self, page: Page, site: Site) -> None:
         self.page = page
@@ -95,7 +95,7 @@ class Reader:
         page.on("console", lambda message: self._hear(message.type, message.text))
 
     def _hear(self, kind: str, text: str) -> None:
-        """Failed requests are what many tests are about; anything else is a fault."""
+        """Record console errors, except the failed requests that many tests cause."""
         if kind == "error" and "Failed to load resource" not in text and "CORS" not in text:
             self.complaints.append(text)
 
@@ -123,7 +123,7 @@ class Reader:
         self.field.press("Enter")
 
     def ask(self, text: str = "How do I install it?") -> Locator:
-        """Ask and wait for the whole answer."""
+        """Ask a question and wait for the whole answer."""
         before = self.turns.count()
         self.type(text)
         last = self.turns.nth(before)
@@ -140,7 +140,7 @@ def servers() -> Iterator[tuple[Fake, Site]]:
 
 @pytest.fixture
 def fake(servers: tuple[Fake, Site]) -> Fake:
-    """The backend, in its good behaviour."""
+    """The backend, reset to normal behaviour."""
     fake = servers[0]
     url = fake.url
     fake.__init__()  # type: ignore[misc]
@@ -150,7 +150,7 @@ def fake(servers: tuple[Fake, Site]) -> Fake:
 
 @pytest.fixture
 def site(fake: Fake, servers: tuple[Fake, Site]) -> Site:
-    """A plain page with the one line, under the strictest policy."""
+    """A plain page with the script tag, under the strictest policy."""
     site = servers[1]
     url = site.url
     site.__init__(url=url, host=fake.url)  # type: ignore[misc]
@@ -160,7 +160,7 @@ def site(fake: Fake, servers: tuple[Fake, Site]) -> Site:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     sync_api = pytest.importorskip("playwright.sync_api", reason=HOW)
-    sync_api.expect.set_options(timeout=PATIENCE)
+    sync_api.expect.set_options(timeout=TIMEOUT_MS)
     names = ("chromium", "chromium-browser", "google-chrome")
     path = os.environ.get("BROWSER_PATH") or next(filter(None, map(shutil.which, names)), None)
     if not path:
@@ -173,12 +173,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def readers(browser: Browser, site: Site) -> Iterator[Callable[..., Reader]]:
-    """Make readers, each in a browser profile of their own; none may end with an error."""
+    """Make readers with separate browser profiles; fail if one had a console error."""
     made: list[Reader] = []
 
     def make(**options: Any) -> Reader:
         context = browser.new_context(**{**DESKTOP, **options})
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(TIMEOUT_MS)
         made.append(Reader(context.new_page(), site))
         return made[-1]
 

@@ -1,8 +1,8 @@
-"""A backend on loopback that speaks the chat's HTTP contract and misbehaves on demand.
+"""A backend on loopback with the chat's HTTP contract, which can misbehave on demand.
 
-It answers like the service does, from a script that a test sets: slow, cut, failing,
-sleeping, or hostile. The book site that embeds the widget runs on another port, so that every
-request is a cross-origin one, as in production.
+It answers like the service from a script set by a test: slow, cut off, failing, sleeping or
+hostile. The book site that embeds the widget runs on another port, so that every request is
+cross-origin, as in production.
 """
 
 from __future__ import annotations
@@ -57,17 +57,17 @@ QUOTED = (
     "| Name | Meaning |\n|---|---|\n| `path` | where the books are |\n\n"
     "It is read once, when the service starts. [2]\n"
 )
-"""An answer in the book's own words."""
+"""An answer that quotes the book."""
 NEAREST = "Run install as any user, not as root."
 
 
 def quoted() -> list[Json]:
-    """The sources of QUOTED."""
+    """Return the sources of QUOTED."""
     return [cited(1, 1, highlight=NEAREST), cited(2, 1)]
 
 
 def source(n: int, site: str = "http://book.example", **given: Any) -> Json:
-    """A source as the contract has it."""
+    """Make a source."""
     slug = f"docs/install#step-{n}"
     return {
         "chunk_id": f"00000000-0000-4000-8000-{n:012}",
@@ -86,7 +86,7 @@ def source(n: int, site: str = "http://book.example", **given: Any) -> Json:
 
 
 def claim(n: int, k: int, site: str = "http://book.example") -> Json:
-    """What the k-th marker of a source rests on."""
+    """Make the claim of a source's k-th marker."""
     slug = f"docs/install#step-{n}-{k}"
     return {
         "slug": slug,
@@ -97,13 +97,13 @@ def claim(n: int, k: int, site: str = "http://book.example") -> Json:
 
 
 def cited(n: int, claims: int, **given: Any) -> Json:
-    """A source with so many claims; its own fields are those of the first."""
+    """Make a source with claims; its own fields are those of the first claim."""
     found = [claim(n, k) for k in range(claims)]
     return source(n, **{**(found[0] if found else {}), "claims": found, **given})
 
 
 def near(n: int, site: str = "http://book.example", **given: Any) -> Json:
-    """A related section."""
+    """Make a related section."""
     slug = f"docs/more#part-{n}"
     place = {"title": "More", "section": f"Part {n}", "slug": slug, "url": f"{site}/{slug}"}
     return {**place, **given}
@@ -111,12 +111,12 @@ def near(n: int, site: str = "http://book.example", **given: Any) -> Json:
 
 @dataclass
 class Reply:
-    """How the next question is answered. The default is a good answer at once."""
+    """How the next question is answered. The default is a good answer, immediately."""
 
     message: str = ANSWER
     sources: list[Json] = field(default_factory=lambda: [source(1), source(2)])
     offered: list[Json] | None = None
-    """Sources of the stream, where their numbering differs from the answer's."""
+    """Sources of the stream, if numbered differently from the answer's."""
     streamed: str | None = None
     related: list[Json] = field(default_factory=list)
     metadata: Json = field(default_factory=dict)
@@ -125,20 +125,20 @@ class Reply:
     hang: float = 0.0
     """Seconds of silence before the headers."""
     cut_after: int | None = None
-    """Tokens after which the connection breaks."""
+    """Number of tokens after which the connection breaks."""
     problem: Json | None = None
-    """Problem details to answer with instead; `retry_after` becomes the header."""
+    """Problem details to return instead; `retry_after` becomes the header."""
     html: int = 0
-    """Status of a proxy's HTML page to answer with instead."""
+    """Status of a proxy's HTML page to return instead."""
     error_event: Json | None = None
     held: bool = False
-    """After the last token the stream waits until the test sets `Fake.released`."""
+    """Whether the stream waits after the last token until the test sets `Fake.released`."""
     plain: bool = False
-    """One JSON body instead of a stream."""
+    """Whether to return a JSON body instead of a stream."""
 
 
 class Fake:
-    """The state of the backend, read and changed by tests while it runs."""
+    """State of the backend, which tests read and change while it runs."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -316,7 +316,7 @@ class Fake:
         )
 
         async def gate(scope: Any, receive: Any, send: Any) -> None:
-            """Asleep, a proxy answers in the backend's place: HTML, and no CORS headers."""
+            """While asleep, respond like a proxy: HTML without CORS headers."""
             if scope["type"] == "http":
                 self.seen.append(f"{scope['method']} {scope['path']}")
             if time.monotonic() < self.asleep_until and scope["path"] not in ("/widget.js", "/"):
@@ -328,7 +328,7 @@ class Fake:
 
 
 def policy() -> str:
-    """The strictest policy under which the page works: no style but its own sheet."""
+    """Return the strictest policy under which the page works: only its own style sheet."""
     style = re.search(r"<style>(.*?)</style>", PAGE.read_text("utf-8"), re.DOTALL)
     assert style
     digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
@@ -356,7 +356,7 @@ def problem(status: int, detail: str, retry_after: int = 0, code: str = "test") 
 
 @contextmanager
 def serve(app: ASGIApp) -> Iterator[str]:
-    """Run an app on a free port of loopback; gives its address."""
+    """Run an app on a free loopback port; yield its address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)

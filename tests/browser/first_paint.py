@@ -1,11 +1,10 @@
-"""Measure how long a click takes until the panel is painted.
+"""Measure the time from a click until the panel is painted.
 
 python -m tests.browser.first_paint
 
-The number is the time from the click event's own timestamp to the first frame after the one
-in which the panel was drawn (two animation frames later), so it is an upper bound by one
-frame. Each of 20 runs has a page of its own. A shared or slow machine shows in the maximum;
-what counts is the median.
+Measured from the click event's timestamp to the frame after the one that drew the panel (two
+animation frames later), so the result is too high by up to one frame. Each of 20 runs uses a
+new page. Use the median: the maximum depends on the machine's load.
 """
 
 from __future__ import annotations

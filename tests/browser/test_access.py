@@ -1,4 +1,4 @@
-"""Readers with a keyboard, a screen reader, a magnifier, a phone, or another script."""
+"""Accessibility: keyboard, screen reader, zoom, phones and right-to-left scripts."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 
 
 def violations(page: Page) -> list[str]:
-    """What axe-core finds, with the elements it means."""
-    page.evaluate(AXE)  # evaluated by the driver, so the page's own policy can stay strict
+    """Return axe-core's findings with their elements."""
+    page.evaluate(AXE)  # evaluated by the driver, so the page's policy can stay strict
     result = page.evaluate(
         "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", RULES
     )
@@ -94,7 +94,7 @@ def test_any_accent_can_be_read(
 
 
 def focused(page: Page) -> str:
-    """The accessible name, or the words, of what has the focus."""
+    """Return the accessible name or the text of the focused element."""
     return str(
         page.evaluate(
             """() => {
@@ -153,12 +153,12 @@ def test_on_a_phone_the_focus_stays_in_the_panel(
     for _ in range(14):
         reader.page.keyboard.press("Tab")
         seen.add(reader.page.evaluate("document.activeElement.tagName"))
-    assert seen <= {"ASK-THE-BOOK", "BODY"}, "BODY is the browser's own toolbar"
+    assert seen <= {"ASK-THE-BOOK", "BODY"}, "BODY is the browser's toolbar"
     reader.page.keyboard.press("Escape")
     expect(reader.page.get_by_role("dialog")).to_be_hidden()
 
 
-def test_beside_a_wide_page_the_page_can_still_be_used(reader: Reader, site: Site) -> None:
+def test_a_wide_page_stays_usable_beside_the_panel(reader: Reader, site: Site) -> None:
     reader.open()
     reader.page.locator("#install a").click()
     assert reader.page.url.endswith("#install")
@@ -179,14 +179,14 @@ def test_sentences_are_announced_not_tokens(reader: Reader, fake: Fake) -> None:
     )
     reader.ask()
     said = reader.page.evaluate("window.said")
-    assert len(said) >= 3, "it speaks before the end"
+    assert len(said) >= 3, "it announces before the end"
     *sentences, sources = said
     assert [text for text in sentences if not text.endswith(".")] == []
     assert " ".join(sentences) == words + "Here is code."
     assert sources == "Sources: 2."
 
 
-def test_still_for_those_who_ask_for_stillness(readers: Callable[..., Reader], fake: Fake) -> None:
+def test_reduced_motion(readers: Callable[..., Reader], fake: Fake) -> None:
     fake.replies = [Reply(delay=0.1)]
     reader = readers(reduced_motion="reduce")
     reader.open().type("How?")
@@ -198,7 +198,7 @@ def test_still_for_those_who_ask_for_stillness(readers: Callable[..., Reader], f
 
 
 def overflow(page: Page) -> list[str]:
-    """Elements of the chat that stick out of the window or scroll sideways unasked."""
+    """Return elements of the chat that overflow the window."""
     return list(
         page.evaluate(
             """() => [...document.querySelector('ask-the-book').shadowRoot.querySelectorAll('*')]
@@ -220,7 +220,7 @@ LONG = "https://book.example/" + "averylongsegment" * 12
     ids=["320", "phone", "200 %", "tablet", "400 %", "desktop"],
 )
 def test_it_fits(readers: Callable[..., Reader], fake: Fake, width: int, height: int) -> None:
-    """640 × 400 is what 200 % zoom leaves of 1280 × 800, 320 × 256 what 400 % leaves."""
+    """640 × 400 equals 1280 × 800 at 200 % zoom; 320 × 256 is about 400 %."""
     fake.replies = [
         Reply(
             f"{LONG}\n\n`{'code' * 40}` [1]\n\n| {LONG} | b |\n|---|---|\n| {LONG} | d |",

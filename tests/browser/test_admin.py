@@ -1,4 +1,4 @@
-"""The author's page, on the real service over a month of conversations."""
+"""The author's page on the real service, with a month of conversations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def _seed(db: Postgres) -> None:
 
 @pytest.fixture(scope="module")
 def author(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with a token. The database is filled in a thread: this one has a loop already."""
+    """Start a service with a token. A thread fills the database: this one already has a loop."""
     made: list[Any] = []
     folder = tmp_path_factory.mktemp("author")
     done, ready = threading.Event(), threading.Event()
@@ -63,7 +63,7 @@ def enter(reader: Reader, author: Service, token: str = TOKEN) -> Reader:
 
 
 def loaded(reader: Reader) -> None:
-    """Wait for the last of the tables."""
+    """Wait for the last table."""
     reader.page.locator("[data-table=questions] tbody tr").first.wait_for()
 
 
@@ -99,7 +99,7 @@ def test_it_shows_what_to_write_next(readers: Callable[..., Reader], author: Ser
     expect(page.locator("#book")).to_have_text("My Book")
     first = page.locator("[data-table=unanswered] tbody tr").first
     expect(first).to_contain_text("Can I export my notes as PDF?")
-    first.get_by_text("Other words for it").click()
+    first.get_by_text("Similar questions").click()
     expect(first.get_by_role("listitem")).to_have_text("exporting notes to PDF")
     sections = page.locator("[data-table=sections] tbody tr")
     expect(sections.first.get_by_role("link", name="Install › Linux")).to_have_attribute(

@@ -1,4 +1,4 @@
-"""What a reader does when all goes well."""
+"""Asking questions when everything works."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a
 def test_one_line_gives_a_launcher_and_a_panel(reader: Reader, fake: Fake) -> None:
     reader.page.goto(reader.site.url)
     expect(reader.page.locator(".launcher")).to_have_text("Ask the book")
-    assert fake.seen == ["GET /widget.js"], "nothing is asked of the service before a click"
+    assert fake.seen == ["GET /widget.js"], "no request before a click"
     reader.open()
     expect(reader.page.get_by_role("dialog", name="The Book of Books")).to_be_visible()
     expect(reader.field).to_be_focused()
 
 
-def test_an_answer_is_drawn_as_the_markdown_it_is(reader: Reader, fake: Fake) -> None:
+def test_an_answer_is_rendered_as_markdown(reader: Reader, fake: Fake) -> None:
     answer = reader.open().ask()
     expect(answer.locator("strong").first).to_have_text("installer")
     expect(answer.locator("ol > li").nth(1)).to_contain_text("Unpack it")
@@ -54,7 +54,7 @@ def test_it_is_shown_while_it_arrives_and_can_be_stopped(reader: Reader, fake: F
     reader.page.get_by_role("button", name="Try again").click()
     expect(reader.answer.locator(".actions")).to_be_visible()
     expect(reader.turns).to_have_count(1)
-    assert fake.asked[0]["key"] != fake.asked[1]["key"], "a stopped question is asked anew"
+    assert fake.asked[0]["key"] != fake.asked[1]["key"], "a stopped question gets a new key"
 
 
 def test_citations_lead_to_the_sentence(reader: Reader, fake: Fake) -> None:
@@ -78,8 +78,8 @@ def test_a_citation_into_this_site_opens_in_place(reader: Reader, fake: Fake, si
     expect(reader.page.get_by_role("dialog")).to_be_visible()
 
 
-def test_the_finished_answer_has_the_last_word_on_numbers(reader: Reader, fake: Fake) -> None:
-    """The stream counts all that the model saw; the finished answer only what it cites."""
+def test_the_finished_answer_decides_the_numbers(reader: Reader, fake: Fake) -> None:
+    """The stream numbers all passages in the prompt; the finished answer only cited ones."""
     offered = [source(1), source(2), source(3)]
     fake.replies = [
         Reply("Look there [1].", [source(3)], offered=offered, streamed="Look there [3].")
@@ -105,14 +105,14 @@ def test_pointing_at_a_citation_shows_its_passage(reader: Reader) -> None:
     expect(cite).to_have_attribute("aria-describedby", "preview")
     preview.hover()
     reader.page.wait_for_timeout(350)
-    expect(preview).to_be_visible()  # it can be pointed at itself
+    expect(preview).to_be_visible()  # the preview itself can be hovered
     reader.page.keyboard.press("Escape")
     expect(preview).to_be_hidden()
     expect(reader.page.get_by_role("dialog")).to_be_visible()
 
 
 def test_a_preview_stays_while_the_page_moves_under_the_pointer(reader: Reader, fake: Fake) -> None:
-    """What scrolls by itself, an answer that grows, takes no preview from who still points."""
+    """Automatic scrolling of a growing answer does not hide a preview under the pointer."""
     fake.replies = [Reply("Unpack it [1]." + "\n\nThere is more to say." * 60, [source(1)])]
     cite = reader.open().ask().locator(".cite").first
     log = reader.page.get_by_role("region", name="Conversation")
@@ -127,8 +127,8 @@ def test_a_preview_stays_while_the_page_moves_under_the_pointer(reader: Reader, 
     expect(preview).to_be_hidden()
 
 
-def test_a_preview_leaves_with_its_link(reader: Reader, fake: Fake) -> None:
-    """The link still has the focus, but is out of sight."""
+def test_a_preview_hides_with_its_link(reader: Reader, fake: Fake) -> None:
+    """The link still has focus but is scrolled out of view."""
     fake.replies = [Reply("Unpack it [1]." + "\n\nThere is more to say." * 60, [source(1)])]
     cite = reader.open().ask().locator(".cite").first
     preview = reader.page.get_by_role("tooltip")
@@ -141,7 +141,7 @@ def test_a_preview_leaves_with_its_link(reader: Reader, fake: Fake) -> None:
 
 
 def test_a_preview_stays_with_the_focus_when_the_pointer_leaves(reader: Reader) -> None:
-    """WCAG 2.2, 1.4.13: it persists until the focus that asked for it goes."""
+    """WCAG 2.2, 1.4.13: it stays until the link loses focus."""
     cite = reader.open().ask().locator(".cite").first
     preview = reader.page.get_by_role("tooltip")
     cite.focus()
@@ -193,7 +193,7 @@ def test_copying_gives_markdown_and_sources(readers: Callable[..., Reader], fake
     )
 
 
-def test_rating_is_kept_with_an_optional_word(reader: Reader, fake: Fake) -> None:
+def test_a_rating_is_saved_with_an_optional_comment(reader: Reader, fake: Fake) -> None:
     reader.open().ask()
     down = reader.page.get_by_role("button", name="Bad answer")
     down.click()
@@ -202,7 +202,7 @@ def test_rating_is_kept_with_an_optional_word(reader: Reader, fake: Fake) -> Non
     expect(word).to_be_in_viewport(ratio=1)
     word.fill("Windows is missing")
     word.press("Enter")
-    expect(reader.answer).to_contain_text("Thank you, noted.")
+    expect(reader.answer).to_contain_text("Thank you for your feedback.")
     expect(down).to_be_focused()
     (session,) = fake.sessions
     here = {"session_id": session, "n": 1}
@@ -224,7 +224,7 @@ def test_a_reload_finds_the_conversation_again(reader: Reader, fake: Fake) -> No
     reader.open().ask("How do I install it?")
     reader.ask("And on a Mac?")
     reader.page.reload()
-    expect(reader.turns).to_have_count(2)  # the panel was open and is open again
+    expect(reader.turns).to_have_count(2)  # the panel is open again
     expect(reader.turns.last.locator(".question")).to_contain_text("And on a Mac?")
     expect(reader.turns.last.locator(".cite").first).to_have_text("1")
     expect(reader.page.locator(".greeting")).to_be_hidden()
@@ -245,7 +245,7 @@ def test_a_long_history_is_shown_from_its_end(reader: Reader, fake: Fake) -> Non
     expect(reader.turns.first).to_be_focused()
 
 
-def test_a_conversation_the_service_has_forgotten_begins_anew(reader: Reader, fake: Fake) -> None:
+def test_a_deleted_conversation_is_replaced_by_a_new_one(reader: Reader, fake: Fake) -> None:
     reader.open().ask()
     fake.sessions.clear()
     reader.page.reload()
@@ -271,7 +271,7 @@ def test_a_conversation_can_be_downloaded(reader: Reader, fake: Fake) -> None:
     expect(notice).to_be_hidden()
 
 
-def test_begin_anew_then_delete_everything(reader: Reader, fake: Fake) -> None:
+def test_start_a_new_conversation_then_delete_everything(reader: Reader, fake: Fake) -> None:
     reader.open().ask()
     reader.page.get_by_role("button", name="New conversation").click()
     expect(reader.turns).to_have_count(0)
@@ -288,7 +288,7 @@ def test_begin_anew_then_delete_everything(reader: Reader, fake: Fake) -> None:
 
     reader.page.get_by_role("button", name="Delete my conversations").click()
     question.get_by_role("button", name="Delete").click()
-    expect(reader.page.locator(".greeting")).to_contain_text("Your conversations are deleted.")
+    expect(reader.page.locator(".greeting")).to_contain_text("Your conversations were deleted.")
     assert fake.sessions == {}
     assert reader.page.evaluate("localStorage.length") == 0
     reader.page.reload()
@@ -296,7 +296,7 @@ def test_begin_anew_then_delete_everything(reader: Reader, fake: Fake) -> None:
     expect(reader.turns).to_have_count(0)
 
 
-def test_a_failed_deletion_says_so_and_forgets_nothing(reader: Reader, fake: Fake) -> None:
+def test_a_failed_deletion_is_reported_and_keeps_the_ids(reader: Reader, fake: Fake) -> None:
     reader.open().ask()
     fake.delete_status = 503
     reader.page.get_by_role("button", name="Delete my conversations").click()
@@ -312,12 +312,12 @@ def test_a_failed_deletion_says_so_and_forgets_nothing(reader: Reader, fake: Fak
 def test_notes_about_how_it_was_answered(reader: Reader, fake: Fake) -> None:
     fake.replies = [Reply(metadata={"fallback": "quota", "saved": False})]
     answer = reader.open().ask()
-    expect(answer).to_contain_text("Answered without the language model")
+    expect(answer).to_contain_text("without the language model")
     expect(answer).to_contain_text("could not be saved")
     expect(answer.get_by_role("button", name="Good answer")).to_have_count(0)
 
 
-def test_a_body_in_one_piece_will_do(reader: Reader, fake: Fake) -> None:
+def test_a_response_without_streaming(reader: Reader, fake: Fake) -> None:
     fake.replies = [Reply(plain=True)]
     expect(reader.open().ask().locator(".cite").first).to_have_text("1")
 
@@ -364,7 +364,7 @@ def test_the_button_by_the_selection_is_reached_with_the_keyboard(
     expect(reader.field).to_be_focused()
 
 
-def test_the_button_by_the_selection_answers_to_a_finger(
+def test_the_button_by_the_selection_works_by_touch(
     readers: Callable[..., Reader], fake: Fake, site: Site
 ) -> None:
     reader = readers(**PHONE)
@@ -379,14 +379,14 @@ def test_the_button_by_the_selection_answers_to_a_finger(
 def test_highlighted_text_can_be_dropped_again(reader: Reader, fake: Fake, site: Site) -> None:
     reader.page.goto(site.url)
     select(reader.page, "last")
-    reader.page.locator(".launcher").click()  # the launcher takes the selection along
+    reader.page.locator(".launcher").click()  # the launcher uses the selection
     expect(reader.page.locator(".composer .quote")).to_contain_text("The last words.")
     reader.page.get_by_role("button", name="Remove the highlighted text").click()
     reader.ask()
     assert "context" not in fake.asked[0]
 
 
-def test_the_button_goes_with_the_selection(reader: Reader, site: Site) -> None:
+def test_the_button_disappears_with_the_selection(reader: Reader, site: Site) -> None:
     reader.page.goto(site.url)
     button = reader.page.get_by_role("button", name="Ask about this")
     select(reader.page, "passage")

@@ -28,9 +28,9 @@ def test_the_bundle_is_current() -> None:
 
 @pytest.mark.skipif(
     not (HERE / "node_modules").exists() or not shutil.which("node"),
-    reason="needs `npm install` in widget/ to build the bundle again",
+    reason="needs `npm install` in widget/ to rebuild the bundle",
 )
-def test_building_again_changes_nothing(tmp_path: Path) -> None:
+def test_the_build_is_reproducible(tmp_path: Path) -> None:
     built = tmp_path / "widget.js"
     subprocess.run(["node", "build.js", str(built)], cwd=HERE, check=True, capture_output=True)
     assert built.read_bytes() == BUNDLE.read_bytes()
@@ -68,7 +68,7 @@ def test_the_bundle_carries_the_licence_of_what_it_contains() -> None:
     assert (HERE / "vendor/marked/LICENSE").exists()
 
 
-def test_every_language_says_everything() -> None:
+def test_every_language_has_all_texts() -> None:
     text = (HERE / "src/languages.js").read_text("utf-8")
     blocks = dict(re.findall(r"^const (\w\w) = \{\n(.*?)^\};", text, re.DOTALL | re.MULTILINE))
     keys = {name: re.findall(r"^  (\w+): '", block, re.MULTILINE) for name, block in blocks.items()}

@@ -1,4 +1,4 @@
-"""Citations, quotations and related sections: as the finished answer has them, and kept."""
+"""Citations, quotations and related sections, live and after a reload."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 class Author:
-    """Writes messages at random, and notes the markers that a reader is to see as chips."""
+    """Generates random messages and records the markers that should become chips."""
 
     def __init__(self, seed: str) -> None:
         self.random = random.Random(seed)
@@ -27,7 +27,7 @@ class Author:
         self.marked: list[int] = []
 
     def mark(self) -> str:
-        """A marker, or none, or two, or one that means nothing."""
+        """Return zero, one or two markers, or an invalid one."""
         space = self.random.choice(["", " "])
         kind = self.random.random()
         if kind < 0.25:
@@ -44,7 +44,7 @@ class Author:
         return " ".join(self.random.choices(some, k=self.random.randint(1, 4))) + " word"
 
     def block(self) -> str:
-        """A block; what is written first is drawn first."""
+        """Return a random block."""
         kinds: list[Callable[[], str]] = [
             lambda: f"{self.words()}{self.mark()}. {self.words()}{self.mark()}",
             lambda: f"*{self.words()}{self.mark()}* and **bold{self.mark()}**.",
@@ -66,11 +66,11 @@ class Author:
         return self.random.choice(kinds)()
 
     def message(self) -> str:
-        """Blocks, with a paragraph between them so that none runs on into the next."""
+        """Return blocks separated by paragraphs, so that none runs into the next."""
         return "\n\nBetween.\n\n".join(self.block() for _ in range(self.random.randint(2, 9)))
 
     def sources(self) -> list[Json]:
-        """One for each number, with a claim for each marker; sometimes some are missing."""
+        """Return a source per number with a claim per marker; sometimes some are missing."""
         counts = Counter(self.marked)
         kept = [self.random.choice([None, None, None, 0, 1]) for _ in range(self.count)]
         return [
@@ -79,7 +79,7 @@ class Author:
         ]
 
     def meant(self, sources: list[Json]) -> Iterator[tuple[str, str, str, str]]:
-        """Of each chip its number, address, section and snippet."""
+        """Yield the expected number, address, section and snippet of each chip."""
         seen: Counter[int] = Counter()
         for n in self.marked:
             own = sources[n - 1]
@@ -100,8 +100,8 @@ CARDS = """below => [...below.querySelectorAll('.sources a')].map(card => [
 
 
 def chips(reader: Reader, turn: int = -1) -> list[tuple[str, ...]]:
-    """Of each chip of an answer its number, its address, and what its passage shows."""
-    reader.field.focus()  # a focus that comes from the keyboard shows a passage
+    """Return the number, address and preview text of each chip in an answer."""
+    reader.field.focus()  # keyboard focus shows a passage
     prose = reader.turns.nth(turn).locator(".prose")
     return [tuple(chip) for chip in prose.evaluate(CHIPS)]
 
@@ -112,7 +112,7 @@ def cards(reader: Reader, turn: int = -1) -> list[list[str]]:
 
 
 def wanted(sources: Iterable[Json]) -> list[list[str]]:
-    """The cards of these sources: each has a link to every sentence that it is cited for."""
+    """Return the expected cards: each links to every sentence it is cited for."""
     found = []
     for n, each in enumerate(sources, 1):
         found.append([each["url"], str(n), each["title"], each["section"], each["snippet"]])
@@ -124,7 +124,7 @@ def wanted(sources: Iterable[Json]) -> list[list[str]]:
 
 @pytest.mark.parametrize("streamed", ["same", "renumbered", "longer"])
 def test_every_chip_leads_to_its_claim(reader: Reader, fake: Fake, streamed: str) -> None:
-    """Whatever was streamed: what counts is the finished answer, at once and after a reload."""
+    """The finished answer decides, whatever was streamed, live and after a reload."""
     meant, sources = [], []
     reader.open()
     for seed in range(12):
@@ -151,7 +151,7 @@ def test_every_chip_leads_to_its_claim(reader: Reader, fake: Fake, streamed: str
     assert [cards(reader, turn) for turn in range(len(meant))] == list(map(wanted, sources))
 
 
-def test_only_what_differs_is_drawn_anew(reader: Reader, fake: Fake) -> None:
+def test_only_changed_blocks_are_redrawn(reader: Reader, fake: Fake) -> None:
     streamed = "Same [1].\n\nSame.\n\nGone [3].\n\n```\n[1]\n```\n\nOther [1].\n\nLast [2]."
     message = "Same [1].\n\nSame.\n\n```\n[1]\n```\n\nOther [1].\n\nLast [2]."
     first = cited(1, 2)
@@ -172,8 +172,8 @@ def test_only_what_differs_is_drawn_anew(reader: Reader, fake: Fake) -> None:
     expect(code).to_be_focused()
 
 
-def test_a_passage_in_view_follows_what_its_chip_means(reader: Reader, fake: Fake) -> None:
-    """The chip that has the focus is drawn anew: the focus stays, and shows the claim."""
+def test_an_open_preview_follows_its_chip(reader: Reader, fake: Fake) -> None:
+    """A focused chip that is redrawn keeps the focus and shows its claim."""
     sources = [cited(1, 2)]
     offered = [{**sources[0], "claims": []}]
     fake.replies = [Reply("One [1]. Two [1].", sources, offered=offered, held=True)]
@@ -189,7 +189,7 @@ def test_a_passage_in_view_follows_what_its_chip_means(reader: Reader, fake: Fak
     expect(second).to_have_attribute("aria-describedby", "preview")
 
 
-def test_a_passage_leaves_with_a_chip_that_is_gone(reader: Reader, fake: Fake) -> None:
+def test_a_preview_hides_when_its_chip_is_gone(reader: Reader, fake: Fake) -> None:
     fake.replies = [Reply("None.", [], offered=[source(1)], streamed="One [1].", held=True)]
     reader.open().type("How?")
     reader.answer.locator(".cite").hover()
@@ -200,7 +200,7 @@ def test_a_passage_leaves_with_a_chip_that_is_gone(reader: Reader, fake: Fake) -
     expect(preview).to_be_hidden()
 
 
-# ------------------------------------------------------------ the sentence nearest to the question
+# ------------------------------------------------------------ the closest sentence
 
 
 MARKS = """answer => [...answer.querySelectorAll('mark')].map(mark => {
@@ -256,7 +256,7 @@ def test_the_nearest_sentence_is_marked_where_it_is_cited(
 
 
 def test_each_section_has_its_own_mark(reader: Reader, fake: Fake) -> None:
-    """A sentence that both sections have is marked in each; beside the chip comes first."""
+    """A sentence in both sections is marked in each, first the one next to the chip."""
     said = "Use the key and wait."
     message = (
         f"**[One](/one)** [1]\n\n- {said}\n\n```\n{said}\n```\n\n[Read on](/one)\n\n"
@@ -274,7 +274,7 @@ def test_each_section_has_its_own_mark(reader: Reader, fake: Fake) -> None:
         reader.answer.locator(".actions").wait_for()
 
 
-def test_a_mark_takes_nothing_apart(reader: Reader, fake: Fake) -> None:
+def test_a_mark_splits_no_element(reader: Reader, fake: Fake) -> None:
     fake.replies = [Reply("Use `the` [key](/key) [1] and wait. [1]", [cited(1, 2)])]
     fake.replies[0].sources[0]["highlight"] = SENTENCE
     answer = reader.open().ask()

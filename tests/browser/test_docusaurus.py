@@ -1,7 +1,6 @@
-"""A real Docusaurus site, built from npm, with the one line in its configuration.
+"""A real Docusaurus site, built with npm, with the widget in its configuration.
 
-Its pages are read by the project's own reader, and every citation made from them is followed
-in the browser to an element that exists.
+The project reads its pages, and the browser follows every citation to an existing element.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ PAGES = {
 def built(
     tmp_path_factory: pytest.TempPathFactory, servers: tuple[Fake, object]
 ) -> Iterator[tuple[Path, str]]:
-    """The site's folder and the address it is served at."""
+    """Build and serve the site; yield its folder and address."""
     folder = tmp_path_factory.mktemp("handbook")
     (folder / "package.json").write_text('{"private": true}')
     (folder / "docusaurus.config.mjs").write_text(CONFIG.replace("HOST", servers[0].url))
@@ -119,7 +118,7 @@ def test_every_citation_lands_on_an_element(
             target = reader.page.locator(f'[id="{anchor}"]')
             expect(target).to_have_count(1)
             expect(target).to_contain_text(cited["section"])
-        expect(reader.page.get_by_role("dialog")).to_be_visible()  # the chat came along
+        expect(reader.page.get_by_role("dialog")).to_be_visible()  # the chat stays open
     assert fake.seen.count("POST /chat") == 1
 
 

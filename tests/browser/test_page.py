@@ -1,4 +1,4 @@
-"""The widget on a host page, and the page of the service itself."""
+"""The widget on a host page, and the service's own page."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_attributes_of_the_script_tag(reader: Reader, fake: Fake, site: Site) ->
 
 
 def test_an_element_in_the_page_is_enough(reader: Reader, fake: Fake, site: Site) -> None:
-    """With an element of its own the page gets no second one, and may name another API."""
+    """A page with its own element does not get a second one, and can set another API."""
     site.script = (
         f'<script type="module" src="{site.host}/widget.js"></script>'
         f'<ask-the-book mode="inline" heading="Here" api="{fake.url}"></ask-the-book>'
@@ -58,7 +58,7 @@ def test_an_element_in_the_page_is_enough(reader: Reader, fake: Fake, site: Site
     ],
     ids=["docusaurus", "word-wins", "vitepress", "light-page", "dark-page", "system"],
 )
-def test_it_is_as_light_as_the_page(
+def test_the_theme_follows_the_page(
     readers: Callable[..., Reader], site: Site, root: str, style: str, theme: str
 ) -> None:
     site.root, site.style = root, style
@@ -91,7 +91,7 @@ def test_the_page_does_not_move(reader: Reader, site: Site) -> None:
     assert sum(reader.page.evaluate("shifts")) == 0
 
 
-def test_the_widget_takes_nothing_from_the_styles_of_the_page(reader: Reader, site: Site) -> None:
+def test_the_page_styles_do_not_affect_the_widget(reader: Reader, site: Site) -> None:
     site.style = (
         "* { color: red !important; font-size: 40px !important; display: block !important }"
     )
@@ -134,7 +134,7 @@ def test_the_page_says_what_it_is(reader: Reader, fake: Fake) -> None:
     expect(page.locator("aside")).to_contain_text("It is kept for 90 days.")
     expect(page.get_by_role("link", name="book.example")).to_be_visible()
     reader.ask()
-    expect(page.locator("ask-the-book .note")).to_have_count(0)  # privacy is said once
+    expect(page.locator("ask-the-book .note")).to_have_count(0)  # the privacy note is shown once
 
 
 def test_the_page_works_in_a_frame_of_another_site(reader: Reader, fake: Fake, site: Site) -> None:
@@ -153,7 +153,7 @@ def test_the_page_works_in_a_frame_of_another_site(reader: Reader, fake: Fake, s
 def test_a_page_that_asks_for_health_and_reads_no_body_finishes_loading(
     reader: Reader, site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The real endpoint: its headers decide what the browser does with an unread body."""
+    """Uses the real endpoint, because its headers decide how the browser treats an unread body."""
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     monkeypatch.setenv("ALLOWED_ORIGINS", site.url)
     providers.reset()
@@ -172,4 +172,4 @@ def test_without_javascript_the_page_still_explains_itself(
 ) -> None:
     reader = readers(java_script_enabled=False)
     reader.page.goto(fake.url)
-    expect(reader.page.locator("aside")).to_contain_text("You can delete it here at any time")
+    expect(reader.page.locator("aside")).to_contain_text("You can delete them here at any time")

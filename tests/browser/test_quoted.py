@@ -1,4 +1,4 @@
-"""Quoted answers of the real service in a real browser: each chip leads to its own sentence."""
+"""Quoted answers of the real service in a real browser: each chip links to its sentence."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def letters(text: str) -> str:
 
 
 def directive(url: str) -> list[str]:
-    """The first and last words that the browser lights up at an address."""
+    """Return the first and last words that the browser highlights at an address."""
     _, _, found = urlsplit(url).fragment.partition(":~:text=")
     return [unquote(term) for term in found.split(",") if term]
 
@@ -42,7 +42,7 @@ def open_page(readers: Callable[..., Reader], service: Service) -> Reader:
 
 
 def chips(reader: Reader) -> list[dict[str, Any]]:
-    """Each chip of the page with its address and the block that it stands in."""
+    """Return each chip on the page with its address and block."""
     found: list[dict[str, Any]] = reader.page.locator(".answer .cite").evaluate_all(
         """chips => chips.map(chip => ({
           number: chip.textContent, url: chip.href,
@@ -55,7 +55,7 @@ def chips(reader: Reader) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def passages(service: Service) -> Callable[[str], dict[str, str]]:
-    """The text of each passage that a search for a question finds, by its page and anchor."""
+    """Return the passages found for a question, by page and anchor."""
 
     def find(question: str) -> dict[str, str]:
         with service.client() as http:
@@ -101,7 +101,7 @@ def test_chips_marks_and_cards_agree(
     assert related == [section["url"] for section in turn["related"]]
 
 
-def test_a_citation_leads_to_the_very_sentence(
+def test_a_citation_links_to_the_exact_sentence(
     readers: Callable[..., Reader], service: Service
 ) -> None:
     reader = open_page(readers, service)

@@ -1,4 +1,4 @@
-"""Nothing that the service sends can run, load, or leave the page, under any policy."""
+"""Nothing the service sends can run code, load resources or leave the page, under any policy."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def assert_harmless(reader: Reader, requests: list[str], *allowed: str) -> None:
 
 
 @pytest.mark.parametrize("csp", [STRICT, ""], ids=["strict", "none"])
-def test_nothing_hostile_comes_to_life(
+def test_hostile_answers_are_harmless(
     readers: Callable[..., Reader], fake: Fake, site: Site, csp: str
 ) -> None:
     site.csp = csp or "img-src * data:"
@@ -107,7 +107,7 @@ def test_nothing_hostile_comes_to_life(
     ours = (fake.url, site.url, "data:,")
     assert_harmless(reader, requests, *ours)
     expect(answer.locator(".prose")).to_contain_text("<script>window.hacked=1</script>")
-    expect(answer.locator(".prose .cite")).to_have_count(1)  # the other one is no address
+    expect(answer.locator(".prose .cite")).to_have_count(1)  # the other one is not a valid address
     expect(answer.locator(".related a")).to_have_count(1)
     expect(answer.locator("mark")).to_have_text(HOSTILE[0])
     answer.locator(".cite").hover()
@@ -122,10 +122,10 @@ def test_nothing_hostile_comes_to_life(
     assert_harmless(reader, requests, *ours)
 
 
-def test_nothing_hostile_comes_to_life_from_highlighted_text(
+def test_hostile_highlighted_text_is_harmless(
     readers: Callable[..., Reader], fake: Fake, site: Site
 ) -> None:
-    """What stands on the page as text, and in its title and headings, is quoted as text."""
+    """Text of the page, its title and its headings is quoted as text."""
     shown = "".join(f"<p>{html.escape(text)}</p>" for text in HOSTILE)
     site.body = f"<h1 id='top'>{html.escape(HOSTILE[1])}</h1><div id='evil'>{shown}</div>"
     reader = readers()
@@ -143,10 +143,10 @@ def test_nothing_hostile_comes_to_life_from_highlighted_text(
     assert_harmless(reader, requests, fake.url, site.url, "data:,")
 
 
-def test_hostile_tokens_are_harmless_while_they_arrive(
+def test_hostile_tokens_are_harmless_while_streaming(
     readers: Callable[..., Reader], fake: Fake, site: Site
 ) -> None:
-    """Markup that comes in pieces of seven characters is drawn after each of them."""
+    """Markup that arrives in pieces of seven characters is rendered after each one."""
     text = " ".join(HOSTILE)
     fake.replies = [Reply("That was all [1].", streamed=text, delay=0.01, held=True)]
     reader = readers()
@@ -177,7 +177,7 @@ def test_an_identifier_of_a_session_cannot_leave_its_path(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", ["> " * 3000 + "deep", "[" * 5000, "*a " * 4000, "a" * 70_000])
-def test_monstrous_answers_are_still_shown(reader: Reader, fake: Fake, text: str) -> None:
+def test_huge_answers_are_shown(reader: Reader, fake: Fake, text: str) -> None:
     fake.replies = [Reply(text, [], streamed="")]
     answer = reader.open().ask()
     assert answer.locator(".prose").text_content()

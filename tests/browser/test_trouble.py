@@ -1,4 +1,4 @@
-"""What a reader meets when things go wrong: a sentence, a way on, and never a lost question."""
+"""Failures: a clear message, a way to continue, and never a lost question."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUESTION = "How do I install it?"
 
 
 def again(reader: Reader) -> None:
-    """Try again, and find one question with one whole answer."""
+    """Retry, and check that there is one question with a complete answer."""
     reader.page.get_by_role("button", name="Try again").click()
     expect(reader.answer.locator(".actions")).to_be_visible()
     expect(reader.turns).to_have_count(1)
@@ -31,12 +31,12 @@ def again(reader: Reader) -> None:
 
 
 def until(reader: Reader, true: Callable[[], bool]) -> None:
-    """Let the browser run until something holds on the backend's side."""
+    """Let the browser run until a condition on the backend is true."""
     for _ in range(600):
         if true():
             return
         reader.page.wait_for_timeout(50)
-    raise AssertionError("it has not come true")
+    raise AssertionError("the condition was never true")
 
 
 def same_key(fake: Fake) -> bool:
@@ -62,7 +62,7 @@ def test_too_many_questions_counts_down(reader: Reader, fake: Fake) -> None:
     assert same_key(fake)
 
 
-def test_a_service_that_is_down_says_so_in_a_sentence(reader: Reader, fake: Fake) -> None:
+def test_a_service_that_is_down_shows_its_message(reader: Reader, fake: Fake) -> None:
     detail = "A service this book depends on is not answering."
     fake.replies = [Reply(problem={"status": 503, "detail": detail})]
     reader.open().type(QUESTION)
@@ -81,10 +81,10 @@ def test_an_error_after_the_first_word(reader: Reader, fake: Fake) -> None:
     again(reader)
 
 
-def test_a_connection_that_breaks_keeps_what_came(reader: Reader, fake: Fake) -> None:
+def test_a_broken_connection_keeps_the_partial_answer(reader: Reader, fake: Fake) -> None:
     fake.replies = [Reply(cut_after=8, delay=0.03)]
     reader.open().type(QUESTION)
-    expect(reader.answer).to_contain_text("broke before the answer was complete")
+    expect(reader.answer).to_contain_text("was lost before the answer was complete")
     expect(reader.answer).to_contain_text("Run the installer")
     expect(reader.page.get_by_role("button", name="Send")).to_be_visible()
     again(reader)
@@ -102,10 +102,10 @@ def test_a_question_that_is_refused_can_be_edited(reader: Reader, fake: Fake) ->
     expect(reader.field).to_be_focused()
 
 
-def test_an_error_without_a_sentence_gets_one(reader: Reader, fake: Fake) -> None:
+def test_an_error_without_a_message_gets_one(reader: Reader, fake: Fake) -> None:
     fake.replies = [Reply(html=500)]
     reader.open().type(QUESTION)
-    expect(reader.answer).to_contain_text("That did not work. Please try again.")
+    expect(reader.answer).to_contain_text("Something went wrong. Please try again.")
     expect(reader.answer).not_to_contain_text("Bad gateway")
     again(reader)
 
@@ -114,7 +114,7 @@ def test_offline_keeps_the_question_and_asks_it_later(reader: Reader, fake: Fake
     reader.open()
     reader.page.context.set_offline(True)
     reader.type(QUESTION)
-    expect(reader.answer).to_contain_text("You are offline. Your question is kept")
+    expect(reader.answer).to_contain_text("You are offline. Your question will be sent")
     assert fake.asked == []
     reader.page.context.set_offline(False)
     expect(reader.answer.locator(".actions")).to_be_visible()
@@ -123,13 +123,13 @@ def test_offline_keeps_the_question_and_asks_it_later(reader: Reader, fake: Fake
 
 
 def test_a_sleeping_service_is_woken_and_asked(reader: Reader, fake: Fake) -> None:
-    """A proxy answers 503 with a page and without CORS headers, as hosts that sleep do."""
+    """Sleeping hosts return 503 with a page and without CORS headers."""
     reader.open()
     fake.seen.clear()
     fake.asleep_until = time.monotonic() + 3600
     reader.type(QUESTION)
-    expect(reader.answer).to_contain_text("The service seems to be asleep")
-    expect(reader.page.locator("[aria-live]")).to_contain_text("Waking it takes up to a minute")
+    expect(reader.answer).to_contain_text("The service is not responding yet")
+    expect(reader.page.locator("[aria-live]")).to_contain_text("may take a minute to start")
     expect(reader.page.get_by_role("button", name="Stop")).to_be_visible()
     until(reader, lambda: fake.seen.count("GET /health") >= 2)
     fake.asleep_until = 0
@@ -149,7 +149,7 @@ def test_the_waiting_message_is_in_view_below_a_long_conversation(
         expect(reader.answer).to_contain_text("It is not answering.")
     fake.asleep_until = time.monotonic() + 3600
     reader.type(QUESTION)
-    message = reader.answer.locator(".status").get_by_text("seems to be asleep")
+    message = reader.answer.locator(".status").get_by_text("is not responding yet")
     expect(message).to_be_visible()
     log = reader.page.get_by_role("region", name="Conversation")
     rest = "log => log.scrollHeight - log.clientHeight - log.scrollTop"
@@ -161,24 +161,24 @@ def test_a_silent_service_gets_an_honest_message(reader: Reader, fake: Fake) -> 
     fake.replies = [Reply(hang=12)]
     reader.open().type(QUESTION)
     expect(reader.answer).to_contain_text("Looking through the book")
-    expect(reader.answer).to_contain_text("seems to be asleep")
+    expect(reader.answer).to_contain_text("is not responding yet")
     expect(reader.answer.locator(".actions")).to_be_visible()
     assert len(fake.asked) == 1
 
 
 @pytest.mark.slow
-def test_a_service_that_never_wakes_is_given_up(reader: Reader, fake: Fake) -> None:
+def test_a_service_that_never_wakes_times_out(reader: Reader, fake: Fake) -> None:
     reader.page.clock.install()
     reader.open()
     fake.asleep_until = time.monotonic() + 3600
     reader.type(QUESTION)
-    expect(reader.answer).to_contain_text("seems to be asleep")
+    expect(reader.answer).to_contain_text("is not responding yet")
     for _ in range(40):
         reader.page.clock.fast_forward(8_000)
         reader.page.wait_for_timeout(40)
         if reader.answer.locator(".problem").count():
             break
-    expect(reader.answer).to_contain_text("cannot be reached at the moment")
+    expect(reader.answer).to_contain_text("cannot be reached right now")
     reader.page.clock.resume()
     fake.asleep_until = 0
     again(reader)
@@ -189,7 +189,7 @@ def test_waking_can_be_stopped(reader: Reader, fake: Fake) -> None:
     reader.open()
     fake.asleep_until = time.monotonic() + 3600
     reader.type(QUESTION)
-    expect(reader.answer).to_contain_text("seems to be asleep")
+    expect(reader.answer).to_contain_text("is not responding yet")
     reader.page.get_by_role("button", name="Stop").click()
     expect(reader.answer).to_contain_text("Stopped.")
     fake.asleep_until = 0
@@ -199,7 +199,7 @@ def test_waking_can_be_stopped(reader: Reader, fake: Fake) -> None:
 def test_the_panel_opens_before_a_sleeping_service_wakes(reader: Reader, fake: Fake) -> None:
     fake.asleep_until = time.monotonic() + 3600
     reader.open()
-    expect(reader.page.locator(".greeting")).to_contain_text("seems to be asleep")
+    expect(reader.page.locator(".greeting")).to_contain_text("is not responding yet")
     fake.asleep_until = 0
     expect(reader.page.get_by_role("button", name=QUESTION)).to_be_visible()
     expect(reader.page.locator(".greeting")).not_to_contain_text("asleep")
@@ -213,7 +213,7 @@ def test_an_unanswered_question_survives_a_reload(reader: Reader, fake: Fake) ->
     expect(reader.field).to_have_value(QUESTION)
 
 
-def test_a_history_that_cannot_be_read_is_no_obstacle(reader: Reader, fake: Fake) -> None:
+def test_an_unreadable_history_does_not_stop_new_questions(reader: Reader, fake: Fake) -> None:
     reader.open().ask()
     fake.history_status = 503
     reader.page.reload()
@@ -226,17 +226,17 @@ def test_a_history_that_cannot_be_read_is_no_obstacle(reader: Reader, fake: Fake
     expect(reader.turns).to_have_count(2)
 
 
-def test_a_rating_that_is_not_kept_is_taken_back(reader: Reader, fake: Fake) -> None:
+def test_a_rating_that_fails_is_undone(reader: Reader, fake: Fake) -> None:
     reader.open().ask()
     fake.asleep_until = time.monotonic() + 3600
     up = reader.page.get_by_role("button", name="Good answer")
     up.click()
-    expect(reader.page.locator("[aria-live]")).to_contain_text("That did not work")
+    expect(reader.page.locator("[aria-live]")).to_contain_text("Something went wrong")
     expect(up).to_have_attribute("aria-pressed", "false")
 
 
 def test_nothing_is_left_loading(reader: Reader, fake: Fake) -> None:
-    """A body that nobody reads keeps the page loading where storing it is forbidden."""
+    """An unread `no-store` body would keep the page loading."""
     loading: list[Request] = []
     reader.page.on("request", lambda request: loading.append(request))
     reader.page.on("requestfinished", lambda request: loading.remove(request))
@@ -258,7 +258,7 @@ FRAMED = '<iframe sandbox="allow-scripts" title="book" src="{}" width="600" heig
 def test_without_storage_it_lasts_as_long_as_the_page(
     readers: Callable[..., Reader], fake: Fake, site: Site
 ) -> None:
-    """A sandboxed frame has an opaque origin: localStorage throws there."""
+    """In a sandboxed frame with an opaque origin, localStorage throws."""
     site.pages["/outer"] = FRAMED.format(fake.url)
     reader = readers()
     reader.page.goto(f"{site.url}/outer")
@@ -272,9 +272,7 @@ def test_without_storage_it_lasts_as_long_as_the_page(
 
 
 @pytest.mark.parametrize("config", [{}, {"title": None, "starters": None}], ids=["empty", "null"])
-def test_a_configuration_that_says_nothing(
-    reader: Reader, fake: Fake, config: dict[str, Any]
-) -> None:
+def test_an_empty_configuration(reader: Reader, fake: Fake, config: dict[str, Any]) -> None:
     fake.config = config
     reader.open()
     expect(reader.page.get_by_role("dialog", name="Ask the book")).to_be_visible()

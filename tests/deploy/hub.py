@@ -1,7 +1,6 @@
-"""An imitation of the Hub's API, and of a Space that answers, on loopback.
+"""Imitate the Hub's API and a running Space on loopback.
 
-Paths and bodies as huggingface_hub 2.4 sends them. It keeps what it is given, so that a
-test can look at it.
+Paths and bodies are those of huggingface_hub 2.4. Everything received is kept for tests.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ TOKEN = "hf_imitationimitationimitationimita"
 
 @dataclass
 class Hub:
-    """What the Hub knows, and how it is meant to behave."""
+    """State of the imitated Hub, and how it should behave."""
 
     url: str = ""
     exists: bool = False
@@ -33,11 +32,11 @@ class Hub:
     commits: int = 0
     restarts: int = 0
     asked: list[tuple[str, str]] = field(default_factory=list)
-    """Question and Authorization header of what the Space was asked."""
+    """Question and Authorization header of each request to the Space."""
     refusal: int = 0
-    """Status that creating a Space is answered with, if not 0."""
+    """Status returned when a Space is created, if not 0."""
     build: list[str] = field(default_factory=lambda: ["BUILDING", "APP_STARTING", "RUNNING"])
-    """Stages after a commit; the last one stays."""
+    """Stages after a commit; the last one is final."""
     log: list[str] = field(default_factory=list)
     stages: list[str] = field(default_factory=lambda: ["NO_APP_FILE"])
 
@@ -49,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
     hub: Hub
 
     def log_message(self, format: str, *args: Any) -> None:
-        """No noise in the test's output."""
+        """Keep the test's output quiet."""
 
     def do_GET(self) -> None:
         hub, path = self.hub, self.path.split("?")[0]
@@ -126,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
         }
 
     def _uploaded(self, path: str) -> dict[str, Any]:
-        """How to upload a file, and the git object that is there already."""
+        """Return how to upload a file, and its existing git object."""
         held = self.hub.files.get(path)
         oid = None
         if held is not None:

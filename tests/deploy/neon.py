@@ -1,7 +1,7 @@
-"""An imitation of Neon's SQL over HTTP in front of a real PostgreSQL.
+"""Imitate Neon's SQL over HTTP in front of a real PostgreSQL.
 
-Requests and answers as Neon's serverless driver exchanges them: rows as lists of text, the
-types of columns as object ids, refusals as status 400 with the fields of the error.
+Requests and responses are those of Neon's serverless driver: rows as lists of text, column
+types as object ids, errors as status 400 with the error's fields.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from rag.adapters.database.postgres_url import parse_url
 class Neon:
     port: int = 0
     broken: int = 0
-    """Status that everything is answered with, if not 0."""
+    """Status of every response, if not 0."""
     told: list[str] = field(default_factory=list)
-    """Connection strings that came."""
+    """Connection strings received."""
     asked: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -37,7 +37,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: Any) -> None:
-        """No noise in the test's output."""
+        """Keep the test's output quiet."""
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -1,4 +1,4 @@
-"""A pytest plugin, and a program's first line: whatever `deploy/prune.py` removes is not there."""
+"""Hide everything that `deploy/prune.py` removes; a pytest plugin, or the first import."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MODULES = {name.replace("-", "_") for name in PACKAGES} | {"numpy.f2py", "numpy.
 
 
 class Missing:
-    """Refuses the import of what is pruned, as if it had never been installed."""
+    """Makes imports of pruned modules fail as if they were not installed."""
 
     @staticmethod
     def find_spec(

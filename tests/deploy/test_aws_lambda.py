@@ -1,4 +1,4 @@
-"""The Lambda function: events, templates, and the command that deploys it."""
+"""The Lambda function: its events, its templates, and the deployment command."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ JSON = {"content-type": "application/json"}
 def request(
     method: str, path: str, body: str | None = None, stage: str = "$default", **more: Any
 ) -> dict[str, Any]:
-    """An event of an HTTP API, payload version 2; a Function URL sends the same."""
+    """Make an event of an HTTP API, payload version 2, which Function URLs also use."""
     return {
         "version": "2.0",
         "rawPath": path,
@@ -61,7 +61,7 @@ def call(function: LambdaFunction, event: Any) -> tuple[int, Any]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _event_loop() -> Iterator[None]:
-    """Mangum opens an event loop for its thread and leaves it open."""
+    """Close the event loop that Mangum leaves open in its thread."""
     yield
     loop = asyncio.get_event_loop_policy().get_event_loop()
     loop.run_until_complete(loop.shutdown_asyncgens())
@@ -90,13 +90,15 @@ def function() -> LambdaFunction:
     ],
     ids=str,
 )
-def test_an_event_that_is_no_request_gets_a_sentence(function: LambdaFunction, event: Any) -> None:
+def test_an_event_that_is_not_a_request_gets_a_message(
+    function: LambdaFunction, event: Any
+) -> None:
     status, problem = call(function, event)
     assert (status, problem["code"]) == (400, "no_request")
     assert problem["detail"].startswith("This event is no HTTP request.")
 
 
-def test_a_stage_in_front_of_the_path_is_left_out(function: LambdaFunction) -> None:
+def test_a_stage_prefix_is_removed(function: LambdaFunction) -> None:
     assert call(function, request("GET", "/prod/health", stage="prod"))[0] == 200
     assert call(function, request("GET", "/health", stage="prod"))[0] == 200
     assert call(function, request("GET", "/production/health", stage="prod"))[0] == 404
@@ -119,7 +121,7 @@ def test_odd_paths_get_a_plain_404(function: LambdaFunction, path: str) -> None:
     ],
     ids=["gzip", "binary", "huge", "empty"],
 )
-def test_odd_bodies_get_a_sentence(
+def test_odd_bodies_get_a_message(
     function: LambdaFunction, body: bytes, more: dict[str, Any], status: int
 ) -> None:
     sent = base64.b64encode(body).decode()
@@ -128,7 +130,7 @@ def test_odd_bodies_get_a_sentence(
     assert problem["detail"].endswith((".", "application/json"))
 
 
-def test_a_base_path_is_left_out() -> None:
+def test_a_base_path_is_removed() -> None:
     app = FastAPI(middleware=[Middleware(RequestMiddleware, base_path="/api")])
     error_handlers.install(app)
     app.add_api_route("/health", lambda: {"status": "ok"})
@@ -142,7 +144,7 @@ def test_a_base_path_is_left_out() -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's tags, which stand for themselves here."""
+    """Loads YAML with CloudFormation's tags, kept as plain values."""
 
 
 def _tag(loader: _Loader, tag: str, node: yaml.Node) -> Any:
@@ -190,7 +192,7 @@ def test_each_function_serves_one_handler_with_its_secrets_alone() -> None:
         variables = function["Environment"]["Variables"]
         handler = importlib.import_module(f"handlers.{variables['ROUTES']}")
         secrets = set(variables) & set(SECRETS)
-        # What only reports the state of the service is told all of it.
+        # Functions that report the service's state get all settings.
         assert secrets == set(handler.NEEDS) or handler.__name__ in (
             "handlers.health",
             "handlers.config",
@@ -198,11 +200,11 @@ def test_each_function_serves_one_handler_with_its_secrets_alone() -> None:
         for event in function["Events"].values():
             served.add((event["Properties"]["Method"], event["Properties"]["Path"]))
     mounted = {(method, path) for method, path, _ in router.ROUTES if "/book/" not in path}
-    # The preview of the book needs the embedded index, which Lambda has not.
+    # The preview needs the embedded index, which Lambda does not have.
     assert served == {*mounted, ("OPTIONS", "/{proxy+}")}
 
 
-def test_the_templates_are_what_cloudformation_takes() -> None:
+def test_cloudformation_accepts_the_templates() -> None:
     names = [str(path) for path in TEMPLATES.glob("*.yaml")]
     lint = Path(sys.executable).with_name("cfn-lint")
     finished = subprocess.run([lint, *names], capture_output=True, text=True, check=False)
@@ -226,7 +228,7 @@ if words == "sts get-caller-identity":
 elif words == "configure get":
     print("eu-central-1")
 elif words == "s3 mb":
-    sys.exit(1)  # it is there already
+    sys.exit(1)  # it already exists
 elif words == "cloudformation package":
     service = {{"Type": "AWS::Serverless::Function", "Properties": {{"CodeUri": "s3://x"}}}}
     document = {{"Resources": {{"Service": service}}}}
@@ -259,7 +261,7 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def aws(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An `aws` command that keeps what it is told, and a zip that is built already."""
+    """Install an `aws` command that records its arguments, and a prebuilt zip."""
     command = tmp_path / "aws"
     command.write_text(AWS.format(python=sys.executable, url=hub.url))
     command.chmod(0o755)
@@ -278,7 +280,7 @@ def test_the_command_deploys_and_asks(
 ) -> None:
     aws_lambda.main(["my-book", "--python", "3.13"])
     calls = (aws / "calls").read_text()
-    assert "7f3a5" not in calls, "a secret would be seen in the list of processes"
+    assert "7f3a5" not in calls, "a secret would be visible in the process list"
     assert '"ask-the-book-123456789012-eu-central-1"' in calls
     parameters = json.loads((aws / "parameters").read_text())
     given = {item["ParameterKey"]: item["ParameterValue"] for item in parameters}
@@ -293,7 +295,7 @@ def test_the_command_deploys_and_asks(
     assert "7f3a5" not in shown
 
 
-def test_a_dry_run_calls_nobody(aws: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_makes_no_calls(aws: Path, capsys: pytest.CaptureFixture[str]) -> None:
     aws_lambda.main(["my-book", "--dry-run", "--functions"])
     shown = capsys.readouterr().out
     assert "functions.yaml as the stack my-book" in shown
@@ -301,17 +303,17 @@ def test_a_dry_run_calls_nobody(aws: Path, capsys: pytest.CaptureFixture[str]) -
     assert not (aws / "calls").exists()
 
 
-def test_what_is_missing_is_a_sentence(aws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_prerequisites_are_explained(aws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (aws / "refuse").touch()
     with pytest.raises(SystemExit, match="aws sts get-caller-identity failed: Unable to locate"):
         aws_lambda.main(["my-book"])
     monkeypatch.setenv("PATH", str(aws / "nothing"))
-    with pytest.raises(SystemExit, match="The AWS CLI is needed"):
+    with pytest.raises(SystemExit, match="The AWS CLI is required"):
         aws_lambda.main(["my-book"])
     monkeypatch.setenv("EMBEDDED", "1")
     with pytest.raises(SystemExit, match="Lambda cannot run the embedded engines"):
         aws_lambda.main(["my-book"])
     monkeypatch.setenv("EMBEDDED", "")
     monkeypatch.setenv("OPENAI_API_KEY", "")
-    with pytest.raises(SystemExit, match="Missing OPENAI_API_KEY: write"):
+    with pytest.raises(SystemExit, match="Missing OPENAI_API_KEY: add"):
         aws_lambda.main(["my-book"])

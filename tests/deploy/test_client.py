@@ -1,4 +1,4 @@
-"""The contract for other programs is current, and its example speaks it."""
+"""The generated API description is current, and the example client works."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLIENT = ROOT / "client"
 
 
 @pytest.mark.parametrize("name", ["openapi.json", "types.ts"])
-def test_what_is_generated_is_current(name: str) -> None:
+def test_generated_files_are_current(name: str) -> None:
     assert (CLIENT / name).read_text() == files()[name], "run: make openapi"
 
 
@@ -53,10 +53,10 @@ console.log(JSON.stringify({ reply, seen, refused }));
 
 
 def test_the_example_reads_a_stream(tmp_path: Path) -> None:
-    """Run without its types, which Node cannot strip in every version."""
+    """Run the example with its types removed, which not every Node version can do itself."""
     node = shutil.which("node")
     if node is None:
-        pytest.skip("Node is not installed, so the example for other clients is not run")
+        pytest.skip("Node is not installed, so the example client is not run")
     source = (CLIENT / "example.ts").read_text()
     for typed, plain in [
         ('import type { ChatRequest, ChatResponse, Problem, SourceModel } from "./types";\n', ""),

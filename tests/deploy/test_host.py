@@ -1,4 +1,4 @@
-"""What hosts do to the service: read-only disks, proxies, versions of Python."""
+"""Conditions on hosts: read-only disks and proxies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from web.server import trusted_hop
 
 @pytest.fixture
 def read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that cannot be written. Root writes anywhere, so the answer is imitated."""
+    """Make a folder that cannot be written; imitated, because root can write anywhere."""
     folder = tmp_path / "data"
     folder.mkdir()
     allowed = os.access
@@ -28,7 +28,7 @@ def read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_on_a_read_only_disk_conversations_go_to_the_temporary_files(
+def test_on_a_read_only_disk_conversations_go_to_the_temporary_folder(
     read_only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "tmp"))
@@ -51,7 +51,7 @@ def test_on_a_read_only_disk_conversations_go_to_the_temporary_files(
 @pytest.mark.parametrize(
     ("environ", "forwarded", "client"),
     [
-        # The reader may write what they like: the last entry that is no hop counts.
+        # Readers can send any header: the last entry that is not a proxy counts.
         ({"SPACE_ID": "a/b"}, "1.2.3.4, 203.0.113.9", "203.0.113.9"),
         ({"SPACE_ID": "a/b"}, "10.9.9.9, 203.0.113.9, 10.1.2.3", "203.0.113.9"),
         ({}, "1.2.3.4", "1.2.3.4"),

@@ -1,4 +1,4 @@
-"""`python deploy/hugging_face.py` against an imitation of the Hub, with the Hub's real client."""
+"""Run `deploy/hugging_face.py` with the Hub's real client against an imitated Hub."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SECRETS = {
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the sources, so that `.env` is a test's own."""
+    """Copy the sources, so that each test has its own `.env`."""
     folder = tmp_path_factory.mktemp("clone") / "ask-the-book"
     ignored = shutil.ignore_patterns(".*", "__pycache__", "tests", "bench", "build")
     shutil.copytree(ROOT, folder, ignore=ignored)
     shutil.copy(ROOT / ".dockerignore", folder)
-    (folder / "widget" / "node_modules").mkdir(exist_ok=True)  # who changed the widget has them
+    (folder / "widget" / "node_modules").mkdir(exist_ok=True)  # exists after a change to the widget
     (folder / "widget" / "node_modules" / "bundler.js").write_text("")
     return folder
 
@@ -64,7 +64,7 @@ def deploy(
     return finished
 
 
-def test_a_space_is_made_filled_and_asked(clone: Path, hub: Hub) -> None:
+def test_a_space_is_created_filled_and_asked(clone: Path, hub: Hub) -> None:
     secrets = {**SECRETS, "ADMIN_TOKEN": "token-of-the-author-7f3a56"}
     write_env(clone, **secrets, SITE_URL="https://book.example", PORT="8000")
     finished = deploy(clone, hub)
@@ -97,7 +97,7 @@ def test_a_second_run_pushes_only_what_has_changed(clone: Path, hub: Hub) -> Non
     assert len(hub.asked) == 3
 
 
-def test_without_secrets_a_demo_can_be_meant(clone: Path, hub: Hub) -> None:
+def test_a_demo_needs_no_secrets(clone: Path, hub: Hub) -> None:
     write_env(clone, EMBEDDED="1")
     assert deploy(clone, hub).returncode == 0
     assert (hub.secrets, hub.variables) == ({}, {"EMBEDDED": "1"})
@@ -130,13 +130,11 @@ def test_a_sleeping_space_is_woken(clone: Path, hub: Hub) -> None:
     ("status", "sentence"),
     [
         (402, "A Docker Space needs a PRO account"),
-        (403, "The token may not write to reader"),
-        (500, "The Hub refused"),
+        (403, "The token cannot write to reader"),
+        (500, "The Hub returned an error"),
     ],
 )
-def test_what_the_hub_refuses_is_a_sentence(
-    clone: Path, hub: Hub, status: int, sentence: str
-) -> None:
+def test_errors_of_the_hub_are_explained(clone: Path, hub: Hub, status: int, sentence: str) -> None:
     write_env(clone, **SECRETS)
     hub.refusal = status
     finished = deploy(clone, hub)
@@ -147,17 +145,17 @@ def test_what_the_hub_refuses_is_a_sentence(
 
 def test_a_wrong_token_and_none_at_all(clone: Path, hub: Hub) -> None:
     write_env(clone, **SECRETS)
-    assert "does not accept the token" in deploy(clone, hub, token="hf_wrong").stderr
+    assert "rejected the token" in deploy(clone, hub, token="hf_wrong").stderr
     assert "No token" in deploy(clone, hub, token="").stderr
 
 
-def test_names_that_are_taken_or_no_names(clone: Path, hub: Hub) -> None:
+def test_taken_and_invalid_names(clone: Path, hub: Hub) -> None:
     write_env(clone, **SECRETS)
     hub.exists, hub.files = True, {"app.py": b"something else"}
-    assert "something else in it" in deploy(clone, hub).stderr
+    assert "already exists with other content" in deploy(clone, hub).stderr
     assert hub.files == {"app.py": b"something else"}
     hub.sdk, hub.files = "gradio", {}
-    assert "something else in it" in deploy(clone, hub).stderr
+    assert "already exists with other content" in deploy(clone, hub).stderr
     for name in ("book", "reader/bo ok", "a/b/c"):
         assert "USER/NAME" in deploy(clone, hub, name=name).stderr
 
@@ -173,17 +171,15 @@ def test_a_failed_build_shows_the_end_of_its_log(clone: Path, hub: Hub) -> None:
     assert "line 9 " not in finished.stderr
 
 
-def test_patience_ends(clone: Path, hub: Hub) -> None:
+def test_the_wait_times_out(clone: Path, hub: Hub) -> None:
     write_env(clone, **SECRETS)
     hub.build = ["BUILDING"]
     finished = deploy(clone, hub, "--timeout", "0.2")
     assert finished.returncode == 1
-    assert "still in the stage BUILDING" in finished.stderr
+    assert "still in stage BUILDING" in finished.stderr
 
 
-def test_missing_and_malformed_secrets_are_named_before_anything_is_done(
-    clone: Path, hub: Hub
-) -> None:
+def test_missing_and_malformed_secrets_are_reported_first(clone: Path, hub: Hub) -> None:
     write_env(clone, COHERE_API_KEY="co-7f3a51", QDRANT_URL="https://7f3a53.cloud.qdrant.io")
     finished = deploy(clone, hub)
     assert "Missing OPENAI_API_KEY, QDRANT_API_KEY, DATABASE_URL" in finished.stderr

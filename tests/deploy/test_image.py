@@ -1,4 +1,4 @@
-"""The image: what is in it and not in it, and that it builds and runs where tools are there."""
+"""The image: its contents, and that it builds and runs if the tools are installed."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ from tests.support.service import ROOT, environment, free_port
 EVERYTHING = """
 import tests.deploy.pruned
 import openai, qdrant_client, numpy, pg8000.native, mangum, uvicorn, router
-from rag.services import cohere as a, openai as b, postgres, postgres_https, qdrant, qdrant_writer
+from rag.adapters.chat_model import openai as chat
+from rag.adapters.database import neon_https, postgres
+from rag.adapters.embedding import cohere
+from rag.adapters.vector_store import qdrant, qdrant_writer
 
-a.CohereEmbedder("key").prepare()
+cohere.CohereEmbedder("key").prepare()
 openai.AsyncOpenAI(api_key="key")
 qdrant_client.AsyncQdrantClient(url="http://127.0.0.1:1", check_compatibility=False)
 print("made")
 """
 
 
-def test_every_client_is_made_without_what_is_pruned() -> None:
+def test_every_client_works_after_pruning() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", EVERYTHING],
         cwd=ROOT,
@@ -40,7 +43,7 @@ def test_every_client_is_made_without_what_is_pruned() -> None:
 
 
 @pytest.mark.slow
-def test_the_services_are_spoken_to_without_what_is_pruned() -> None:
+def test_the_adapters_work_after_pruning() -> None:
     names = ("cohere", "openai", "qdrant", "edge")
     suites = [f"tests/adapters/test_{name}.py" for name in names]
     suites.append("tests/language/test_tokens.py")
@@ -54,7 +57,7 @@ def test_the_services_are_spoken_to_without_what_is_pruned() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_front_matter_is_what_a_space_takes() -> None:
+def test_the_front_matter_is_valid_for_a_space() -> None:
     """https://huggingface.co/docs/hub/spaces-config-reference"""
     front = yaml.safe_load((ROOT / "README.md").read_text().split("---\n")[1])
     assert (front["sdk"], front["app_port"]) == ("docker", 7860)
@@ -65,8 +68,8 @@ def test_the_front_matter_is_what_a_space_takes() -> None:
     assert re.fullmatch(r"\d+[mh]", front["startup_duration_timeout"])
 
 
-def test_vercel_gets_the_packages_that_are_pinned() -> None:
-    """It reads pyproject.toml where there is one, and requirements.txt only where there is none."""
+def test_vercel_gets_the_pinned_packages() -> None:
+    """Vercel reads pyproject.toml if there is one, and requirements.txt only if not."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = [
         line
@@ -93,7 +96,7 @@ def test_every_pinned_package_has_a_wheel(version: str, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
-def test_compose_opens_one_port_and_makes_up_no_password() -> None:
+def test_compose_opens_one_port_and_has_no_default_password() -> None:
     services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
     assert [name for name, service in services.items() if "ports" in service] == ["ask"]
     text = (ROOT / "deploy" / "compose.yaml").read_text()
@@ -111,7 +114,7 @@ def test_no_secret_and_no_tool_gets_into_the_image() -> None:
     admitted = [line[1:] for line in lines if line.startswith("!")]
     assert not [name for name in admitted if name.startswith((".", "tests", "bench"))]
     assert all((ROOT / name).exists() for name in admitted)
-    assert "**/.*" in lines  # a stray .env below an admitted folder
+    assert "**/.*" in lines  # a stray .env in an admitted folder
 
 
 @pytest.mark.slow

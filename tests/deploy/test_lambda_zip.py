@@ -1,4 +1,4 @@
-"""What the image and the Lambda zip carry, and that the zip is reproducible."""
+"""Contents of the image and the Lambda zip, and that the zip is reproducible."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def distribution(site: Path, name: str, *files: str) -> None:
     (info / "RECORD").write_text("".join(f"{file},,\n" for file in record))
 
 
-def test_only_what_is_named_is_pruned(tmp_path: Path) -> None:
+def test_only_the_listed_parts_are_pruned(tmp_path: Path) -> None:
     site = tmp_path / "site-packages"
     distribution(site, "huggingface_hub", "huggingface_hub/api.py", "huggingface_hub/a/b.py")
     distribution(site, "types_requests", "requests-stubs/__init__.pyi")

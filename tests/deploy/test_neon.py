@@ -1,4 +1,4 @@
-"""PostgreSQL over HTTPS, as Neon's proxy takes it, in front of a real server."""
+"""PostgreSQL over HTTPS with Neon's protocol, in front of a real server."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_conversation_is_kept_and_deleted(neon: Neon) -> None:
     told = "postgresql://reader:7f3a%2F55@ep-blue-1.eu-central-1.aws.neon.tech/book?sslmode=require"
     assert set(neon.told) == {told}
     scripts = [body["queries"] for body in neon.asked if "queries" in body]
-    assert len(scripts) == 1, "the tables are made once, in one transaction"
+    assert len(scripts) == 1, "the tables are created once, in one transaction"
     assert [query["query"].split()[0] for query in scripts[0]] == [
         "SELECT",
         "CREATE",
@@ -87,7 +87,7 @@ def test_a_conversation_is_kept_and_deleted(neon: Neon) -> None:
     ]
 
 
-def test_what_is_refused_is_told_apart(neon: Neon) -> None:
+def test_errors_are_told_apart(neon: Neon) -> None:
     async def work(database: Postgres) -> None:
         with pytest.raises(StatementRejected) as refused:
             await database.run("SELECT 1 / :zero::integer", zero=0)
@@ -103,7 +103,7 @@ def test_what_is_refused_is_told_apart(neon: Neon) -> None:
     using(work)
 
 
-def test_a_script_is_cut_between_its_statements_only() -> None:
+def test_a_script_is_split_between_statements_only() -> None:
     script = (
         "SELECT ';' ; -- a; comment\nDO $a$ BEGIN x; END $a$;\n/* ; */ SELECT 'it''s; so';\n-- end;"
     )

@@ -1,4 +1,4 @@
-"""What the service is made of, and that no secret is among it."""
+"""Bill of materials, licences and vulnerabilities, and that no secret is committed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PERMITTED = re.compile(
     r"\b(?:MIT|MIT-0|Apache|BSD|[0-9]-Clause|0BSD|ISC|Zlib|PSF|CC0|Unlicense|PostgreSQL|"
     r"Python Software Foundation|MPL|Mozilla Public License)\b"
 )
-"""Licences that ask for no more than naming them, or (MPL) for changes to their own files."""
+"""Licences that require only attribution or, for MPL, sharing changes to their own files."""
 
 
 def test_every_pin_is_understood_and_hashed() -> None:
@@ -59,7 +59,7 @@ def test_the_bill_names_every_package(tmp_path: Path) -> None:
     named = {(part["name"], part["version"]): part for part in bill["components"]}
     pins = {(pin.name, pin.version): pin for pin in sbom.pins(*sbom.SHIPPED)}
     assert named.keys() - pins.keys() == {("marked", sbom.marked())}
-    # Packages that no Python from 3.11 on would install are in no bill.
+    # The bill leaves out packages that no Python from 3.11 on would install.
     assert {name for name, _ in pins.keys() - named.keys()} <= {"httpx2-jsfetch"}
     fastapi = next(part for part in bill["components"] if part["name"] == "fastapi")
     assert fastapi["licenses"] == [{"license": {"name": "MIT"}}]
@@ -69,7 +69,7 @@ def test_the_bill_names_every_package(tmp_path: Path) -> None:
 
 @contextmanager
 def osv(vulnerable: str) -> Iterator[str]:
-    """osv.dev on loopback, where one package has a vulnerability; its address."""
+    """Imitate osv.dev with one vulnerable package; yield its address."""
     known = {
         "id": "PYSEC-2026-1",
         "modified": "2026-01-01T00:00:00Z",
@@ -106,7 +106,7 @@ def osv(vulnerable: str) -> Iterator[str]:
             self.wfile.write(data)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Keep the test's output quiet."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -128,7 +128,7 @@ def test_known_vulnerabilities_are_found(vulnerable: str, status: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("strictly", "status"), [((), 0), (("--strict",), 2)])
-def test_data_out_of_reach_is_one_sentence(
+def test_an_unreachable_service_is_reported_in_one_line(
     unused_tcp_port: int, strictly: tuple[str, ...], status: int
 ) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}"
@@ -185,7 +185,7 @@ def test_a_command_that_shows_a_secret_fails_its_test() -> None:
 
 def test_no_secret_is_in_the_tree() -> None:
     if shutil.which("git") is None:
-        pytest.skip("git is not installed, so it is not known what belongs to the tree")
+        pytest.skip("git is not installed, so the committed files are unknown")
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -193,7 +193,7 @@ def test_no_secret_is_in_the_tree() -> None:
         check=False,
     )
     if listed.returncode:
-        pytest.skip("this is no git repository")
+        pytest.skip("this is not a git repository")
     findings = [
         f"{name} {finding}"
         for name in filter(None, listed.stdout.decode().split("\0"))

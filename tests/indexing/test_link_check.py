@@ -128,7 +128,7 @@ def test_a_site_without_slashes_at_the_end(tmp_path: Path, built: Path) -> None:
 
     verdict = run(verify(chunks, BuiltFolder(built)))
     assert [str(dead) for dead in verdict.problems] == [
-        "g.md: /guide/ - is guide.html there, which has no slash at its end"
+        "g.md: /guide/ - is served at guide.html, without a trailing slash"
     ]
 
 

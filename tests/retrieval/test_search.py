@@ -16,7 +16,6 @@ from rag.models import (
     Found,
     Hit,
     IndexInfo,
-    Page,
     SparseVector,
 )
 from rag.retrieval.relevance import ANSWER, MEANING, NOTHING, idf
@@ -74,12 +73,6 @@ class Store:
         return None
 
     async def neighbours(self, order_index: int, reach: int) -> Sequence[Chunk]:
-        return ()
-
-    async def page(self, slug: str) -> Page | None:
-        return None
-
-    async def pages(self) -> Sequence[tuple[str, str]]:
         return ()
 
     async def close(self) -> None:

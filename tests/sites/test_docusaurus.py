@@ -1,4 +1,4 @@
-"""Docusaurus: addresses, anchors and words as @docusaurus/core 3 publishes them."""
+"""Docusaurus: addresses, anchors and text match @docusaurus/core 3."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_base_path(tmp_path: Path) -> None:
     assert one_page(tmp_path, "---\nslug: /\n---\nx", base_path="/").slug == ""
 
 
-def test_the_root_of_a_site_without_its_configuration(tmp_path: Path) -> None:
+def test_the_root_of_a_site_without_a_configuration(tmp_path: Path) -> None:
     files = {"docs/a.md": "A.", "docs/b/c.md": "C.", "README.md": "For developers."}
     book = read_book(write(tmp_path, files), generator="docusaurus")
     assert [page.slug for page in book.pages] == ["docs/a", "docs/b/c"]
@@ -81,7 +81,7 @@ def test_the_root_of_a_site_without_its_configuration(tmp_path: Path) -> None:
     assert {page.slug for page in book.pages} >= {"docs/docs/a", "docs/more/d"}
 
 
-def test_mdx_is_reduced_to_its_words(tmp_path: Path) -> None:
+def test_mdx_is_reduced_to_its_text(tmp_path: Path) -> None:
     page = one_page(
         tmp_path,
         """---
@@ -151,7 +151,7 @@ def test_anchors(tmp_path: Path) -> None:
     ]
 
 
-def test_drafts_partials_and_tests_are_no_pages(tmp_path: Path) -> None:
+def test_drafts_partials_and_tests_are_skipped(tmp_path: Path) -> None:
     write(
         tmp_path,
         {
@@ -241,7 +241,7 @@ def test_sidebars_that_cannot_be_read(tmp_path: Path, text: str) -> None:
     assert [page.slug for page in read_book(tmp_path).pages] == ["docs/a", "docs/b"]
 
 
-def test_a_placeholder_is_no_address(tmp_path: Path) -> None:
+def test_a_placeholder_address_is_ignored(tmp_path: Path) -> None:
     url = "https://your-docusaurus-site.example.com"
     write(tmp_path, {"docusaurus.config.js": f"x = {{url: '{url}'}}", "docs/a.md": "A."})
     assert read_book(tmp_path).site_url == ""

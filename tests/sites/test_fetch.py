@@ -1,4 +1,4 @@
-"""Which addresses are connected to, and which paths robots.txt lets us ask for."""
+"""Which addresses may be connected to, and which paths robots.txt allows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import trustme
 from rag.errors import SourceError
 from sites import fetch
 from sites.addresses import is_public, resolve
-from sites.fetch import Answer, Fetcher, Limits, Unavailable, origin
+from sites.fetch import Fetcher, Limits, Response, Unavailable, origin
 from sites.robots import Robots
 from tests.support.served_site import html, served
 
@@ -58,7 +58,7 @@ def test_public_addresses(address: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.1", "2130706433", "0x7f.1", "::1", "0"])
-def test_however_this_machine_is_spelled_it_is_not_read(host: str) -> None:
+def test_every_spelling_of_this_machine_is_refused(host: str) -> None:
     with pytest.raises(SourceError, match="not read" if host != "no" else ""):
         asyncio.run(resolve(host, 80, allow_private=False))
 
@@ -84,14 +84,14 @@ def test_origins(url: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "url", ["ftp://x.org", "https://", "https://u:secret@x.org/", "http://x:99999", "http://["]
 )
-def test_what_is_no_address(url: str) -> None:
+def test_invalid_addresses(url: str) -> None:
     with pytest.raises(SourceError) as caught:
         origin(url)
     assert "secret" not in str(caught.value)
 
 
 def test_the_name_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that points elsewhere a moment later (DNS rebinding) is not asked again."""
+    """A name that later resolves to another address (DNS rebinding) is not resolved again."""
     with served({"/": html("Start", "<p>x</p>"), "/b": html("B", "<p>y</p>")}) as site:
         port = int(site.url.rpartition(":")[2])
         resolved: list[str] = []
@@ -114,10 +114,10 @@ def test_the_name_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["book.dev", "other.dev"])
-def test_the_certificate_is_the_hosts(
+def test_the_certificate_must_match_the_host(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The connection goes to an address, but the certificate must be the name's."""
+    """The connection goes to an address, but the certificate must match the host name."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
@@ -135,7 +135,7 @@ def test_the_certificate_is_the_hosts(
 
     monkeypatch.setattr(fetch, "resolve", loopback)
 
-    async def body() -> Answer:
+    async def body() -> Response:
         server = await asyncio.start_server(reply, "127.0.0.1", 0, ssl=context)
         url = f"https://book.dev:{server.sockets[0].getsockname()[1]}/"
         try:
@@ -199,15 +199,15 @@ def test_the_longest_rule_wins(path: str, allowed: bool) -> None:
     assert (robots.delay, robots.sitemaps) == (2.0, ["https://x.org/sitemap.xml"])
 
 
-def test_rules_for_everybody() -> None:
+def test_rules_for_all_agents() -> None:
     robots = Robots("User-agent: *\nDisallow: /\nAllow: /docs/\nAllow: /$\nCrawl-delay: soon", "A")
     allowed = [path for path in ("/", "/x", "/docs/", "/docs") if robots.allows(path)]
     assert allowed == ["/", "/docs/"]
     assert Robots("", "A").allows("/x")
     assert Robots("<html>not found</html>", "A").allows("/x")
-    assert Robots("Disallow: /", "A").allows("/x"), "a rule without an agent is nobody's"
+    assert Robots("Disallow: /", "A").allows("/x"), "a rule without an agent applies to none"
 
 
-def test_a_monstrous_pattern_ends() -> None:
+def test_a_huge_pattern_is_matched_in_time() -> None:
     robots = Robots("User-agent: *\nDisallow: /" + "*a" * 5_000 + "b$", "A")
     assert robots.allows("/" + "a" * 100_000)

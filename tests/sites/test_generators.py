@@ -1,7 +1,7 @@
-"""Addresses and anchors against what the generators themselves built from the samples.
+"""Addresses and anchors match those of the generators.
 
-`samples/*.json` hold what Docusaurus 3.10.2, MkDocs 1.6.1 (Markdown 3.11.3) and
-VitePress 1.6.4 made of the sites beside them; the slow tests build them again.
+`samples/*.json` record what Docusaurus 3.10.2, MkDocs 1.6.1 (Markdown 3.11.3) and VitePress
+1.6.4 built from the sites next to them; the slow tests build them again.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ VOID = frozenset({"area", "br", "col", "embed", "hr", "img", "input", "link", "m
 
 
 SITES = {"docusaurus": ".", "mkdocs": ".", "vitepress": "docs"}
-"""Each sample's folder to read, below the folder of its name."""
+"""The folder to read in each sample."""
 STARTS = {"docusaurus": "/manual/"}
-"""Where the book begins on the built site; else at its root."""
+"""Base path of the book on the built site; the root if not listed."""
 
 
 class _Headings(HTMLParser):
-    """Ids of the headings inside of <article>, role="main" or class="vp-doc"."""
+    """Collects heading ids inside <article>, role="main" or class="vp-doc"."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class _Headings(HTMLParser):
 
 
 def built_ids(site: Path) -> dict[str, list[str]]:
-    """For each page of a built site, by its address without `index.html`, its heading ids."""
+    """Return the heading ids of each page of a built site, by address."""
     found = {}
     for path in sorted(site.rglob("*.html")):
         name = path.relative_to(site).as_posix()
@@ -72,16 +72,16 @@ def built_ids(site: Path) -> dict[str, list[str]]:
 
 
 def address(path: str) -> str:
-    """One form for `a/index.html`, `a.html`, `a/` and `a`."""
+    """Normalise `a/index.html`, `a.html`, `a/` and `a`."""
     path = path.removesuffix(".html")
     return (path.removesuffix("index") if path.endswith(("/index", "index")) else path).strip("/")
 
 
 def read_ids(folder: Path, generator: str) -> dict[str, list[str]]:
-    """What the reader says: for each page its anchors, in order.
+    """Return the reader's anchors for each page, in order.
 
-    A section that goes on after a quotation counts once; so does an anchor that a heading
-    without one takes from the heading above it.
+    Repeats count once: a section that continues after a quotation, and a heading without an id
+    that inherits the anchor above it.
     """
     found = {}
     for page in read_book(folder, generator=generator).pages:
@@ -106,7 +106,7 @@ def test_generator_is_recognised(generator: str) -> None:
 
 
 def run(command: list[str], folder: Path) -> None:
-    """Run a tool; where it cannot be had, skip and say what is needed."""
+    """Run a tool, or skip the test and say what is needed."""
     if shutil.which(command[0]) is None:
         pytest.skip(f"needs {command[0]}; install it and run `make test-slow` again")
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
@@ -151,7 +151,7 @@ BUILDS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("generator", SITES)
-def test_generator_still_builds_what_is_recorded(generator: str, tmp_path: Path) -> None:
+def test_the_recorded_builds_are_current(generator: str, tmp_path: Path) -> None:
     site = tmp_path / "site"
     shutil.copytree(SAMPLES / generator, site)
     built = BUILDS[generator](site)

@@ -1,4 +1,4 @@
-"""A live site to a book: which pages, in which order, and what is not read."""
+"""Crawling a live site: which pages are read, in which order, and which are skipped."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ BOOK: dict[str, Content] = {
 }
 
 
-def test_links_are_followed_where_there_is_no_list() -> None:
+def test_without_a_list_links_are_followed() -> None:
     with served(BOOK) as site:
         book = read(site)
         assert [(p.slug, p.title, p.source_path) for p in book.pages] == [
@@ -61,10 +61,10 @@ def test_links_are_followed_where_there_is_no_list() -> None:
     guide = book.pages[1]
     assert [(s.heading, s.anchor) for s in guide.sections] == [("Guide", "guide"), ("Deep", "deep")]
     assert "footer" not in repr(book.pages)
-    assert "/install" not in repr(guide.sections), "the navigation is no text of the page"
+    assert "/install" not in repr(guide.sections), "navigation is not part of the text"
 
 
-def test_a_sitemap_says_what_there_is_and_the_navigation_in_which_order() -> None:
+def test_a_sitemap_lists_the_pages_and_the_navigation_orders_them() -> None:
     pages = BOOK | {
         "/sitemap.xml": sitemap("/", "/alone", "/guide/", "/install", "/gone"),
         "/alone": html("Alone", "<p>Nobody links here.</p>"),
@@ -76,7 +76,7 @@ def test_a_sitemap_says_what_there_is_and_the_navigation_in_which_order() -> Non
         assert messages(book) == f"{site.url}/gone answered 404."
 
 
-def test_llms_txt_leads_and_its_markdown_twins_are_the_pages() -> None:
+def test_llms_txt_comes_first_and_its_markdown_copies_mean_the_pages() -> None:
     llms = "# Book\n\n## Docs\n- [I](/install.md): first\n- [G]({URL}/guide/index.md)\n[x](//o.org)"
     pages = BOOK | {
         "/llms.txt": Response(200, llms.replace("{URL}", "").encode(), {}),
@@ -90,7 +90,7 @@ def test_llms_full_txt_names_its_sources() -> None:
     assert slugs(BOOK | {"/llms-full.txt": full}) == ["", "install", "guide/"]
 
 
-def test_sitemaps_of_sitemaps_packed_and_named_by_robots() -> None:
+def test_nested_compressed_sitemaps_from_robots_txt() -> None:
     inner = "<urlset><url><loc>{}/guide/</loc></url></urlset>"
 
     def packed(request: Request) -> Response:
@@ -116,14 +116,14 @@ def test_sitemaps_of_sitemaps_packed_and_named_by_robots() -> None:
         "</urlset>",
     ],
 )
-def test_a_broken_sitemap_is_named_and_links_are_followed(text: str) -> None:
+def test_a_broken_sitemap_is_reported_and_links_are_followed(text: str) -> None:
     with served(BOOK | {"/sitemap.xml": text}) as site:
         book = read(site)
         assert len(book.pages) == 3
-        assert re.search(r"/sitemap\.xml is no sitemap: ", messages(book))
+        assert re.search(r"/sitemap\.xml is not a sitemap: ", messages(book))
 
 
-def test_only_what_is_below_the_address() -> None:
+def test_only_pages_below_the_address() -> None:
     pages: dict[str, Content] = {
         "/docs/": html("Docs", "<p>One.</p>", "/docs/a", "/blog/b", "/docsx"),
         "/docs/a": html("A", "<p>Two.</p>", "../blog/b"),
@@ -157,14 +157,14 @@ def test_robots_are_respected() -> None:
         assert [page.slug for page in read(site).pages] == ["", "guide/"]
         assert "/install" not in site.asked
         site.pages["/robots.txt"] = "User-agent: *\nDisallow: /\n"
-        with pytest.raises(SourceError, match=r"cannot be read: it is not for robots"):
+        with pytest.raises(SourceError, match=r"cannot be read: it is disallowed by robots"):
             read(site)
         site.fail(503, path="/robots.txt", times=9)
         with pytest.raises(SourceError, match="answered 503"):
             read(site)
 
 
-def test_one_text_is_one_page() -> None:
+def test_duplicate_pages_are_read_once() -> None:
     twin = html("Guide", "<p>Do.</p>", head='<link rel="canonical" href="/guide/">')
     pages: dict[str, Content] = {
         "/": html("Start", "<p>Welcome.</p>", "/a/guide", "/guide/", "/index.html", "/moved"),
@@ -205,13 +205,13 @@ def test_pages_that_are_not_for_the_index() -> None:
     for path, why in (
         ("/no", "asks not to be indexed"),
         ("/header", "asks not to be indexed"),
-        ("/refresh", "only sends its readers on"),
-        ("/app", "no text, at least not without scripts"),
-        ("/data", "is application/json, not a page"),
+        ("/refresh", "only redirects"),
+        ("/app", "has no text without JavaScript"),
+        ("/data", "is application/json, not an HTML page"),
     ):
         assert f"{site.url}{path} " in said
         assert why in said
-    assert "has 1 pages in other languages than en" in said
+    assert "has 1 pages in languages other than en" in said
 
 
 def test_links_of_a_page_without_text_are_followed() -> None:
@@ -223,7 +223,7 @@ def test_links_of_a_page_without_text_are_followed() -> None:
     assert slugs(pages) == ["a"]
 
 
-def test_addresses_as_they_are_written() -> None:
+def test_encoded_addresses() -> None:
     pages: dict[str, Content] = {
         "/": html("Start", "<p>1</p>", "/caf%C3%A9 x/", "/100%25", "/a/../b", "/b?theme=dark"),
         "/café x/": html("A", "<p>2</p>"),
@@ -250,7 +250,7 @@ def test_other_charsets_and_a_base() -> None:
 # ---------------------------------------------------------------- trouble
 
 
-def test_a_page_that_fails_is_named_and_stays_in_the_index() -> None:
+def test_a_page_that_fails_is_reported_and_stays_in_the_index() -> None:
     pages = BOOK | {"/sitemap.xml": sitemap("/", "/guide/", "/install", "/gone")}
     with served(pages) as site:
         known = [f"{site.url}{path}" for path in ("/", "/guide/", "/install", "/gone", "/other")]
@@ -258,11 +258,11 @@ def test_a_page_that_fails_is_named_and_stays_in_the_index() -> None:
         book = read(site, known=[*known, "docs/guide.md", "http://o.org/guide/"])
         assert [page.slug for page in book.pages] == ["", "install"]
         assert f"{site.url}/guide/ answered 500." in messages(book)
-        assert book.unread == (f"{site.url}/guide/",), "404 is gone, and so is what no list has"
+        assert book.unread == (f"{site.url}/guide/",), "pages with 404 and unlisted pages are gone"
 
 
-def test_what_may_not_have_been_found_stays_in_the_index() -> None:
-    """The page that links to others fails; nobody can tell that the others are gone."""
+def test_pages_that_may_still_exist_stay_in_the_index() -> None:
+    """If a page with links fails, the pages it links to may still exist."""
     pages = BOOK | {
         "/": html("Start", "<p>Welcome.</p>", "/guide/", "/install"),
         "/install": html("Install", "<p>Run it.</p>", "/install/linux"),
@@ -274,7 +274,7 @@ def test_what_may_not_have_been_found_stays_in_the_index() -> None:
         assert book.unread == (f"{site.url}/install", f"{site.url}/install/linux")
 
 
-def test_a_passing_fault_is_survived_and_retry_after_kept() -> None:
+def test_a_temporary_failure_is_retried_after_retry_after() -> None:
     for fault in (429, 503, "reset", "cut"):
         with served(BOOK) as site:
             site.fail(fault, path="/guide/", retry_after=0.2)
@@ -284,7 +284,7 @@ def test_a_passing_fault_is_survived_and_retry_after_kept() -> None:
             assert not isinstance(fault, int) or time.monotonic() - started > 0.2
 
 
-def test_a_site_that_asks_for_too_long_a_pause_is_not_waited_for() -> None:
+def test_a_long_retry_after_is_not_waited_for() -> None:
     with served(BOOK) as site:
         site.fail(429, path="/guide/", retry_after="86400")
         assert len(read(site).pages) == 2
@@ -299,20 +299,18 @@ def test_a_site_that_disappears_is_an_error() -> None:
         site.fail("reset", path="/p2", times=999)
         site.fail("reset", path="/p3", times=999)
         site.fail("reset", path="/p1", times=999)
-        with pytest.raises(
-            SourceError, match=r"stopped answering after \d pages: .*stays as it is"
-        ):
+        with pytest.raises(SourceError, match=r"stopped responding after \d pages: .*is unchanged"):
             read(site)
         assert len(site.asked) < 100
     few = dict(list(pages.items())[-2:]) | {"/sitemap.xml": sitemap("/a", "/b")}
     with served(few) as site:
         site.fail(500, path="/a", times=9)
         site.fail(500, path="/b", times=9)
-        with pytest.raises(SourceError, match=r"2 pages of .* could not be read and only 1 could"):
+        with pytest.raises(SourceError, match=r"2 pages of .* could not be read, only 1 could"):
             read(site)
 
 
-def test_a_slow_drip_is_given_up() -> None:
+def test_a_slow_response_times_out() -> None:
     with served(BOOK) as site:
         site.fail("drip", path="/guide/", times=3)
         book = read(site, limits=replace(LIMITS, request_seconds=0.3))
@@ -343,7 +341,7 @@ def test_a_gzip_bomb_is_not_unpacked() -> None:
         said = messages(read(site))
     assert f"{site.url}/guide/ is larger than 4 MB." in said
     assert f"{site.url}/cut ended too early." in said
-    assert f"{site.url}/zstd is packed as zstd" in said
+    assert f"{site.url}/zstd has the encoding zstd" in said
 
 
 def test_redirects_end_and_stay_on_the_site() -> None:
@@ -369,8 +367,8 @@ def test_redirects_end_and_stay_on_the_site() -> None:
     assert f"{site.url}/circle redirects in a circle." in said
     assert f"{site.url}/on/1 redirects more than 5 times." in said
     assert f"{site.url}/out redirects to another site, http://169.254.169.254/latest." in said
-    assert f"{site.url}/file leads to what is no address." in said
-    assert f"{site.url}/bad leads to what is no address." in said
+    assert f"{site.url}/file redirects to an invalid address." in said
+    assert f"{site.url}/bad redirects to an invalid address." in said
 
 
 def test_endless_pages_are_bounded() -> None:
@@ -386,7 +384,7 @@ def test_endless_pages_are_bounded() -> None:
         book = read(site, limits=replace(LIMITS, pages=30), known=known)
         assert 30 <= len(book.pages) <= 34
         assert "was read up to the limit of 30 pages; " in messages(book)
-        assert book.unread == tuple(known), "it may come later"
+        assert book.unread == tuple(known), "it may still exist"
         book = read(site, limits=replace(LIMITS, total_bytes=5_000))
         assert len(book.pages) < 30
         assert "limit of 0 MB" in messages(book)
@@ -394,7 +392,7 @@ def test_endless_pages_are_bounded() -> None:
         assert "minutes; " in messages(book)
 
 
-def test_hostile_html_ends() -> None:
+def test_hostile_html_is_read_in_time() -> None:
     pages: dict[str, Content] = {
         "/": html("Start", "<p>first words</p>" + "<a " * 100_000, "/b"),
         "/b": html("B", "<p>x</p>" + "<div>" * 50_000 + "<!--"),

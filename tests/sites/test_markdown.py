@@ -1,4 +1,4 @@
-"""Markdown to blocks: what the page shows, in words."""
+"""Converting Markdown to the blocks that the page shows."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_title_is_the_first_heading_and_not_in_the_path() -> None:
     assert [s.heading_path for s in document.sections] == [(), ("B",)]
 
 
-def test_first_heading_that_says_the_title_is_not_in_the_path() -> None:
+def test_a_first_heading_equal_to_the_title_is_not_in_the_path() -> None:
     text = "## Appendix B: Two Words\n\na\n\n### C\n\nc"
     document = read_markdown(text, DIALECT, PARSER, "B - Two words")
     assert [s.heading_path for s in document.sections] == [(), ("C",)]
@@ -148,7 +148,7 @@ def page(folder: Path, source_path: str) -> Page:
     return next(p for p in read_book(folder).pages if p.source_path == source_path)
 
 
-def test_mkdocs_words(tmp_path: Path) -> None:
+def test_mkdocs_text(tmp_path: Path) -> None:
     write(
         tmp_path,
         {

@@ -1,4 +1,4 @@
-"""Whatever lies in the folder: named in a sentence, bounded, and the rest is read."""
+"""Bad input is reported and bounded, and the rest of the folder is read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def messages(folder: Path, generator: str = "plain") -> list[str]:
     return [problem.message for problem in read_book(folder, generator=generator).problems]
 
 
-def test_bad_files_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
+def test_bad_files_are_reported_and_the_rest_is_read(tmp_path: Path) -> None:
     (tmp_path / "good.md").write_text("# Good\n\ntext")
     (tmp_path / "binary.md").write_bytes(b"\x89PNG\r\n\0\0\0")
     (tmp_path / "latin.md").write_bytes("# Caf\xe9\n\ntext".encode("latin-1"))
@@ -56,7 +56,7 @@ def test_bad_files_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("generator", sorted(READERS.keys() - {"html"}))
-def test_every_reader_survives_links_in_a_circle_and_open_comments(
+def test_every_reader_handles_circular_links_and_open_comments(
     tmp_path: Path, generator: str
 ) -> None:
     (tmp_path / "good.md").write_text("# Good\n\ntext")
@@ -96,7 +96,7 @@ def test_every_reader_survives_links_in_a_circle_and_open_comments(
     ],
     ids=lambda text: repr(text[:12]),
 )
-def test_monstrous_pages_end(tmp_path: Path, generator: str, text: str) -> None:
+def test_huge_pages_are_read_in_time(tmp_path: Path, generator: str, text: str) -> None:
     (tmp_path / "a.md").write_text(f"# Top\n\nfirst words\n\n{text}")
     book = read_book(tmp_path, generator=generator)
     chunks = chunk_book(book.pages)
@@ -111,7 +111,7 @@ def test_long_paragraph_loses_nothing(tmp_path: Path) -> None:
     assert " ".join(chunk.text for chunk in chunks).split() == words.split()
 
 
-def test_pages_at_one_address_are_named(tmp_path: Path) -> None:
+def test_pages_at_one_address_are_reported(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("---\nslug: /x\n---\none")
     (tmp_path / "b.md").write_text("---\nslug: /x\n---\ntwo")
     book = read_book(tmp_path, generator="docusaurus")
@@ -120,7 +120,7 @@ def test_pages_at_one_address_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything; run as another user")
-def test_unreadable_file_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("text")
     (tmp_path / "b.md").write_text("text")
     (tmp_path / "b.md").chmod(0)
@@ -130,7 +130,7 @@ def test_unreadable_file_is_named(tmp_path: Path) -> None:
 def test_nothing_to_read(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="There is no folder"):
         read_book(tmp_path / "missing")
-    with pytest.raises(SourceError, match="There is no page to read"):
+    with pytest.raises(SourceError, match="There are no pages to read"):
         read_book(tmp_path)
     (tmp_path / "a.md").write_text("")
     with pytest.raises(SourceError, match=r"a\.md is empty"):
@@ -157,7 +157,7 @@ def test_ten_thousand_equal_headings_are_numbered() -> None:
     ],
     ids=["circle", "named circle", "nested aliases"],
 )
-def test_navigation_in_circles_ends(tmp_path: Path, nav: str) -> None:
+def test_circular_navigation(tmp_path: Path, nav: str) -> None:
     (tmp_path / "mkdocs.yml").write_text(nav)
     (tmp_path / "docs").mkdir()
     for name in ("a", "b"):
@@ -165,7 +165,7 @@ def test_navigation_in_circles_ends(tmp_path: Path, nav: str) -> None:
     assert [page.source_path for page in read_book(tmp_path).pages] == ["a.md", "b.md"]
 
 
-def test_a_file_of_100_mb_is_named_and_not_read(tmp_path: Path) -> None:
+def test_a_file_of_100_mb_is_reported_and_not_read(tmp_path: Path) -> None:
     (tmp_path / "good.md").write_text("text")
     with open(tmp_path / "huge.md", "wb") as file:
         file.truncate(100_000_000)
@@ -185,7 +185,7 @@ def test_ten_thousand_headings(tmp_path: Path) -> None:
     assert "text 9999" in chunk_book(book.pages)[-1].text
 
 
-def test_links_in_a_circle_are_named_once(tmp_path: Path) -> None:
+def test_circular_links_are_reported_once(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "x.md").write_text("text")
     (tmp_path / "a" / "b" / "up").symlink_to(tmp_path / "a")
@@ -202,7 +202,7 @@ def test_links_in_a_circle_are_named_once(tmp_path: Path) -> None:
     ids=lambda text: repr(text[:8]),
 )
 @pytest.mark.parametrize("name", ["a.html", "a.md"])
-def test_tags_that_are_never_closed_end(tmp_path: Path, name: str, text: str) -> None:
+def test_unclosed_tags_are_read_in_time(tmp_path: Path, name: str, text: str) -> None:
     head = "<main><p>first words</p>" if name == "a.html" else "first words\n\n<div>"
     (tmp_path / name).write_text(head + text)
     assert "first words" in chunk_book(read_book(tmp_path).pages)[0].text

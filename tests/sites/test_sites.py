@@ -1,4 +1,4 @@
-"""What the readers say about the site as a whole."""
+"""What the readers return about a whole site."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from sites import read_book
 from sites.html import site_title
-from sites.source import published
+from sites.source import public_url
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -51,7 +51,7 @@ def write(root: Path, files: dict[str, str]) -> Path:
         ({".vitepress/config.js": "x={base:'/b/'}", "a.md": "A."}, ""),
     ],
 )  # fmt: skip
-def test_the_address_that_the_book_names(tmp_path: Path, files: dict[str, str], url: str) -> None:
+def test_the_configured_address(tmp_path: Path, files: dict[str, str], url: str) -> None:
     files = {name: text or "[A](a.md)" for name, text in files.items()}
     assert read_book(write(tmp_path, files)).site_url == url
 
@@ -68,11 +68,11 @@ def test_the_address_that_the_book_names(tmp_path: Path, files: dict[str, str], 
         ("https://notexample.com", "https://notexample.com"),
     ],
 )
-def test_addresses_that_are_no_public_ones_are_not_taken(url: str, expected: str) -> None:
-    assert published(url) == expected
+def test_addresses_that_are_not_public_are_ignored(url: str, expected: str) -> None:
+    assert public_url(url) == expected
 
 
-def test_a_built_folder_inside_of_a_project_is_read_as_html(tmp_path: Path) -> None:
+def test_a_built_folder_inside_a_project_is_read_as_html(tmp_path: Path) -> None:
     page = "<main><h1 id='a'>A</h1><p>Text.</p></main>"
     files = {"mkdocs.yml": "site_name: x", "docs/a.md": "A.", "site/index.html": page}
     write(tmp_path, files)
@@ -80,7 +80,7 @@ def test_a_built_folder_inside_of_a_project_is_read_as_html(tmp_path: Path) -> N
     assert read_book(tmp_path / "site").generator == "html"
 
 
-def test_mkdocs_knows_no_mdx(tmp_path: Path) -> None:
+def test_mkdocs_ignores_mdx(tmp_path: Path) -> None:
     write(tmp_path, {"mkdocs.yml": "site_name: x", "docs/a.md": "A.", "docs/b.mdx": "B."})
     assert [page.source_path for page in read_book(tmp_path).pages] == ["a.md"]
 

@@ -1,4 +1,4 @@
-"""Anchor rules against what the generators themselves gave."""
+"""Anchors match those of the generators."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sites.slugs import github_slug, github_slugger, mdbook_slugger, vitepress_s
 
 @pytest.mark.parametrize(
     ("text", "slug"),
-    [  # given by the npm package github-slugger 2.0.0
+    [  # output of the npm package github-slugger 2.0.0
         ("Hello, World!", "hello-world"),
         ("`code` & more", "code--more"),
         ("I ♥ unicode", "i--unicode"),

@@ -1,8 +1,8 @@
-"""Readers who chat without pause, and the ledger that says what the history must hold.
+"""Simulate readers who chat without pause, and check the history against a ledger.
 
-What a reader saw acknowledged (`done`, or the plain answer, with `saved`) must be in the history
-once, as it was told and where it was told, unless the reader deleted it. What a reader asked and
-saw no end of may be there or not, but once and whole. Nothing else may be there.
+A turn that was acknowledged (`done`, or the plain answer, with `saved`) must be in the history
+exactly once, with the same content and session, unless the reader deleted it. An interrupted
+turn may be there, but only once and complete. Nothing else may be there.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ UNLIMITED = {
     "DAILY_TOKEN_BUDGET": "900000000",
     "DAILY_QUESTION_BUDGET": "900000000",
 }
-"""Settings for readers who are in a greater hurry than any."""
+"""Settings for readers much faster than real ones."""
 
 
 def unique(question: str, n: int) -> str:
-    """The n-th question of its kind: other to the letter, the same to every search."""
+    """Make the n-th variant of a question: different text, the same for search."""
     return question + f"{n:b}".replace("0", "!").replace("1", "?")
 
 
 @dataclass(eq=False)
 class Asked:
-    """One question and what became of it."""
+    """A question and its outcome."""
 
     question: str
     session_id: str | None
-    """As it was sent; None begins a conversation."""
+    """The id that was sent; None starts a conversation."""
     after: int = 0
-    """The last turn of the session that had been acknowledged by then."""
+    """The last turn of the session acknowledged before."""
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
     seen: str | None = None
-    """The session that an answer which broke off was for."""
+    """The session of an interrupted answer."""
     done: dict[str, Any] | None = None
 
 
@@ -63,7 +63,7 @@ class Kept(NamedTuple):
 
 
 class Ledger:
-    """What all readers asked, and what they were told."""
+    """All questions, and the answers that readers received."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
@@ -77,7 +77,7 @@ class Ledger:
         return self.asked[-1]
 
     def acknowledge(self, asked: Asked, done: dict[str, Any]) -> str:
-        """Write down what a reader was told; the session's id."""
+        """Record an answer and return its session id."""
         asked.done = done
         self.counts["acknowledged"] += 1
         session_id: str = done["session_id"]
@@ -89,14 +89,14 @@ class Ledger:
         return [asked for asked in self.asked if asked.done]
 
     async def more(self, what: str, count: int = 10, seconds: float = 180) -> None:
-        """Wait until `what` has been counted so many times more."""
+        """Wait until `what` has been counted `count` more times."""
         wanted = self.counts[what] + count
         async with asyncio.timeout(seconds):
             while self.counts[what] < wanted:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     def balance(self, database_url: str) -> list[str]:
-        """Everything that is wrong with the history, a line each."""
+        """Return every error in the history, one per line."""
         rows = [
             Kept(str(row[0]), *row[1:])
             for row in query(
@@ -123,7 +123,7 @@ class Ledger:
             if len(found) > 1:
                 wrong.append(f"doubled: {found}")
             if asked.done is None:
-                whole = (".", "]", "\n```")  # of a sentence, a citation, quoted code
+                whole = (".", "]", "\n```")  # ends of a sentence, a citation, quoted code
                 wrong += [f"torn: {row}" for row in found if not row.answer.endswith(whole)]
                 continue
             told = asked.done
@@ -154,23 +154,23 @@ def _numbering(rows: list[Kept], sessions: dict[str, int]) -> list[str]:
 
 @dataclass
 class Habits:
-    """How often a reader does what, from 0 to 1."""
+    """Probabilities of a reader's actions, from 0 to 1."""
 
     streams: float = 0.75
     gives_up: float = 0.1
-    """After an answer that broke off; else the same request is sent again."""
+    """Gives up after an interrupted answer; otherwise repeats the request."""
     leaves: float = 0.0
-    """In the middle of an answer."""
+    """Disconnects during an answer."""
     asks_twice_at_once: float = 0.15
     deletes: float = 0.0
     wanders: float = 0.0
-    """Reads the history, searches, rates, sends nonsense."""
+    """Reads the history, searches, rates, sends invalid requests."""
     thinks: float = 0.0
     """Seconds between questions, on average."""
 
 
 class Reader:
-    """One reader. `heard` is called at every event of every answer."""
+    """A simulated reader. `heard` is called for every event of every answer."""
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class Reader:
         self.stopping = False
 
     async def read(self) -> None:
-        """Hold conversations until `stopping`."""
+        """Chat until `stopping`."""
         while not self.stopping:
             await self.converse()
 
@@ -213,7 +213,7 @@ class Reader:
                 self.ledger.deleted.add(session)
 
     async def ask(self, about: str, session_id: str | None) -> str | None:
-        """Ask until there is an answer that is kept, or this reader gives up."""
+        """Ask until an answer is saved or this reader gives up."""
         asked = self.ledger.ask(about, session_id)
         while True:
             done = await self._attempt(asked)
@@ -297,7 +297,7 @@ async def crowd(
     heard: Callable[[], None] = lambda: None,
     seed: int = 1,
 ) -> AsyncIterator[None]:
-    """Readers who chat at `url` as long as the block lasts, and finish what they have begun."""
+    """Run readers who chat at `url` during the block; then let them finish."""
     async with httpx.AsyncClient(base_url=url, timeout=60) as http:
         readers = [
             Reader(http, ledger, seed * 1000 + n, habits or Habits(), heard) for n in range(size)

@@ -1,9 +1,9 @@
-"""A process with everything imported, which forks services: a life costs no second to begin.
+"""Fork services from a process with everything imported, so that each starts at once.
 
-    python -m tests.support.fork_server FD
+python -m tests.support.fork_server FD
 
-FD is a listening socket; callers of a service that was killed wait there for the next one. Each
-line on standard input begins a life, whose process id is printed; end of input ends all.
+FD is a listening socket; clients of a killed service wait there for the next one. Each line on
+standard input forks a service and prints its process id; end of input ends everything.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MODULES = ("router", "uvicorn.protocols.http.auto", "uvicorn.loops.auto", "uvico
 
 
 async def warm_up() -> None:
-    """Answer a question, for all that is imported only then, and leave nothing behind."""
+    """Answer a question to trigger all lazy imports, and clean up."""
     from handlers import chat, delete
 
     answer = await chat.chat(chat.ChatRequest(message="How do I delete a conversation?"))
@@ -30,8 +30,8 @@ async def warm_up() -> None:
     await delete.delete(answer.session_id)
 
 
-def live(listener: socket.socket) -> None:
-    """Serve until killed; with the mother's death at the latest."""
+def serve_forever(listener: socket.socket) -> None:
+    """Serve until killed, at the latest when the parent dies."""
     import uvicorn
 
     from router import app
@@ -44,7 +44,7 @@ def live(listener: socket.socket) -> None:
 def main() -> None:
     listener = socket.socket(fileno=int(sys.argv[1]))
     births = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # the service's own output is a log
+    os.dup2(2, 1)  # the service's output goes to the log
     for module in MODULES:
         importlib.import_module(module)
     asyncio.run(warm_up())
@@ -55,7 +55,7 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             try:
-                live(listener)
+                serve_forever(listener)
             finally:
                 os._exit(1)
         births.write(f"{child}\n")

@@ -1,4 +1,4 @@
-"""Loaded by schemathesis: what the service promises beyond its schema."""
+"""schemathesis hooks: checks for promises that are not in the schema."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SESSION = {"session_id": "$response.body#/session_id"}
 
 @schemathesis.hook
 def before_load_schema(context: HookContext, schema: dict[str, Any]) -> None:
-    """What the document does not say, because no client needs to know it.
+    """Add constraints that are not in the document, because clients do not need them.
 
     A session id is never refused, whatever it is. A conversation that was made can be read,
     continued, rated and deleted, and not read afterwards.
@@ -34,7 +34,7 @@ def before_load_schema(context: HookContext, schema: dict[str, Any]) -> None:
 
 @schemathesis.hook
 def filter_case(context: HookContext, case: Case[Any]) -> bool:
-    """Lengths count after trimming, which JSON Schema cannot say: leave out where that matters."""
+    """Skip cases where trimming changes the length, which JSON Schema cannot express."""
     if not isinstance(case.body, dict):
         return True
     texts = {name: case.body.get(name) for name in ("message", "query", "comment")}
@@ -51,9 +51,9 @@ def _fits(name: str, text: str) -> bool:
 
 @schemathesis.check
 def leaks_nothing(context: CheckContext, response: Response, case: Case[Any]) -> None:
-    """No body tells a stranger about the inside.
+    """Check that no body reveals internals.
 
-    What the reader sent, and the book itself, may say anything.
+    Text sent by the client and text from the book are ignored.
     """
     if response.status_code < 400:
         return

@@ -1,10 +1,10 @@
-"""A process that writes or reads an index, for tests that kill it or let two run at once.
+"""Write or read an index in a process of its own, for tests that kill it or run two at once.
 
     python -m tests.support.index_worker write WHERE MARKER CHUNKS PAUSE [MODEL]
     python -m tests.support.index_worker read WHERE LAST
 
-WHERE is the folder of an embedded index, or a Qdrant's address with the collection behind `#`.
-Every chunk of a written book carries the marker, so that a mixture would be seen.
+WHERE is the folder of an embedded index, or the address of a Qdrant server with `#collection`.
+Every chunk of a book contains the marker, so that mixed generations are noticed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.upstreams.qdrant import Qdrant
 
 
 class Paced(HashEmbedder):
-    """Takes its time, and says what it was asked to embed."""
+    """Pauses, and prints what it was asked to embed."""
 
     def __init__(self, pause: float, model: str) -> None:
         super().__init__(model)
@@ -77,9 +77,9 @@ async def write(
 
 
 async def read(where: Path | str, last: str = "") -> None:
-    """Ask until a book with the marker `last` answers (once if empty), and print all markers.
+    """Search until the book with the marker `last` is found (once if empty); print all markers.
 
-    Raises if an answer mixes generations, goes back to an older one, or nothing new comes.
+    Raises if a result mixes generations or returns to an older one, or if `last` never comes.
     """
     store, _ = open_index(where)
     seen: list[str] = []

@@ -1,4 +1,4 @@
-"""Kill the service again and again while readers chat, and compare the history with the ledger."""
+"""Kill the service repeatedly while readers chat, and compare the history with the ledger."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.upstreams import Reply, Upstreams
 
 READERS = 8
 POSTGRES_SECONDS = 65.0
-"""PostgreSQL is killed too, so often: its keeper gives up where it falls again and again."""
+"""Interval between kills of PostgreSQL; its supervisor gives up after too many."""
 ANSWER = "It is said here [1], and said again in other words there [2]. That is all there is."
 
 
@@ -37,16 +37,16 @@ class Outcome:
     seconds: float
 
 
-class Mother:
-    """The fork server, and the address at which the services that it forks answer."""
+class ForkServer:
+    """Controls the fork server; `url` is the address of its services."""
 
     def __init__(self, process: subprocess.Popen[str], url: str) -> None:
         self._process = process
         self.url = url
         self._child = 0
 
-    def bear(self) -> None:
-        """Begin a life; the one before must have ended."""
+    def start(self) -> None:
+        """Start a service; the previous one must have ended."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write("\n")
@@ -58,7 +58,7 @@ class Mother:
 
 
 @contextlib.contextmanager
-def mother(log: Path, **variables: str) -> Iterator[Mother]:
+def fork_server(log: Path, **variables: str) -> Iterator[ForkServer]:
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener, log.open("wb") as output:
         os.set_inheritable(listener.fileno(), True)
         process = subprocess.Popen(
@@ -72,7 +72,7 @@ def mother(log: Path, **variables: str) -> Iterator[Mother]:
             pass_fds=[listener.fileno()],
         )
         try:
-            yield Mother(process, f"http://127.0.0.1:{listener.getsockname()[1]}")
+            yield ForkServer(process, f"http://127.0.0.1:{listener.getsockname()[1]}")
         finally:
             assert process.stdin
             assert process.stdout
@@ -88,7 +88,7 @@ def mother(log: Path, **variables: str) -> Iterator[Mother]:
 async def torment(
     kill: Callable[[int], None], url: str, ledger: Ledger, kills: int, seed: int = 1
 ) -> None:
-    """Let readers chat at `url`, and call `kill(n)` at moments that hit all parts of an answer."""
+    """Let readers chat at `url`, and call `kill(n)` at moments throughout their answers."""
     chance, heard = random.Random(seed), asyncio.Event()
     async with crowd(url, ledger, READERS, heard=heard.set, seed=seed):
         for n in range(1, kills + 1):
@@ -100,7 +100,7 @@ async def torment(
 
 
 def run_kills(kills: int, folder: Path, told: Callable[[str], None] = lambda _: None) -> Outcome:
-    """The production path: real SDKs, imitated services, a PostgreSQL that is killed as well."""
+    """Run the production setup: real SDKs, imitated services and a PostgreSQL, also killed."""
     with contextlib.ExitStack() as stack:
         up = stack.enter_context(Upstreams())
         if (finished := run("ingest.py", "docs", env=environment(**up.environ()))).returncode:
@@ -109,7 +109,7 @@ def run_kills(kills: int, folder: Path, told: Callable[[str], None] = lambda _: 
         server: EmbeddedPostgres = start(folder / "postgres")
         stack.callback(server.stop)
         variables = up.environ() | UNLIMITED | {"DATABASE_URL": server.url}
-        service = stack.enter_context(mother(folder / "log", **variables))
+        service = stack.enter_context(fork_server(folder / "log", **variables))
         began = time.monotonic()
 
         ledger, fallen = Ledger(), list[float]()
@@ -118,15 +118,15 @@ def run_kills(kills: int, folder: Path, told: Callable[[str], None] = lambda _: 
             if n >= 4 and (not fallen or time.monotonic() - fallen[-1] > POSTGRES_SECONDS):
                 fallen.append(time.monotonic())
                 os.kill(server.pid or 0, signal.SIGKILL)
-            if n != 4:  # this time the service stays
+            if n != 4:  # this time only PostgreSQL is killed
                 service.kill()
-                service.bear()
+                service.start()
             if n % 50 == 0:
                 told(f"{n} kills in {time.monotonic() - began:.0f} s")
                 for each in up.services:
                     each.forget()
 
-        service.bear()
+        service.start()
         asyncio.run(torment(kill, service.url, ledger, kills))
         until_ready(server.url)
         wrong = ledger.balance(server.url)
@@ -134,7 +134,7 @@ def run_kills(kills: int, folder: Path, told: Callable[[str], None] = lambda _: 
 
 
 def until_ready(url: str) -> None:
-    """A server that was killed a moment ago recovers first."""
+    """Wait for a killed PostgreSQL to recover."""
     deadline = time.monotonic() + 60
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What no body may show a reader, whatever went wrong."""
+"""Find internals that no response may reveal."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ LEAKS = re.compile(
     r"|\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM) book\.|sqlstate|psycopg|pg8000"
     r"|<<<[A-Z]+ [0-9a-f]{12}|You answer readers of|sk-[\w-]{8,}|-test-key|hunter2"
 )
-"""A stack, a path of this machine, SQL, the model's instructions or a key."""
+"""A stack trace, a local path, SQL, the model's instructions or a key."""
 
 
 def leak(text: str) -> str:
-    """The first thing that must not be there, or nothing."""
+    """Return the first leak in a text, or ""."""
     found = LEAKS.search(text)
     return found[0] if found else ""

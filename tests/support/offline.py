@@ -1,4 +1,4 @@
-"""Clients for the command `ingest.py` that need no service and no model."""
+"""Clients for `ingest.py` that need no service and no model."""
 
 from __future__ import annotations
 

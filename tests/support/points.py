@@ -1,4 +1,4 @@
-"""Points made from a number, and the index computed plainly: what the engine is checked with."""
+"""Deterministic points, and a plain computation of their scores to check the engine against."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def point(n: int, *, size: int = 16, text: str = "") -> Point:
-    """A point that depends on nothing but its number."""
+    """Make the n-th point."""
     rng = np.random.default_rng(n)
     dense = rng.normal(size=size)
     terms = sorted({int(t) for t in rng.zipf(1.3, size=12) % 50})
@@ -59,7 +59,7 @@ def frequencies(points: Iterable[Point]) -> Counter[int]:
 async def write(
     folder: Path, points: Sequence[Point], info: IndexInfo = INFO, pages: Sequence[Page] = ()
 ) -> None:
-    """Stage what is missing and publish exactly these points."""
+    """Stage missing points and publish exactly these."""
     writer = EdgeWriter(folder)
     try:
         known = await writer.open(info)
@@ -83,7 +83,7 @@ async def ask(
 def expected(
     points: Sequence[Point], dense: Sequence[float], sparse: SparseVector, limit: int
 ) -> dict[str, tuple[float, float]]:
-    """Cosine and BM25 computed plainly, for the union of the best by each."""
+    """Compute cosine and BM25 for the union of the best by each."""
     df, total = frequencies(points), len(points)
     question = dict(zip(sparse.indices, sparse.values, strict=True))
     scores = {}
@@ -101,7 +101,7 @@ def expected(
 
 
 def check_scores(folder: Path, points: Sequence[Point], questions: int = 10) -> None:
-    """The index answers as the plain computation over exactly these points does."""
+    """Check that the index returns the same scores as the plain computation."""
 
     async def body() -> None:
         store = EdgeStore(folder)
@@ -122,7 +122,7 @@ def check_scores(folder: Path, points: Sequence[Point], questions: int = 10) -> 
 
 
 class HashEmbedder:
-    """A tiny embedder: a text's vector is drawn from its hash. It counts what it was given."""
+    """A tiny embedder that derives vectors from the text's hash and counts its calls."""
 
     def __init__(self, model: str = "hash", dimensions: int = 16, fail_after: int = 10**9) -> None:
         self.model = model
@@ -153,6 +153,6 @@ class HashEmbedder:
 
 
 def words(chunk: Chunk) -> SparseVector:
-    """A sparse vector without finesse: each word once."""
+    """Make a sparse vector with weight 1 for each word."""
     found = re.findall(r"\w+", chunk.embedded_text.lower())
     return SparseVector(*zip(*sorted((crc32(w.encode()), 1.0) for w in {*found}), strict=True))

@@ -1,4 +1,4 @@
-"""A proxy before a PostgreSQL that loses, delays and refuses on command."""
+"""A proxy in front of PostgreSQL that drops, delays or refuses on demand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ READY = b"Z\0\0\0\5I"
 
 
 class Proxy:
-    """Listens on a Unix socket; everything may be changed while it runs."""
+    """Listens on a Unix socket; all attributes can be changed while it runs."""
 
     def __init__(self, url: str) -> None:
         self._server = parse_url(url)
@@ -30,23 +30,23 @@ class Proxy:
         )
         self.connections = 0
         self.lose_answers = 0
-        """So many answers are dropped, with their connections, after the server gave them."""
+        """Number of responses to drop, with their connections, after the server sent them."""
         self.speaking = asyncio.Event()
-        """Cleared: answers do not arrive."""
+        """While cleared, responses are held back."""
         self.speaking.set()
         self.delay = 0.0
-        """Seconds before every answer."""
+        """Seconds before every response."""
         self.exchanges = 0
-        """Answers that ended in ReadyForQuery."""
+        """Responses that ended with ReadyForQuery."""
         self.flushes = 0
-        """Flush messages to the server: it answers what is before each in a packet of its own."""
+        """Flush messages sent to the server, each of which causes a separate packet."""
 
     async def listen(self) -> None:
-        path = f"{self._folder}/.s.PGSQL.{self._server.port}"  # replaces one that is closed
+        path = f"{self._folder}/.s.PGSQL.{self._server.port}"  # replaces a closed one
         self._listener = await asyncio.start_unix_server(self._accept, path)
 
     async def refuse(self) -> None:
-        """Close everything and refuse new connections, as a suspended server does."""
+        """Close everything and refuse new connections, like a suspended server."""
         if self._listener:
             self._listener.close()
         self.hang_up()
@@ -98,7 +98,7 @@ class Proxy:
             pending += data
             whole = pending.endswith(READY)
             if greeted and not whole:
-                continue  # answers to statements go on whole, so that they are lost whole
+                continue  # forward whole responses, so that they are lost whole
             self.exchanges += whole and greeted
             if greeted and self.lose_answers:
                 self.lose_answers -= 1

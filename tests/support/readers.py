@@ -1,4 +1,4 @@
-"""Conversations of a month, for tests of the author's view: always the same ones."""
+"""A fixed month of conversations for tests of the author's view."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONFIGURE = Source("c2", "Configure", "", "docs/configure", "https://x/", "Write
 async def converse(
     db: Database, *asked: str, sources: tuple[Source, ...] = (INSTALL,), **metadata: object
 ) -> str:
-    """A conversation of these questions, all answered from `sources`; its id."""
+    """Save a conversation with these questions, answered from `sources`; return its id."""
     session = conversations.new_session_id()
     facts = {
         "response_time_ms": 900,
@@ -32,7 +32,7 @@ async def converse(
 
 
 async def age(db: Database, session: str, days: float) -> None:
-    """Let a whole conversation have happened earlier."""
+    """Move a conversation into the past."""
     await db.run(
         "UPDATE book.turns SET created_at = created_at - make_interval(secs => :seconds)"
         " WHERE session_id = :session",
@@ -48,7 +48,7 @@ async def age(db: Database, session: str, days: float) -> None:
 
 
 async def month(db: Database) -> list[str]:
-    """A few weeks of a small book; the ids of the conversations."""
+    """Save a few weeks of conversations about a small book; return their ids."""
     made: list[str] = []
 
     async def on(day: float, *asked: str, **facts: object) -> str:

@@ -1,7 +1,7 @@
-"""What a secret looks like. Findings name the kind and the line, never the secret.
+"""Find secrets in text. Findings name the kind and the line, never the secret.
 
-The five of this project come first; the rest is what its hosts hand out. Random text is told
-from names by its digits and capitals.
+The five secrets of this project come first, then the tokens of its hosts. Digits and capitals
+tell random text from names.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _COMPILED = {kind: re.compile(pattern) for kind, pattern in PATTERNS.items()}
 
 
 def found(text: str) -> list[str]:
-    """What in a text looks like a secret, as `line 12: kind`."""
+    """Return likely secrets in a text, as `line 12: kind`."""
     return [
         f"line {text.count(chr(10), 0, match.start()) + 1}: {kind}"
         for kind, pattern in _COMPILED.items()
@@ -41,7 +41,7 @@ def found(text: str) -> list[str]:
 
 
 def leaked(text: str, environ: Mapping[str, str]) -> list[str]:
-    """The same, and the settings among `environ` whose very values are in a text."""
+    """Return the same, and the settings in `environ` whose values occur in the text."""
     values = {name: [environ[name]] for name in HIDDEN if environ.get(name)}
     if "DATABASE_URL" in values:
         password = urlsplit(environ["DATABASE_URL"]).password or ""

@@ -1,4 +1,4 @@
-"""A site on loopback, made of a dictionary, that can misbehave."""
+"""Serve a dictionary as a site on loopback, which can misbehave."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Content: TypeAlias = str | bytes | Response | Callable[[Request], Response]
 
 
 class Served(Service):
-    """Pages by path. A text is an HTML page; what is not there is 404."""
+    """Pages by path. A string is an HTML page; a missing path is 404."""
 
     def __init__(self, pages: Mapping[str, Content]) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Served(Service):
 
     @property
     def asked(self) -> list[str]:
-        """Paths in the order in which they were asked for."""
+        """The requested paths, in order."""
         return [request.path for request in self.requests]
 
     async def answer(self, request: Request) -> Response:
@@ -41,7 +41,7 @@ class Served(Service):
 
 @contextmanager
 def served(pages: Mapping[str, Content]) -> Iterator[Served]:
-    """Serve on a thread of its own: `{URL}` in a text becomes the site's address."""
+    """Serve on a separate thread; `{URL}` in a page becomes the site's address."""
     site = Served(pages)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -60,7 +60,7 @@ def served(pages: Mapping[str, Content]) -> Iterator[Served]:
 
 
 def folder(path: Path) -> dict[str, Content]:
-    """A built site's folder as hosts serve it: `/a` leads to `/a/`, and `/b` shows `b.html`."""
+    """Map a built site's folder to paths like a host: `/a` redirects to `/a/`, `/b` is `b.html`."""
     pages: dict[str, Content] = {}
     for file in sorted(path.rglob("*")):
         if file.is_file():
@@ -76,12 +76,12 @@ def folder(path: Path) -> dict[str, Content]:
 def html(
     title: str, body: str, *links: str, head: str = "", language: str = "en", site: str = "My Book"
 ) -> str:
-    """A page as a generator makes it: navigation and footer around an article."""
+    """Make a page like a generator: navigation and footer around an article."""
     anchor = title.lower().replace(" ", "-")
     anchors = "".join(f'<li><a href="{link}">{link}</a></li>' for link in links)
     return f"""<!doctype html><html lang="{language}"><head><title>{title} | {site}</title>{head}
 </head><body><nav><ul>{anchors}</ul></nav><main><article><h1 id="{anchor}">{title}</h1>
-{body}</article></main><footer>Nobody cites a footer.</footer></body></html>"""
+{body}</article></main><footer>The footer is never cited.</footer></body></html>"""
 
 
 def sitemap(*paths: str) -> str:

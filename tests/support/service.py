@@ -1,4 +1,4 @@
-"""The service as a user starts it: a process of its own, on a free port."""
+"""Run the service as a user does: in its own process, on a free port."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def free_port() -> int:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """A bare environment: nothing of the developer's own settings leaks into a test."""
+    """Return a minimal environment, without the developer's settings."""
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return {**inherited, "PYTHONWARNINGS": "default", **variables}
 
@@ -35,7 +35,7 @@ def environment(**variables: str) -> dict[str, str]:
 def run(
     *command: str, env: Mapping[str, str], timeout: float = 120
 ) -> subprocess.CompletedProcess[str]:
-    """A command of the project to its end, with its output as text, in which no secret is."""
+    """Run a command of the project and return its text output, checked for secrets."""
     finished = subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,
@@ -71,9 +71,9 @@ class Service:
 
 @contextlib.contextmanager
 def serving(log: Path, **variables: str) -> Iterator[Service]:
-    """Start the service, wait until it answers, and end it whatever happens.
+    """Start the service, wait until it responds, and always stop it.
 
-    What it has logged by then must hold none of the secrets it was given.
+    Its log must not contain any of its secrets.
     """
     port = free_port()
     command = [sys.executable, "router.py"]

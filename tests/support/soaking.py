@@ -1,4 +1,4 @@
-"""Mixed traffic for a long time, and what the service holds on to meanwhile."""
+"""Run mixed traffic for a long time and sample the service's resources."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tests.upstreams import Reply, Upstreams
 HABITS = Habits(gives_up=0.4, leaves=0.2, deletes=0.5, wanders=0.3, thinks=0.5)
 ANSWER = "It is said here [1], and said again in other words there [2]. That is all there is."
 COMPLAINTS = ("Traceback", "ResourceWarning", "RuntimeWarning", "unclosed", "never awaited")
-"""Words that development mode puts into the log when something was left lying about."""
+"""Words that development mode logs about unclosed resources and errors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     minute: float
     rss: float
-    """In MB."""
+    """MB."""
     descriptors: int
     connections: int
     threads: int
     sessions: int
-    """Of PostgreSQL: connections on its side."""
+    """PostgreSQL's open connections."""
 
 
 @dataclass
@@ -40,12 +40,12 @@ class Soak:
     ledger: Ledger
     samples: list[Sample] = field(default_factory=list)
     rest: Sample | None = None
-    """When the readers had gone."""
+    """The sample after all readers left."""
     wrong: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
     def slope(self, name: str) -> float:
-        """By least squares over what follows the warm-up, the first third; per 10 minutes."""
+        """Return the least-squares slope after the first third (warm-up), per 10 minutes."""
         steady = self.samples[len(self.samples) // 3 :]
         minutes = [sample.minute for sample in steady]
         values = [float(asdict(sample)[name]) for sample in steady]
@@ -64,7 +64,7 @@ def soak(
     embedded: bool = False,
     told: Callable[[Sample], None] = lambda _: None,
 ) -> Soak:
-    """Serve readers who come, leave, retry and delete, in Python's development mode."""
+    """Run the service in Python's development mode while readers chat, leave, retry and delete."""
     with contextlib.ExitStack() as stack:
         variables = {"PYTHONDEVMODE": "1", **UNLIMITED}
         if embedded:

@@ -1,6 +1,6 @@
-"""Cohere, OpenAI and Qdrant, imitated over real HTTP on loopback.
+"""Imitate Cohere, OpenAI and Qdrant over real HTTP on loopback.
 
-The official SDKs talk to these unmodified. Each service can be slowed down and made to fail:
+The official SDKs work with them unmodified. Each service can be slowed down or made to fail:
 
     with Upstreams() as up:
         up.cohere.latency = 0.08
@@ -9,7 +9,7 @@ The official SDKs talk to these unmodified. Each service can be slowed down and 
         up.qdrant.fail("hang", times=3)
         settings = load_settings(up.environ())
 
-`python -m tests.upstreams` runs them until they are interrupted.
+`python -m tests.upstreams` runs them until interrupted.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ __all__ = ["Cohere", "OpenAI", "Qdrant", "Reply", "Request", "Service", "Upstrea
 
 
 class Upstreams:
-    """The three services, on a thread of their own as long as the `with` block lasts."""
+    """The three services, on their own thread for the duration of the `with` block."""
 
     def __init__(self, first_port: int = 0, qdrant: Qdrant | Forwarded | None = None) -> None:
-        """From `first_port` on, or on any free ports; with a real Qdrant's proxy, if given."""
+        """Listen from `first_port` on, or on free ports; `qdrant` may be a real server's proxy."""
         self.cohere = Cohere()
         self.openai = OpenAI()
         self.qdrant = qdrant or Qdrant()
@@ -46,7 +46,7 @@ class Upstreams:
         return (self.cohere, self.openai, self.qdrant)
 
     def environ(self) -> dict[str, str]:
-        """Environment variables that point the project here."""
+        """Return environment variables that point the service here."""
         return {
             "COHERE_API_KEY": self.cohere.key,
             "COHERE_BASE_URL": self.cohere.url,
@@ -57,7 +57,7 @@ class Upstreams:
         }
 
     def heal(self) -> None:
-        """No more faults, no more delays, nothing scripted, nothing recorded."""
+        """Remove all faults, delays, scripts and records."""
         for service in self.services:
             service.heal()
             service.forget()
@@ -65,7 +65,7 @@ class Upstreams:
         self.openai.unscript()
 
     def vanish(self, service: Service) -> None:
-        """Take one away; `reappear` brings it back, with what it held, at the same address."""
+        """Shut a service down; `reappear` restarts it with its data at the same address."""
         self._run(service.vanish())
 
     def reappear(self, service: Service) -> None:

@@ -8,8 +8,10 @@ from contextlib import suppress
 
 from tests.upstreams import Upstreams
 
-parser = argparse.ArgumentParser(description="Cohere, OpenAI and Qdrant on loopback, imitated.")
-parser.add_argument("--port", type=int, default=0, help="first of three ports; any if not given")
+parser = argparse.ArgumentParser(description="Imitate Cohere, OpenAI and Qdrant on loopback.")
+parser.add_argument(
+    "--port", type=int, default=0, help="first of three ports; free ports by default"
+)
 parser.add_argument("--cohere-latency", type=float, default=0.0, metavar="SECONDS")
 parser.add_argument("--openai-latency", type=float, default=0.0, metavar="SECONDS")
 parser.add_argument("--qdrant-latency", type=float, default=0.0, metavar="SECONDS")

@@ -1,4 +1,4 @@
-"""Cohere's v2 embed and rerank on the wire, with a bag of words for a model."""
+"""Imitate Cohere's v2 embed and rerank, with a bag of words as the model."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ TYPES = ("search_document", "search_query", "classification", "clustering")
 
 
 class Cohere(Service):
-    """Texts with words in common are near each other. The key is `key`; others get 401."""
+    """Texts that share words are close. The key is `key`; others get 401."""
 
     key = "cohere-test-key"
 
     def __init__(self) -> None:
         super().__init__()
         self.lacks: set[str] = set()
-        """Embedding types that are refused with 400."""
+        """Embedding types rejected with 400."""
         self.quota: dict[str, str] = {}
-        """Headers of every answer, as a trial key gets them."""
+        """Headers of every response, as sent for a trial key."""
 
     async def answer(self, request: Request) -> Response:
         if request.headers.get("authorization") != f"Bearer {self.key}":
@@ -87,7 +87,7 @@ def words(text: str) -> set[str]:
 
 @cache
 def embed(text: str, dimensions: int) -> tuple[float, ...]:
-    """A unit vector in which each word has a fixed direction."""
+    """Return a unit vector in which each word has a fixed direction."""
     vector = [0.0] * dimensions
     for word in words(text):
         digest = hashlib.blake2b(word.encode(), digest_size=24).digest()

@@ -1,4 +1,4 @@
-"""The ways in which a service can fail that are tested and measured, a name each."""
+"""The faults of services that are tested and measured, by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ FAULTS: tuple[int | str, ...] = (
     *(401, 429, 500, 503),
     *("reset", "hang", "drip", "malformed", "shape", "cut", "empty"),
 )
-"""Of any service: a status, or what `Service.fail` explains."""
+"""Faults of any service: a status, or a fault of `Service.fail`."""
 
 BREAKS = {
     "stream cut": Reply("It begins [1] but", cut_after=3),
@@ -20,4 +20,4 @@ BREAKS = {
     "refusal": Reply(refusal="I cannot help with that."),
     "length": Reply("It goes on and on [1]", finish_reason="length"),
 }
-"""Of the chat model, in an answer that has begun."""
+"""Faults of the chat model after an answer has started."""

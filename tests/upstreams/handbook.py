@@ -1,4 +1,4 @@
-"""The imitated services as an author leaves them: the handbook is indexed."""
+"""Run the imitated services with the handbook indexed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.upstreams import Upstreams
 
 @contextmanager
 def indexed() -> Iterator[Upstreams]:
-    """Services that hold the handbook, through the same command as anywhere."""
+    """Start the services and index the handbook with `ingest.py`."""
     with Upstreams() as up:
         finished = run("ingest.py", "docs", env=environment(**up.environ()))
         assert finished.returncode == 0, finished.stderr

@@ -1,6 +1,6 @@
-"""A small HTTP/1.1 server that can also misbehave: the ground of every imitated service.
+"""A small HTTP/1.1 server that can misbehave, the base of every imitated service.
 
-It runs on its own event loop in its own thread, so that a test may block or crash without it.
+It runs on its own event loop and thread, so it keeps running while a test blocks or fails.
 Not covered: chunked request bodies, pipelining, `Expect`, HTTP/2 and TLS.
 """
 
@@ -26,7 +26,7 @@ class Request:
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    """Names in lower case."""
+    """Header names are lower-case."""
     body: bytes
 
     def json(self) -> Any:
@@ -35,7 +35,7 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """What a service answers: JSON (or its bytes), or pieces of text that are sent as they come."""
+    """A response: JSON (or its bytes), or pieces of text that are streamed."""
 
     status: int = 200
     data: Any = None
@@ -45,7 +45,7 @@ class Response:
 
 @dataclass(slots=True)
 class Planned:
-    """A fault to come: a status or a kind, for so many requests whose path begins so."""
+    """A planned fault: a status or a kind, for a number of requests below a path."""
 
     what: int | Fault
     times: int
@@ -55,7 +55,7 @@ class Planned:
 
 
 class Reset(Exception):
-    """Raised by a service to break its connection in the middle of an answer."""
+    """Raised by a service to break its connection during a response."""
 
 
 class Service:
@@ -63,11 +63,11 @@ class Service:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        """Everything that was asked, faults included."""
+        """All requests received, including those that failed."""
         self.latency = 0.0
-        """Seconds before every answer."""
+        """Seconds before every response."""
         self.abandoned = 0
-        """Answers whose reader hung up before their end."""
+        """Responses whose client disconnected before the end."""
         self.url = ""
         self._planned: list[Planned] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -84,13 +84,13 @@ class Service:
         retry_after: float | str | None = None,
         body: Any = None,
     ) -> None:
-        """Answer the next `times` requests below `path` with a status or a broken answer.
+        """Fail the next `times` requests below `path` with a status or a broken response.
 
-        A path that ends with `$` means itself alone.
+        A path that ends with `$` must match exactly.
 
-        reset: the connection breaks. hang: nothing ever comes. drip: a byte a second.
-        malformed: 200 with half a JSON. shape: 200 with JSON of another form. cut: the
-        connection ends in the middle of the answer. empty: 200 with no body.
+        reset: the connection breaks. hang: no response. drip: one byte per second.
+        malformed: 200 with truncated JSON. shape: 200 with unexpected JSON. cut: the
+        connection ends during the response. empty: 200 without a body.
         """
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
         self._planned.append(Planned(what, times, path, headers, body))
@@ -119,13 +119,13 @@ class Service:
         await self.listen(port)
 
     async def listen(self, port: int = 0) -> None:
-        """On this port; where it listened before, if none is given."""
+        """Listen on this port; by default on the previous one."""
         port = port or (urlsplit(self.url).port or 0)
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", port)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def vanish(self) -> None:
-        """Break all connections and refuse new ones, as a server that is gone; `listen` ends it."""
+        """Break all connections and refuse new ones, until `listen`."""
         if self._server is not None:
             self._server.close()
         for task in list(self._tasks):
@@ -213,7 +213,7 @@ class Service:
     async def _send_stream(
         self, writer: asyncio.StreamWriter, reader: asyncio.StreamReader, response: Response
     ) -> None:
-        """Send pieces as they come, and stop making them as soon as the reader hangs up."""
+        """Stream the pieces, and stop producing them when the client disconnects."""
         headers = {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"}
         writer.write(_head(response.status, headers | response.headers, None))
         sending = asyncio.ensure_future(self._send_pieces(writer, response))
@@ -240,7 +240,7 @@ class Service:
 
 
 async def _hung_up(reader: asyncio.StreamReader) -> None:
-    """Wait for the reader to leave, without eating a byte of its next request."""
+    """Wait for the client to disconnect without consuming bytes of its next request."""
     while not reader.at_eof() and reader.exception() is None:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
 
@@ -280,7 +280,7 @@ def _head(status: int, headers: Mapping[str, str], length: int | None) -> bytes:
 
 
 def _break(writer: asyncio.StreamWriter) -> None:
-    """Close with a reset (RST), not a farewell (FIN)."""
+    """Close with a reset (RST) instead of FIN."""
     socket = writer.get_extra_info("socket")
     if socket is not None:
         socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))

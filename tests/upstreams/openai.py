@@ -1,4 +1,4 @@
-"""OpenAI's chat completions on the wire, plain and streamed, with a scripted model."""
+"""Imitate OpenAI's chat completions, plain and streamed, with a scripted model."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _KNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the model says, and how it goes wrong."""
+    """A scripted reply of the model, and its fault."""
 
     text: str | Sequence[str] = ""
-    """Cut into tokens after each space, unless it is cut already."""
+    """Split into tokens after each space, unless given as a sequence."""
     finish_reason: str = "stop"
     refusal: str = ""
     usage: bool = True
@@ -36,16 +36,16 @@ class Reply:
     """Seconds before the first token; `delay` is between tokens."""
     delay: float = 0.0
     cut_after: int | None = None
-    """Break the connection after so many tokens."""
+    """Break the connection after this many tokens."""
     end_after: int | None = None
-    """End the stream properly, but without finish reason, after so many tokens."""
+    """End the stream after this many tokens without a finish reason."""
     hang_after: int | None = None
-    """Say nothing more after so many tokens, and keep the connection."""
+    """Go silent after this many tokens, with the connection open."""
     junk_after: int | None = None
-    """Send `junk` after so many tokens."""
+    """Send `junk` after this many tokens."""
     junk: str = '{"choices": [{"del'
     error_after: int | None = None
-    """Send an error object after so many tokens, as OpenAI does in a running stream."""
+    """Send an error object after this many tokens, as OpenAI does during a stream."""
 
     @property
     def tokens(self) -> list[str]:
@@ -58,7 +58,7 @@ _MODELS = ("gpt-4o-mini", "gpt-5-mini")
 
 
 class OpenAI(Service):
-    """Replies as scripted; without a script it cites the passages that it was shown."""
+    """Replies as scripted; without a script it cites the passages in the prompt."""
 
     key = "sk-openai-test-key"
 
@@ -66,15 +66,15 @@ class OpenAI(Service):
         super().__init__()
         self._script: list[Reply] = []
         self.reply: Reply | None = None
-        """Given to every request for which nothing is scripted."""
+        """The reply to every request without a script."""
         self.tokens_sent = 0
         self.lacks: set[str] = set()
-        """Parameters that this server does not know: a request with one gets 400."""
+        """Unsupported parameters; requests with one get 400."""
         self.quota: dict[str, str] = {}
         """Headers of every completion, such as `x-ratelimit-remaining-requests`."""
 
     def script(self, *replies: Reply | str) -> None:
-        """Replies to the next streamed requests, in order."""
+        """Set the replies to the next streamed requests, in order."""
         self._script += [Reply(text) if isinstance(text, str) else text for text in replies]
 
     def unscript(self) -> None:
@@ -130,14 +130,14 @@ class OpenAI(Service):
 
 
 def sections(request: Request) -> dict[str, str]:
-    """The fenced parts of a chat request's last message, by name."""
+    """Return the fenced parts of a chat request's last message, by name."""
     content = request.json()["messages"][-1]["content"]
     found = re.findall(r"^<<<([A-Z0-9 ]+) (\w+)\n(.*?)\n\2>>>$", content, re.S | re.M)
     return {name: text for name, _, text in found}
 
 
 def _cited(body: dict[str, Any]) -> str:
-    """The first words of each passage with its number, as a dutiful model would."""
+    """Return the first words of each passage with its number."""
     content = body["messages"][-1]["content"]
     found = re.findall(r"^<<<PASSAGE (\d+) (\w+)\n(.*?)\n\2>>>$", content, re.S | re.M)
     if not found:
@@ -150,7 +150,7 @@ def _cited(body: dict[str, Any]) -> str:
 
 
 def _rewritten(body: dict[str, Any]) -> str:
-    """The last question with the one before it, which is all a test can want."""
+    """Return the last question preceded by the previous one."""
     content = body["messages"][-1]["content"]
     asked = re.findall(r"^Reader: (.*)$", content, re.M)
     last = re.search(r"^<<<LAST QUESTION (\w+)\n(.*?)\n\1>>>$", content, re.S | re.M)

@@ -1,8 +1,8 @@
-"""Qdrant's REST API as qdrant-client uses it, backed by the client's own local engine.
+"""Imitate Qdrant's REST API as qdrant-client uses it, on the client's local engine.
 
-It refuses what a server of version 1.18.2 refuses, in its words (`test_qdrant_server.py`).
-Strict mode is imitated in what it forbids: a filter on a field without payload index gets 400.
-Not covered: snapshots, clusters, facets, groups, partial vector updates.
+Errors are those of server 1.18.2 (`test_qdrant_server.py`). Strict mode is imitated: a filter
+on a field without a payload index gets 400. Not covered: snapshots, clusters, facets, groups,
+partial vector updates.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Qdrant(Service):
         super().__init__()
         self._indexed: dict[str, set[str]] = {}
         self._known: dict[tuple[str, str, bytes], bytes] = {}
-        """Answers to reads since the last write. The local engine filters point by point in
-        Python, far slower than a server, and benchmarks ask the same question again."""
+        """Cache of reads since the last write, because the local engine filters point by point in
+        Python, far slower than a server, and benchmarks repeat questions."""
 
     async def opened(self) -> None:
         self.engine = AsyncQdrantClient(":memory:")
@@ -149,7 +149,7 @@ class Qdrant(Service):
         return await self.engine.set_payload(name, body.payload, points=body.points or [])
 
     async def _check(self, name: str, body: object) -> None:
-        """Strict mode: a filter may only use fields that have a payload index."""
+        """Enforce strict mode: filters may only use fields with a payload index."""
         await self.engine.get_collection(name)
         aliases = {
             a.alias_name: a.collection_name for a in (await self.engine.get_aliases()).aliases
@@ -184,9 +184,10 @@ _READS = (Qdrant.retrieve, Qdrant.scroll, Qdrant.count, Qdrant.query, Qdrant.que
 
 
 def _body(request: Request, model: Any) -> Any:
-    """The body as the client's own model. Raises ValueError."""
+    """Parse the body with the client's model. Raises ValueError."""
     try:
-        from_json(request.body, allow_inf_nan=False)  # the model accepts what no server does
+        # The model accepts NaN and infinity; servers do not.
+        from_json(request.body, allow_inf_nan=False)
         return _adapter(model).validate_json(request.body)
     except ValueError as error:
         raise ValueError(f"{_FORMAT}: {error}") from None
@@ -210,7 +211,7 @@ def _plain(value: object) -> object:
 
 
 def _filtered(body: object) -> set[str]:
-    """Payload fields that the filters in a request name."""
+    """Return the payload fields used by the filters in a request."""
     if isinstance(body, list):
         return {key for item in body for key in _filtered(item)}
     if not isinstance(body, dict):
@@ -237,11 +238,11 @@ _REFUSALS = (
     ),
     (r"ector (\S*) is not found", 400, r"Wrong input: Not existing vector name error: \1"),
 )
-"""What the local engine says, the server's status and what it says instead."""
+"""The local engine's message, the server's status and the server's message."""
 
 
 def _refused(error: KeyError | ValueError) -> Response:
-    """What the server answers where the local engine raises."""
+    """Turn an error of the local engine into the server's response."""
     if isinstance(error, KeyError):
         return _error(404, f"Not found: No point with id {error.args[0]} found")
     message = str(error)

@@ -1,7 +1,7 @@
-"""A real Qdrant server, asked through a proxy on loopback that fails as the imitation does.
+"""A proxy on loopback to a real Qdrant server, with the faults of the imitation.
 
-QDRANT_TEST_URL names the server, QDRANT_TEST_KEY is its key if it has one. What the tests
-create through the proxy is deleted at its end; nothing else on the server is touched.
+QDRANT_TEST_URL is the server's address, QDRANT_TEST_KEY its key, if any. Collections created
+through the proxy are deleted at the end; nothing else on the server is touched.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.upstreams.http import Request, Response, Service
 from tests.upstreams.qdrant import Qdrant
 
 QDRANTS = ["imitation", *(["server"] if os.environ.get("QDRANT_TEST_URL") else [])]
-"""What tests of the adapter run on: parameters of a fixture."""
+"""The backends that adapter tests run on, as fixture parameters."""
 
 
 def qdrant(which: str) -> Qdrant | Forwarded:
@@ -28,7 +28,7 @@ def qdrant(which: str) -> Qdrant | Forwarded:
 
 
 class Forwarded(Service):
-    """Takes the imitation's key, so tests need not know which of the two they talk to."""
+    """Accepts the imitation's key, so that tests work with both."""
 
     key = Qdrant.key
 

@@ -24,7 +24,7 @@ from rag.conversations.rate_limits import client_key
 from rag.errors import SourceError
 from rag.models import Source, Turn
 from sites.discovery import Scope, read_sitemap
-from sites.fetch import AGENT, Answer, origin
+from sites.fetch import AGENT, Response, origin
 from sites.html_blocks import read_page
 from sites.html_links import read_targets
 from sites.robots import Robots
@@ -170,7 +170,7 @@ def test_any_sitemap_is_read_or_refused(text: str, before: str) -> None:
 @given(MARKUP, st.binary(max_size=60), HEADER | st.sampled_from(["text/html; charset=x", ""]))
 def test_any_page_is_read(markup: str, tail: bytes, kind: str) -> None:
     body = f"<html><head><meta charset='{kind}'></head><body>{markup}".encode() + tail
-    text = Answer(SITE, {"content-type": kind}, body).text()
+    text = Response(SITE, {"content-type": kind}, body).text()
     read_targets(text)
     for part in (read_page(text), read_page(text * 2)):
         assert isinstance(part.title, str)

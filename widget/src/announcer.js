@@ -20,13 +20,13 @@ export class Announcer {
     this.#last = 0;
   }
 
-  /** Say the sentences of a growing text that are complete and were not said yet. */
+  /** Announce the complete sentences of a growing text that were not announced yet. */
   follow(text, complete = false) {
     const now = Date.now();
     if (!complete && now - this.#last < 1500) return;
     let end = complete ? text.length : 0;
     if (!complete) {
-      // A sentence has ended when something follows it.
+      // A sentence is complete once something follows it.
       for (const match of text.matchAll(/(?:[.!?؟۔]["'”»)]*\s+|[。！？]|\n+)(?=\S)/g)) {
         end = match.index + match[0].length;
       }

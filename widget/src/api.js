@@ -1,14 +1,14 @@
-// The service over HTTP: one class, one error, patience with a backend that sleeps.
+// HTTP client of the service: one class, one error type, and retries while a host wakes up.
 
 /**
- * Why a request did not do its part. `kind` is one of
+ * Why a request failed. `kind` is one of
  *   offline      the browser has no network
- *   asleep       no usable answer: hanging, refused, or a proxy's error page
- *   cut          an answer began and broke off
+ *   asleep       no usable response: a timeout, a refused connection or a proxy's error page
+ *   cut          the answer started and broke off
  *   limited      too many requests
- *   refused      the service said no, in a sentence
- *   stopped      the reader stopped it
- * `detail` is the service's own sentence or empty; `retryAfter` seconds or null.
+ *   refused      the service rejected the request, with a sentence
+ *   stopped      the reader pressed stop
+ * `detail` is the service's sentence or empty; `retryAfter` is in seconds, or null.
  */
 export class Problem extends Error {
   constructor(kind, { detail = '', status = 0, retryAfter = null } = {}) {
@@ -17,10 +17,10 @@ export class Problem extends Error {
   }
 }
 
-const HEADERS_LIMIT = 65_000; // a chat answers or fails within 50 s
+const HEADERS_LIMIT = 65_000; // /chat answers or fails within 50 s
 const SILENCE_LIMIT = 45_000; // the stream pings more often than this
 const WAKING_LIMIT = 150_000;
-const PATIENCE = 6_000; // silence after which the reader is told
+const NOTICE_DELAY = 6_000; // after this wait the reader sees a notice
 
 const seconds = (text) => {
   if (text === null || text === '') return null;
@@ -37,8 +37,8 @@ function problemOf(body, status, retryAfter) {
 }
 
 /**
- * Read what nobody needs. Chromium takes a page for one that still loads while the body of a
- * response with `Cache-Control: no-store` is not read.
+ * Read and discard a body. Chromium shows a page as still loading while the body of a
+ * response with `Cache-Control: no-store` is unread.
  */
 function drain(response) {
   response.text().catch(() => {});
@@ -51,7 +51,7 @@ async function problemFrom(response) {
     const body = await response.json().catch(() => null);
     if (body) return problemOf(body, status, retryAfter);
   } else drain(response);
-  // A proxy speaks for a service that is not there: its page says nothing to a reader.
+  // A proxy's error page is of no use to a reader.
   if (status === 502 || status === 503 || status === 504) return new Problem('asleep', { status });
   return problemOf(null, status, retryAfter);
 }
@@ -71,7 +71,7 @@ function pause(ms, signal) {
   });
 }
 
-/** An id nobody can guess, also on pages without https, where randomUUID is missing. */
+/** Make an unguessable id, also on pages without https, where randomUUID is missing. */
 export function uuid() {
   if (crypto.randomUUID) return crypto.randomUUID();
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -90,7 +90,7 @@ export class Api {
     return (await this.#patiently('/config', {}, options)).json();
   }
 
-  /** All turns of a conversation, oldest first. */
+  /** Fetch all turns of a conversation, oldest first. */
   async history(id, options) {
     const turns = [];
     for (let after = 0; after !== null; ) {
@@ -103,13 +103,13 @@ export class Api {
     return turns;
   }
 
-  /** A conversation as a file to keep. */
+  /** Fetch a conversation as a file to download. */
   async file(id, options) {
     const path = `/chat/sessions/${encodeURIComponent(id)}/export`;
     return (await this.#patiently(path, {}, options)).blob();
   }
 
-  /** Delete a conversation; one that is not there counts as deleted. */
+  /** Delete a conversation; a missing one counts as deleted. */
   async erase(id, options) {
     try {
       const path = `/chat/sessions/${encodeURIComponent(id)}`;
@@ -125,8 +125,8 @@ export class Api {
   }
 
   /**
-   * Ask, and yield `{type, data}` as it arrives; the last one is `done`. `key` stays the same
-   * over retries, so that the service can tell a repeated question from a new one.
+   * Ask, and yield `{type, data}` events as they arrive, `done` last. `key` stays the same
+   * across retries, so that the service recognises a repeated request.
    */
   async *ask(body, key, options) {
     const init = this.#json(body);
@@ -153,7 +153,7 @@ export class Api {
     };
   }
 
-  /** One request; `limit` bounds the time to its headers. Throws Problem. */
+  /** Send a request; `limit` bounds the time to the response headers. Throws Problem. */
   async #attempt(path, init, { signal, limit = HEADERS_LIMIT }) {
     if (signal?.aborted) throw new Problem('stopped');
     if (navigator.onLine === false) throw new Problem('offline');
@@ -180,13 +180,13 @@ export class Api {
   }
 
   /**
-   * One request that outlasts a sleeping service: on silence or a proxy's error page
-   * `onwaiting` is told, /health is asked until it answers, and the request is sent again.
+   * Send a request and wait for a sleeping service: on silence or a proxy's error page, call
+   * `onwaiting`, poll /health until it responds, and send the request again.
    */
   async #patiently(path, init, { signal, onwaiting } = {}) {
     const end = Date.now() + WAKING_LIMIT;
     for (let tries = 1; ; tries += 1) {
-      const hint = setTimeout(() => onwaiting?.(), PATIENCE);
+      const hint = setTimeout(() => onwaiting?.(), NOTICE_DELAY);
       try {
         return await this.#attempt(path, init, { signal });
       } catch (problem) {
@@ -214,7 +214,7 @@ export class Api {
     }
   }
 
-  /** Server-sent events, https://html.spec.whatwg.org/multipage/server-sent-events.html */
+  /** Parse server-sent events, https://html.spec.whatwg.org/multipage/server-sent-events.html */
   async *#events(response, signal) {
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = '';

@@ -1,4 +1,4 @@
-// The conversation: asks, streams, retries, remembers and forgets.
+// The conversation: ask, stream, retry, restore and delete.
 import { Announcer } from './announcer.js';
 import { Problem, uuid } from './api.js';
 import { Composer } from './composer.js';
@@ -13,7 +13,7 @@ export class Chat {
   #memory;
   #running = null; // { stop: AbortController } while an answer arrives
   #config = {};
-  #ready = null; // the history's arrival
+  #ready = null; // resolves once the history is loaded
   #pinned = null; // the turn kept in view while it grows
 
   constructor({ api, memory, t, link, starters, privacy, loaded }) {
@@ -58,7 +58,7 @@ export class Chat {
     this.#greet();
   }
 
-  /** Fetch what the panel shows; this also wakes a sleeping service before the question. */
+  /** Fetch what the panel shows; this also wakes a sleeping host before the first question. */
   start() {
     this.#ready ??= this.#restore();
     this.#configure();
@@ -68,7 +68,7 @@ export class Chat {
     try {
       this.#config = await this.#api.config({ onwaiting: () => this.#greet(this.t.waking) });
     } catch {
-      this.#config = {}; // the chat works without: title and starters are ornament
+      this.#config = {}; // the chat works without a title and starters
     }
     this.loaded(this.#config);
     this.#greet();
@@ -164,8 +164,8 @@ export class Chat {
   }
 
   /**
-   * Ask, or ask again: `view` stays, so that the question stands there once. A repetition with
-   * the same key is the same request to the letter.
+   * Ask, or retry in the same `view`, so that the question is shown once. A retry with
+   * the same key sends exactly the same request.
    */
   async #run(view, body, key) {
     const stop = new AbortController();
@@ -178,7 +178,7 @@ export class Chat {
     this.#pinned = view;
     this.settled();
     try {
-      await this.#ready; // its own failures are shown where they belong
+      await this.#ready; // its failures are shown in the history
       if (stop.signal.aborted) throw new Problem('stopped');
       if (!('session_id' in body)) body.session_id = this.#memory.current ?? undefined;
       await this.#stream(view, body, key, stop.signal);
@@ -202,7 +202,7 @@ export class Chat {
       if (told) return;
       told = true;
       view.wait(this.t.waking);
-      this.settled(); // it is longer than what stood there
+      this.settled(); // the error is taller than the dots it replaces
       this.announcer.say(this.t.waking);
     };
     for await (const { type, data } of this.#api.ask(body, key, { signal, onwaiting })) {
@@ -214,14 +214,14 @@ export class Chat {
         this.#memory.adopt(data.session_id);
         const announce = view.finish({ ...data, n: data.metadata?.turn ?? 0 });
         this.settled();
-        this.#pinned = null; // what is complete no longer moves under its reader
+        this.#pinned = null; // stop scrolling once the answer is complete
         announce();
       }
     }
   }
 
   #fail(view, body, key, problem) {
-    if (!view.node.isConnected) return; // begun anew meanwhile
+    if (!view.node.isConnected) return; // a new conversation was started meanwhile
     const { t } = this;
     const again = (newKey) => () => {
       if (this.#running) return;
@@ -238,7 +238,7 @@ export class Chat {
     const { kind, detail, status, retryAfter } = problem;
     if (kind === 'stopped') {
       this.#memory.draft = this.composer.field.value;
-      // The service may have finished the stopped answer: a new key asks for a new one.
+      // The service may have finished the stopped answer; a new key requests another one.
       delete body.session_id;
       view.fail(t.stopped, [[t.tryAgain, again(uuid())]]);
       this.announcer.say(t.stopped);
@@ -257,7 +257,7 @@ export class Chat {
     }
   }
 
-  /** Keep the newest turn in view as it grows, until its question reaches the top. */
+  /** Keep the newest turn in view while it grows, until its question reaches the top. */
   settled() {
     if (!this.#pinned) return;
     const top = this.#pinned.node.offsetTop - 16;
@@ -268,7 +268,7 @@ export class Chat {
     return this.#api.rate(this.#memory.current, n, rating, comment);
   }
 
-  // -------------------------------------------------------------- beginning anew
+  // -------------------------------------------------------------- new conversation, export, deletion
 
   fresh() {
     this.#running?.stop.abort();
@@ -290,7 +290,7 @@ export class Chat {
     this.#greet(notice);
   }
 
-  /** Hand the reader the conversation as a file; a failure is said in a dialog. */
+  /** Download the conversation as a file; show a failure in a dialog. */
   async save() {
     try {
       const link = h('a', { download: 'conversation.md' });
@@ -302,7 +302,7 @@ export class Chat {
     }
   }
 
-  /** A modal question, or a notice where there is no `go` to choose. */
+  /** Show a modal question, or a notice if there is no `go`. */
   #tell(sentence, go = '') {
     const { t } = this;
     const text = h('p', { id: 'confirm-text', dir: 'auto' }, sentence);
@@ -312,7 +312,7 @@ export class Chat {
     return text;
   }
 
-  /** Ask once more, then delete all conversations of this browser from the service. */
+  /** After confirmation, delete all conversations of this browser from the service. */
   erase() {
     const { t } = this;
     const count = this.#memory.sessions.length;

@@ -1,4 +1,4 @@
-// Where the reader types: a field that grows, the highlighted text it is about, send and stop.
+// The input area: a growing field, the highlighted text it refers to, send and stop.
 import { h, icon, iconButton } from './dom.js';
 
 export class Composer {
@@ -19,7 +19,7 @@ export class Composer {
         changed(this.field.value);
       },
       onkeydown: (event) => {
-        // isComposing: Enter also ends the composition of Chinese or Japanese words.
+        // isComposing: Enter also confirms Chinese or Japanese input.
         if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
           event.preventDefault();
           if (!this.#busy) this.#submit(send);
@@ -58,7 +58,7 @@ export class Composer {
     this.#fit();
   }
 
-  /** What has been highlighted on the page: `{text, page}`, or null. */
+  /** The text highlighted on the page, `{text, page}`, or null. */
   set about(found) {
     this.#about = found;
     this.quote.hidden = !found;
@@ -93,7 +93,7 @@ export class Composer {
 
   #fit() {
     this.field.style.setProperty('height', 'auto');
-    const { scrollHeight } = this.field; // 0 until it is in the page
+    const { scrollHeight } = this.field; // 0 until it is in the document
     if (scrollHeight) this.field.style.setProperty('height', `${Math.min(scrollHeight, 160)}px`);
   }
 }

@@ -1,7 +1,7 @@
-// Building DOM without markup: no string here is ever parsed as HTML, so pages that require
-// Trusted Types or forbid inline styles and scripts have nothing to object to.
+// Build DOM without markup. No string is parsed as HTML, so this also works on pages that require
+// Trusted Types or forbid inline styles and scripts.
 
-/** An element with attributes, `on…` listeners and children; null and false are left out. */
+/** Create an element with attributes, `on…` listeners and children; null and false are skipped. */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -29,7 +29,7 @@ const ICONS = {
   bad: 'M16.5 13V4.5h3V13h-3Zm0 0-3.7 6.6c-1.4 0-2.3-1-2.1-2.4l.5-3H6.1c-1.2 0-2-1-1.8-2.1l1-5.9c.2-1 1-1.7 2-1.7h9.2',
 };
 
-/** A 24 × 24 line drawing in the colour of the text around it. */
+/** Create a 24 × 24 line icon in the text colour. */
 export function icon(name) {
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
   svg.setAttribute('viewBox', '0 0 24 24');
@@ -40,13 +40,13 @@ export function icon(name) {
   return svg;
 }
 
-/** A button that shows only an icon; its label is its name and its tooltip. */
+/** Create an icon button; the label is its accessible name and its tooltip. */
 export function iconButton(name, label, onclick, attributes = {}) {
   const given = { type: 'button', class: 'icon', 'aria-label': label, title: label };
   return h('button', { ...given, onclick, ...attributes }, icon(name));
 }
 
-/** Only what a reader may follow: http and https, relative to `base`; otherwise null. */
+/** Parse a link relative to `base`; null unless it is http or https. */
 export function safeUrl(href, base) {
   try {
     const url = new URL(href, base);

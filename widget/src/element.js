@@ -1,4 +1,4 @@
-// <ask-the-book>: a launcher with a panel beside the page, or the same chat in the page.
+// <ask-the-book>: a launcher with a side panel, or the same chat inline.
 import { Api } from './api.js';
 import { Chat } from './chat.js';
 import { h, icon, iconButton } from './dom.js';
@@ -12,12 +12,12 @@ import { accentRules, pageTheme, watchTheme } from './theme.js';
 const NARROW = '(max-width: 640px), (max-height: 420px)'; // phones, and desktops at 200 %
 
 export class AskTheBook extends HTMLElement {
-  /** Address that the script came from, with a slash at its end; the default API. */
+  /** Address of the script, with a trailing slash; the default API. */
   static home = '/';
   static observedAttributes = ['accent', 'theme'];
 
   #accent = new CSSStyleSheet();
-  #life = null; // aborts what this element listens to outside of itself
+  #life = null; // aborts listeners outside this element
   #book = null; // the element that carries language, direction and theme
   #chat = null;
   #panel = null;
@@ -79,7 +79,7 @@ export class AskTheBook extends HTMLElement {
     this.#book.append(this.launcher, this.selectionButton.node);
   }
 
-  /** Header and chat, for both forms. */
+  /** Create header and chat, for both forms. */
   #frame() {
     const { t } = this;
     const given = this.getAttribute('heading');
@@ -90,7 +90,7 @@ export class AskTheBook extends HTMLElement {
       t,
       link: (url, label) => this.#link(url, label),
       starters: (this.getAttribute('starters') ?? '').split('|').map((s) => s.trim()).filter(Boolean),
-      privacy: !this.inline, // the page says it beside the chat
+      privacy: !this.inline, // the page shows it beside the chat
       loaded: (config) => {
         if (!given && config.title) title.textContent = config.title;
         if (this.hasAttribute('page')) fillPage(config);
@@ -112,7 +112,7 @@ export class AskTheBook extends HTMLElement {
     );
   }
 
-  /** Attributes of a link out of the chat. The book's own pages open in place. */
+  /** Attributes of a link out of the chat. Pages of the book open in the same tab. */
   #link(url, label = null) {
     const here = !this.inline && url.origin === location.origin && window.top === window;
     const attributes = { href: url.href, rel: 'noopener' };
@@ -124,7 +124,7 @@ export class AskTheBook extends HTMLElement {
 
   // -------------------------------------------------------------- the panel
 
-  /** Open the panel, about what is highlighted on the page where something is. */
+  /** Open the panel, with the text highlighted on the page, if any. */
   open({ about = highlighted(), focus = true } = {}) {
     if (this.inline) return;
     const first = !this.#panel;
@@ -137,7 +137,7 @@ export class AskTheBook extends HTMLElement {
           onkeydown: (event) => this.#keys(event),
           oncancel: (event) => {
             if (event.target !== this.#panel) return;
-            event.preventDefault(); // the back gesture of phones; Escape is among the keys
+            event.preventDefault(); // the back gesture on phones; keydown handles Escape
             this.close();
           },
         },
@@ -159,7 +159,7 @@ export class AskTheBook extends HTMLElement {
     this.launcher.focus({ preventScroll: true });
   }
 
-  /** On wide screens the page stays usable beside the panel; on narrow ones it is modal. */
+  /** Make the panel modal on narrow screens; on wide ones the page stays usable. */
   #show() {
     const focused = this.shadowRoot.activeElement;
     this.#panel.close();
@@ -182,7 +182,7 @@ export class AskTheBook extends HTMLElement {
     this.close();
   }
 
-  /** A phone's keyboard covers the page: the panel keeps to what is left. */
+  /** Fit the panel into the part of the screen that a phone's keyboard leaves. */
   #fit() {
     const view = window.visualViewport;
     if (!this.#panel || !view) return;

@@ -1,5 +1,5 @@
-// Entry of the bundle: defines <ask-the-book>, and adds one to the page when the script tag
-// stands alone. `data-…` attributes of the script tag become attributes of that element.
+// Entry point: defines <ask-the-book>, and adds one to the page if the page has only the script
+// tag. `data-…` attributes of the script tag become attributes of that element.
 import { AskTheBook } from './element.js';
 
 AskTheBook.home = new URL('.', import.meta.url).href;

@@ -1,9 +1,9 @@
-// Marks a sentence in what is drawn, without taking anything apart.
+// Marks a sentence in a rendered answer without splitting existing elements.
 import { h } from './dom.js';
 
 const LEAVES = 'p, li, td, th, blockquote, h3, h4, h5, h6';
 
-/** The text nodes below `root`, but for blocks of code and citations. */
+/** Return the text nodes below `root`, except in code blocks and citations. */
 function texts(root) {
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
   const found = [];
@@ -15,8 +15,8 @@ function texts(root) {
 }
 
 /**
- * Mark `sentence` in the first paragraph, item or cell of `block` that has it, whatever white
- * space and inline elements it spans. False where none has it.
+ * Mark `sentence` in the first paragraph, item or cell of `block` that contains it, across white
+ * space and inline elements. Return false if none does.
  */
 export function mark(block, sentence, title) {
   const wanted = sentence?.replace(/\s/g, '');
@@ -31,7 +31,7 @@ export function mark(block, sentence, title) {
     const within = nodes.slice(nodes.indexOf(from), nodes.indexOf(to) + 1);
     if (end + 1 < to.length) to.splitText(end + 1);
     if (at) within[0] = from.splitText(at);
-    // The largest elements that the sentence fills, so that one <mark> holds them together.
+    // Wrap the largest elements inside the sentence, so that one <mark> covers them.
     const whole = (node) => {
       const outer = node.parentNode;
       const filled = outer !== leaf && texts(outer).every((text) => within.includes(text));

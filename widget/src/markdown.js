@@ -1,16 +1,16 @@
-// Markdown to DOM nodes. marked only cuts the text into tokens; every node is made here from
-// a fixed list of kinds, so nothing an answer contains can become markup, a script, an image
-// or a request. What is not on the list is shown as the text it is.
+// Render Markdown to DOM nodes. marked only tokenizes; every node is created here from a fixed
+// list of kinds, so nothing in an answer can become markup, a script, an image or a request.
+// Anything else is shown as plain text.
 import { Lexer } from '../vendor/marked/marked.esm.js';
 import { h, safeUrl } from './dom.js';
 
-const LONGEST = 60_000; // beyond this a text is shown as it is: lexing has quadratic corners
+const LONGEST = 60_000; // longer texts are shown as plain text: lexing can be quadratic
 
 const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' };
 
 /**
- * A citation marker and the space before it, which clings to the word it stands behind. As the
- * service has it, a bracket right behind a lone letter or a name with an underscore is an index.
+ * A citation marker with the space before it, so that it stays with the preceding word. As in the
+ * service, a bracket right after a single letter or a name with an underscore is an index.
  */
 const MARKER =
   /( ?(?<!(?<![\p{L}\p{N}_])(?:[a-z]|[\p{L}\p{N}]*_[\p{L}\p{N}_]*)(?:\[[^[\]\s]*\])*)\[\d{1,3}\])/u;
@@ -23,14 +23,14 @@ function decode(text) {
   });
 }
 
-/** What of a token has tokens of its own that are drawn: itself, its items or its cells. */
+/** Return the parts of a token that have rendered child tokens: itself, its items or its cells. */
 function parts(token) {
   if (token.rows) return [token.header, ...token.rows].flat();
   if (token.type === 'image') return [];
   return token.items ?? (token.tokens ? [token] : []);
 }
 
-/** Cut text at its markers: `cite(raw)` gives the token of each, in the order in which they are drawn. */
+/** Split text at its markers; `cite(raw)` makes the token of each, in rendering order. */
 function cut(tokens, cite) {
   return tokens.flatMap((token) => {
     if (token.type === 'text' && !token.tokens) {
@@ -44,8 +44,8 @@ function cut(tokens, cite) {
 }
 
 /**
- * Top-level tokens, each with its `cites`: `{n, k}` for the k-th marker `[n]` of the text, from 0.
- * Link definitions are ignored: `[1]: …` must not take over a citation.
+ * Return top-level tokens with their `cites`: `{n, k}` for the k-th marker `[n]`, from 0.
+ * Link definitions are ignored, because `[1]: …` would hide a citation.
  */
 export function lex(text) {
   if (text.length <= LONGEST) {
@@ -64,22 +64,22 @@ export function lex(text) {
         return { ...cut([token], cite)[0], cites };
       });
     } catch {
-      // Nested beyond the stack: fall through to plain text.
+      // Nested too deeply for the stack: fall through to plain text.
     }
   }
   return [{ type: 'plain', raw: text, text, cites: [] }];
 }
 
-/** The one token with words that a line consists of, markers aside. */
+/** Return the only token with text in a line, apart from markers. */
 function alone(tokens) {
   const [only, ...others] = tokens.filter((token) => token.text);
   return others.length ? undefined : only;
 }
 
 /**
- * Turns tokens into nodes. `cite({n, k})` gives the node for the k-th marker `[n]`, or null
- * where it points to nothing; `link(url)` gives the attributes of a link to follow; `base` resolves
- * relative links; `code(text, language)` gives a code block.
+ * Render tokens to nodes. `cite({n, k})` makes the node for the k-th marker `[n]`, or returns null
+ * without a target; `link(url)` returns the attributes of a link, or null; `base` resolves
+ * relative links; `code(text, language)` makes a code block.
  */
 export class Renderer {
   constructor({ cite, link, base, code }) {
@@ -91,8 +91,8 @@ export class Renderer {
   }
 
   /**
-   * One block. `auto` is the value of `dir`: only the outermost element has one, since a
-   * browser that looks for the direction of a list passes over children with a `dir`.
+   * Render one block. `auto` is the value of `dir`. Only the outermost element has one, since
+   * browsers ignore children with a `dir` when they detect the direction of a list.
    */
   block(token, auto = 'auto') {
     switch (token.type) {
@@ -100,10 +100,10 @@ export class Renderer {
       case 'def':
         return null;
       case 'heading':
-        // The panel has headings of its own above: an answer's start below them.
+        // The panel has its own headings, so those of an answer start one level lower.
         return h(`h${Math.min(token.depth + 2, 6)}`, { dir: auto }, this.inline(token.tokens));
       case 'paragraph': {
-        // A bold link alone leads a quoted section, a plain one leads on to the rest of it.
+        // A lone bold link heads a quoted section; a lone plain one links to the rest of it.
         const only = auto && alone(token.tokens);
         const lead = only?.type === 'strong' && alone(only.tokens)?.type === 'link';
         const kind = lead ? 'lead' : only?.type === 'link' && 'more';
@@ -162,14 +162,14 @@ export class Renderer {
           return token.tokens ? this.inline(token.tokens) : token.text;
         case 'cite':
           return this.cite(token) ?? token.raw;
-        default: // escape, html and image: their words
+        default: // escape, html and image: as text
           return token.text ?? token.raw;
       }
     });
   }
 }
 
-/** What a screen reader should say of tokens: words without markup, markers and code. */
+/** Return the text of tokens for screen readers, without markup, markers and code. */
 export function spoken(tokens) {
   return tokens
     .map((token) => {

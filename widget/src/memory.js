@@ -1,5 +1,5 @@
-// What the browser remembers of a reader: ids of conversations and an unsent question.
-// Storage may be missing or throw (iframes, private windows): then it lasts as long as the page.
+// Stored in the browser: conversation ids and an unsent question.
+// Storage may be missing or throw (iframes, private windows); then they last as long as the page.
 
 class Store {
   #area;
@@ -44,7 +44,7 @@ export class Memory {
     this.#key = `ask-the-book:${api}`;
   }
 
-  /** Ids of all conversations that this browser began and has not deleted, newest last. */
+  /** Ids of all conversations of this browser that are not deleted, newest last. */
   get sessions() {
     const ids = this.#lasting.get(this.#key)?.sessions;
     return Array.isArray(ids) ? ids.filter((id) => typeof id === 'string') : [];
@@ -61,7 +61,7 @@ export class Memory {
     this.#lasting.set(this.#key, { current: id, sessions });
   }
 
-  /** Begin anew; the old conversation stays known, so that it can still be deleted. */
+  /** Start a new conversation; the old id is kept so that it can still be deleted. */
   leave() {
     this.#lasting.set(this.#key, { current: null, sessions: this.sessions });
   }
@@ -72,7 +72,7 @@ export class Memory {
     this.#lasting.set(this.#key, sessions.length ? { current, sessions } : null);
   }
 
-  /** A question that has no answer yet: it survives a reload. */
+  /** A question without an answer yet, kept across reloads. */
   get draft() {
     return this.#passing.get(`${this.#key}:draft`) ?? '';
   }

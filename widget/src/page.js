@@ -1,7 +1,7 @@
-// The service's own page around the inline chat: fills in what /config says of the book.
+// The page around the inline chat: filled in from /config.
 import { h, safeUrl } from './dom.js';
 
-/** Fill the elements that carry `data-book`; what the service does not say stays away. */
+/** Fill the elements with `data-book`; missing values leave them unchanged. */
 export function fillPage(config) {
   const { title, site_url: site, engines = {}, privacy } = config;
   const fill = (name, ...content) => {

@@ -1,5 +1,5 @@
-// The passage behind a citation, shown while the citation is pointed at or focused. It can be
-// pointed at itself, and Escape dismisses it (WCAG 2.2, 1.4.13).
+// The cited passage, shown while its citation is hovered or focused. The preview can itself be
+// hovered, and Escape dismisses it (WCAG 2.2, 1.4.13).
 import { h } from './dom.js';
 
 export class Preview {
@@ -8,7 +8,7 @@ export class Preview {
   #escape = (event) => {
     if (event.key !== 'Escape') return;
     event.preventDefault();
-    event.stopPropagation(); // the panel stays
+    event.stopPropagation(); // keep the panel open
     this.hide();
   };
 
@@ -23,7 +23,7 @@ export class Preview {
     });
   }
 
-  /** Make a link show `source` when it is pointed at or focused. */
+  /** Make a link show `source` on hover or focus. */
   attach(link, source) {
     const show = () => this.#show(link, source);
     link.addEventListener('pointerenter', (event) => {
@@ -45,12 +45,12 @@ export class Preview {
     this.#anchor = null;
   }
 
-  /** The answer was drawn anew: a link that is gone takes its passage along. */
+  /** After a redraw, hide the preview if its link is gone. */
   redrawn() {
     if (this.#anchor && !this.#anchor.isConnected) this.hide();
   }
 
-  /** `view` has scrolled: stay beside a link that is still meant and in sight, else leave. */
+  /** After `view` scrolled, move with the link if it is still active and visible, else hide. */
   follow(view) {
     if (!this.#anchor) return;
     const at = this.#anchor.getBoundingClientRect();
@@ -60,7 +60,7 @@ export class Preview {
     else this.hide();
   }
 
-  /** The pointer has left: hide soon, unless it comes to the preview or the link has the focus. */
+  /** Hide soon after the pointer left, unless it enters the preview or the link has focus. */
   #later() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
@@ -83,7 +83,7 @@ export class Preview {
     this.#place();
   }
 
-  /** Beside the link, inside the panel: above where there is room, else below. */
+  /** Place the preview in the panel: above the link if there is room, else below. */
   #place() {
     const link = this.#anchor;
     const frame = this.node.offsetParent.getBoundingClientRect();

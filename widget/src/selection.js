@@ -1,15 +1,15 @@
-// Asking about highlighted text: what is selected, under which heading, and a button beside it.
+// Ask about highlighted text: the selection, its heading, and a button beside it.
 import { h, icon } from './dom.js';
 
 const LONGEST = 12_000;
 const SHORTEST = 3;
 
-/** Text of a heading without the permalink signs that site generators append. */
+/** Return a heading's text without the permalink signs that site generators append. */
 function words(heading) {
   return heading.textContent.replace(/[\u200b¶#]+\s*$/, '').trim().slice(0, 300);
 }
 
-/** What the reader has highlighted on the page, or null. */
+/** Return the text highlighted on the page, or null. */
 export function highlighted() {
   const selection = getSelection();
   if (!selection || selection.isCollapsed || !selection.rangeCount) return null;
@@ -40,7 +40,7 @@ export function highlighted() {
   };
 }
 
-/** The small button by a selection; `ask` receives what is highlighted. */
+/** The small button at a selection; `ask` receives the highlighted text. */
 export class SelectionButton {
   #timer;
 
@@ -86,7 +86,7 @@ export class SelectionButton {
     if (!last || last.bottom < 0 || last.top > innerHeight) return this.hide();
     this.node.hidden = false;
     const { offsetWidth: width, offsetHeight: height } = this.node;
-    // Below the selection: above it, phones show their own menu. Clear of the handles there.
+    // Below the selection, clear of its handles: phones show their own menu above it.
     const gap = matchMedia('(pointer: coarse)').matches ? 28 : 8;
     const below = last.bottom + gap + height < innerHeight;
     const top = below ? last.bottom + gap : Math.max(last.top - height - gap, 8);

@@ -1,7 +1,7 @@
-// Which of our languages to speak, and in which direction it is written.
+// Choose the interface language and its writing direction.
 import { LANGUAGES } from './languages.js';
 
-/** The language among ours for a tag such as `de-AT`, and its strings; English otherwise. */
+/** Return the interface language for a tag such as `de-AT` and its strings; English by default. */
 export function stringsFor(tag) {
   const language = tag.toLowerCase().split(/[-_]/)[0];
   return Object.hasOwn(LANGUAGES, language) ? [language, LANGUAGES[language]] : ['en', LANGUAGES.en];

@@ -1,4 +1,4 @@
-// Light or dark as the page is, and an accent colour that can be read on both.
+// Follow the page's light or dark theme, with an accent colour readable on both.
 
 const LIGHT = [255, 255, 255];
 const DARK = [22, 24, 29];
@@ -17,7 +17,7 @@ function contrast(one, other) {
   return (high + 0.05) / (low + 0.05);
 }
 
-/** Red, green, blue and alpha (each 0 to 255) of any CSS colour; null where it is none. */
+/** Return red, green, blue and alpha (0 to 255) of a CSS colour, or null. */
 function parse(colour) {
   if (!colour || !CSS.supports('color', colour)) return null;
   const canvas = document.createElement('canvas');
@@ -28,18 +28,18 @@ function parse(colour) {
   return [...context.getImageData(0, 0, 1, 1).data];
 }
 
-/** The colour, moved toward black or white until it stands out 4.7 : 1 from `ground`. */
+/** Move a colour toward black or white until its contrast with `ground` is 4.7 : 1. */
 function readable(rgb, ground) {
   const goal = luminance(ground) > 0.4 ? 0 : 255;
   for (let share = 0; share < 1; share += 0.04) {
     const mixed = rgb.map((part) => Math.round(part + (goal - part) * share));
-    // The tinted grounds on which it also stands cost a little contrast.
+    // 4.7 instead of 4.5, because tinted backgrounds reduce contrast.
     if (contrast(mixed, ground) >= 5.5) return mixed;
   }
   return [goal, goal, goal];
 }
 
-/** CSS that sets the accent for both themes, or an empty string where the colour is none. */
+/** Return CSS that sets the accent for both themes, or '' for an invalid colour. */
 export function accentRules(colour) {
   const rgb = parse(colour)?.slice(0, 3);
   if (!rgb) return '';
@@ -52,8 +52,8 @@ export function accentRules(colour) {
 }
 
 /**
- * The theme of the page: its own word (`data-theme`, as Docusaurus and Furo set it), else the
- * brightness of its background (VitePress, Material, mdBook), else what the system prefers.
+ * Return the theme of the page: its `data-theme` (Docusaurus and Furo set it), else from the
+ * brightness of its background (VitePress, Material, mdBook), else the system's preference.
  */
 export function pageTheme() {
   for (const element of [document.documentElement, document.body]) {
@@ -67,7 +67,7 @@ export function pageTheme() {
   return matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
 }
 
-/** Call `changed` whenever the theme of the page may have changed, until `signal` aborts. */
+/** Call `changed` whenever the page's theme may have changed, until `signal` aborts. */
 export function watchTheme(changed, signal) {
   const observer = new MutationObserver(() => {
     changed();

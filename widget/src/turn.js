@@ -1,9 +1,9 @@
-// One question and its answer, from the waiting dots to the thumbs below it.
+// One question and its answer, from the waiting dots to the thumbs.
 import { h, icon, iconButton, safeUrl } from './dom.js';
 import { mark } from './mark.js';
 import { Renderer, lex, spoken } from './markdown.js';
 
-/** Copy text; false where the browser forbids it. */
+/** Copy text; return false if the browser forbids it. */
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -11,7 +11,7 @@ async function copy(text) {
   } catch {
     const area = h('textarea', { class: 'unseen', readonly: true });
     area.value = text;
-    document.body.append(area); // a frame may forbid the clipboard and still allow this
+    document.body.append(area); // a frame may block the clipboard API and still allow this
     area.select();
     const copied = document.execCommand('copy');
     area.remove();
@@ -20,12 +20,12 @@ async function copy(text) {
 }
 
 /**
- * `chat` is what a turn needs of its surroundings: `t` (the strings), `link(url)`, `base()`,
+ * `chat` provides `t` (the interface texts), `link(url)`, `base()`,
  * `preview`, `announcer`, `ask(text)`, `rate(n, rating, comment)`, `settled()`.
  */
 export class TurnView {
   #chat;
-  #blocks = new Map(); // by what they show, the nodes on the screen
+  #blocks = new Map(); // rendered nodes by content
   #frame = 0;
   #text = '';
   #sources = [];
@@ -53,9 +53,9 @@ export class TurnView {
     );
   }
 
-  // -------------------------------------------------------------- while it arrives
+  // -------------------------------------------------------------- streaming
 
-  /** Show that the answer is being made; `text` where there is something to say. */
+  /** Show that the answer is pending, with `text` if there is something to say. */
   wait(text = '') {
     this.#settle();
     this.node.classList.add('arriving');
@@ -77,7 +77,7 @@ export class TurnView {
     });
   }
 
-  /** Forget what has arrived, for another attempt. */
+  /** Discard the text received so far, for another attempt. */
   restart() {
     this.#settle();
     this.#text = '';
@@ -87,11 +87,11 @@ export class TurnView {
     this.below.replaceChildren();
   }
 
-  // -------------------------------------------------------------- how it ends
+  // -------------------------------------------------------------- ending
 
   /**
-   * The whole answer. Its numbers and claims may differ from what was streamed: what differs is
-   * drawn anew. Returns a function that says the rest of it.
+   * Show the finished answer. Its numbers and claims may differ from the streamed ones; changed
+   * blocks are redrawn. Returns a function that announces the rest.
    */
   finish({ message, sources, related, n = 0, rating = 0, metadata = {} }) {
     const { t, announcer } = this.#chat;
@@ -114,7 +114,7 @@ export class TurnView {
     };
   }
 
-  /** It ended early: a sentence, and buttons as `[label, action]`. */
+  /** End early with a sentence and buttons, given as `[label, action]`. */
   fail(sentence, actions, { wait = 0 } = {}) {
     if (this.#text) this.#paint();
     this.#settle();
@@ -147,15 +147,15 @@ export class TurnView {
     this.status.replaceChildren();
   }
 
-  // -------------------------------------------------------------- drawing
+  // -------------------------------------------------------------- rendering
 
-  /** What a marker means: the k-th `[n]` the k-th claim of source n, or else the source itself. */
+  /** Resolve a marker: the k-th `[n]` is the k-th claim of source n, or else the source itself. */
   #claim({ n, k }) {
     const source = this.#sources[n - 1];
     return source && { ...source, ...source.claims?.[k] };
   }
 
-  /** Draw the text so far; blocks that show the same as before keep their nodes, and the focus. */
+  /** Render the text so far; unchanged blocks keep their nodes, and so the focus. */
   #paint() {
     const chat = this.#chat;
     const base = chat.base();
@@ -184,7 +184,7 @@ export class TurnView {
         return [title, section, url, snippet];
       });
       let shown = JSON.stringify([token.raw, claims]);
-      while (this.#blocks.has(shown)) shown += ' '; // the same once more
+      while (this.#blocks.has(shown)) shown += ' '; // a duplicate block
       this.#blocks.set(shown, before.get(shown) ?? renderer.block(token));
     }
     for (const [shown, node] of before) if (!this.#blocks.has(shown)) node?.remove();
@@ -198,7 +198,7 @@ export class TurnView {
     return tokens;
   }
 
-  /** Mark the sentence nearest to the question in the section whose block has its source's chip. */
+  /** Mark the sentence closest to the question, in the section that cites its source. */
   #mark() {
     const sections = [[]];
     for (const block of this.prose.children) {
@@ -241,7 +241,7 @@ export class TurnView {
     this.below.append(h('p', { class: 'note', dir: 'auto' }, text));
   }
 
-  /** A list of links below the answer; sources have numbers, snippets, and a link a claim. */
+  /** List links below the answer; sources have numbers, snippets and a link per claim. */
   #list(name, heading, entries) {
     if (!entries.length) return;
     const link = (address, ...words) => {
@@ -277,7 +277,7 @@ export class TurnView {
     );
   }
 
-  /** The answer as Markdown with its sources, as it is copied. */
+  /** Return the answer as Markdown with its sources, for copying. */
   #plain() {
     const sources = this.#sources.map((source, index) => {
       const where = source.section ? `${source.title} › ${source.section}` : source.title;
@@ -326,7 +326,7 @@ export class TurnView {
     bar.append(up, down);
   }
 
-  /** The optional word that goes with a thumb. */
+  /** Show the optional comment for a rating. */
   #comment(rating) {
     const { t, announcer } = this.#chat;
     const input = h('input', { maxlength: 1000, placeholder: t.comment, 'aria-label': t.comment, dir: 'auto' });

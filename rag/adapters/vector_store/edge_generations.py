@@ -1,18 +1,18 @@
-"""The folder of the embedded index: whole generations, one of them current.
+"""Folder layout of the embedded index: complete generations, one of them current.
 
     index/
-      CURRENT                  name of the generation that readers use, replaced atomically
-      lock                     held by the one process that writes, with its process id
-      staged-<key>.jsonl       what an unfinished run has already embedded, by model
-      building/                a generation that is being made
-      20261123-031500-1f2e3d/  a published generation, never changed again
+      CURRENT                  name of the generation in use, replaced atomically
+      lock                     held by the writing process, with its process id
+      staged-<key>.jsonl       points embedded by an unfinished run, per model
+      building/                a generation being built
+      20261123-031500-1f2e3d/  a published generation, never changed
         index.json             IndexInfo, document frequencies, list of pages, file sizes
         pages.jsonl            the pages of the book
         shard/                 the engine's files
 
-A published generation is only ever read, so any number of processes may use it at once.
-A reader holds a shared lock on the generation's `index.json`; a generation is removed
-only by one who can lock it alone. Locks are flock(2): they end with their process.
+Published generations are read-only, so any number of processes can share one. A reader holds
+a shared lock on the generation's `index.json`; removing a generation takes an exclusive lock.
+Locks are flock(2), so they end with their process.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from rag.models import (
 )
 
 FORMAT = 1
-"""Layout of a generation; another number is refused with the advice to index again."""
+"""Version of the layout; an index with another version must be rebuilt."""
 ADVICE = "Run `python ingest.py PATH` to build it again."
 
 
@@ -46,7 +46,7 @@ class Damaged(ConfigurationError):
 
 @dataclass(slots=True)
 class Generation:
-    """A published generation, pinned: it is not removed before `release`."""
+    """A published generation, pinned: it is not removed until `release`."""
 
     path: Path
     info: IndexInfo
@@ -60,7 +60,7 @@ class Generation:
         return self.path / "shard"
 
     def page(self, slug: str) -> Page | None:
-        """A page by its slug, with or without a slash at its end."""
+        """Return a page by its slug, with or without a trailing slash."""
         bare = slug.rstrip("/")
         spellings = (slug, bare, bare + "/")
         known = next((self.pages[name] for name in spellings if name in self.pages), None)
@@ -75,7 +75,7 @@ class Generation:
 
 
 def stamp(folder: Path) -> tuple[int, int] | None:
-    """Something that changes whenever another generation becomes current; None without one."""
+    """Return a value that changes with the current generation; None without one."""
     try:
         status = os.stat(folder / "CURRENT")
     except FileNotFoundError:
@@ -84,7 +84,7 @@ def stamp(folder: Path) -> tuple[int, int] | None:
 
 
 def pin(folder: Path) -> Generation | None:
-    """Pin the current generation; None where nothing has been published. Raises Damaged."""
+    """Pin and return the current generation, or None. Raises Damaged."""
     while True:
         before = stamp(folder)
         if before is None:
@@ -92,7 +92,7 @@ def pin(folder: Path) -> Generation | None:
         try:
             return _pin(folder / (folder / "CURRENT").read_text().strip())
         except (OSError, ValueError, KeyError, TypeError, Damaged) as error:
-            if stamp(folder) == before:  # it was not just replaced while we looked
+            if stamp(folder) == before:  # it was not replaced meanwhile
                 reason = str(error) or type(error).__name__
                 raise Damaged(f"The index in {folder} is damaged ({reason}). {ADVICE}") from error
 
@@ -102,14 +102,14 @@ def _pin(path: Path) -> Generation:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         if not os.fstat(descriptor).st_nlink:
-            raise Damaged("it has just been removed")
+            raise Damaged("it was just removed")
         with open(descriptor, "rb", closefd=False) as file:
             record = json.load(file)
         if record["format"] != FORMAT:
             raise Damaged(f"its format is {record['format']}, not {FORMAT}")
         for name, size in record["files"].items():
             if (path / name).stat().st_size != size:
-                raise Damaged(f"{name} has been cut short")
+                raise Damaged(f"{name} is truncated")
         terms, counts = record["document_frequencies"]
         return Generation(
             path=path,
@@ -128,7 +128,7 @@ def publish(
 ) -> None:
     """Make `building/`, whose shard is complete and closed, the current generation.
 
-    The one before is removed by the last who uses it, with `sweep`.
+    The last process to use the previous generation removes it with `sweep`.
     """
     building = folder / "building"
     positions = []
@@ -144,31 +144,31 @@ def publish(
         "files": _sizes(building),
     }
     (building / "index.json").write_text(json.dumps(record, ensure_ascii=False), "utf-8")
-    _synchronise(building)
+    _flush(building)
 
     path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}"
     descriptor = os.open(building / "index.json", os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)  # nobody may sweep it before it is current
+        fcntl.flock(descriptor, fcntl.LOCK_SH)  # keeps sweep() away until it is current
         building.rename(path)
         pointer = folder / "CURRENT.new"
         with pointer.open("w") as file:
             file.write(path.name + "\n")
             file.flush()
             os.fsync(file.fileno())
-        _synchronise_entry(folder)
+        _flush_entry(folder)
         pointer.replace(folder / "CURRENT")
-        _synchronise_entry(folder)
+        _flush_entry(folder)
     finally:
         os.close(descriptor)
 
 
 def sweep(folder: Path) -> None:
-    """Remove generations that are neither current nor in use, as far as we are allowed to."""
+    """Remove generations that are neither current nor in use, where permissions allow it."""
     for path in folder.glob("[0-9]*-[0-9]*-*"):
         try:
             descriptor = os.open(path / "index.json", os.O_RDONLY)
-        except FileNotFoundError:  # somebody was interrupted below
+        except FileNotFoundError:  # a sweep was interrupted below
             shutil.rmtree(path, ignore_errors=True)
             continue
         except OSError:
@@ -176,7 +176,8 @@ def sweep(folder: Path) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if (folder / "CURRENT").read_text().strip() != path.name:
-                (path / "index.json").unlink()  # first: nobody may pin what is half removed
+                # First, so that no half-removed generation can be pinned.
+                (path / "index.json").unlink()
                 shutil.rmtree(path, ignore_errors=True)
         except OSError:
             continue
@@ -185,7 +186,7 @@ def sweep(folder: Path) -> None:
 
 
 def lock_for_writing(folder: Path) -> int:
-    """A descriptor that holds the writer's lock. Raises ConfigurationError if it is taken."""
+    """Take the writer's lock; return its descriptor. Raises ConfigurationError if it is held."""
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -194,7 +195,7 @@ def lock_for_writing(folder: Path) -> int:
         os.close(descriptor)
         raise ConfigurationError(
             f"Process {pid or 'unknown'} is already writing to the index in {folder}. "
-            "Wait until it has ended."
+            "Wait for it to finish."
         ) from None
     os.truncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())
@@ -202,7 +203,7 @@ def lock_for_writing(folder: Path) -> int:
 
 
 def copy_sparse(source: Path, target: Path) -> None:
-    """Copy a folder without giving disk space to runs of zeros (the engine preallocates)."""
+    """Copy a folder with sparse files: the engine preallocates runs of zeros."""
     for path in _files(source):
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -216,9 +217,9 @@ def copy_sparse(source: Path, target: Path) -> None:
 
 
 def _sizes(path: Path) -> dict[str, int]:
-    """Bytes of each file that the engine would open, and misread, though it is cut short.
+    """Return the size of each file that the engine would misread if it were truncated.
 
-    JSON it checks itself, and rewrites when another release of it opens the shard.
+    JSON files are left out: the engine checks them, and another release may rewrite them.
     """
     return {
         str(file.relative_to(path)): file.stat().st_size
@@ -228,23 +229,23 @@ def _sizes(path: Path) -> dict[str, int]:
 
 
 def _files(path: Path) -> list[Path]:
-    """All files below a folder. What another reader's engine writes for a moment does not count."""
+    """List all files below a folder, except temporary files of another reader's engine."""
     return sorted(
         Path(folder, name)
-        for folder, _, names in os.walk(path)  # unlike rglob, walks on when a folder vanishes
+        for folder, _, names in os.walk(path)  # unlike rglob, continues if a folder vanishes
         if ".atomicwrite" not in folder
         for name in names
         if ".atomicwrite" not in name
     )
 
 
-def _synchronise(path: Path) -> None:
-    """Bring a folder and everything in it to the disk."""
+def _flush(path: Path) -> None:
+    """Flush a folder and everything in it to disk."""
     for entry in [*path.rglob("*"), path]:
-        _synchronise_entry(entry)
+        _flush_entry(entry)
 
 
-def _synchronise_entry(path: Path) -> None:
+def _flush_entry(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""What a run has embedded but not yet published: an append-only file, one point a line.
+"""Append-only file of points that are embedded but not published, one per line.
 
-Every `append` is on the disk when it returns. A line that was cut short by a crash is
-dropped when the journal is opened, and with it everything behind it.
+`append` returns once the points are on disk. If a crash truncated a line, that line and
+everything after it are dropped when the journal is opened.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rag.models import Chunk, Point, SparseVector
 
 
 class Journal:
-    """Points by chunk id. Only ids, chunks and positions in the file are kept in memory."""
+    """Points by chunk id. Memory holds ids, chunks and file positions, but no vectors."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -52,8 +52,8 @@ class Journal:
         return _decode(self._file.readline())
 
     def close(self) -> None:
-        """Close the file, and remove it if nothing is in it."""
-        with suppress(OSError):  # `append` has told of it, and the next opening cuts off the rest
+        """Close the file, and remove it if it is empty."""
+        with suppress(OSError):  # `append` reported it; the next open drops the rest
             self._file.close()
         if not self._positions:
             self.path.unlink(missing_ok=True)

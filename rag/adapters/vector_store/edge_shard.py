@@ -1,7 +1,7 @@
-"""One shard of Qdrant's engine: how it is written once, and how it is asked.
+"""Write and search one shard of Qdrant's engine.
 
-It has no write-ahead log, because what is published never changes, and therefore no lock:
-several processes may read one folder. Searches are exact; there is no graph to build.
+Published shards never change, so they have no write-ahead log and no lock, and several
+processes can read one folder. Searches are exact; there is no graph to build.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from rag.models import (
 
 log = logging.getLogger(__name__)
 
-CACHED = 8192
-"""Chunks kept decoded, some 20 MB: to decode those of one question takes longer than to search."""
+CACHE_SIZE = 8192
+"""Decoded chunks to cache, about 20 MB: decoding takes longer than searching."""
 
 
 class Shard:
-    """The engine's files of one generation, opened."""
+    """The open shard of one generation."""
 
     def __init__(self, generation: Generation) -> None:
         from qdrant_edge import EdgeShard
@@ -58,16 +58,15 @@ class Shard:
                 self._shard = EdgeShard.load(str(folder))
                 self._count: int = self._shard.info().points_count
             if self._count != generation.info.chunks:
-                raise self._damaged(f"{self._count} of {generation.info.chunks} chunks are there")
+                raise self._damaged(f"{self._count} of {generation.info.chunks} chunks found")
         except Damaged:
             self.close()
             raise
 
     def search(self, dense: Sequence[float], sparse: SparseVector, limit: int) -> list[Hit]:
-        """The union of the best by each vector, both scores with each, by falling cosine.
+        """Return the best chunks by either vector, each with both scores, by descending cosine.
 
-        The engine computes every score: what is a candidate by one vector only is scored by
-        the other in a second step over just these chunks.
+        A second query over these chunks adds the missing scores, so the engine computes them all.
         """
         from qdrant_edge import Filter, HasIdCondition, Query
         from qdrant_edge import SparseVector as Terms
@@ -87,13 +86,13 @@ class Shard:
         return [Hit(chunks[at], cosines[at], weights.get(at, 0.0)) for at in best_first]
 
     def chunks(self, positions: Iterable[int]) -> dict[int, Chunk]:
-        """Chunks by position; positions without a chunk are left out."""
+        """Return chunks by position; positions without a chunk are left out."""
         wanted = set(positions)
         if missing := wanted - self._cache.keys():
             with self._engine():
                 self._cache |= _chunks(self._shard.retrieve(list(missing), True, False))
         found = {at: self._cache[at] for at in wanted if at in self._cache}
-        while len(self._cache) > CACHED:
+        while len(self._cache) > CACHE_SIZE:
             del self._cache[next(iter(self._cache))]
         return found
 
@@ -123,7 +122,7 @@ class Shard:
     def _scores(
         self, queries: Sequence[Any], limit: int, filters: Sequence[Any] = (None, None)
     ) -> list[dict[int, float]]:
-        """For each query the best scores by position, in one call of the engine."""
+        """Return the best scores by position for each query, in one engine call."""
         from qdrant_edge import QueryBatchRequest, QueryRequest
 
         requests = [
@@ -136,7 +135,7 @@ class Shard:
 
     @contextmanager
     def _engine(self) -> Iterator[None]:
-        """Turn what the engine raises (bare Exceptions, Rust panics) into Damaged."""
+        """Turn the engine's exceptions (bare Exceptions, Rust panics) into Damaged."""
         try:
             yield
         except BaseException as error:
@@ -149,10 +148,10 @@ class Shard:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether all of it may be written to.
+    """Return whether every file is writable.
 
-    Another process that opens the same shard writes and removes a temporary file in it, so what
-    was listed may be gone when it is looked at.
+    Another process that opens the shard writes and removes a temporary file in it, so a listed
+    file may be gone a moment later.
     """
     return not any(
         not os.access(path, os.W_OK) and os.path.lexists(path)
@@ -166,7 +165,7 @@ def _chunks(records: Iterable[Any]) -> dict[int, Chunk]:
 
 
 def create(folder: Path, dimensions: int, batches: Iterable[Sequence[Point]]) -> None:
-    """Write a shard whose point ids are the chunks' positions in the book."""
+    """Write a shard. Point ids are the chunks' positions in the book."""
     import qdrant_edge as engine
 
     shard = engine.EdgeShard.create(
@@ -196,4 +195,4 @@ def create(folder: Path, dimensions: int, batches: Iterable[Sequence[Point]]) ->
         shard.flush()
     finally:
         shard.close()
-    engine.EdgeShard.load(str(folder)).close()  # what is published is known to open
+    engine.EdgeShard.load(str(folder)).close()  # make sure it opens before it is published

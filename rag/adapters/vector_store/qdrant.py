@@ -1,21 +1,20 @@
-"""Qdrant over REST: how the index lies there, and how it is read.
+"""Read the index from Qdrant over REST.
 
-How the index lies there. `{collection}` is an alias of `{collection}_{hash of the model}`, which
-has a dense vector `dense` (cosine) and a sparse vector `bm25` (IDF modifier), and three kinds of
-points:
+Layout: `{collection}` is an alias of `{collection}_{hash of the model}`, which has a dense
+vector `dense` (cosine), a sparse vector `bm25` (IDF modifier) and three kinds of points:
 
-- a chunk, under its own id: all of its fields as payload, and `live`, false while it is staged
-  in a collection that readers see;
-- the record, one point without vectors: what `IndexInfo` says, as payload;
+- chunks, under their own ids, with all fields as payload, and `live`, which is false while a
+  chunk is staged in a collection in use;
+- the record, one point without vectors, with `IndexInfo` as payload;
 - document frequencies, up to `BUCKETS` points without vectors: `{term hash: chunks}`.
 
-Record and frequencies lie beside the chunks so that one batch of queries brings everything that
-a question needs. Every search filters on `live`, so nothing that is staged is seen; publishing
-makes the new live, then deletes the old. A new model gets a new collection, which nobody sees
-until the alias moves, in one step. An id is made from content, so every write can be repeated.
+One batch of queries returns chunks, record and frequencies, all that a question needs. Every
+search filters on `live`, so staged chunks are hidden; publishing makes the new ones live, then
+deletes the old ones. A new model gets a new collection, hidden until the alias moves to it in
+one step. Ids are derived from content, so every write can be repeated.
 
-A collection without that record but with one unnamed vector is an older layout: it is searched
-by that vector alone.
+A collection with one unnamed vector and no record has an older layout and is searched by that
+vector alone.
 """
 
 from __future__ import annotations
@@ -36,7 +35,6 @@ from rag.models import (
     Chunk,
     Hit,
     IndexInfo,
-    Page,
     SparseVector,
 )
 
@@ -49,11 +47,11 @@ BUCKETS = 512
 FIELDS = tuple(field.name for field in fields(Chunk))
 INGEST = "run `python ingest.py PATH`"
 _INFO_SECONDS = 30.0
-"""How long `info` may be old."""
+"""Maximum age of a cached `info`."""
 
 
 class QdrantStore:
-    """Reads the index. Every method is one round trip, but for the first with an older layout."""
+    """Reads the index. Each method is one round trip, except the first on an older layout."""
 
     def __init__(
         self,
@@ -71,14 +69,14 @@ class QdrantStore:
         self._info: IndexInfo | None = None
         self._info_until = 0.0
         self._older = False
-        """The collection has the older layout."""
+        """Whether the collection has the older layout."""
 
     def prepare(self) -> None:
         self._qdrant.prepare()
 
     @understanding(SERVICE)
     async def info(self) -> IndexInfo | None:
-        """What the index records, at most half a minute old. An older layout names no model."""
+        """Return the index's record, at most 30 s old. An older layout has no model name."""
         if self._info is None or asyncio.get_running_loop().time() > self._info_until:
             try:
                 self._keep(await self._look())
@@ -91,7 +89,7 @@ class QdrantStore:
         self._info_until = asyncio.get_running_loop().time() + _INFO_SECONDS
 
     async def _look(self) -> IndexInfo | None:
-        """Raises Absent."""
+        """Fetch the record. Raises Absent."""
         name = self._collection
         if not self._older:
             found = await self._qdrant.post("/points", {"ids": [RECORD], "with_payload": True})
@@ -99,13 +97,13 @@ class QdrantStore:
                 return _info(found[0]["payload"])
         shape = await self._qdrant.collection()
         vectors = shape["config"]["params"].get("vectors") or {}
-        if not isinstance(vectors.get("size"), int):  # several vectors, or one that has a name
+        if not isinstance(vectors.get("size"), int):  # several vectors, or a named one
             return None
         if not self._older:
             self._older = True
             log.warning(
-                "collection %s has an older layout and is searched by meaning only; ingesting the "
-                "book again into another QDRANT_COLLECTION adds search by words, neighbouring "
+                "collection %s has an older layout and is searched by meaning only; ingest the "
+                "book into another QDRANT_COLLECTION to add keyword search, neighbouring "
                 "passages and links to sections",
                 name,
             )
@@ -115,17 +113,17 @@ class QdrantStore:
     async def candidates(
         self, dense: Sequence[float], sparse: SparseVector, limit: int
     ) -> Candidates:
-        """The best `limit` by each vector, in one round trip.
+        """Return the best `limit` chunks by each vector, in one round trip.
 
-        `info` in the result is the record that the same round trip brought. Raises
-        IndexMissing, IndexMismatch (a vector of another length) and UpstreamError.
+        The result's `info` is the record from the same round trip. Raises IndexMissing,
+        IndexMismatch (wrong vector length) and UpstreamError.
         """
         try:
             if not self._older:
                 try:
                     return await self._both(dense, sparse, limit)
                 except UpstreamRejected as error:
-                    if isinstance(error, Absent) or not await self._look_older():
+                    if isinstance(error, Absent) or not await self._detect_older_layout():
                         raise
             return await self._dense_only(dense, limit)
         except Absent:
@@ -133,12 +131,12 @@ class QdrantStore:
         except UpstreamRejected as error:
             if "dimension" in str(error).lower():
                 raise IndexMismatch(
-                    f"collection {self._collection} was made with another embedding model than "
-                    f"the one that is set, which has {len(dense)} dimensions: {INGEST}"
+                    f"collection {self._collection} was made with an embedding model other than "
+                    f"the configured one, which has {len(dense)} dimensions: {INGEST}"
                 ) from error
             raise
 
-    async def _look_older(self) -> bool:
+    async def _detect_older_layout(self) -> bool:
         await self._look()
         return self._older
 
@@ -150,7 +148,7 @@ class QdrantStore:
             {"query": query, "using": name, "filter": live_and(), "limit": limit}
             for name, query in queries.items()
         ]
-        # The same union is scored twice, so that every hit has both of its scores.
+        # Score the same union by both vectors, so that every hit has both scores.
         searches = [
             {
                 "prefetch": best,
@@ -168,7 +166,7 @@ class QdrantStore:
         by_meaning, *others = [response["points"] for response in found]
         records = {str(point["id"]): point.get("payload") or {} for point in others[-1]}
         if RECORD not in records:
-            raise UpstreamRejected("the collection has no record of this project", service=SERVICE)
+            raise UpstreamRejected("the collection was not made by this project", service=SERVICE)
         self._keep(info := _info(records[RECORD]))
         by_words = {point["id"]: point["score"] for points in others[:-1] for point in points}
         hits = tuple(
@@ -207,13 +205,6 @@ class QdrantStore:
         chunks = (read_chunk(point["payload"]) for point in found["points"])
         return sorted(chunks, key=lambda chunk: chunk.order_index)
 
-    async def page(self, slug: str) -> Page | None:
-        """None: the book's pages stay with its site, the index has passages only."""
-        return None
-
-    async def pages(self) -> Sequence[tuple[str, str]]:
-        return ()
-
     async def close(self) -> None:
         await self._qdrant.close()
 
@@ -222,7 +213,7 @@ class QdrantStore:
 
 
 def read_chunk(payload: Mapping[str, Any] | None) -> Chunk:
-    """An older layout lacks some fields."""
+    """Make a chunk from a payload; an older layout lacks some fields."""
     values = {name: payload[name] for name in FIELDS if name in (payload or {})} if payload else {}
     values.setdefault("section", "")
     return Chunk(**values)
@@ -233,7 +224,7 @@ def _info(payload: Mapping[str, Any] | None) -> IndexInfo:
 
 
 def bucket(term: int) -> str:
-    """Id of the point that holds a term's document frequency."""
+    """Return the id of the point that holds a term's document frequency."""
     return _bucket_id(term % BUCKETS)
 
 
@@ -243,5 +234,5 @@ def _bucket_id(number: int) -> str:
 
 
 def live_and(*others: Mapping[str, Any]) -> dict[str, Any]:
-    """A filter on what readers may see."""
+    """Make a filter on live chunks."""
     return {"must": [{"key": "live", "match": {"value": True}}, *others]}

@@ -1,8 +1,8 @@
-"""Qdrant's REST API for what a question needs: four reads, as JSON without models.
+"""Call the four reads of Qdrant's REST API that a question needs, as plain JSON.
 
-https://api.qdrant.tech/api-reference. qdrant-client writes the index; for reading it costs
-0.7 s and 50 MB to import, and five times the CPU a question, in models of what is one list of
-numbers on the way there and one list of payloads on the way back.
+https://api.qdrant.tech/api-reference. qdrant-client writes the index. It is not used for
+reading because it costs 0.7 s and 50 MB to import, and five times the CPU per question to
+validate models around one list of numbers and one list of payloads.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ SERVICE = "qdrant"
 
 
 class Absent(UpstreamRejected):
-    """There is no such collection."""
+    """The collection does not exist."""
 
 
 class Rest:
-    """One collection's reads with the project's policy: bounded time, named failures."""
+    """Reads one collection with a time limit; failures become UpstreamError."""
 
     def __init__(
         self, url: str, api_key: str, collection: str, *, seconds: float, attempt_seconds: float
@@ -47,15 +47,15 @@ class Rest:
         return self._http
 
     def prepare(self) -> None:
-        """Import what a request needs: in any thread, before it is needed."""
+        """Import the HTTP client ahead of the first request; safe in any thread."""
         importlib.import_module("rag.adapters.http")
 
     async def collection(self) -> Any:
-        """What the collection is made of. Raises Absent, like the rest."""
+        """Return the collection's configuration. Every method raises Absent if there is none."""
         return await self._result("GET", "")
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """What a read below the collection returns."""
+        """Post to a path below the collection and return the result."""
         from pydantic_core import to_json
 
         return await self._result("POST", path, to_json(body))
@@ -97,7 +97,7 @@ class Rest:
 
 
 def base_url(url: str) -> str:
-    """The address with its port: where it names none, 443 of a cluster, 6333 of a server."""
+    """Add the default port: 443 for a cluster (https), 6333 for a server (http)."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 6333)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
@@ -105,10 +105,10 @@ def base_url(url: str) -> str:
 
 
 def headers_for(url: str, api_key: str) -> dict[str, str]:
-    """What every request carries.
+    """Return the headers of every request.
 
-    A server sends a compressed answer in pieces, and the last piece waits 40 ms for a delayed
-    acknowledgement. Over https, to a cluster that is far away, compression saves more than that.
+    Compression is off over http: a compressed response comes in pieces, the last of which waits
+    40 ms for a delayed acknowledgement. Over https, to a distant cluster, compression is faster.
     """
     headers = {"api-key": api_key} if api_key else {}
     if url.startswith("http:"):
@@ -117,11 +117,11 @@ def headers_for(url: str, api_key: str) -> dict[str, str]:
 
 
 def refusal(status: int, text: str, headers: Mapping[str, str]) -> UpstreamError:
-    """What the server's refusal means."""
+    """Turn an error response into an exception."""
     if status in (401, 403):
         return UpstreamRejected(f"{status} the key was refused", service=SERVICE)
     if status == 404:
         return Absent(text, service=SERVICE)
     if status < 400:
-        return UpstreamError(f"{status} instead of an answer", service=SERVICE)
+        return UpstreamError(f"unexpected status {status}", service=SERVICE)
     return status_error(SERVICE, status, text, headers)

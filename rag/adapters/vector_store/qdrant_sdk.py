@@ -1,4 +1,4 @@
-"""qdrant-client with the project's policy: one address, bounded time, named failures."""
+"""Call qdrant-client with a time limit; failures become UpstreamError."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Connection:
-    """The client, made when it is first needed."""
+    """Holds the client, which is created on first use."""
 
     def __init__(
         self, url: str, api_key: str, *, seconds: float, attempt_seconds: float, attempts: int
@@ -40,10 +40,10 @@ class Connection:
 
             self._client = AsyncQdrantClient(
                 url=self._url,
-                # Not `api_key`: over plain HTTP in a private network the client warns of it.
+                # Not `api_key`, because the client warns about it over plain HTTP.
                 headers=headers_for(self._url, self._key),
                 timeout=int(self._attempt_seconds) + 1,
-                check_compatibility=False,  # a blocking probe in a thread of its own
+                check_compatibility=False,  # it would be a blocking request in an extra thread
                 limits=httpx.Limits(max_connections=20, keepalive_expiry=30.0),
             )
         return self._client
@@ -78,7 +78,7 @@ class Connection:
             if isinstance(error.source, TimeoutException):
                 return UpstreamTimeout(type(error.source).__name__, service=SERVICE)
             return UpstreamError(type(error.source).__name__, service=SERVICE)
-        return UpstreamError(f"an answer of another form: {type(error).__name__}", service=SERVICE)
+        return UpstreamError(f"malformed response: {type(error).__name__}", service=SERVICE)
 
     async def close(self) -> None:
         if self._client is not None:

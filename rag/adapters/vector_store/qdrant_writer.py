@@ -1,4 +1,4 @@
-"""Writes the index to Qdrant. Its layout is described in `qdrant.py`."""
+"""Write the index to Qdrant. `qdrant.py` describes the layout."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from qdrant_client import models as m
 
 _READ = 1_000
-"""Points read a request; their texts stay where they are."""
+"""Points per read request, without their texts."""
 _OPERATIONS = 500
-"""Operations a request."""
+"""Operations per request."""
 _POINTS = 5_000
-"""Points that one request names: a small server marks or deletes as many in about a second."""
+"""Points per update or delete request: about one second on a small server."""
 _STAGED = 64
-"""Points with vectors a request: of 1,024 dimensions, about 1.5 MB of JSON."""
+"""Points with vectors per request: 1.5 MB of JSON at 1,024 dimensions."""
 
 
 class QdrantWriter:
-    """Writes the index. Every request may be repeated, so every request is retried."""
+    """Writes the index. Every request can be repeated, so every request is retried."""
 
     def __init__(
         self, url: str, api_key: str = "", collection: str = "book", *, seconds: float = 120.0
@@ -51,20 +51,20 @@ class QdrantWriter:
         self._collection = ""
         self._dimensions = 0
         self._ready = False
-        """Whether the collection is there with all that it needs."""
+        """Whether the collection exists with its payload indexes."""
         self._preparing = asyncio.Lock()
         self._serving = False
-        """Whether readers are led to the collection. If not, its chunks are live from the start:
-        the alias then publishes them."""
+        """Whether the alias points to this collection. If not, chunks are staged as live and moving
+        the alias publishes them."""
         self._there: dict[str, tuple[Chunk, bool]] = {}
-        """Chunks in the collection, and whether they are live; those that were read lack their
-        text, which the id stands for."""
+        """Chunks in the collection and whether they are live. Chunks read back have no text; their
+        id identifies it."""
 
     async def open(self, info: IndexInfo) -> Mapping[str, Chunk]:
-        """Everything that a collection for this model already holds, by chunk id, without texts.
+        """Return the chunks already in the collection for this model, by id, without texts.
 
-        Nothing is written yet. Raises ConfigurationError where the name belongs to a
-        collection that is not ours.
+        Nothing is written yet. Raises ConfigurationError if the name belongs to another project's
+        collection.
         """
         label = f"{info.embedding_model}/{info.dimensions}"
         self._collection = f"{self._alias}_{hashlib.sha256(label.encode()).hexdigest()[:8]}"
@@ -72,7 +72,7 @@ class QdrantWriter:
         names = await self._names()
         if self._alias in names:
             raise ConfigurationError(
-                f"QDRANT_COLLECTION={self._alias} is a collection of an older layout, which stays "
+                f"QDRANT_COLLECTION={self._alias} is a collection of an older layout and is left "
                 "as it is: set another name, such as book, and ingest into that"
             )
         self._serving = self._collection in (await self._aliases()).values()
@@ -88,7 +88,7 @@ class QdrantWriter:
         return {alias.alias_name: alias.collection_name for alias in found.aliases}
 
     async def _prepare(self) -> None:
-        """Make what is missing before the first write."""
+        """Create the collection and its indexes, if missing, before the first write."""
         async with self._preparing:
             if not self._ready:
                 if self._collection not in await self._names():
@@ -97,7 +97,7 @@ class QdrantWriter:
                 self._ready = True
 
     async def _create(self, dimensions: int) -> None:
-        """One shard, because the server weighs words by shard; replicas are the operator's."""
+        """Create the collection with one shard, because IDF is computed per shard."""
         from qdrant_client import models as m
 
         name = self._collection
@@ -113,11 +113,12 @@ class QdrantWriter:
                 )
             )
         except UpstreamRejected:
-            if name not in await self._names():  # else an attempt that was not heard did it
+            # An earlier attempt may have succeeded without a response.
+            if name not in await self._names():
                 raise
 
     async def _index_payload(self) -> None:
-        """Index every field that is filtered on; doing it again changes nothing."""
+        """Create a payload index on every filtered field; repeating it changes nothing."""
         from qdrant_client import models as m
 
         for field, schema in (
@@ -182,10 +183,10 @@ class QdrantWriter:
         document_frequencies: Mapping[int, int],
         sparse: Mapping[str, SparseVector] | None = None,
     ) -> None:
-        """Make exactly `chunks` the index: first everything new, then nothing old.
+        """Make exactly `chunks` the index: first show all new chunks, then delete the old ones.
 
-        Where `sparse` replaces vectors of what is live, a search meanwhile may weigh words by
-        the old rule and by the new. Raises ValueError if one of them was never staged.
+        While `sparse` replaces vectors of live chunks, searches may see old and new weights.
+        Raises ValueError if a chunk was never staged.
         """
         wanted = {chunk.chunk_id: chunk for chunk in chunks}
         if missing := wanted.keys() - self._there.keys():
@@ -204,7 +205,7 @@ class QdrantWriter:
         ]
         updates += [_set_payload(ids, {"live": True}) for ids in _steps(new)]
         updates += [_delete(ids) for ids in _steps(gone)]
-        # The record comes last: until it is there, the next run does all of this again.
+        # Write the record last: until then, the next run repeats all of this.
         updates.append(_upsert(buckets | {RECORD: {"record": asdict(info)}}))
         for operations in _requests(updates):
             await self._update(operations)
@@ -218,7 +219,7 @@ class QdrantWriter:
         )
 
     async def _switch(self) -> None:
-        """Point the alias here, and delete what it pointed to and what attempts left behind."""
+        """Move the alias here; delete the old collection and leftovers of failed attempts."""
         from qdrant_client import models as m
 
         create = m.CreateAlias(collection_name=self._collection, alias_name=self._alias)
@@ -259,7 +260,7 @@ def _frequencies(document_frequencies: Mapping[int, int]) -> dict[str, dict[str,
 
 
 def _set_sparse(vectors: Mapping[str, SparseVector]) -> list[m.UpdateOperation]:
-    """Replaces sparse vectors and leaves the dense ones."""
+    """Make operations that replace sparse vectors and keep the dense ones."""
     from qdrant_client import models as m
 
     points = [
@@ -283,7 +284,7 @@ def _set_sparse(vectors: Mapping[str, SparseVector]) -> list[m.UpdateOperation]:
 
 if TYPE_CHECKING:
     Update = tuple[int, m.UpdateOperation]
-    """How many points an operation names, never none, which the server refuses; and itself."""
+    """(number of points, operation); the server rejects operations without points."""
 
 
 def _set_payload(ids: Sequence[str], payload: dict[str, Any]) -> Update:
@@ -300,7 +301,7 @@ def _delete(ids: Sequence[str]) -> Update:
 
 
 def _upsert(payloads: Mapping[str, dict[str, Any]]) -> Update:
-    """Points without vectors."""
+    """Upsert points without vectors."""
     from qdrant_client import models as m
 
     points = [m.PointStruct(id=key, vector={}, payload=value) for key, value in payloads.items()]
@@ -312,7 +313,7 @@ def _steps(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _requests(updates: Iterable[Update]) -> Iterator[list[m.UpdateOperation]]:
-    """As few requests as their bounds allow, in order: one, where everything fits."""
+    """Group updates into as few requests as the limits allow, in order."""
     request: list[m.UpdateOperation] = []
     size = 0
     for points, operation in updates:

@@ -1,0 +1,116 @@
+"""Convert inline Markdown tokens to text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markdown_it.token import Token
+
+from sites.html_blocks import TagWords, read_tag
+
+
+def plain_text(tokens: Sequence[Token]) -> str:
+    """Return the text of inline tokens without markup, as most generators slug it."""
+    parts = []
+    for token in tokens:
+        if token.type in ("text", "code_inline", "text_special", "entity"):
+            parts.append(token.content)
+        elif token.type == "softbreak":
+            parts.append("\n")
+        elif token.type == "image":
+            parts.append(plain_text(token.children or ()))
+    return "".join(parts)
+
+
+@dataclass(slots=True)
+class LinkCount:
+    """Tracks whether a block is all links, and whether they all stay on the page."""
+
+    count: int = 0
+    other: bool = False
+    local: bool = True
+
+    @property
+    def only(self) -> bool:
+        return self.count > 0 and not self.other
+
+    @only.setter
+    def only(self, value: bool) -> None:
+        self.other = self.other or not value
+
+    def merge(self, other: LinkCount) -> None:
+        self.count += other.count
+        self.other = self.other or other.other
+        self.local = self.local and other.local
+
+
+_POWER = re.compile(r"(?:(\^)\((\w+)\)|\^\([^\w)]*\))")
+_TAGS_WITHOUT_SPACE = frozenset(
+    {"a", "abbr", "b", "bdi", "bdo", "cite", "code", "del", "dfn", "em", "font", "i", "ins"}
+    | {"kbd", "mark", "q", "s", "samp", "small", "span", "strong", "sub", "sup", "tt", "u"}
+    | {"var", "wbr"}
+)
+
+
+class InlineText:
+    """Joins inline tokens into the text that the page shows."""
+
+    def __init__(self, words_of: TagWords) -> None:
+        self.text = ""
+        self.links = LinkCount()
+        self._words_of = words_of
+        self._parts: list[str] = []
+        self._in_link = 0
+
+    def add(self, token: Token) -> None:
+        kind = token.type
+        if kind in ("text", "text_special", "entity"):
+            self._put(token.content)
+        elif kind == "code_inline":
+            tick = "``" if "`" in token.content else "`"
+            pad = " " if token.content[:1] == "`" or token.content[-1:] == "`" else ""
+            self._put(f"{tick}{pad}{token.content}{pad}{tick}")
+        elif kind == "softbreak":
+            self._parts.append(" ")
+        elif kind == "hardbreak":
+            self._parts.append("\n")
+        elif kind == "image":
+            self._put(plain_text(token.children or ()))
+        elif kind == "link_open":
+            self._in_link += 1
+            self.links.count += 1
+            self.links.local = self.links.local and str(token.attrs.get("href")).startswith("#")
+        elif kind == "link_close":
+            self._in_link -= 1
+        elif kind == "mdx_expression":
+            self._put(token.meta["words"])
+        elif kind == "mdx_tag":
+            for name, attributes in token.meta["tags"]:
+                self._tag(name, attributes)
+        elif kind == "html_inline":
+            self._tag(*read_tag(token.content))
+
+    def _tag(self, name: str, attributes: dict[str, str]) -> None:
+        bare = name.lstrip("/")
+        if bare == "br":
+            self._parts.append("\n")
+        elif bare in ("code", "tt"):
+            self._parts.append("`")
+        elif bare == "sup":  # 2<sup>n</sup> is not 2n
+            self._parts.append("^(" if name == bare else ")")
+        elif bare not in _TAGS_WITHOUT_SPACE:
+            self._parts.append(" ")
+        if words := "" if name[:1] == "/" else self._words_of(name, attributes):
+            self._put(f"{words} ")
+
+    def _put(self, text: str) -> None:
+        self._parts.append(text)
+        if not self._in_link and any(ch.isalnum() for ch in text):
+            self.links.other = True
+
+    def finish(self) -> InlineText:
+        lines = _POWER.sub(r"\1\2", "".join(self._parts)).split("\n")
+        self.text = "\n".join(part for part in (" ".join(line.split()) for line in lines) if part)
+        return self
