@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
 import uuid
@@ -108,6 +109,30 @@ def test_parameters_and_rows(database_url: str) -> None:
     assert row == [(text, 2**62, 0.1, b"\0\xff", key, None, True, [key], text + "::x")]
     assert query(database_url, "SELECT 1 WHERE false") == []
     assert query(database_url, "CREATE TABLE pg_temp.t (i int)") == []
+
+
+@pytest.mark.parametrize("standard", ["on", "off"])
+def test_no_text_can_leave_its_quotes(database_url: str, standard: str) -> None:
+    joint = "&" if "?" in database_url else "?"
+    url = f"{database_url}{joint}options=-c%20standard_conforming_strings%3D{standard}"
+    pieces = ["'", "\\", "''", "$$", "--", "/*", ";", ":x", "E'", '"', "{", ",", "\n", "x", "é"]
+    texts = ["".join(three) for three in itertools.product(pieces, repeat=3)]
+    names = [f"text{i}" for i in range(len(texts))]
+    rows = query(
+        url,
+        f"SELECT current_setting('standard_conforming_strings'), :texts::text[], "
+        f"ARRAY[{','.join(f':{name}' for name in names)}]",
+        texts=texts,
+        **dict(zip(names, texts, strict=True)),
+    )
+    assert rows == [(standard, texts, texts)]
+
+
+def test_only_names_outside_quotes_and_comments_are_parameters(database_url: str) -> None:
+    sql = """SELECT ':a', E'\\n:a', $$:a$$, $q$:a$q$, 1 AS ":a", /* :a */ 5-:a::int -- :a
+        , :a::smallint, :a::text::varchar, (ARRAY[7, 8])[1:1]"""
+    rows = query(database_url, sql, a=-32768)
+    assert rows == [(":a", "\n:a", ":a", ":a", 1, 32773, -32768, "-32768", [7])]
 
 
 def test_a_refused_statement_leaves_the_connection_usable(database_url: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import ssl
+import struct
 import subprocess
 import tempfile
 import time
@@ -160,6 +162,7 @@ def test_tls(tls_server: str, parameters: str) -> None:
         ("sslmode=require&password=wr0ng", "password authentication failed"),
         ("sslmode=require&user=stranger", "authentication failed"),
         ("sslmode=require&channel_binding=require&dbname=trusted", "channel binding"),
+        ("sslmode=disable&channel_binding=require", "channel binding"),
     ],
 )
 def test_tls_refused(tls_server: str, parameters: str, reason: str) -> None:
@@ -177,6 +180,41 @@ def test_the_certificate_must_be_for_the_host(tls_server: str) -> None:
     assert query(f"{other}verify-ca", ENCRYPTED) == [(True, "TLSv1.3")]
     with pytest.raises(UpstreamError, match="certificate"):
         query(f"{other}verify-full", ENCRYPTED)
+
+
+@pytest.mark.parametrize(
+    "demand",
+    [
+        pytest.param(b"\0\0\0\3", id="plain text"),
+        pytest.param(b"\0\0\0\5salt", id="MD5"),
+        pytest.param(b"\0\0\0\nSCRAM-SHA-256\0\0", id="SCRAM without binding"),
+    ],
+)
+def test_no_password_leaves_without_the_channel_binding_it_needs(demand: bytes) -> None:
+    received = []
+
+    async def impostor(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)
+        writer.write(b"S")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        trustme.CA().issue_cert("localhost").configure_cert(context)
+        await writer.start_tls(context)
+        await reader.read(1000)
+        writer.write(b"R" + struct.pack("!i", len(demand) + 4) + demand)
+        received.append(await reader.read(1000))
+        writer.close()
+
+    async def main() -> None:
+        async with await asyncio.start_server(impostor, "127.0.0.1") as server:
+            port = server.sockets[0].getsockname()[1]
+            url = f"postgresql://u:s3cret@127.0.0.1:{port}/d?sslmode=require"
+            db = Postgres(f"{url}&channel_binding=require")
+            with pytest.raises(UpstreamRejected, match="channel binding"):
+                await db.run("SELECT 1")
+            await db.close()
+
+    asyncio.run(main())
+    assert received == [b""]
 
 
 @needs_postgresql

@@ -30,7 +30,7 @@ class Proxy:
         )
         self.connections = 0
         self.lose_answers = 0
-        """So many answers are dropped, with their connections, after the server gave them."""
+        """Number of answers to drop, each with its connection, after the server has given them."""
         self.speaking = asyncio.Event()
         """Cleared: answers do not arrive."""
         self.speaking.set()
@@ -38,8 +38,6 @@ class Proxy:
         """Seconds before every answer."""
         self.exchanges = 0
         """Answers that ended in ReadyForQuery."""
-        self.flushes = 0
-        """Flush messages to the server: it answers what is before each in a packet of its own."""
 
     async def listen(self) -> None:
         path = f"{self._folder}/.s.PGSQL.{self._server.port}"  # replaces one that is closed
@@ -86,7 +84,6 @@ class Proxy:
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
-                self.flushes += data.count(b"H\0\0\0\4")
                 writer.write(data)
                 await writer.drain()
             writer.close()
