@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from pg8000.native import literal
@@ -18,7 +19,6 @@ _OPAQUE = r"\$(\w*)\$.*?\$\1\$|'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/"
 """A quoted part or a comment: what looks like a parameter or a semicolon there is not one."""
 _PARAMETERS = re.compile(rf"{_OPAQUE}|::|:(?P<name>[a-z_]\w*)", re.DOTALL | re.IGNORECASE)
 _PIECES = re.compile(rf"{_OPAQUE}|.", re.DOTALL)
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def render(sql: str, parameters: Mapping[str, Any]) -> str:
@@ -38,11 +38,10 @@ def render(sql: str, parameters: Mapping[str, Any]) -> str:
     if not parameters:
         return sql
     rendered = _PARAMETERS.sub(replace, sql)
-    if _UNSTORABLE.search(rendered):
-        raise StatementRejected(
-            "a parameter is not valid text", service="postgres", sqlstate="22021"
-        )
-    return rendered
+    with suppress(UnicodeEncodeError):
+        if b"\0" not in rendered.encode():
+            return rendered
+    raise StatementRejected("a parameter is not valid text", service="postgres", sqlstate="22021")
 
 
 def _literal(value: Any) -> str:
