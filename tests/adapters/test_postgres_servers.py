@@ -1,4 +1,4 @@
-"""The adapter against servers as hosts run them: over TLS, and behind PgBouncer.
+"""The PostgreSQL adapter over TLS and behind PgBouncer.
 
 The wheel's PostgreSQL has no TLS, so these use Debian's packages postgresql and pgbouncer.
 """
@@ -32,7 +32,7 @@ NOBODY = 65534
 
 
 def _find(program: str) -> str:
-    """Debian keeps its servers out of the PATH of users."""
+    """Find a program; Debian keeps servers outside the PATH."""
     folders = [
         os.environ["PATH"],
         "/usr/sbin",
@@ -50,7 +50,7 @@ needs_pgbouncer = pytest.mark.skipif(
 
 
 @contextmanager
-def folder_of_nobody() -> Iterator[Path]:
+def server_folder() -> Iterator[Path]:
     """A folder for a server that will not run as root."""
     with tempfile.TemporaryDirectory(prefix="server-") as name:
         if os.geteuid() == 0:
@@ -66,7 +66,7 @@ def as_nobody(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
     )
 
 
-def until_it_answers(url: str, server: subprocess.Popen[bytes]) -> None:
+def wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
     for _ in range(20):
         assert server.poll() is None, "the server has ended"
         try:
@@ -82,7 +82,7 @@ def until_it_answers(url: str, server: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture(scope="module")
 def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server that takes TLS only and wants a password; the query of its URL is missing."""
+    """The URL of a server that requires TLS and a password, and the folder of its CA files."""
     import socket
 
     with socket.socket() as probe:
@@ -90,7 +90,7 @@ def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = probe.getsockname()[1]
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost")
-    with folder_of_nobody() as folder:
+    with server_folder() as folder:
         data = folder / "data"
         (folder / "password").write_text("s3cret/@#")
         (folder / "password").chmod(0o644)
@@ -122,7 +122,7 @@ def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
         try:
             url = f"postgresql://owner:s3cret%2F%40%23@localhost:{port}/postgres"
-            until_it_answers(f"{url}?sslmode=require", server)
+            wait_until_ready(f"{url}?sslmode=require", server)
             query(f"{url}?sslmode=require", "CREATE DATABASE trusted")
             yield url.replace("postgres?", "") + f"?folder={folder}"
         finally:
@@ -218,7 +218,7 @@ def test_no_password_leaves_without_the_channel_binding_it_needs(demand: bytes) 
 
 
 @needs_postgresql
-def test_a_missing_password_is_told(tls_server: str) -> None:
+def test_a_missing_password_is_reported(tls_server: str) -> None:
     base, _ = tls_server.split("?folder=")
     bare = base.replace(":s3cret%2F%40%23@", "@")
     with pytest.raises(UpstreamError, match="asks for a password"):
@@ -243,7 +243,7 @@ def test_a_role_that_has_used_up_its_connections(tls_server: str) -> None:
 def pgbouncer(database_url: str) -> Iterator[str]:
     """PgBouncer in transaction mode with two server connections, before the test's database."""
     server = parse_url(database_url)
-    with folder_of_nobody() as folder:
+    with server_folder() as folder:
         target = f"host={server.host} port={server.port} dbname={server.database}"
         password = f"password='{server.password}'" if server.password else ""
         (folder / "pgbouncer.ini").write_text(
@@ -263,7 +263,7 @@ max_client_conn = 200
         bouncer = as_nobody([_find("pgbouncer"), "-q", str(folder / "pgbouncer.ini")])
         try:
             url = f"postgresql://{server.user}@/book?host={folder}&port=6432"
-            until_it_answers(url, bouncer)
+            wait_until_ready(url, bouncer)
             yield url
         finally:
             bouncer.send_signal(2)

@@ -22,7 +22,7 @@ def with_name(url: str, name: str) -> str:
 
 @contextmanager
 def new_database(url: str) -> Iterator[str]:
-    """The URL of an empty database on that server, which goes away again."""
+    """Create an empty database, yield its URL, drop it."""
     name = f"test_{uuid.uuid4().hex}"
     query(url, f"CREATE DATABASE {name}")
     try:
@@ -32,7 +32,7 @@ def new_database(url: str) -> Iterator[str]:
 
 
 def query(url: str, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
-    """One statement on a connection of its own, without the schema."""
+    """Run one statement on its own connection, without the schema."""
 
     async def once() -> list[tuple[Any, ...]]:
         db = Postgres(url, connections=1)
@@ -45,7 +45,7 @@ def query(url: str, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
 
 
 def using(url: str, work: Callable[[Postgres], Awaitable[T]], **options: Any) -> T:
-    """Run `work` with a client that knows the schema, in a loop of its own."""
+    """Run `work` in a new event loop, with a client that knows the schema."""
 
     async def main() -> T:
         db = Postgres(url, **{"schema": migrations.SCRIPT, **options})

@@ -1,4 +1,4 @@
-"""A proxy before a PostgreSQL that loses, delays and refuses on command."""
+"""A proxy for PostgreSQL that drops, delays and refuses on command."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Proxy:
         self.lose_answers = 0
         """Number of answers to drop, each with its connection, after the server has given them."""
         self.speaking = asyncio.Event()
-        """Cleared: answers do not arrive."""
+        """While it is cleared, no answers arrive."""
         self.speaking.set()
         self.delay = 0.0
         """Seconds before every answer."""
@@ -44,7 +44,7 @@ class Proxy:
         self._listener = await asyncio.start_unix_server(self._accept, path)
 
     async def refuse(self) -> None:
-        """Close everything and refuse new connections, as a suspended server does."""
+        """Close all connections and refuse new ones, as a suspended server does."""
         if self._listener:
             self._listener.close()
         self.hang_up()

@@ -1,8 +1,7 @@
-"""One connection to Neon over HTTPS, for hosts that let nothing out on PostgreSQL's port.
+"""One connection to Neon over HTTPS, for hosts that block PostgreSQL's port.
 
-Neon's proxy takes SQL at `https://HOST/sql`: the statement and its parameters as text in
-JSON, the connection string in a header, and the same in a list as one transaction. The
-protocol is the one of its serverless driver: https://github.com/neondatabase/serverless
+Neon's proxy accepts SQL at `https://HOST/sql`: a statement in JSON, the connection string in
+a header; a list of statements is one transaction. Its serverless driver uses the same protocol: https://github.com/neondatabase/serverless
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from rag.adapters.database.postgres_wire import ConnectionLost, ServerError
 
 
 class HttpsConnection:
-    """Of the same shape as `postgres_wire.Connection`; a kept-alive connection to the proxy."""
+    """The interface of `postgres_wire.Connection`, over a kept-alive connection to the proxy."""
 
     def __init__(self, server: Server, timeout: float) -> None:
         self.used_at = time.time()
@@ -43,7 +42,7 @@ class HttpsConnection:
         self._http.connect()
 
     def execute(self, sql: str, seconds: float) -> list[tuple[Any, ...]]:
-        """As `postgres_wire.Connection.execute`; a script goes out as one transaction."""
+        """See `postgres_wire.Connection.execute`. A script is one transaction."""
         queries = [{"query": statement, "params": []} for statement in split(sql)]
         body = queries[0] if len(queries) == 1 else {"queries": queries}
         self._sent = False
@@ -56,7 +55,7 @@ class HttpsConnection:
             raise ConnectionLost(type(error).__name__, sent=self._sent) from error
 
     def is_quiet(self) -> bool:
-        """Whether nothing waits to be read: the proxy's goodbye to an idle connection does."""
+        """Whether the connection is still open. The proxy's hanging up makes it readable."""
         if self._http.sock is None:
             return False
         poll = select.poll()
@@ -76,7 +75,7 @@ class HttpsConnection:
         response = self._http.getresponse()
         content = response.read()
         if response.status not in (200, 400):
-            raise OSError(f"the database's proxy answers {response.status}")
+            raise OSError(f"the proxy answered with status {response.status}")
         answer: dict[str, Any] = json.loads(content)
         if response.status == 200:
             return answer
@@ -87,7 +86,7 @@ class HttpsConnection:
 
 
 def _rows(result: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Rows with the types that pg8000 gives them."""
+    """Convert the values to the types that pg8000 returns."""
     readers = [_READERS.get(field["dataTypeID"], str) for field in result["fields"]]
     return [
         tuple(None if v is None else read(v) for read, v in zip(readers, row, strict=True))
@@ -96,7 +95,7 @@ def _rows(result: dict[str, Any]) -> list[tuple[Any, ...]]:
 
 
 def _text_array(text: str) -> list[str]:
-    """The items of a one-dimensional array without NULLs, such as `{a,"b \\" c"}`."""
+    """Return the items of a one-dimensional array without NULLs, such as `{a,"b \\" c"}`."""
     items = re.findall(r'"((?:[^"\\]|\\.)*)"|([^{},"]+)', text, re.DOTALL)
     return [re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL) + bare for quoted, bare in items]
 
@@ -114,4 +113,4 @@ _READERS: dict[int, Callable[[str], Any]] = {
     native.JSONB: json.loads,
     native.TEXT_ARRAY: _text_array,
 }
-"""The types of the columns that this service reads; any other comes as text."""
+"""Readers for the column types that this service uses, by OID; other types stay text."""

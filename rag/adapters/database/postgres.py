@@ -1,8 +1,8 @@
-"""PostgreSQL behind `rag.interfaces.Database`: Neon, any other server, or the embedded one.
+"""Implement `rag.interfaces.Database` for Neon, any other PostgreSQL, or the embedded one.
 
 pg8000 is synchronous: statements run on a few threads, behind one `await`. Every statement is
-its own transaction and goes out in one round trip, without session state: that is what
-PgBouncer's transaction mode (Neon's `-pooler` hosts) allows.
+its own transaction, in one round trip and without session state, as PgBouncer's transaction
+mode (Neon's `-pooler` hosts) requires.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from rag.errors import (
 AnyConnection: TypeAlias = Connection | HttpsConnection
 
 CONNECT_PAUSES = (0.1, 0.3, 0.6, 1.0)
-"""Seconds between attempts to connect: a server that is restarted is back by then."""
+"""Seconds between attempts to connect: long enough for a server to restart."""
 DOWN_SECONDS = 5.0
-"""After all of them failed, or a statement got no answer, statements try only once and wait no
-longer than DOWN_PATIENCE for this long: a question needs several, and they all would wait."""
+"""For this long after all attempts failed, or a statement timed out, statements try once and wait
+at most DOWN_PATIENCE: a question needs several, and each would wait."""
 DOWN_PATIENCE = 1.0
 IDLE_SECONDS = 240.0
-"""A connection unused for longer is not trusted: Neon suspends, routers forget, at 300 s."""
+"""A connection unused for longer is replaced: Neon and routers drop them after 300 s."""
 
 # SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _MISSING = frozenset({"42P01", "42703", "42883", "3F000"})  # table, column, function, schema
@@ -46,26 +46,26 @@ _REPEATABLE = re.compile(r"\s*(?:select\b|/\* idempotent \*/)", re.IGNORECASE)
 
 
 class Postgres:
-    """A few connections to one server, made when they are needed.
+    """A few connections to one server, opened when they are needed.
 
-    Statements run on threads of this client's own, at most `connections` at once. It belongs
-    to no event loop: several loops and threads may use it at the same time.
+    Statements run on the client's own threads, at most `connections` at once. Several event
+    loops and threads may use it at the same time.
 
-    A statement is repeated, once, on a new connection when its connection broke before it
-    was sent, and also when only its answer was lost if repeating it changes nothing: it
-    begins with SELECT or, by its author's word, with the comment `/* idempotent */`. (A
-    SELECT that calls a function which writes must therefore be one that may run twice.)
+    A statement is repeated once, on a new connection, if its connection broke before all of it
+    was sent, or if it is idempotent and its answer was lost. A statement counts as idempotent
+    if it begins with SELECT or with the comment `/* idempotent */`. (So a SELECT that calls a
+    function which writes must be safe to run twice.)
 
-    Cancelling `run` does not interrupt a statement that the server already has; one that still
-    waits for a connection is dropped.
+    Cancelling `run` does not interrupt a statement that has been sent; one that still waits for
+    a connection is dropped.
 
-    `schema` is a script that creates or migrates the tables; it runs when a statement names
-    something that is missing, and the statement then runs again. While nothing is missing
-    it costs nothing. The script must be safe to run by several processes at once.
+    `schema` is a script that creates or migrates the tables. It runs when a statement names a
+    missing table, column or function, and the statement then runs again. Several processes may
+    run it at once.
 
-    Raises ConfigurationError for a connection string that cannot be understood, UpstreamError
-    and its subclasses, service "postgres", for everything else. Messages hold neither the
-    password nor parameters.
+    Raises ConfigurationError for an invalid connection string, and UpstreamError or a subclass,
+    with service "postgres", for everything else. Messages contain neither the password nor
+    parameters.
     """
 
     def __init__(
@@ -87,14 +87,14 @@ class Postgres:
         self._closed = False
 
     def prepare(self) -> None:
-        """Read the certificates, without connecting."""
+        """Load the TLS certificates; do not connect."""
         _ = self._server.ssl_context
 
     async def run(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        """Rows of one statement with `:name` parameters; [] where it returns none.
+        """Run one statement with `:name` parameters; return its rows, or [].
 
-        A script of several statements is allowed where there are no parameters; it is one
-        transaction, and the rows are those of all its statements.
+        Without parameters it may also be a script of several statements. It is one transaction,
+        and all its rows are returned.
         """
         statement = render(sql, parameters)
         self._check_open()
@@ -110,7 +110,7 @@ class Postgres:
             abandoned.set()
 
     async def close(self) -> None:
-        """Close idle connections now and busy ones when their statement ends."""
+        """Close idle connections now, and busy ones when their statements end."""
         self._closed = True
         self._close_idle()
         self._threads.shutdown(wait=False)
@@ -119,10 +119,10 @@ class Postgres:
         if self._closed:
             raise UpstreamError("the client is closed", service="postgres")
 
-    # ------------------------------------------------------------ on a thread of our own
+    # ------------------------------------------------------------ on a pool thread
 
     def _execute(self, sql: str, abandoned: threading.Event) -> list[tuple[Any, ...]]:
-        """Run a statement, unless its caller has `abandoned` it before it is sent."""
+        """Run a statement, unless its caller `abandoned` it before it was sent."""
         tried: set[str] = set()
         while True:
             connection = self._idle_connection() or self._connect()
@@ -157,7 +157,7 @@ class Postgres:
                 raise failure
             tried.add(remedy)
             if remedy == "reconnect":
-                self._close_idle()  # what broke one connection has broken the idle ones too
+                self._close_idle()  # they have probably broken too
             elif remedy == "repeat":
                 time.sleep(0.05)  # let the other statement of a deadlock end
             elif remedy == "migrate":
@@ -179,17 +179,17 @@ class Postgres:
             connection.close()
 
     def _patience(self, seconds: float) -> float:
-        """How long to wait for a server that may have gone."""
+        """Return `seconds`, or less while the server is considered down."""
         return seconds if time.monotonic() > self._down_until else min(seconds, DOWN_PATIENCE)
 
     def _idle_connection(self) -> AnyConnection | None:
-        """The idle connection used last, if it is still alive."""
+        """Return the most recently used idle connection that is still open."""
         while True:
             try:
                 connection = self._idle.pop()
             except IndexError:
                 return None
-            # By the wall clock, which goes on while a laptop or a function sleeps.
+            # The wall clock goes on while a laptop or a function sleeps; the monotonic may not.
             if 0 <= time.time() - connection.used_at < IDLE_SECONDS and connection.is_quiet():
                 return connection
             connection.close()
@@ -208,15 +208,15 @@ class Postgres:
                 return
 
     def _connect(self) -> AnyConnection:
-        """A new connection, with another attempt or two where the server may be restarting."""
+        """Open a connection; try several times, because the server may be restarting."""
         self._check_open()
         deadline = time.monotonic() + self._patience(self._connect_timeout)
         pauses = iter(CONNECT_PAUSES if time.monotonic() > self._down_until else ())
-        make = HttpsConnection if self._server.over_https else Connection
+        open_connection = HttpsConnection if self._server.over_https else Connection
         while True:
             failure: UpstreamError
             try:
-                return make(self._server, max(0.1, deadline - time.monotonic()))
+                return open_connection(self._server, max(0.1, deadline - time.monotonic()))
             except TimeoutError:
                 self._down_until = time.monotonic() + DOWN_SECONDS
                 raise UpstreamTimeout("no connection in time", service="postgres") from None
@@ -236,7 +236,7 @@ class Postgres:
 
 
 def _remedy(error: ServerError, sql: str) -> str:
-    """What makes a refused statement worth another attempt, or nothing."""
+    """Return the step after which a refused statement may succeed, or an empty string."""
     if error.sqlstate in _MISSING:
         return "migrate"
     if error.sqlstate in _UNDONE:
@@ -247,15 +247,12 @@ def _remedy(error: ServerError, sql: str) -> str:
 
 
 def _refusal(error: ServerError, prefix: str = "") -> UpstreamError:
-    """The server's answer as one of ours.
-
-    The messages of class 22 (data exceptions) quote the data, which may be a reader's words.
-    """
+    """Translate a refusal. Messages of class 22 quote data, perhaps a reader's words: drop them."""
     said = "" if error.sqlstate.startswith("22") else f"{error.message} "
     message = f"{prefix}{said}({error.sqlstate})"
     if error.sqlstate in _BUSY:
         return UpstreamOverloaded(message, service="postgres")
-    if error.fatal and error.sqlstate.startswith("57P"):  # shut down under the statement
+    if error.fatal and error.sqlstate.startswith("57P"):  # shut down during the statement
         return UpstreamError(message, service="postgres")
     if error.fatal:
         return UpstreamRejected(message, service="postgres")

@@ -1,7 +1,7 @@
-"""SQL as text: statements with their parameters written in, and scripts cut into statements.
+"""SQL as text: write parameters into statements, and split scripts into statements.
 
-Parameters are written into the statement because the simple query protocol, the only one that
-pg8000 offers in a single round trip, has no place for them.
+Parameters become literals because pg8000 runs a statement in one round trip only by the simple
+query protocol, which has no bound parameters.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from pg8000.native import literal
 from rag.errors import StatementRejected
 
 _OPAQUE = r"\$(\w*)\$.*?\$\1\$|'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/"
-"""A quoted part or a comment: what looks like a parameter or a semicolon there is not one."""
+"""A quoted part or a comment, in which colons and semicolons mean nothing."""
 _PARAMETERS = re.compile(rf"{_OPAQUE}|::|:(?P<name>[a-z_]\w*)", re.DOTALL | re.IGNORECASE)
 _PIECES = re.compile(rf"{_OPAQUE}|.", re.DOTALL)
 
 
 def render(sql: str, parameters: Mapping[str, Any]) -> str:
-    """Replace each `:name` by the value of that parameter.
+    """Replace each `:name` with the value of that parameter, as a literal.
 
-    Raises StatementRejected for text that PostgreSQL cannot hold, TypeError for a parameter
-    that is missing.
+    Raises StatementRejected for text that PostgreSQL cannot store, TypeError for a missing
+    parameter.
     """
 
     def replace(match: re.Match[str]) -> str:
         if not (name := match["name"]):
             return match[0]
         if name not in parameters:
-            raise TypeError(f"the statement has a parameter {name!r}, which is missing")
+            raise TypeError(f"parameter {name!r} is missing")
         return _literal(parameters[name])
 
     if not parameters:
@@ -45,9 +45,9 @@ def render(sql: str, parameters: Mapping[str, Any]) -> str:
 
 
 def _literal(value: Any) -> str:
-    """Quoted and without a type, as a bound parameter is, except for NULL, TRUE and FALSE."""
+    """Return a quoted literal without a type, as bound parameters are; NULL, TRUE, FALSE bare."""
     if isinstance(value, bytes):
-        value = f"\\x{value.hex()}"  # pg8000 would make it a bit string
+        value = f"\\x{value.hex()}"  # `literal` would make it a bit string
     elif isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)  # without quotes, -1::smallint would be -(1::smallint)
     text: str = literal(value)
@@ -58,7 +58,7 @@ def _literal(value: Any) -> str:
 
 
 def split(script: str) -> Iterator[str]:
-    """The statements of a script, without the semicolons between them."""
+    """Yield the statements of a script, without the semicolons between them."""
     statement = ""
     for piece in _PIECES.finditer(f"{script};"):
         if piece[0] != ";":

@@ -1,4 +1,4 @@
-"""One connection to PostgreSQL: pg8000's, with deadlines and libpq's rules for TLS.
+"""One connection to PostgreSQL: pg8000's, with timeouts and libpq's rules for TLS.
 
 pg8000 sends a statement with bound parameters in three round trips, and the three may reach
 different servers behind a pooler. So parameters are written into the SQL (`postgres_sql`), and
@@ -41,7 +41,7 @@ class ConnectionLost(ConnectionError):
 
 
 class Connection:
-    """Blocks its thread; for one thread at a time.
+    """A blocking connection, for one thread at a time.
 
     Raises OSError (TimeoutError, ConnectionLost) or ServerError, at construction and in `execute`.
     """
@@ -73,7 +73,7 @@ class Connection:
             raise failure from error
 
     def execute(self, sql: str, seconds: float) -> list[tuple[Any, ...]]:
-        """Rows of one statement, or of a script. `seconds` bounds each wait for the server."""
+        """Run one statement or a script; return its rows. `seconds` bounds each wait for data."""
         try:
             self._socket.settimeout(seconds)
             return [tuple(row) for row in self._pg8000.run(sql) or ()]
@@ -81,13 +81,13 @@ class Connection:
             raise _classified(error) from error
 
     def is_quiet(self) -> bool:
-        """Whether nothing waits to be read: an idle server sends nothing but its goodbye."""
+        """Whether there is nothing to read. To an idle client the server only says goodbye."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         return not poll.poll(0)
 
     def close(self) -> None:
-        """Say goodbye and hang up without waiting, whatever state this is in."""
+        """Terminate the session and close the socket without waiting, in any state."""
         with suppress(Exception):
             self._socket.settimeout(0)
             self._pg8000.close()
@@ -95,10 +95,10 @@ class Connection:
 
 
 def _classified(error: BaseException) -> BaseException:
-    """The server's refusal or a timeout, wherever it is in the chain; else a lost connection.
+    """Return the server's refusal or the timeout in the chain of `error`, else ConnectionLost.
 
-    pg8000 fails in many ways where the other end does not speak PostgreSQL, and where the
-    server has hung up behind its refusal, closing fails too and covers the refusal.
+    pg8000 fails in many ways if the other end does not speak PostgreSQL. If the server has
+    hung up after refusing a login, closing fails too, and that error hides the refusal.
     """
     if not isinstance(error, Exception):
         return error
@@ -109,7 +109,7 @@ def _classified(error: BaseException) -> BaseException:
             return ServerError(link.args[0])
         if isinstance(link, TimeoutError | ServerError):
             return link
-        if isinstance(link, BrokenPipeError):  # only writing fails so: some of it never left
+        if isinstance(link, BrokenPipeError):  # only a write fails this way: part was not sent
             sent = False
         link = link.__cause__ or link.__context__
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -117,21 +117,21 @@ def _classified(error: BaseException) -> BaseException:
 
 
 def _refused(message: str) -> ServerError:
-    """A refusal of our own: trying again would end the same way."""
+    """Return an error for a login that must not be tried again."""
     return ServerError({"V": "FATAL", "C": "28000", "M": message})
 
 
 def _unbound() -> ServerError:
-    return _refused("the server does not offer the channel binding it must have")
+    return _refused("the server does not offer the channel binding that DATABASE_URL requires")
 
 
 # ---------------------------------------------------------------- sockets
 
 
 class _BoundSocket(ssl.SSLSocket):
-    """TLS that lets no password out unless SCRAM binds it to this very TLS channel.
+    """A TLS socket that sends a password only as SCRAM bound to this TLS channel.
 
-    The first message of a login that carries a secret, or leads to one, is of type `p`.
+    Passwords and the first message of SCRAM are messages of type `p`.
     """
 
     bound = False
@@ -162,7 +162,7 @@ def _connect(server: Server, timeout: float) -> socket.socket:
 
 
 def _secure(plain: socket.socket, server: Server) -> socket.socket:
-    """Ask for TLS (SSLRequest, code 80877103); stay plain only where the mode allows it."""
+    """Request TLS (SSLRequest, code 80877103); continue without it only if sslmode allows."""
     context, answer = server.ssl_context, b"N"
     if context:
         plain.sendall(struct.pack("!ii", 8, 80877103))
@@ -175,15 +175,15 @@ def _secure(plain: socket.socket, server: Server) -> socket.socket:
         except ssl.SSLCertVerificationError as error:
             raise _refused(f"the server's certificate: {error.verify_message}") from error
     if answer != b"N":
-        raise ConnectionError("the server went away when it was asked for TLS")
+        raise ConnectionError("the server closed the connection when asked for TLS")
     if server.require_channel_binding:
         raise _unbound()
     if context and not server.ssl_optional:
-        raise _refused("the server does not speak TLS, and sslmode asks for it")
+        raise _refused("the server does not support TLS, which sslmode requires")
     return plain
 
 
 def _hang_up(connected: socket.socket) -> None:
-    """Close it at once, even if a file made of it lives on in a traceback."""
+    """Close the socket now, even if a traceback still holds a file made from it."""
     if (number := connected.detach()) >= 0:
         socket.close(number)
