@@ -1,4 +1,4 @@
-"""The embedded server: it keeps what it acknowledged, and it goes when its owner goes."""
+"""The embedded server: it loses no acknowledged row and stops with its owner."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become ano
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a server's data, made once."""
+    """A data folder, created once."""
     folder = tmp_path_factory.mktemp("made") / "pg"
     start(folder).stop()
     return folder
@@ -39,7 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(made: Path, tmp_path: Path) -> Path:
-    """A copy of it for the test."""
+    """A copy of the data folder for one test."""
     subprocess.run(["cp", "-a", str(made), str(tmp_path / "pg")], check=True)
     return tmp_path / "pg"
 
@@ -196,7 +196,7 @@ def test_the_thread_that_started_it_may_end(data: Path) -> None:
     servers[0].stop()
 
 
-def test_a_second_process_gets_a_clear_sentence(tmp_path: Path, data: Path) -> None:
+def test_a_second_process_gets_a_clear_message(tmp_path: Path, data: Path) -> None:
     with running(data) as server:
         second = subprocess.run(
             [sys.executable, "-c", _OWNER, str(data)],
@@ -232,7 +232,7 @@ def test_an_interrupted_creation_is_begun_again(tmp_path: Path) -> None:
     assert not (tmp_path / "pg/cluster.new").exists()
 
 
-def test_a_full_disk_gives_a_sentence_and_leaves_no_half_folder(tmp_path: Path) -> None:
+def test_a_full_disk_gives_a_message_and_leaves_no_half_folder(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from rag.adapters.database.embedded import start; "
     )

@@ -42,7 +42,6 @@ def test_a_statement_is_one_round_trip(database_url: str) -> None:
         await db.run("SELECT 1")
         assert between.exchanges == before + 2
         assert between.connections == 1
-        assert between.flushes == 0
 
     through_proxy(database_url, work)
 
@@ -180,6 +179,22 @@ def test_a_server_that_comes_back_is_waited_for(database_url: str) -> None:
         await asyncio.sleep(0.3)
         await between.listen()
         assert await asked == [(2,)]
+
+    through_proxy(database_url, work)
+
+
+def test_a_statement_cancelled_before_it_is_sent_never_runs(database_url: str) -> None:
+    async def work(db: Postgres, between: Proxy) -> None:
+        await db.run("CREATE SCHEMA book; CREATE TABLE book.t (i int)")
+        await between.refuse()
+        asked = asyncio.create_task(db.run("INSERT INTO book.t VALUES (:i)", i=1))
+        await asyncio.sleep(0.2)
+        asked.cancel()
+        await between.listen()
+        await asyncio.sleep(0.5)
+        assert between.connections == 2, "it was still connecting"
+        assert await db.run("SELECT * FROM book.t") == []
+        assert between.connections == 2, "its connection is used by the next"
 
     through_proxy(database_url, work)
 

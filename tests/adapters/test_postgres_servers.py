@@ -1,4 +1,4 @@
-"""The adapter against servers as hosts run them: over TLS, and behind PgBouncer.
+"""The PostgreSQL adapter over TLS and behind PgBouncer.
 
 The wheel's PostgreSQL has no TLS, so these use Debian's packages postgresql and pgbouncer.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import ssl
+import struct
 import subprocess
 import tempfile
 import time
@@ -30,7 +32,7 @@ NOBODY = 65534
 
 
 def _find(program: str) -> str:
-    """Debian keeps its servers out of the PATH of users."""
+    """Find a program; Debian keeps servers outside the PATH."""
     folders = [
         os.environ["PATH"],
         "/usr/sbin",
@@ -48,7 +50,7 @@ needs_pgbouncer = pytest.mark.skipif(
 
 
 @contextmanager
-def folder_of_nobody() -> Iterator[Path]:
+def server_folder() -> Iterator[Path]:
     """A folder for a server that will not run as root."""
     with tempfile.TemporaryDirectory(prefix="server-") as name:
         if os.geteuid() == 0:
@@ -64,7 +66,7 @@ def as_nobody(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
     )
 
 
-def until_it_answers(url: str, server: subprocess.Popen[bytes]) -> None:
+def wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
     for _ in range(20):
         assert server.poll() is None, "the server has ended"
         try:
@@ -80,7 +82,7 @@ def until_it_answers(url: str, server: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture(scope="module")
 def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server that takes TLS only and wants a password; the query of its URL is missing."""
+    """The URL of a server that requires TLS and a password, and the folder of its CA files."""
     import socket
 
     with socket.socket() as probe:
@@ -88,7 +90,7 @@ def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = probe.getsockname()[1]
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost")
-    with folder_of_nobody() as folder:
+    with server_folder() as folder:
         data = folder / "data"
         (folder / "password").write_text("s3cret/@#")
         (folder / "password").chmod(0o644)
@@ -120,7 +122,7 @@ def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
         try:
             url = f"postgresql://owner:s3cret%2F%40%23@localhost:{port}/postgres"
-            until_it_answers(f"{url}?sslmode=require", server)
+            wait_until_ready(f"{url}?sslmode=require", server)
             query(f"{url}?sslmode=require", "CREATE DATABASE trusted")
             yield url.replace("postgres?", "") + f"?folder={folder}"
         finally:
@@ -160,6 +162,7 @@ def test_tls(tls_server: str, parameters: str) -> None:
         ("sslmode=require&password=wr0ng", "password authentication failed"),
         ("sslmode=require&user=stranger", "authentication failed"),
         ("sslmode=require&channel_binding=require&dbname=trusted", "channel binding"),
+        ("sslmode=disable&channel_binding=require", "channel binding"),
     ],
 )
 def test_tls_refused(tls_server: str, parameters: str, reason: str) -> None:
@@ -179,8 +182,43 @@ def test_the_certificate_must_be_for_the_host(tls_server: str) -> None:
         query(f"{other}verify-full", ENCRYPTED)
 
 
+@pytest.mark.parametrize(
+    "demand",
+    [
+        pytest.param(b"\0\0\0\3", id="plain text"),
+        pytest.param(b"\0\0\0\5salt", id="MD5"),
+        pytest.param(b"\0\0\0\nSCRAM-SHA-256\0\0", id="SCRAM without binding"),
+    ],
+)
+def test_no_password_leaves_without_the_channel_binding_it_needs(demand: bytes) -> None:
+    received = []
+
+    async def impostor(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)
+        writer.write(b"S")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        trustme.CA().issue_cert("localhost").configure_cert(context)
+        await writer.start_tls(context)
+        await reader.read(1000)
+        writer.write(b"R" + struct.pack("!i", len(demand) + 4) + demand)
+        received.append(await reader.read(1000))
+        writer.close()
+
+    async def main() -> None:
+        async with await asyncio.start_server(impostor, "127.0.0.1") as server:
+            port = server.sockets[0].getsockname()[1]
+            url = f"postgresql://u:s3cret@127.0.0.1:{port}/d?sslmode=require"
+            db = Postgres(f"{url}&channel_binding=require")
+            with pytest.raises(UpstreamRejected, match="channel binding"):
+                await db.run("SELECT 1")
+            await db.close()
+
+    asyncio.run(main())
+    assert received == [b""]
+
+
 @needs_postgresql
-def test_a_missing_password_is_told(tls_server: str) -> None:
+def test_a_missing_password_is_reported(tls_server: str) -> None:
     base, _ = tls_server.split("?folder=")
     bare = base.replace(":s3cret%2F%40%23@", "@")
     with pytest.raises(UpstreamError, match="asks for a password"):
@@ -205,7 +243,7 @@ def test_a_role_that_has_used_up_its_connections(tls_server: str) -> None:
 def pgbouncer(database_url: str) -> Iterator[str]:
     """PgBouncer in transaction mode with two server connections, before the test's database."""
     server = parse_url(database_url)
-    with folder_of_nobody() as folder:
+    with server_folder() as folder:
         target = f"host={server.host} port={server.port} dbname={server.database}"
         password = f"password='{server.password}'" if server.password else ""
         (folder / "pgbouncer.ini").write_text(
@@ -225,7 +263,7 @@ max_client_conn = 200
         bouncer = as_nobody([_find("pgbouncer"), "-q", str(folder / "pgbouncer.ini")])
         try:
             url = f"postgresql://{server.user}@/book?host={folder}&port=6432"
-            until_it_answers(url, bouncer)
+            wait_until_ready(url, bouncer)
             yield url
         finally:
             bouncer.send_signal(2)

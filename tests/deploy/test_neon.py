@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from rag.adapters.database import neon_https
 from rag.adapters.database.postgres import Postgres
+from rag.adapters.database.postgres_sql import split
 from rag.adapters.database.postgres_url import parse_url
 from rag.conversations import migrations
 from rag.conversations import store as conversations
@@ -107,7 +107,7 @@ def test_a_script_is_split_between_statements_only() -> None:
     script = (
         "SELECT ';' ; -- a; comment\nDO $a$ BEGIN x; END $a$;\n/* ; */ SELECT 'it''s; so';\n-- end;"
     )
-    assert list(neon_https.statements(script)) == [
+    assert list(split(script)) == [
         "SELECT ';'",
         "-- a; comment\nDO $a$ BEGIN x; END $a$",
         "/* ; */ SELECT 'it''s; so'",

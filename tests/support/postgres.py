@@ -16,13 +16,13 @@ T = TypeVar("T")
 
 
 def with_name(url: str, name: str) -> str:
-    """Return the URL of another database on the same server."""
+    """The same server, another database."""
     return urlsplit(url)._replace(path=f"/{name}").geturl()
 
 
 @contextmanager
 def new_database(url: str) -> Iterator[str]:
-    """Create an empty database on the server, yield its URL, and drop it."""
+    """Create an empty database, yield its URL, drop it."""
     name = f"test_{uuid.uuid4().hex}"
     query(url, f"CREATE DATABASE {name}")
     try:
@@ -32,7 +32,7 @@ def new_database(url: str) -> Iterator[str]:
 
 
 def query(url: str, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
-    """Run one statement on a new connection, without the schema."""
+    """Run one statement on its own connection, without the schema."""
 
     async def once() -> list[tuple[Any, ...]]:
         db = Postgres(url, connections=1)
@@ -45,7 +45,7 @@ def query(url: str, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
 
 
 def using(url: str, work: Callable[[Postgres], Awaitable[T]], **options: Any) -> T:
-    """Run `work` in a new event loop, with a client that applies the schema."""
+    """Run `work` in a new event loop, with a client that knows the schema."""
 
     async def main() -> T:
         db = Postgres(url, **{"schema": migrations.SCRIPT, **options})

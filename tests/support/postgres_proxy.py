@@ -1,4 +1,4 @@
-"""A proxy in front of PostgreSQL that drops, delays or refuses on demand."""
+"""A proxy for PostgreSQL that drops, delays and refuses on command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ READY = b"Z\0\0\0\5I"
 
 
 class Proxy:
-    """Listens on a Unix socket; all attributes can be changed while it runs."""
+    """Listens on a Unix socket; everything may be changed while it runs."""
 
     def __init__(self, url: str) -> None:
         self._server = parse_url(url)
@@ -30,23 +30,21 @@ class Proxy:
         )
         self.connections = 0
         self.lose_answers = 0
-        """Number of responses to drop, with their connections, after the server sent them."""
+        """Number of answers to drop, each with its connection, after the server has given them."""
         self.speaking = asyncio.Event()
-        """While cleared, responses are held back."""
+        """While it is cleared, no answers arrive."""
         self.speaking.set()
         self.delay = 0.0
-        """Seconds before every response."""
+        """Seconds before every answer."""
         self.exchanges = 0
-        """Responses that ended with ReadyForQuery."""
-        self.flushes = 0
-        """Flush messages sent to the server, each of which causes a separate packet."""
+        """Answers that ended in ReadyForQuery."""
 
     async def listen(self) -> None:
-        path = f"{self._folder}/.s.PGSQL.{self._server.port}"  # replaces a closed one
+        path = f"{self._folder}/.s.PGSQL.{self._server.port}"  # replaces one that is closed
         self._listener = await asyncio.start_unix_server(self._accept, path)
 
     async def refuse(self) -> None:
-        """Close everything and refuse new connections, like a suspended server."""
+        """Close all connections and refuse new ones, as a suspended server does."""
         if self._listener:
             self._listener.close()
         self.hang_up()
@@ -86,7 +84,6 @@ class Proxy:
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
-                self.flushes += data.count(b"H\0\0\0\4")
                 writer.write(data)
                 await writer.drain()
             writer.close()
@@ -98,7 +95,7 @@ class Proxy:
             pending += data
             whole = pending.endswith(READY)
             if greeted and not whole:
-                continue  # forward whole responses, so that they are lost whole
+                continue  # answers to statements go on whole, so that they are lost whole
             self.exchanges += whole and greeted
             if greeted and self.lose_answers:
                 self.lose_answers -= 1

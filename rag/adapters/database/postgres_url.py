@@ -18,7 +18,7 @@ _NO_LIMIT = 3600.0
 
 @dataclass(frozen=True)
 class Server:
-    """Where the server is and how to speak to it; the password stays out of the repr."""
+    """A server's address, login and TLS settings. The repr leaves out the password."""
 
     host: str
     """Name or address, or the folder of a Unix socket, which starts with a slash."""
@@ -33,23 +33,23 @@ class Server:
     connect_timeout: float = _NO_LIMIT
     """Seconds."""
     startup: Mapping[str, str] = field(default_factory=dict)
-    """Parameters for the server itself, such as `options=endpoint=...`."""
+    """Startup parameters for the server, such as `options=endpoint=...`."""
 
     @property
     def over_https(self) -> bool:
-        """Whether to send SQL over HTTPS: Neon takes it so, and port 443 asks for it."""
+        """Whether to send SQL over HTTPS, which Neon accepts on port 443."""
         return self.port == 443 and self.host.endswith(".neon.tech")
 
     @property
     def unix_socket(self) -> str:
-        """Path of the Unix socket, or empty."""
+        """Path of the Unix socket; empty for TCP."""
         return f"{self.host}/.s.PGSQL.{self.port}" if self.host.startswith("/") else ""
 
     @cached_property
     def ssl_context(self) -> ssl.SSLContext | None:
         """None for no TLS. As in libpq, only `verify-ca` and `verify-full` (and `require`
-        with `sslrootcert`) check the certificate; `channel_binding=require` proves the
-        server in its own way."""
+        with `sslrootcert`) check the certificate; `channel_binding=require` verifies the
+        server by its own means."""
         if self.unix_socket or self.ssl_mode == "disable":
             return None
         root = "" if self.ssl_root == "system" else self.ssl_root
@@ -71,8 +71,8 @@ class Server:
 def parse_url(url: str) -> Server:
     """Parse `postgresql://user:password@host:port/database?parameter=value`.
 
-    Parameters that mean nothing here are ignored. Raises ConfigurationError, which never
-    repeats a part of the string: any of it may be the password.
+    Unknown parameters are ignored. Raises ConfigurationError, whose message quotes no part of
+    the string: any part may be the password.
     """
     try:
         parts = urlsplit(url)
