@@ -53,8 +53,7 @@ def fuzz(url: str, folder: Path, *options: str, seconds: float) -> subprocess.Co
 
 def statuses(service: Service) -> Counter[int]:
     """How many requests the service answered with which status, by its log."""
-    lines = (json.loads(line) for line in service.log.split("\n") if line.startswith("{"))
-    return Counter(line["status"] for line in lines)
+    return Counter(line["status"] for line in service.requests)
 
 
 def complaints(log: str) -> list[str]:
