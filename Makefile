@@ -1,18 +1,18 @@
-# `make run` answers questions about a book, `make test` passes the tests; `make help` lists all.
+# `make run` answers questions about a book, `make test` runs the tests; `make help` lists all.
 
 BOOK ?= docs
 PORT ?= 7860
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps
+PIP = .venv/bin/python -m pip install --disable-pip-version-check --no-deps
 export PORT
 
-.PHONY: help run ingest test test-slow test-servers lint format lock openapi lambda sbom audit bench bench-retrieval clean
+.PHONY: help run ingest test test-slow test-servers lint format lock openapi lambda sbom audit bench bench-retrieval pictures clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
 
-run: .venv/ready ## answer questions about BOOK (a folder, by default docs) on PORT
+run: .venv/ready ## answer questions about BOOK (a folder or address; docs if unset) on PORT
 	@.venv/bin/python ingest.py "$(BOOK)"
 	@exec .venv/bin/python router.py
 
@@ -65,6 +65,9 @@ bench: .venv/ready-dev ## speed and memory beside the floor; ONLY=cold,overhead 
 bench-retrieval: .venv/ready-dev ## quality of retrieval on the test sets in RETRIEVAL_SETS
 	.venv/bin/python bench/retrieval.py
 
+pictures: .venv/ready-dev ## the pictures in docs/images, taken in Chromium
+	@.venv/bin/python -m bench.pictures
+
 clean: ## remove what the other commands made, the index and the history included
 	rm -rf .venv .data .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
@@ -73,10 +76,11 @@ clean: ## remove what the other commands made, the index and the history include
 	$(PYTHON) -m venv .venv
 
 .venv/ready: .venv/bin/python requirements.txt requirements-embedded.txt
-	@echo "Installing the pinned packages (about a minute, once) …"
+	@echo "Installing the pinned packages into .venv (about a minute, once) …"
 	@$(PIP) -r requirements.txt -r requirements-embedded.txt
 	@touch $@
 
 .venv/ready-dev: .venv/ready requirements-dev.txt
+	@echo "Installing the tools of the tests (once) …"
 	@$(PIP) -r requirements-dev.txt
 	@touch $@

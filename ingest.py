@@ -1,14 +1,14 @@
-"""Index a book: `python ingest.py SOURCE` reads it and makes it answerable.
+"""The command `python ingest.py SOURCE`: index a book so that it can be asked.
 
 The source is a folder of Markdown (or of built HTML), one file, or the address of a live site.
 Run it again after an edit: only what changed is embedded. It may run while the server does;
-readers see the old index until the new one is whole.
+readers see the old index until the new one is complete.
 
-`--verify SITE` checks every link against the built or the live site: of the source that is
-indexed, or, without a source, of the index in use.
+`--verify SITE` checks every link against the built or the live site: the links of the source
+that is indexed or, without a source, of the current index.
 
 Exit status: 0 done, 1 nothing could be done and the old index is untouched, or links are dead,
-2 usage, 130 interrupted (what was embedded is kept for the next run).
+2 wrong usage, 130 interrupted (what was embedded is kept for the next run).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from rag import VERSION
 from rag.errors import (
     BookError,
     ConfigurationError,
@@ -49,11 +50,24 @@ from rag.models import (
     Page,
     SparseVector,
 )
-from rag.providers import get_clients
+from rag.providers import check_platform, get_clients
 from rag.settings import Settings
 
 if TYPE_CHECKING:
     from sites import Book
+
+
+USAGE = """\
+Index a book, so that `python router.py` can answer questions about it.
+
+Run it again after each edit: only what changed is embedded. The service may run
+meanwhile; it serves the old index until the new one is complete.
+
+  ingest.py docs                             a folder of Markdown; here the handbook
+  ingest.py https://my-book.vercel.app/docs/ a live site
+  ingest.py docs --dry-run                   show what would be embedded
+  ingest.py docs --verify build --strict     index only if no link is dead
+"""
 
 
 class Clients(Protocol):
@@ -95,20 +109,39 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(
         prog="ingest.py",
-        description="Index a book so that it can be asked. Only what changed is embedded.",
-        epilog="Exit status: 0 done, 1 nothing could be done or links are dead, 2 usage, "
+        usage="%(prog)s [options] SOURCE",
+        description=USAGE,
+        epilog="Exit status: 0 done, 1 nothing could be done or links are dead, 2 wrong usage, "
         "130 interrupted.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("source", nargs="?", help="folder (or one file) of Markdown or HTML, or a site's address")
-    add("--generator", choices=GENERATORS, default="auto", help="what builds the site")
-    add("--base-path", metavar="PATH", help="where the book lies on the site, such as docs")
-    add("--dry-run", action="store_true", help="say what would be embedded, and stop")
+    add(
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help="a folder or file of Markdown or HTML, or the address of a live site",
+    )
+    add(
+        "--generator",
+        choices=GENERATORS,
+        default="auto",
+        help="what builds the site; recognised if not given",
+    )
+    add("--base-path", metavar="PATH", help="path of the book on its site, such as docs")
+    add("--dry-run", action="store_true", help="show what would be embedded; change nothing")
     add("--verify", metavar="SITE", help="check all links against a built site or an address")
     add("--strict", action="store_true", help="with --verify: change nothing if a link is dead")
-    add("--max-pages", type=int, default=5_000, metavar="N", help="of a live site (%(default)s)")
-    add("--allow-private", action="store_true", help="read sites on this machine or network too")
+    add(
+        "--max-pages",
+        type=int,
+        default=5_000,
+        metavar="N",
+        help="read at most N pages of a live site (default: %(default)s)",
+    )
+    add("--allow-private", action="store_true", help="also read sites on this machine or network")
     add("--quiet", action="store_true", help="print problems only")
+    add("--version", action="version", version=f"Ask the Book {VERSION}")
     options = parser.parse_args(arguments)
     if options.source is None and not options.verify:
         parser.error("name the book to index, or the site to --verify the index against")
@@ -121,6 +154,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 async def _run(options: argparse.Namespace, get: Callable[[], Clients]) -> int:
     clients = get()
+    check_platform(clients.settings.qdrant_url)
     try:
         if options.source is not None:
             return await _ingest(options, clients)

@@ -34,12 +34,15 @@ from handlers import (
     page,
     search,
 )
-from rag.errors import ConfigurationError
-from rag.providers import get_clients, get_settings, stop_engines
-from web import cors, error_handlers
+from rag import VERSION
+from rag.errors import BookError, ConfigurationError
+from rag.providers import check_platform, get_clients, get_settings, stop_engines
+from web import cors, error_handlers, log_format
 from web.lambda_adapter import LambdaFunction
 from web.middleware import RequestMiddleware
-from web.server import end_with_supervisor, serve
+from web.server import end_with_supervisor, read_arguments, serve
+
+log = logging.getLogger("router")
 
 Handler: TypeAlias = Callable[..., Awaitable[Any]]
 Route: TypeAlias = tuple[str, str, Handler]
@@ -96,6 +99,7 @@ def create_app(routes: Sequence[Route] = ROUTES) -> App:
     # and its redirects lead to whatever host the request has named.
     app = App(
         title="Ask the Book",
+        version=VERSION,
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
@@ -149,8 +153,19 @@ async def _rehearse() -> None:
     await asyncio.sleep(REHEARSAL_SECONDS)
     text = await asyncio.to_thread(importlib.import_module, "rag.language.tokens")
     await asyncio.to_thread(text.term_hashes, "the first word loads its language's stemmer")
+    await _warn_without_index()
     rehearsal = await asyncio.to_thread(importlib.import_module, "rag.chat.warmup")
     await rehearsal.rehearse(get_clients())
+
+
+async def _warn_without_index() -> None:
+    """Name the command that makes an index. A store that fails is left for the first question."""
+    with contextlib.suppress(BookError):
+        if await (await get_clients().store()).info() is None:
+            log.warning(
+                "Nothing is indexed yet, so questions cannot be answered. "
+                "Index a book with: python ingest.py PATH (PATH may be docs, the handbook)"
+            )
 
 
 def _module(handler: Handler) -> ModuleType:
@@ -190,16 +205,19 @@ def _is_response(kind: Any) -> bool:
 
 def _configured_app() -> App:
     """The app for the environment, or one line that says what is wrong with it."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    for noisy in ("httpx", "httpx2"):  # they log whole addresses, which may be secret
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
+        settings = get_settings()
+        log_format.configure(settings)
+        check_platform(settings.qdrant_url, settings.database_url)
         return create_app(selected_routes())
     except ConfigurationError as error:
         # A stack would bury the only line that helps.
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
 
+
+if __name__ == "__main__":
+    read_arguments()  # first, so that --help needs no settings
 
 app = _configured_app()
 lambda_handler = LambdaFunction(app)

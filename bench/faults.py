@@ -92,8 +92,8 @@ def main() -> None:
             up.cohere.latency, up.qdrant.latency = 0.08, 0.02
             up.openai.reply = Reply("A normal answer [1]. " * 20, first_delay=0.3)
             ask(service, f"{QUESTION} Please", {})
-            lines = [json.loads(line) for line in service.log.splitlines() if line[:1] == "{"]
-            stages = next(line["stages_ms"] for line in reversed(lines) if line["path"] == "/chat")
+            lines = reversed(service.requests)
+            stages = next(line["stages_ms"] for line in lines if line["path"] == "/chat")
             up.heal()
             with httpx.Client(base_url=service.url, headers=STRANGER) as http:
                 while http.post("/search", json={"query": QUESTION}).status_code == 200:

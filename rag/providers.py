@@ -20,6 +20,7 @@ import os
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, cast
@@ -27,6 +28,7 @@ from weakref import WeakKeyDictionary
 
 from rag.conversations import migrations
 from rag.conversations.rate_limits import MemoryLimits
+from rag.errors import ConfigurationError
 from rag.interfaces import (
     Answerer,
     Database,
@@ -271,6 +273,16 @@ async def _engine(module: str, make: Callable[[ModuleType], Any]) -> Any:
             return _engines[module]
 
     return await asyncio.to_thread(start)
+
+
+def check_platform(*urls: str) -> None:
+    """Raise ConfigurationError where a URL is unset and its embedded engine cannot run."""
+    if not all(urls) and not find_spec("fcntl"):
+        raise ConfigurationError(
+            "The embedded engines need Linux or macOS. On Windows, run Ask the Book in WSL "
+            "(https://learn.microsoft.com/windows/wsl/install), or set QDRANT_URL and "
+            "DATABASE_URL to use servers instead."
+        )
 
 
 def check_free(settings: Settings) -> None:

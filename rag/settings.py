@@ -117,6 +117,11 @@ class Settings:
         "Questions a day that the chat model may answer, or a reranker sort passages for.",
     )
     log_questions: bool = _setting("LOG_QUESTIONS", False, "Write questions to the log.")
+    log_format: str = _setting(
+        "LOG_FORMAT",
+        "",
+        "`text` or `json`; unset: text on a terminal, JSON on a host and everywhere else.",
+    )
     admin_token: str = _setting(
         "ADMIN_TOKEN",
         "",
@@ -219,6 +224,10 @@ def _parse(name: str, raw: str, default: Any) -> Any:
         return Path(raw).expanduser()
     if name == "admin_token" and not re.fullmatch(r"[!-~]{16,}", raw):
         raise ValueError("must be 16 or more visible ASCII characters")
+    if name == "log_format":
+        if raw.lower() not in ("text", "json"):
+            raise ValueError("must be text or json")
+        return raw.lower()
     if name == "base_path":
         return f"/{raw.strip('/')}" if raw.strip("/") else ""
     if name == "database_url":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 
 import router
+from rag.settings import Settings, load_settings
 from tests.support.service import ROOT
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -61,6 +63,39 @@ def test_commands_in_the_readme_exist() -> None:
         assert re.search(rf"^{target}:", makefile, re.M), target
     for script in re.findall(r"python ([a-z_/]+\.py)", readme):
         assert (ROOT / script).exists(), script
+
+
+def test_the_example_of_the_environment_names_every_setting_and_its_default() -> None:
+    example = (ROOT / ".env.example").read_text()
+    found = dict(re.findall(r"^# ([A-Z_]+)=(.*)$", example, re.M))
+    settings = {item.metadata["name"]: item.metadata for item in fields(Settings) if item.metadata}
+    assert found.keys() == settings.keys()
+    for name, value in found.items():
+        default = settings[name]["default"]
+        shown = str(int(default) if isinstance(default, bool) else default)
+        assert default in ("", (), 0.0) or value == shown, name  # an example if there is no default
+    load_settings({name: value.strip('"') for name, value in found.items()})
+
+
+@pytest.mark.parametrize("name", ["chat.png", "chat-animated.png"])
+def test_pictures_are_small(name: str) -> None:
+    picture = (ROOT / "docs" / "images" / name).read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert (b"acTL" in picture) == ("animated" in name)
+    assert len(picture) < 400_000
+
+
+def test_files_in_the_map_exist() -> None:
+    """In CONTRIBUTING.md, and in the picture of the README."""
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`((?:rag|web|sites|handlers|widget|tests)/[\w./]*)`", contributing))
+    drawn = re.search(r"```text\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert drawn
+    named |= set(re.findall(r"(?:\w+/)+(?:\w+\.py)?", drawn[1]))
+    for path in named:
+        assert (ROOT / path).exists(), path
+    rooms = {path for path in (ROOT / "rag").iterdir() if (path / "__init__.py").exists()}
+    assert all(f"`rag/{room.name}/`" in contributing for room in rooms)
 
 
 def test_handlers_are_imported_without_an_sdk() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tomllib
 from collections.abc import Iterator
 from inspect import iscoroutinefunction
 from pathlib import Path
@@ -13,7 +14,7 @@ from starlette.testclient import TestClient
 
 import router
 from handlers import health
-from rag import providers
+from rag import VERSION, providers
 from rag.errors import (
     ConfigurationError,
     IndexMissing,
@@ -23,6 +24,7 @@ from rag.errors import (
     Unauthorized,
     UpstreamTimeout,
 )
+from tests.support.service import ROOT, environment, run
 from web import cors
 from web.server import listen
 
@@ -141,6 +143,53 @@ def test_the_document_states_every_bound(settings: None) -> None:
     assert not stated & {"ge", "gt", "le", "lt", "min_length", "max_length"}
     top_k = schemas["SearchRequest"]["properties"]["top_k"]
     assert (top_k["minimum"], top_k["maximum"]) == (1, 20)
+
+
+COMMANDS = ("router.py", "ingest.py")
+WITHOUT_FCNTL = (
+    "import runpy, sys; sys.modules['fcntl'] = None; sys.argv = sys.argv[1:]; "
+    "runpy.run_path(sys.argv[0], run_name='__main__')"
+)
+"""Python as it is on Windows."""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_and_version_need_no_settings(command: str) -> None:
+    """Also not on a host, which would not start without its secrets."""
+    env = environment(SPACE_ID="a/b", PORT="not a port")
+    shown = run(command, "--help", env=env)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert f"usage: {command}" in shown.stdout
+    assert run(command, "--version", env=env).stdout == f"Ask the Book {VERSION}\n"
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["project"]["version"] == VERSION
+
+
+def test_settings_are_no_arguments() -> None:
+    finished = run("router.py", "8000", env=environment())
+    assert finished.returncode == 2
+    assert "unrecognized arguments: 8000" in finished.stderr
+
+
+@pytest.mark.parametrize("command", [("router.py",), ("ingest.py", "docs")])
+def test_on_windows_the_embedded_engines_name_their_limit(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    finished = run("-c", WITHOUT_FCNTL, *command, env=environment(DATA_DIR=str(tmp_path)))
+    assert finished.returncode == 1
+    assert finished.stderr.startswith("The embedded engines need Linux or macOS.")
+    assert len(finished.stderr.splitlines()) == 1
+
+
+def test_on_windows_servers_will_do() -> None:
+    servers = {"QDRANT_URL": "https://q.example", "DATABASE_URL": "postgresql://d.example/b"}
+    finished = run(
+        "-c", WITHOUT_FCNTL.replace("__main__", "app"), "router.py", env=environment(**servers)
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
 
 
 def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head() -> None:

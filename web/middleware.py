@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
@@ -23,8 +22,6 @@ log = logging.getLogger("requests")
 MAX_BODY_BYTES = 1_000_000
 
 _OURS = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_ESCAPES = {n: f"\\u{n:04x}" for n in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
-"""Line ends and starts of terminal sequences that JSON leaves as they are."""
 _SESSION = re.compile(r"[0-9a-fA-F]{8}-?[0-9a-fA-F-]{24,}")
 
 SECURITY_HEADERS = {
@@ -87,7 +84,7 @@ class RequestMiddleware:
             await response(scope, receive, send_with_headers)
         finally:
             line["ms"] = round((time.perf_counter() - started) * 1000, 1)
-            log.info(json.dumps(line, ensure_ascii=False).translate(_ESCAPES))
+            log.info("request", extra={"request": line})
 
 
 def _bounded(scope: Scope, receive: Receive) -> Receive:

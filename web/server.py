@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from rag import VERSION
 from rag.errors import ConfigurationError
 from rag.providers import Clients, check_free, get_settings
 from rag.settings import Settings
@@ -26,6 +29,35 @@ SPACE_PROXY = "10.0.0.0/8"
 HEALTHCHECK_SECONDS = 30
 """A process that gives no sign of life for so long is replaced, and its answers are lost: a
 starved machine must not look like a process that hangs."""
+
+
+USAGE = """\
+Serve the book that `python ingest.py PATH` has indexed, until Ctrl-C.
+
+Everything is set by environment variables, or in a file .env beside router.py:
+
+  PORT=8000                 listen on another port (7860 if unset)
+  HOST=0.0.0.0              listen on all addresses, not only on this machine
+  DATA_DIR=path             folder of the index and the conversations (.data if unset)
+  OPENAI_API_KEY=...        let a chat model write the answers
+  LOG_FORMAT=json           log as JSON, or as text
+  ALLOWED_ORIGINS=https://my-book.vercel.app
+                            sites that may show the chat, separated by commas
+
+.env.example and docs/settings.md list all of them.
+"""
+
+
+def read_arguments(arguments: Sequence[str] | None = None) -> None:
+    """Answer --help and --version; refuse anything else, because settings are no arguments."""
+    parser = argparse.ArgumentParser(
+        prog="router.py",
+        description=USAGE,
+        epilog="`make run` installs, indexes and serves in one command.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"Ask the Book {VERSION}")
+    parser.parse_args(arguments)
 
 
 def trusted_hop(settings: Settings) -> str:
@@ -51,6 +83,7 @@ def configured(app: ASGIApp | str, settings: Settings, processes: int = 1) -> uv
         h11_max_incomplete_event_size=HEAD_BYTES,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         access_log=False,
+        log_config=None,  # the same format as the rest of the log
         log_level="warning",
         timeout_graceful_shutdown=GRACE_SECONDS,
         forwarded_allow_ips=trusted_hop(settings),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -60,6 +62,12 @@ class Service:
     @property
     def log(self) -> str:
         return self._log.read_text(errors="replace")
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """The log's line of each request."""
+        lines = (json.loads(line) for line in self.log.splitlines() if line.startswith("{"))
+        return [line for line in lines if "path" in line]
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=60)
