@@ -150,7 +150,7 @@ async def _rehearse() -> None:
     text = await asyncio.to_thread(importlib.import_module, "rag.language.tokens")
     await asyncio.to_thread(text.term_hashes, "the first word loads its language's stemmer")
     rehearsal = await asyncio.to_thread(importlib.import_module, "rag.chat.warmup")
-    await rehearsal.rehearse(get_clients())
+    await rehearsal.warm_up(get_clients())
 
 
 def _module(handler: Handler) -> ModuleType:

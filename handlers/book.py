@@ -1,4 +1,4 @@
-"""GET /book/{slug}: a preview of the book, where it has no site of its own yet."""
+"""GET /book/{slug}: a preview of the book, for books that are not published yet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-a
 
 
 async def book(slug: str) -> HTMLResponse:
-    """One page of the indexed book as HTML; the empty slug lists all pages."""
+    """Show a page of the indexed book as HTML. An empty slug lists all pages."""
     store = await get_clients().store()
     info = await store.info()
     title = info.book_title if info else ""
@@ -24,5 +24,5 @@ async def book(slug: str) -> HTMLResponse:
     elif not slug and (pages := await store.pages()):
         shown = preview.contents_html(pages, title, ROOT)
     else:
-        raise NotFound(detail="There is no such page in the preview of the book.")
+        raise NotFound(detail="The preview of the book has no such page.")
     return HTMLResponse(shown, headers={"Content-Security-Policy": POLICY})

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rag.answering.claims import markers
 from rag.answering.introduction import introduction
-from rag.language.small_talk import Kind, text
+from rag.language.small_talk import SmallTalk, text
 from rag.models import (
     Chunk,
     Highlights,
@@ -29,7 +29,7 @@ INFO = IndexInfo("m", 1, 1, "The Cat Book", starters=("Why cats?", "1. What is `
 
 
 def said(
-    kind: Kind,
+    kind: SmallTalk,
     info: IndexInfo = INFO,
     beginning: Sequence[Chunk] = (FIRST,),
     site: str = "",

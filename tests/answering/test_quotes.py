@@ -17,9 +17,9 @@ from rag.answering.quotes import (
     around,
     beginning,
     blocks,
-    escaped,
+    escape_markdown,
+    escape_markers,
     link,
-    plain,
 )
 
 PAGE = """\
@@ -190,11 +190,11 @@ def test_a_beginning_fits_and_does_not_end_with_what_leads_on(
     shown = beginning(whole, room)
     assert shown == whole[: len(shown)]
     assert len(shown) == 1 or size(shown) <= room
-    assert len(shown) in (1, len(whole)) or not shown[-1].introduces
+    assert len(shown) in (1, len(whole)) or not shown[-1].leads_in
     assert shown == whole or size(whole) > room
     longer = whole[: len(shown) + 1]
     if size(longer) <= room and len(longer) > len(shown):
-        assert longer[-1].introduces, "no more was left out than had to be"
+        assert longer[-1].leads_in, "no more was left out than had to be"
 
 
 @given(BLOCKS, st.data(), st.integers(0, 400))
@@ -210,7 +210,7 @@ def test_what_stands_around_a_block_fits_and_holds_it(
     led = at > 0 and whole[at].kind == "other" and whole[at - 1].kind == "paragraph"
     least = whole[at - led : at + 1]
     assert size(shown) <= max(room, size(least))
-    assert last in (at, len(whole) - 1) or not shown[-1].introduces
+    assert last in (at, len(whole) - 1) or not shown[-1].leads_in
     assert not led or first < at, "a list stays with the paragraph before it"
     assert first in (0, at) or whole[first].kind != "other", "none without what leads to it"
 
@@ -225,9 +225,9 @@ def test_following_blocks_go_before_preceding_ones() -> None:
 
 @pytest.mark.parametrize("text", ["Run this:", "Run **this:**", "_Run this:_", "次のとおり："])
 def test_a_paragraph_with_a_colon_introduces(text: str) -> None:
-    assert QuotedBlock(text, "paragraph").introduces
-    assert not QuotedBlock("Run this.", "paragraph").introduces
-    assert QuotedBlock("# Run", "heading").introduces
+    assert QuotedBlock(text, "paragraph").leads_in
+    assert not QuotedBlock("Run this.", "paragraph").leads_in
+    assert QuotedBlock("# Run", "heading").leads_in
 
 
 # ---------------------------------------------------------------- escaping
@@ -259,7 +259,7 @@ def test_a_paragraph_with_a_colon_introduces(text: str) -> None:
     ],
 )
 def test_the_authors_own_markers_are_escaped_but_for_code(text: str, shown: str) -> None:
-    assert escaped(text) == shown
+    assert escape_markers(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -267,8 +267,8 @@ def test_the_authors_own_markers_are_escaped_but_for_code(text: str, shown: str)
     [("```sh\na", "```"), ("1. ~~~~\n   a", "   ~~~~"), ("> ```\n> a", "> ```")],
 )
 def test_a_fence_that_is_never_closed_is_closed(text: str, end: str) -> None:
-    assert escaped(text) == f"{text}\n{end}"
-    assert markers(f"{escaped(text)}\n\nBehind it [1]") == [(1, "Behind it")]
+    assert escape_markers(text) == f"{text}\n{end}"
+    assert markers(f"{escape_markers(text)}\n\nBehind it [1]") == [(1, "Behind it")]
 
 
 MARKERS = "[1] [1][2] [^1] [1-3] [1](x) [[1]] [1]: 【1】 ［2］ [1†a] \\[1] \\\\[1] `a[1]` a[1]"
@@ -315,7 +315,7 @@ def through(message: str, count: int) -> str:
 @given(st.lists(QUOTED, min_size=1, max_size=4))
 def test_a_quotation_reaches_the_reader_as_the_author_wrote_it(texts: list[str]) -> None:
     """Nothing of it is taken for a marker, and nothing of it hides our own."""
-    quoted = [escaped(text) for text in texts]
+    quoted = [escape_markers(text) for text in texts]
     message = "\n\n".join(f"{text}\n\nSo it is. [{n}]" for n, text in enumerate(quoted, 1))
     assert through(message, len(texts)) == message
     assert [marker.number for marker in markers(message)] == [*range(1, len(texts) + 1)]
@@ -327,12 +327,12 @@ def test_a_quotation_reaches_the_reader_as_the_author_wrote_it(texts: list[str])
     "text", ["a ` b \\[1]", "`` a ` [1] ` b", "a \\` b `[1]` c", "\\\\`[1]`", "`\\` \\[1]"]
 )
 def test_what_is_inline_code_is_left_alone_by_the_filter_too(text: str) -> None:
-    assert escaped(text) == through(text, 3) == text
+    assert escape_markers(text) == through(text, 3) == text
 
 
 def test_a_marker_is_put_at_the_end_of_its_line() -> None:
     block = QuotedBlock("- a\n- b\n- c", "other")
-    assert block.marked("[2]", 1) == "- a\n- b [2]\n- c"
+    assert block.with_marker("[2]", 1) == "- a\n- b [2]\n- c"
 
 
 # ---------------------------------------------------------------- links
@@ -364,8 +364,8 @@ def test_a_link_keeps_its_address_whole() -> None:
 
 @pytest.mark.parametrize("title", ["1. Install", "2) Run", "# Top", "## Sub", "- x", "+ y"])
 def test_a_title_begins_no_block(title: str) -> None:
-    assert [block.kind for block in blocks(plain(title))] == ["paragraph"]
-    assert page_shows(plain(title)) == title
+    assert [block.kind for block in blocks(escape_markdown(title))] == ["paragraph"]
+    assert page_shows(escape_markdown(title)) == title
 
 
 # ---------------------------------------------------------------- time
@@ -395,8 +395,8 @@ def test_a_title_begins_no_block(title: str) -> None:
 def test_no_text_takes_long(unit: str) -> None:
     text = "x" + unit * (20_000 // len(unit))
     begin = time.thread_time()
-    escaped(text)
-    plain(text)
+    escape_markers(text)
+    escape_markdown(text)
     assert time.thread_time() - begin < 0.5
     begin = time.thread_time()
     blocks(text[:1500])

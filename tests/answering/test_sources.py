@@ -11,10 +11,10 @@ import pytest
 
 from rag.adapters.vector_store.edge import EdgeStore
 from rag.answering.sources import (
+    citation_base,
     nearest_part,
     parts,
     related,
-    site_of,
     source,
 )
 from rag.models import (
@@ -22,7 +22,7 @@ from rag.models import (
     Claim,
     IndexInfo,
     Passage,
-    Related,
+    RelatedSection,
     Source,
 )
 from rag.retrieval.relevance import NOTHING
@@ -37,7 +37,7 @@ async def site(folder: Path, settings: Settings, info: IndexInfo | None) -> str:
     if info:
         await write(folder, [point(0)], info)
     store = EdgeStore(folder)
-    found = await site_of(settings, store)
+    found = await citation_base(settings, store)
     await store.close()
     return found
 
@@ -175,7 +175,7 @@ def test_related_are_the_other_sections_that_were_found_each_once() -> None:
 
 def test_a_related_section_is_linked() -> None:
     (first, *_) = related(NEAR, [], BOOK)
-    assert first == Related("Privacy", "Deleting", "Privacy#1", f"{BOOK}/Privacy#1")
+    assert first == RelatedSection("Privacy", "Deleting", "Privacy#1", f"{BOOK}/Privacy#1")
 
 
 @pytest.mark.parametrize("unit", ["`", '"', "[", "![", "# ", "- ", "|", "a`", "_", ". "])

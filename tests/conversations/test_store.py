@@ -15,7 +15,7 @@ from rag.conversations.store import QuestionEmbedding, Saved
 from rag.errors import UpstreamError
 from rag.models import (
     Claim,
-    Related,
+    RelatedSection,
     Source,
     Turn,
 )
@@ -35,7 +35,7 @@ SOURCE = Source(
     highlight="Run it.",
     claims=(CLAIM, OTHER),
 )
-RELATED = (Related("Install", "Trouble", "docs/install#trouble", "https://x/#c"),)
+RELATED = (RelatedSection("Install", "Trouble", "docs/install#trouble", "https://x/#c"),)
 METADATA = {"model": "m", "tokens_used": 12}
 TURN = Turn("How?", "Like this [1] or this [1].", (SOURCE,), METADATA, related=RELATED)
 DAYS = 90
@@ -325,7 +325,7 @@ def test_any_text_is_kept_exactly(database_url: str, text: str) -> None:
         sid = conversations.new_session_id()
         claims = (replace(CLAIM, snippet=text),)
         source = replace(SOURCE, title=text, snippet=text, claims=claims)
-        near = (Related(*[text] * 4),)
+        near = (RelatedSection(*[text] * 4),)
         turn = Turn(text, text, (source,), {text: [text, None]}, related=near)
         assert await conversations.save(db, sid, turn, new=True, retention_days=DAYS)
         (found,) = await conversations.recent(db, sid, 1, retention_days=DAYS) or []
@@ -339,7 +339,7 @@ def test_what_postgresql_cannot_hold_is_replaced(database_url: str) -> None:
         bad, good = "a\0b\ud800c\udfffd", "a\ufffdb\ufffdc\ufffdd"
         sid = conversations.new_session_id()
         source = replace(SOURCE, snippet=bad, claims=(replace(CLAIM, snippet=bad),))
-        near = (Related(*[bad] * 4),)
+        near = (RelatedSection(*[bad] * 4),)
         turn = Turn(bad, bad, (source,), {bad: {"deep": [bad]}}, related=near)
         embedding = QuestionEmbedding("m", bad, [1.0])
         saved = await conversations.save(
@@ -349,7 +349,7 @@ def test_what_postgresql_cannot_hold_is_replaced(database_url: str) -> None:
         (found,) = await conversations.recent(db, sid, 1, retention_days=DAYS) or []
         assert (found.question, found.answer, found.sources[0].snippet) == (good, good, good)
         assert found.sources[0].claims[0].snippet == good
-        assert found.related == (Related(*[good] * 4),)
+        assert found.related == (RelatedSection(*[good] * 4),)
         assert found.metadata == {good: {"deep": [good]}}
         assert await conversations.cached_embedding(db, "m", bad) == [1.0]
 

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.language import small_talk as module
-from rag.language.small_talk import Key, Kind, reply_language, small_talk, text
+from rag.language.small_talk import Key, SmallTalk, reply_language, small_talk, text
 
 LANGUAGES = ["ar", "de", "en", "es", "fr", "hi", "it", "ja", "pt", "ru", "ur", "zh"]
-PHRASES: list[tuple[str, Kind, str]] = [
+PHRASES: list[tuple[str, SmallTalk, str]] = [
     (" ".join(phrase.split()), kind, language)
     for language, kinds in module._PHRASES.items()
-    for kind, phrases in zip(get_args(Kind), kinds.split("/"), strict=True)
+    for kind, phrases in zip(get_args(SmallTalk), kinds.split("/"), strict=True)
     for phrase in phrases.split("|")
 ]
 
@@ -53,7 +53,7 @@ PHRASES: list[tuple[str, Kind, str]] = [
         ("", "about"),
     ],
 )
-def test_known_phrases_are_small_talk(question: str, kind: Kind) -> None:
+def test_known_phrases_are_small_talk(question: str, kind: SmallTalk) -> None:
     assert small_talk(question) == kind
 
 
@@ -82,14 +82,14 @@ def test_a_question_with_any_other_word_is_not(question: str) -> None:
 
 
 @pytest.mark.parametrize(("phrase", "kind", "language"), PHRASES)
-def test_every_phrase_is_known_in_its_language(phrase: str, kind: Kind, language: str) -> None:
+def test_every_phrase_is_known_in_its_language(phrase: str, kind: SmallTalk, language: str) -> None:
     assert small_talk(f"{phrase.upper()}!") == kind
     assert reply_language(phrase, language) == language
 
 
 def test_every_language_has_every_kind_and_every_text() -> None:
     assert {(kind, language) for _, kind, language in PHRASES} == {
-        (kind, language) for kind in get_args(Kind) for language in LANGUAGES
+        (kind, language) for kind in get_args(SmallTalk) for language in LANGUAGES
     }
     assert sorted(module._TEXTS) == LANGUAGES
     for key in get_args(Key):
@@ -128,16 +128,16 @@ def test_a_reply_is_in_the_language_of_the_phrase(
 @given(st.text())
 def test_any_text_is_judged(question: str) -> None:
     kind = small_talk(question)
-    assert kind is None or kind in get_args(Kind)
+    assert kind is None or kind in get_args(SmallTalk)
     assert any(map(str.isalnum, question)) or kind == "about"
     assert reply_language(question, "xx")
 
 
 @given(st.lists(st.sampled_from(PHRASES), min_size=1, max_size=4), st.sampled_from("!.?…,🎉"))
 def test_phrases_one_after_the_other_are_the_weightiest(
-    said: list[tuple[str, Kind, str]], mark: str
+    said: list[tuple[str, SmallTalk, str]], mark: str
 ) -> None:
-    order = list(get_args(Kind))
+    order = list(get_args(SmallTalk))
     together = f"{mark} ".join(phrase for phrase, _, _ in said)
     assert small_talk(f"{together} zzz") is None
     kind = small_talk(together)
