@@ -48,7 +48,7 @@ async def search(request: SearchRequest, address: ReaderAddress = "") -> SearchR
     found = await retrieve(clients, [request.query], request.top_k, rerank=admitted.within_budget)
     site = await sources.citation_base(clients.settings, await clients.store())
     results = [
-        {**dataclasses.asdict(sources.source(p, site, [request.query])), "text": p.chunk.text}
+        {**dataclasses.asdict(sources.make_source(p, site, [request.query])), "text": p.chunk.text}
         for p in found.passages
     ]
     return SearchResponse(

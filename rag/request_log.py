@@ -23,7 +23,7 @@ def begin(**facts: Any) -> dict[str, Any]:
 
 
 def note(**facts: Any) -> None:
-    """Add facts to the log line. Never add secrets, whole session ids or a reader's words."""
+    """Add facts to the log line. Never add secrets or whole session ids."""
     if (record := _current.get()) is not None:
         record.update(facts)
 

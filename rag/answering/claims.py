@@ -26,24 +26,24 @@ class Marker(NamedTuple):
     the claim of the previous marker."""
 
 
-def markers(message: str) -> list[Marker]:
+def find_markers(message: str) -> list[Marker]:
     """Return the markers of a Markdown message, in order. Code is skipped."""
     found: list[Marker] = []
     claim = ""
     for token in _parser().parse(message):
         if token.type != "inline":
             continue
-        said = ""
+        text = ""
         for is_text, words in _pieces(token.children or []):
             start = 0
             for marker in _MARKER.finditer(words) if is_text else ():
                 if is_indexed(words[max(0, marker.start() - LOOKBEHIND) : marker.start()]):
                     continue  # the client does not link `max_size[0]` either
-                claim = _strip_punctuation(said + words[start : marker.start()]) or claim
+                claim = _strip_punctuation(text + words[start : marker.start()]) or claim
                 found.append(Marker(int(marker[1]), claim))
-                said, start = "", marker.end()
-            said += words[start:]
-        claim = _strip_punctuation(said) or claim
+                text, start = "", marker.end()
+            text += words[start:]
+        claim = _strip_punctuation(text) or claim
     return found
 
 

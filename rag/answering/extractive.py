@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 from rag.answering.quotes import (
     QuotedBlock,
     Sentence,
-    around,
-    beginning,
-    blocks,
+    blocks_around,
     escape_markers,
-    link,
+    first_blocks,
+    markdown_link,
+    parse_blocks,
 )
-from rag.answering.sources import Part, nearest_part, parts
+from rag.answering.sources import SectionPart, nearest_part, split_by_heading
 from rag.answering.text_fragments import citation_url
 from rag.interfaces import AnswerPart, Embedder
-from rag.language.small_talk import reply_language, text
+from rag.language.small_talk import fixed_text, reply_language
 from rag.language.tokens import sparse_question, term_hashes
 from rag.models import (
     AnswerRequest,
@@ -33,7 +33,7 @@ from rag.models import (
     Turn,
     Usage,
 )
-from rag.retrieval.highlighted import selection
+from rag.retrieval.highlighted import searchable_selection
 
 MAX_QUOTED = 3
 """Maximum number of quoted sections."""
@@ -58,7 +58,7 @@ class _Section:
     blocks: list[QuotedBlock]
     """All blocks of the section, in order."""
     own: range
-    """The range of `blocks` that comes from the passage's own chunk."""
+    """The range of `parse_blocks` that comes from the passage's own chunk."""
     nearest: tuple[int, Sentence] | None = None
     """The sentence nearest to the question and the index of its block."""
 
@@ -81,17 +81,17 @@ class ExtractiveAnswerer:
     async def answer(self, request: AnswerRequest) -> AsyncIterator[AnswerPart]:
         language = reply_language(request.question, request.language)
         if not request.passages:
-            return _stream(text("nothing", language))
+            return _stream(fixed_text("nothing", language))
         sections = choose_sections(request)
         quoted = [_assemble(n, request) for n in sections[:MAX_QUOTED]]
-        about = f"{request.question}\n{selection(request.selected)}".strip()
+        about = f"{request.question}\n{searchable_selection(request.selected)}".strip()
         await self._find_nearest(about, quoted)
         written = [_render(section, request, first=n == 0) for n, section in enumerate(quoted)]
         if request.grade == "nearest":
-            written.insert(0, text("nearest", language))
+            written.insert(0, fixed_text("nearest", language))
         if named := sections[MAX_QUOTED:]:
             lines = [f"- {_name(request.passages[n - 1].chunk, request)} [{n}]" for n in named]
-            written.append("\n".join([text("elsewhere", request.language), "", *lines]))
+            written.append("\n".join([fixed_text("elsewhere", request.language), "", *lines]))
         highlights = {
             section.number: section.nearest[1].text for section in quoted if section.nearest
         }
@@ -166,7 +166,7 @@ def _assemble(number: int, request: AnswerRequest) -> _Section:
     """Assemble a section from its chunks, as far as they are loaded."""
     passage = request.passages[number - 1]
     chunk = passage.chunk
-    own = blocks(chunk.text)
+    own = parse_blocks(chunk.text)
     beside = {
         c.order_index: c for c in request.neighbours if _section_key(c) == _section_key(chunk)
     }
@@ -174,11 +174,11 @@ def _assemble(number: int, request: AnswerRequest) -> _Section:
     after: list[QuotedBlock] = []
     at = chunk.order_index - 1
     while at in beside:
-        before = [*blocks(beside[at].text), *before]
+        before = [*parse_blocks(beside[at].text), *before]
         at -= 1
     at = chunk.order_index + 1
     while at in beside:
-        after += blocks(beside[at].text)
+        after += parse_blocks(beside[at].text)
         at += 1
     if sum(len(block.text) for block in (*before, *own, *after)) > BEST_SECTION:
         before = []  # too long: start with the chunk that answers
@@ -194,8 +194,8 @@ def _render(section: _Section, request: AnswerRequest, *, first: bool) -> str:
     """
     chunk, blocks = section.passage.chunk, section.blocks
     at, sentence = section.nearest or (section.own.start, None)
-    part, inside = parts(chunk)[0], section.own
-    for held in parts(chunk):
+    part, inside = split_by_heading(chunk)[0], section.own
+    for held in split_by_heading(chunk):
         there = [n for n in section.own if _holds(held, blocks[n])]
         if there and (sentence is None or at in there):
             part, inside = held, range(there[0], there[-1] + 1)
@@ -205,9 +205,9 @@ def _render(section: _Section, request: AnswerRequest, *, first: bool) -> str:
     end = len(blocks) if inside.stop == section.own.stop else inside.stop
     whole = blocks[begin:end]
     if first:
-        shown = beginning(whole, BEST_SECTION)
+        shown = first_blocks(whole, BEST_SECTION)
     else:
-        shown = around(whole, at - begin, OTHER_SECTION) if whole else []
+        shown = blocks_around(whole, at - begin, OTHER_SECTION) if whole else []
     marker = f"[{section.number}]"
     lead = f"**{_heading_link(chunk.title, part, request)}**"
     written = [lead if sentence else f"{lead} {marker}"]
@@ -218,11 +218,13 @@ def _render(section: _Section, request: AnswerRequest, *, first: bool) -> str:
         else:
             written.append(quoted.text)
     if shown and shown[-1] is not whole[-1]:
-        written.append(link(text("read_on", request.language), _address(part.slug, request)))
+        written.append(
+            markdown_link(fixed_text("read_on", request.language), _address(part.slug, request))
+        )
     return "\n\n".join(written)
 
 
-def _holds(part: Part, block: QuotedBlock) -> bool:
+def _holds(part: SectionPart, block: QuotedBlock) -> bool:
     return part.line <= block.line <= part.line + part.text.count("\n")
 
 
@@ -231,10 +233,10 @@ def _name(chunk: Chunk, request: AnswerRequest) -> str:
     return _heading_link(chunk.title, nearest_part(chunk, request.question), request)
 
 
-def _heading_link(title: str, part: Part, request: AnswerRequest) -> str:
+def _heading_link(title: str, part: SectionPart, request: AnswerRequest) -> str:
     """Return the heading path of a section as a link."""
     path = dict.fromkeys(name for name in (title, *part.section.split(" › ")) if name)
-    return link(" › ".join(path) or part.slug or "…", _address(part.slug, request))
+    return markdown_link(" › ".join(path) or part.slug or "…", _address(part.slug, request))
 
 
 def _address(slug: str, request: AnswerRequest) -> str:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag.answering.quotes import QuotedBlock, blocks, escape_markdown, escape_markers, link
+from rag.answering.quotes import (
+    QuotedBlock,
+    escape_markdown,
+    escape_markers,
+    markdown_link,
+    parse_blocks,
+)
 from rag.answering.text_fragments import citation_url
 from rag.interfaces import AnswerPart
-from rag.language.small_talk import SmallTalk, text
+from rag.language.small_talk import SmallTalk, fixed_text
 from rag.models import (
     Chunk,
     Highlights,
@@ -33,11 +39,13 @@ def introduction(
     and so on.
     """
     if kind == "thanks":
-        return text("thanked", language), Usage()
-    written = [text("welcome", language)] if kind == "greeting" else []
+        return fixed_text("thanked", language), Usage()
+    written = [fixed_text("welcome", language)] if kind == "greeting" else []
     if title := title or info.book_title:
         address = citation_url(site_url, "", "")
-        written.append(f"**{link(title, address) if site_url else escape_markdown(title)}**")
+        written.append(
+            f"**{markdown_link(title, address) if site_url else escape_markdown(title)}**"
+        )
     highlights: dict[int, str] = {}
     if opening := _opening(beginning):
         number, block = opening
@@ -45,15 +53,15 @@ def introduction(
         highlights[number] = block.sentences[0].text
     if info.starters:
         topics = [f"- {escape_markdown(starter)}" for starter in info.starters]
-        written.append("\n".join([text("about", language), "", *topics]))
-    written = written or [text("welcome", language)]
+        written.append("\n".join([fixed_text("about", language), "", *topics]))
+    written = written or [fixed_text("welcome", language)]
     return "\n\n".join(written), Highlights(highlights), Usage()
 
 
 def _opening(beginning: Sequence[Chunk]) -> tuple[int, QuotedBlock] | None:
     """Find the first paragraph of prose and the number of its chunk."""
     for number, chunk in enumerate(beginning, 1):
-        for block in blocks(chunk.text):
+        for block in parse_blocks(chunk.text):
             first = block.sentences[0].text if block.sentences else ""
             if block.kind == "paragraph" and len(first) >= MIN_SENTENCE and not first.endswith(":"):
                 return number, block

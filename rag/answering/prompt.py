@@ -87,13 +87,13 @@ def answer_messages(
     if request.history:
         parts.append(fences.add("CONVERSATION", _conversation(request.history, history_tokens)))
     if request.highlighted.strip():
-        selected = _truncate(_neutralise(request.highlighted.strip()), _SELECTION_TOKENS)
+        selected = _truncate(_neutralize(request.highlighted.strip()), _SELECTION_TOKENS)
         parts.append("The reader has selected this text on the page and asks about it:")
         parts.append(fences.add("SELECTED", selected))
-    parts.append(fences.add("QUESTION", _neutralise(request.question)))
+    parts.append(fences.add("QUESTION", _neutralize(request.question)))
     if request.history and request.standalone not in ("", request.question):
         parts.append("With what it refers to, the question is probably:")
-        parts.append(fences.add("MEANT", _neutralise(request.standalone)))
+        parts.append(fences.add("MEANT", _neutralize(request.standalone)))
     parts.append(_LAST if request.passages else _LAST_WITHOUT_PASSAGES)
     rules = _RULES.format(book=f"the book “{book}”" if book else "a book")
     return [_message("system", rules), _message("user", fences.render(parts))]
@@ -104,7 +104,7 @@ def rewrite_messages(question: str, history: Sequence[Turn]) -> list[Message]:
     fences = _Fencing()
     parts = [
         fences.add("CONVERSATION", _conversation(history, _REWRITE_TOKENS)),
-        fences.add("LAST QUESTION", _neutralise(question)),
+        fences.add("LAST QUESTION", _neutralize(question)),
         "Reply with the last question, rewritten to stand alone.",
     ]
     return [_message("system", _REWRITE_RULES), _message("user", fences.render(parts))]
@@ -157,8 +157,8 @@ def _conversation(history: Sequence[Turn], tokens: int) -> str:
     left = tokens
     share = max(40, tokens // max(1, min(_TURNS, len(history))))
     for turn in reversed(history):
-        question = _truncate(_neutralise(turn.question.strip()), share // 2)
-        answer = _MARKER.sub("", _neutralise(turn.answer.strip()))
+        question = _truncate(_neutralize(turn.question.strip()), share // 2)
+        answer = _MARKER.sub("", _neutralize(turn.answer.strip()))
         answer = _truncate(answer, share - count_tokens(question) - 6)
         text = f"Reader: {question}\nAnswer: {answer}"
         left -= count_tokens(text) + 1
@@ -183,6 +183,6 @@ def _truncate(text: str, tokens: int) -> str:
     return (whole[0] if len(whole) == 2 and len(whole[1]) < 40 else text[:low]) + " …"
 
 
-def _neutralise(text: str) -> str:
+def _neutralize(text: str) -> str:
     """Remove control characters and break up role markers in a reader's text."""
     return _CHAT_TOKEN.sub(lambda found: found[0] + " ", _CONTROL.sub(" ", text))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from rag.answering.text_fragments import sentences
+from rag.answering.text_fragments import plain_sentences
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -60,7 +60,7 @@ class QuotedBlock:
         return "\n".join(lines)
 
 
-def blocks(text: str) -> list[QuotedBlock]:
+def parse_blocks(text: str) -> list[QuotedBlock]:
     """Parse a chunk's text into its top-level blocks."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = text.split("\n")
@@ -75,12 +75,12 @@ def blocks(text: str) -> list[QuotedBlock]:
             found.append(QuotedBlock(raw, _KINDS.get(token.type, "other"), begin))
             inner.append([])
         if token.type == "paragraph_open":
-            said, last = sentences("\n".join(lines[begin:end])), end - 1 - found[-1].line
-            inner[-1] += [Sentence(sentence, last) for sentence in said]
-    return [replace(b, sentences=tuple(said)) for b, said in zip(found, inner, strict=True)]
+            texts, last = plain_sentences("\n".join(lines[begin:end])), end - 1 - found[-1].line
+            inner[-1] += [Sentence(sentence, last) for sentence in texts]
+    return [replace(b, sentences=tuple(texts)) for b, texts in zip(found, inner, strict=True)]
 
 
-def beginning(whole: Sequence[QuotedBlock], room: int) -> list[QuotedBlock]:
+def first_blocks(whole: Sequence[QuotedBlock], room: int) -> list[QuotedBlock]:
     """Return the first blocks that fit into `room` characters, at least one."""
     shown = list(_fitting(whole, room, least=1))
     while len(shown) > 1 and shown[-1].leads_in and len(shown) < len(whole):
@@ -88,7 +88,7 @@ def beginning(whole: Sequence[QuotedBlock], room: int) -> list[QuotedBlock]:
     return shown
 
 
-def around(whole: Sequence[QuotedBlock], at: int, room: int) -> list[QuotedBlock]:
+def blocks_around(whole: Sequence[QuotedBlock], at: int, room: int) -> list[QuotedBlock]:
     """Return consecutive blocks around `at` that fit into `room` characters.
 
     The block that introduces it has priority, then the blocks after it, then those before it.
@@ -164,7 +164,7 @@ def escape_markdown(text: str) -> str:
     return _BEGINS_BLOCK.sub(r"\1\\\2", words)
 
 
-def link(text: str, url: str) -> str:
+def markdown_link(text: str, url: str) -> str:
     """Return a Markdown link. A text without letters is quoted, so that it is not a citation."""
     shown = escape_markdown(text)
     if not re.search(r"[^\W\d]", shown):

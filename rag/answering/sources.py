@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from rag.answering.text_fragments import citation_url, sentences
+from rag.answering.text_fragments import citation_url, plain_sentences
 from rag.interfaces import VectorStore
 from rag.models import (
     Chunk,
@@ -36,7 +36,9 @@ async def citation_base(settings: Settings, store: VectorStore) -> str:
     return (info.site_url if info else "") or settings.book_url
 
 
-def source(passage: Passage, site_url: str, claims: Sequence[str], highlight: str = "") -> Source:
+def make_source(
+    passage: Passage, site_url: str, claims: Sequence[str], highlight: str = ""
+) -> Source:
     """Convert a passage to a source.
 
     `claims` are the texts that the passage is cited for, one per marker in the answer, or the
@@ -67,7 +69,7 @@ def _locate(chunk: Chunk, site_url: str, claim: str) -> Claim:
     return Claim(part.slug, part.section, url, snippet(part.text, claim))
 
 
-class Part(NamedTuple):
+class SectionPart(NamedTuple):
     """The part of a chunk below one heading."""
 
     slug: str
@@ -78,15 +80,15 @@ class Part(NamedTuple):
     """Line of the chunk's text where this part starts, from 0."""
 
 
-def parts(chunk: Chunk) -> list[Part]:
+def split_by_heading(chunk: Chunk) -> list[SectionPart]:
     """Split a chunk's text at its heading lines."""
-    found: list[Part] = []
+    found: list[SectionPart] = []
     slug, section, lines, begin = chunk.slug, chunk.section, chunk.text.split("\n"), 0
     page, anchors, fence = chunk.slug.partition("#")[0], iter(chunk.anchors), ""
 
     def close(end: int) -> None:
         text = "\n".join(lines[begin:end])
-        found.append(Part(slug, section, heading(section, chunk.title), text, begin))
+        found.append(SectionPart(slug, section, heading(section, chunk.title), text, begin))
 
     for n, line in enumerate(lines):
         if opening := _FENCE.match(line):
@@ -103,9 +105,11 @@ def parts(chunk: Chunk) -> list[Part]:
     return [part for part in found if part.text.strip()] or found[:1]
 
 
-def nearest_part(chunk: Chunk, claim: str) -> Part:
+def nearest_part(chunk: Chunk, claim: str) -> SectionPart:
     """Return the part of a chunk that shares the most words with a claim."""
-    return max(parts(chunk), key=lambda part: nearness(claim, f"{part.heading} {part.text}"))
+    return max(
+        split_by_heading(chunk), key=lambda part: nearness(claim, f"{part.heading} {part.text}")
+    )
 
 
 def nearness(claim: str, text: str) -> float:
@@ -122,7 +126,7 @@ def words(text: str) -> frozenset[str]:
 
 def snippet(text: str, claim: str) -> str:
     """Excerpt about SNIPPET_CHARACTERS around the sentence or table row nearest to a claim."""
-    prose, rows = sentences(text), tuple(_rows(text))
+    prose, rows = plain_sentences(text), tuple(_rows(text))
     if not prose and not rows:  # only code
         prose = (" ".join(text.split()),)
     near = [nearness(claim, unit) for unit in [*prose, *rows]]
@@ -140,7 +144,7 @@ def _rows(text: str) -> Iterator[str]:
             yield " · ".join(cell.strip() for cell in line.strip("|").split("|") if cell.strip())
 
 
-def related(
+def related_sections(
     passages: Sequence[Passage], cited: Sequence[Source], site_url: str, count: int = 3
 ) -> tuple[RelatedSection, ...]:
     """Return up to `count` further sections, best first, leaving out those that are cited."""

@@ -70,7 +70,7 @@ def text_directive(quote: str, claim: str = "", above: str = "") -> str:
 
     `start` must not occur in `above` or earlier in the quote, where it would match first.
     """
-    found = sentences(quote)
+    found = plain_sentences(quote)
     wanted = _words(claim)
     shared = [len(wanted & words) / (8 + len(words)) for words in map(_words, found)]
     for i in sorted(range(len(found)), key=lambda i: -shared[i]):
@@ -80,7 +80,7 @@ def text_directive(quote: str, claim: str = "", above: str = "") -> str:
 
 
 @lru_cache(maxsize=64)
-def sentences(text: str) -> tuple[str, ...]:
+def plain_sentences(text: str) -> tuple[str, ...]:
     """Split the paragraphs and list items of `text` into sentences, without Markdown."""
     return tuple(_sentences(text))
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from rag import request_log
 from rag.answering import sources
 from rag.answering.citation_filter import CitationFilter, renumber
-from rag.answering.claims import markers
+from rag.answering.claims import find_markers
 from rag.answering.support import supporting_passages
 from rag.chat import admission
 from rag.conversations import store as conversations
@@ -158,28 +158,30 @@ class AnswerStream:
             if self.streamed:
                 await turn()
                 about = [request.question]
-                offered = (sources.source(p, request.site_url, about) for p in request.passages)
+                offered = (
+                    sources.make_source(p, request.site_url, about) for p in request.passages
+                )
                 yield SourcesEvent(tuple(offered))
-            draft = _AnswerText(CitationFilter(len(request.passages)))
+            answer = _AnswerText(CitationFilter(len(request.passages)))
             try:
                 async for part in parts:
                     if isinstance(part, Usage):
                         self.meter.add_usage(part)
                     elif isinstance(part, str):
                         self.meter.add_text(part)
-                    if shown := draft.add(part):
+                    if shown := answer.add(part):
                         yield TokenEvent(shown)
-                if rest := draft.finish():
+                if rest := answer.finish():
                     yield TokenEvent(rest)
             except UpstreamError as error:
                 # The final answer replaces the tokens that were already sent.
                 self.fallback = fallback_code(error)
                 self.answerer = await self.clients.extractive()
-                draft = await self._answer_extractively()
+                answer = await self._answer_extractively()
             finally:
                 if aclose := getattr(parts, "aclose", None):
                     await aclose()
-            finished = self._final_answer(draft)
+            finished = self._final_answer(answer)
             settling = asyncio.create_task(self.meter.settle())
             saved = await self._save(finished)
             await settling
@@ -197,50 +199,50 @@ class AnswerStream:
 
     async def _answer_extractively(self) -> _AnswerText:
         """Write the whole answer again with the extractive answerer."""
-        draft = _AnswerText(CitationFilter(len(self.request.passages)))
+        answer = _AnswerText(CitationFilter(len(self.request.passages)))
         async for part in await self.answerer.answer(self.request):
-            draft.add(part)
-        draft.finish()
-        return draft
+            answer.add(part)
+        answer.finish()
+        return answer
 
-    def _final_answer(self, draft: _AnswerText) -> FinalAnswer:
+    def _final_answer(self, answer: _AnswerText) -> FinalAnswer:
         """Renumber the citations without gaps and attach their sources."""
         passages = self.request.passages
-        cited = sorted(draft.citations.cited)
-        message = renumber(draft.text, {old: new for new, old in enumerate(cited, 1)}).strip()
+        cited = sorted(answer.citations.cited)
+        message = renumber(answer.text, {old: new for new, old in enumerate(cited, 1)}).strip()
         quoted = self.answerer.model == EXTRACTIVE
         if not (cited or quoted):
             cited = supporting_passages(message, self.request.question, passages)
         claims: dict[int, list[str]] = {}
-        for marker in markers(message):
+        for marker in find_markers(message):
             claims.setdefault(marker.number, []).append(marker.claim)
         site, question = self.request.site_url, self.request.question
         shown = []
         for new, old in enumerate(cited, 1):
-            highlight = draft.highlights.get(old, "")
+            highlight = answer.highlights.get(old, "")
             # A quotation is cited for its highlighted sentence, not for everything it contains.
             about = [highlight] if highlight else claims.get(new) or [question]
-            shown.append(sources.source(passages[old - 1], site, about, highlight))
+            shown.append(sources.make_source(passages[old - 1], site, about, highlight))
         found: Grade = self.request.grade if quoted else "answer" if cited else "nothing"
         metadata = {
             "response_time_ms": round((time.perf_counter() - self.started) * 1000),
-            "tokens_used": draft.usage.total,
+            "tokens_used": answer.usage.total,
             "context_chunks": len(passages),
             "found": found,
             "answered": found != "nothing",
             "answered_by": self.answerer.model,
             "fallback": self.fallback,
-            "finish_reason": draft.usage.finish_reason,
+            "finish_reason": answer.usage.finish_reason,
         }
         request_log.note(
             session=self.session_id[:8],
             answered_by=self.answerer.model,
             found=found,
-            tokens=draft.usage.total,
+            tokens=answer.usage.total,
             fallback=self.fallback,
             cited=len(cited),
         )
-        related = sources.related(passages, shown, site) if shown else ()
+        related = sources.related_sections(passages, shown, site) if shown else ()
         return FinalAnswer(self.session_id, message, tuple(shown), metadata, related)
 
     async def _save(self, finished: FinalAnswer) -> conversations.Saved | None:

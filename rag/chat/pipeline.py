@@ -27,11 +27,11 @@ from rag.conversations import store as conversations
 from rag.deadlines import until
 from rag.errors import UpstreamError, UpstreamTimeout
 from rag.interfaces import Answerer, AnswerPart
-from rag.language.small_talk import SmallTalk, reply_language, small_talk
+from rag.language.small_talk import SmallTalk, classify_small_talk, reply_language
 from rag.models import AnswerRequest, Chunk, Passage, SearchResult, Turn
 from rag.pace import turn
 from rag.providers import Clients
-from rag.retrieval.highlighted import highlighted_first, selection
+from rag.retrieval.highlighted import put_highlighted_first, searchable_selection
 from rag.retrieval.search import CANDIDATES
 
 log = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ class ChatPipeline:
         if not (session.exists or conversations.is_unguessable(question.request_key)):
             self.request_key = ""  # anyone who guessed the key could read the new conversation
         site = await sources.citation_base(self.clients.settings, await self.clients.store())
-        kind = None if question.selected else small_talk(question.message)
+        kind = None if question.selected else classify_small_talk(question.message)
         if kind:
             request, answerer, parts = await self._introduce(kind, site)
         else:
@@ -169,7 +169,7 @@ class ChatPipeline:
         if not self.request_key:
             return None
         try:
-            return await conversations.saved(await self.clients.database(), self.request_key)
+            return await conversations.find_saved(await self.clients.database(), self.request_key)
         except UpstreamError as error:
             log.warning("cannot check for a repeated request: %s", error)
             return None
@@ -222,9 +222,9 @@ class ChatPipeline:
         available, it rewrites follow-up questions to stand alone instead.
         """
         message = self.question.message
-        if selected := selection(self.question.selected):
+        if selected := searchable_selection(self.question.selected):
             return [message, f"{message}\n{selected}"]
-        asked = [turn.question for turn in history if not small_talk(turn.question)]
+        asked = [turn.question for turn in history if not classify_small_talk(turn.question)]
         if not asked:
             return [message]
         answerer, *others = await self.clients.answerers()
@@ -265,12 +265,12 @@ class ChatPipeline:
             found = await retrieve(
                 self.clients,
                 texts,
-                CANDIDATES if selection(selected) else limit,
+                CANDIDATES if searchable_selection(selected) else limit,
                 vectors=vectors,
                 rerank=admitted.within_budget,
             )
-        if selection(selected):
-            found = highlighted_first(found, selected)
+        if searchable_selection(selected):
+            found = put_highlighted_first(found, selected)
         return replace(found, passages=found.passages[:limit])
 
     async def _introduce(

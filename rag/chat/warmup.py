@@ -55,4 +55,4 @@ async def _answer(clients: Clients) -> None:
             pass
     site = await sources.citation_base(settings, await clients.store())
     for passage in found.passages:
-        sources.source(passage, site, [QUESTION])
+        sources.make_source(passage, site, [QUESTION])

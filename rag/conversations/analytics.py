@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from rag.answering.text_fragments import citation_url
 from rag.interfaces import Database
-from rag.language.small_talk import small_talk
+from rag.language.small_talk import classify_small_talk
 from rag.language.tokens import content_words, guess_language, question_terms
 
 Row: TypeAlias = dict[str, Any]
@@ -236,7 +236,7 @@ def group_questions(asked: Sequence[AskedQuestion]) -> list[Row]:
 def _question_terms(question: str) -> frozenset[str]:
     """Return the terms of a question, without greetings and thanks."""
     language = guess_language(question)
-    words = [word for word in content_words(question, language) if not small_talk(word)]
+    words = [word for word in content_words(question, language) if not classify_small_talk(word)]
     return frozenset(question_terms(" ".join(words), language)) or frozenset({question})
 
 

@@ -41,7 +41,7 @@ class Admission:
     day: date
     """The day (UTC) that it is charged to."""
     within_budget: bool
-    """Whether the daily budget allowed to reserve the tokens."""
+    """Whether the tokens were within the daily budget and have been reserved."""
     tokens: int
     """Number of reserved tokens."""
     upkeep_due: bool = False

@@ -88,7 +88,7 @@ def _queried_id(session_id: str) -> str:
 
 
 def request_key(*parts: str) -> str:
-    """Hash the parts that identify a request into a key for `save` and `saved`.
+    """Hash the parts that identify a request into a key for `save` and `find_saved`.
 
     The parts are the client's Idempotency-Key, session id and question. Anyone who repeats all
     three receives the saved turn, so one of them must be secret. In an existing conversation that
@@ -163,7 +163,7 @@ async def export(db: Database, session_id: str, *, retention_days: int) -> list[
     return history.turns if history else None
 
 
-async def saved(db: Database, key: str) -> tuple[str, Turn] | None:
+async def find_saved(db: Database, key: str) -> tuple[str, Turn] | None:
     """Return the session id and the turn saved under this `request_key`, or None."""
     rows = await db.run(_SAVED, request_key=key)
     return (str(rows[0][0]), _turns([rows[0][1:]])[0]) if rows else None
@@ -217,7 +217,7 @@ async def save(
     except StatementRejected as error:
         if error.sqlstate != _UNIQUE_VIOLATION:
             raise
-        earlier = await saved(db, key)
+        earlier = await find_saved(db, key)
         if earlier is None:
             raise
         return Saved(earlier[0], earlier[1].n, earlier[1])

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from rag.answering.sources import parts
+from rag.answering.sources import split_by_heading
 from rag.answering.text_fragments import citation_url
 from rag.errors import NotFound, SourceError
 from rag.models import Chunk
@@ -80,7 +80,7 @@ def citable_links(chunks: Iterable[Chunk]) -> list[Link]:
     """Return every distinct link that an answer may cite. A chunk may contain several headings."""
     found: dict[str, Link] = {}
     for chunk in chunks:
-        for part in parts(chunk):
+        for part in split_by_heading(chunk):
             found.setdefault(part.slug, Link(part.slug, chunk.source_path, part.section))
     return list(found.values())
 

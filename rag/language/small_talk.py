@@ -6,7 +6,7 @@ import unicodedata
 from functools import cache
 from typing import Literal, TypeAlias, get_args
 
-from rag.language.tokens import guess_language, normalise, primary_subtag
+from rag.language.tokens import guess_language, normalize, primary_subtag
 
 SmallTalk: TypeAlias = Literal["greeting", "thanks", "about"]
 Key: TypeAlias = Literal[
@@ -204,7 +204,7 @@ _CODE_SIGNS = "/\\#%&@*"
 """Exceptions, which change the meaning of the word they touch: `/help` is not small talk."""
 
 
-def small_talk(question: str) -> SmallTalk | None:
+def classify_small_talk(question: str) -> SmallTalk | None:
     """Classify a message that consists only of known phrases. Return None for any other.
 
     Case, accents, punctuation and emoji are ignored. "Hi! What is this about?" is a question about
@@ -228,7 +228,7 @@ def reply_language(question: str, default: str = "en") -> str:
     return default if primary_subtag(default) in languages else languages[0]
 
 
-def text(key: Key, language: str) -> str:
+def fixed_text(key: Key, language: str) -> str:
     """Return a fixed text. Falls back to English."""
     lines = _TEXTS.get(primary_subtag(language), _TEXTS["en"]).split("\n")
     return lines[1 + get_args(Key).index(key)].strip()
@@ -262,7 +262,7 @@ def _phrases() -> dict[str, tuple[SmallTalk, list[str]]]:
 
 def _words(text: str) -> list[str]:
     kept = []
-    for c in unicodedata.normalize("NFKD", normalise(text).casefold()):
+    for c in unicodedata.normalize("NFKD", normalize(text).casefold()):
         category = unicodedata.category(c)
         if c == "'" or category.startswith("M"):
             continue

@@ -132,7 +132,7 @@ _KEYBOARD_VARIANTS = str.maketrans("يىكۀەھ’ʼ", "ییکہہہ''")
 """Letters that differ between Arabic, Persian and Urdu keyboards."""
 
 
-def normalise(text: str) -> str:
+def normalize(text: str) -> str:
     """Normalize to NFKC, remove invisible characters and straighten apostrophes."""
     if text.isascii():
         return text
@@ -142,7 +142,7 @@ def normalise(text: str) -> str:
 
 def terms(text: str, language: str = "en") -> Iterator[tuple[str, float]]:
     """Yield the terms of a text, in order, each with its weight in a question."""
-    for word in _words(normalise(text)):
+    for word in _words(normalize(text)):
         yield from _compound_terms(word, primary_subtag(language))
 
 
@@ -152,7 +152,7 @@ def content_words(text: str, language: str = "en") -> list[str]:
     The question is assumed to be in the book's `language` unless another one is detected. Words in
     capitals, such as IT, are never stop words.
     """
-    text = normalise(text)
+    text = normalize(text)
     if text.isascii() and primary_subtag(language) not in _LATIN:
         language = "en"  # as in `_stem`
     spoken = primary_subtag(guess_language(text, language))
@@ -169,7 +169,7 @@ def question_terms(text: str, language: str = "en") -> dict[str, float]:
     A question that consists only of stop words, such as "to be or not to be", keeps them.
     """
     weights: dict[str, float] = {}
-    for word in content_words(text, language) or _words(normalise(text)):
+    for word in content_words(text, language) or _words(normalize(text)):
         for term, weight in _compound_terms(word, primary_subtag(language)):
             weights[term] = max(weight, weights.get(term, 0.0))
     return weights
@@ -182,7 +182,7 @@ def guess_language(text: str, default: str = "en") -> str:
     stop words of the language, and more than of any other. Distinctive letters break ties. Other
     scripts identify a language directly, unless `default` uses the same script.
     """
-    text = normalise(text)
+    text = normalize(text)
     words = [_stop_word_form(word) for word in _words(text)]
     if len(words) >= MIN_WORDS:
         hits = {
@@ -302,7 +302,7 @@ def sparse_passage(text: str, language: str = "en") -> SparseVector:
     """
     primary = primary_subtag(language)
     counts = Counter(
-        term for word in _words(normalise(text)) for term in _word_hashes(word, primary)
+        term for word in _words(normalize(text)) for term in _word_hashes(word, primary)
     )
     norm = K1 * (1 - B + B * len(text) / AVERAGE_LENGTH)
     return _vector({term: tf * (K1 + 1) / (tf + norm) for term, tf in counts.items()})
@@ -320,7 +320,7 @@ def sparse_question(text: str, language: str = "en") -> SparseVector:
 def term_hashes(text: str, language: str = "en") -> set[int]:
     """Return the terms of a text, hashed as in sparse vectors."""
     primary = primary_subtag(language)
-    return {term for word in _words(normalise(text)) for term in _word_hashes(word, primary)}
+    return {term for word in _words(normalize(text)) for term in _word_hashes(word, primary)}
 
 
 @lru_cache(maxsize=20_000)

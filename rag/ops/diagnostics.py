@@ -156,20 +156,20 @@ async def main() -> int:
     clients = get_clients()
     problems = await check_services(clients)
     quotas = await _quotas(clients)
-    for service, (left, said) in quotas.items():
+    for service, (left, text) in quotas.items():
         if not left and service not in problems:
             problems[service] = await _describe(
-                service, UpstreamRejected(said, service=service), clients.settings
+                service, UpstreamRejected(text, service=service), clients.settings
             )
-    notes = {service: said for service, (_, said) in quotas.items()}
+    notes = {service: text for service, (_, text) in quotas.items()}
     with contextlib.suppress(BookError):  # already among the problems
         notes |= await _notes(clients)
     states = clients.states()
     for service in SERVICES:
-        told = problems.get(service) or ", ".join(filter(None, ("works", notes.get(service))))
+        line = problems.get(service) or ", ".join(filter(None, ("works", notes.get(service))))
         if service == "budget":
-            told = problems.get(service) or notes.get(service) or "no chat model, no budget needed"
-        sys.stdout.write(f"{service:<10} {states.get(service, ''):<10} {told}\n")
+            line = problems.get(service) or notes.get(service) or "no chat model, no budget needed"
+        sys.stdout.write(f"{service:<10} {states.get(service, ''):<10} {line}\n")
     return 1 if problems else 0
 
 

@@ -32,12 +32,12 @@ def cohere(key: str, model: str, base_url: str = "") -> tuple[bool, str]:
     status, headers, text = _post(f"{base_url or 'https://api.cohere.com'}/v2/embed", key, body)
     if status == 429 and "month" in text.lower():
         return False, "the quota is used up"
-    told = _of(headers, "x-trial-endpoint-call-remaining", "x-trial-endpoint-call-limit", "calls")
-    if told:
-        told += " left this minute"
+    left = _of(headers, "x-trial-endpoint-call-remaining", "x-trial-endpoint-call-limit", "calls")
+    if left:
+        left += " left this minute"
     if month := headers.get("x-endpoint-monthly-call-limit"):
-        told += f", {month} per month"
-    return True, told
+        left += f", {month} per month"
+    return True, left
 
 
 def openai(key: str, model: str, base_url: str = "") -> tuple[bool, str]:
@@ -55,8 +55,8 @@ def openai(key: str, model: str, base_url: str = "") -> tuple[bool, str]:
         _of(headers, f"x-ratelimit-remaining-{what}", f"x-ratelimit-limit-{what}", what)
         for what in ("requests", "tokens")
     ]
-    told = " and ".join(filter(None, parts))
-    return True, f"{told} left in this window" if told else ""
+    left = " and ".join(filter(None, parts))
+    return True, f"{left} left in this window" if left else ""
 
 
 def _of(headers: Mapping[str, str], remaining: str, limit: str, what: str) -> str:

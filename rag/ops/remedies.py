@@ -48,30 +48,31 @@ def remedy_for(
     probe: Callable[[str, int], bool] = reachable,
 ) -> str:
     """Return how to fix `error`, or "" if there is nothing to add to its message."""
-    said = str(error).lower()
+    message = str(error).lower()
     if service == "budget":
         return "To allow more, raise DAILY_TOKEN_BUDGET or DAILY_QUESTION_BUDGET."
     if isinstance(error, IndexMissing | IndexMismatch):
         return _index(error)
-    if "quota" in said or "used up" in said:
+    if "quota" in message or "used up" in message:
         return _MORE_QUOTA.get(service, "")
-    if "key was refused" in said or "(28" in said:
+    if "key was refused" in message or "(28" in message:
         return _NEW_KEY[service]
-    if "model" in said and service in ("cohere", "openai"):
+    if "model" in message and service in ("cohere", "openai"):
         name = "COHERE_EMBED_MODEL" if service == "cohere" else "CHAT_MODEL"
         return f"Set {name} to a model that this key may use."
     if isinstance(error, UpstreamOverloaded):
         return "Wait a minute and try again."
     causes = list(_causes(error))
-    if "certificate" in said or "tls" in said or _any(causes, ssl.SSLError):
+    if "certificate" in message or "tls" in message or _any(causes, ssl.SSLError):
         return (
             "The TLS connection could not be verified. Check that the address is correct, "
             "ca-certificates is installed and the clock is right."
         )
-    if _any(causes, socket.gaierror) or "name or service" in said or "name resolution" in said:
+    unresolved = "name or service" in message or "name resolution" in message
+    if unresolved or _any(causes, socket.gaierror):
         return _unknown_name(service)
     if service == "postgres" and settings.database_url:
-        return _database(parse_url(settings.database_url), said, probe)
+        return _database(parse_url(settings.database_url), message, probe)
     if service == "qdrant" and urlsplit(settings.qdrant_url).port == 6333:
         return "Port 6333 may be blocked. Qdrant Cloud also uses 443: remove the port from the URL."
     return ""
@@ -87,15 +88,15 @@ def _index(error: BaseException) -> str:
 
 
 def _unknown_name(service: str) -> str:
-    told = f"The host name does not exist. Check {_ADDRESS[service]}."
+    remedy = f"The host name does not exist. Check {_ADDRESS[service]}."
     if service == "qdrant":
-        told += " Qdrant Cloud deletes free clusters that are unused for some weeks."
-    return told
+        remedy += " Qdrant Cloud deletes free clusters that are unused for some weeks."
+    return remedy
 
 
-def _database(server: Server, said: str, probe: Callable[[str, int], bool]) -> str:
+def _database(server: Server, message: str, probe: Callable[[str, int], bool]) -> str:
     """Tell a blocked port from a server that is down, as far as possible."""
-    if not any(word in said for word in ("connect", "no answer", "in time")):
+    if not any(word in message for word in ("connect", "no answer", "in time")):
         return ""
     if server.unix_socket or server.over_https:
         return ""

@@ -19,12 +19,12 @@ _SHINGLE, _STEP = 16, 8
 _NOT_LETTERS = re.compile(r"[\W_]+")
 
 
-def selection(highlighted: str) -> str:
+def searchable_selection(highlighted: str) -> str:
     """Return the part of the highlighted text to search with, or "" if it is too long."""
     return highlighted[:MAX_SEARCHED] if len(highlighted) <= MAX_SELECTION else ""
 
 
-def highlighted_first(found: SearchResult, highlighted: str) -> SearchResult:
+def put_highlighted_first(found: SearchResult, highlighted: str) -> SearchResult:
     """Move the passage that contains the highlighted text to the front, with score 1.
 
     If no passage contains MIN_OVERLAP of it, return `found` unchanged. Only letters and digits are

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rag.adapters.embedding.minilm import LocalEmbedder
 from rag.answering.citation_filter import CitationFilter, renumber
-from rag.answering.claims import markers
+from rag.answering.claims import find_markers
 from rag.answering.extractive import (
     BEST_SECTION,
     MAX_NAMED,
@@ -24,7 +24,7 @@ from rag.answering.extractive import (
 )
 from rag.indexing.chunking import LIMIT
 from rag.interfaces import Embedder
-from rag.language.small_talk import text as fixed
+from rag.language.small_talk import fixed_text as fixed
 from rag.models import (
     AnswerRequest,
     Chunk,
@@ -73,7 +73,7 @@ def assert_sound(message: str, count: int) -> None:
     citations = CitationFilter(count)
     checked = citations.feed(message) + citations.flush()
     assert renumber(checked, {n: n for n in citations.cited}) == checked == message
-    assert sorted(marker.number for marker in markers(message)) == sorted(citations.cited)
+    assert sorted(marker.number for marker in find_markers(message)) == sorted(citations.cited)
 
 
 def shown(question: str, *chunks: Chunk | str, **request: Any) -> str:
@@ -116,7 +116,9 @@ def test_an_answer_from_the_best_section_to_the_last_that_is_named() -> None:
 
 def test_no_more_sections_than_a_reader_can_bear() -> None:
     message = shown("cats", *([CATS] * 9))
-    assert [marker.number for marker in markers(message)] == [*range(1, MAX_QUOTED + MAX_NAMED + 1)]
+    assert [marker.number for marker in find_markers(message)] == [
+        *range(1, MAX_QUOTED + MAX_NAMED + 1)
+    ]
     assert message.count(CATS) == MAX_QUOTED
 
 
@@ -342,7 +344,7 @@ def test_no_title_is_taken_for_a_citation(title: str) -> None:
     for section in ("", "7", "[3]", title):
         named = [chunk(CATS, n, title=title, section=section, slug=f"p#{n}") for n in range(5)]
         message = shown("cats", *named)
-        assert [marker.number for marker in markers(message)] == [1, 2, 3, 4, 5]
+        assert [marker.number for marker in find_markers(message)] == [1, 2, 3, 4, 5]
 
 
 def test_a_book_without_an_address_links_within_it() -> None:
@@ -436,7 +438,7 @@ def test_any_sections_make_a_sound_answer(
     found = [Passage(c, 0.9 - n / 10) for n, c in enumerate(data.draw(st.permutations(chunks)))]
     message, highlights = answer("Where do cats sleep?", found, neighbours=chunks, grade=grade)
     chosen = choose_sections(AnswerRequest("", found))
-    assert [marker.number for marker in markers(message)] == chosen
+    assert [marker.number for marker in find_markers(message)] == chosen
     assert set(highlights) <= set(chosen[:MAX_QUOTED])
     for n, sentence in highlights.items():
         bare = "".join(filter(str.isalnum, found[n - 1].chunk.text))

@@ -183,14 +183,14 @@ def test_the_same_request_makes_one_turn(database_url: str) -> None:
     async def work(db: Postgres) -> None:
         key = conversations.request_key("client", "key", "How?")
         first, second = conversations.new_session_id(), conversations.new_session_id()
-        assert await conversations.saved(db, key) is None
+        assert await conversations.find_saved(db, key) is None
         assert _place(await _save(db, first, new=True, key=key)) == (first, 1)
         assert _place(await _save(db, first, "other")) == (first, 2)
         assert _place(await _save(db, first, key=key)) == (first, 1)
         assert _place(await _save(db, second, new=True, key=key)) == (first, 1)
         assert await conversations.recent(db, second, 1, retention_days=DAYS) is None
         assert await _texts(db, first) == ["How?", "other"]
-        found = await conversations.saved(db, key)
+        found = await conversations.find_saved(db, key)
         assert found is not None
         assert (found[0], found[1].n, found[1].sources) == (first, 1, (SOURCE,))
 
@@ -412,7 +412,7 @@ def test_nothing_depends_on_the_number_of_stored_turns(database_url: str) -> Non
         key = conversations.request_key("k")
         await conversations.recent(db, sid, 10, retention_days=DAYS)
         await _save(db, sid, key=key, embedding=QuestionEmbedding("m", "r", [1.0]))
-        await conversations.saved(db, key)
+        await conversations.find_saved(db, key)
         await conversations.page(db, sid, 0, 10, retention_days=DAYS)
         await conversations.cached_embedding(db, "m", "q")
         await conversations.rate(db, sid, 1, 1)

@@ -183,7 +183,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
                 UpstreamError("ConnectError", service="qdrant"),
                 ExceptionGroup("all attempts", [socket.gaierror(-2, "unknown")]),
             ),
-            "deletes a free cluster",
+            "deletes free clusters",
         ),
         ("qdrant", UpstreamTimeout("ConnectTimeout", service="qdrant"), "443"),
     ],
