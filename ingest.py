@@ -29,11 +29,11 @@ from rag.errors import (
     SourceError,
 )
 from rag.indexing.console import (
-    Bar,
-    checked,
-    count,
-    done,
-    planned,
+    ProgressBar,
+    describe_links,
+    describe_plan,
+    describe_summary,
+    pluralize,
 )
 from rag.indexing.indexer import (
     build,
@@ -42,7 +42,7 @@ from rag.indexing.indexer import (
     plan,
     published_chunks,
 )
-from rag.indexing.link_check import Verdict, verify
+from rag.indexing.link_check import LinkReport, check_links
 from rag.interfaces import Embedder, IndexWriter, PreviewPages, VectorStore
 from rag.models import (
     Chunk,
@@ -190,7 +190,7 @@ async def _ingest(options: argparse.Namespace, clients: Clients) -> int:
         raise SourceError(f"There is no text to index in {options.source}.")
     if book.unread:
         print(
-            f"What the index has of {count(len(book.unread), 'page')} that could not be read "
+            f"What the index has of {pluralize(len(book.unread), 'page')} that could not be read "
             "this time stays.",
             file=sys.stderr,
         )
@@ -222,13 +222,13 @@ async def _index(
         title, book.language, book.pages, chunks, embedder, _sparse, site_url=book.site_url
     )
     say(
-        f"{title}: {count(len(book.pages), 'page')} ({book.generator}), "
-        f"{count(len(chunks), 'chunk')}"
+        f"{title}: {pluralize(len(book.pages), 'page')} ({book.generator}), "
+        f"{pluralize(len(chunks), 'chunk')}"
     )
     writer = await clients.writer()
     try:
         if options.dry_run:
-            say(planned(await plan(chunks, embedder, writer, info)))
+            say(describe_plan(await plan(chunks, embedder, writer, info)))
             return 0
         summary = await build(
             book.pages,
@@ -238,15 +238,15 @@ async def _index(
             info,
             _sparse,
             published=published,
-            progress=_nothing if options.quiet else Bar(sys.stderr).embedded,
+            progress=_nothing if options.quiet else ProgressBar(sys.stderr).show_embedded,
         )
     finally:
         await writer.close()
-    say(done(summary))
+    say(describe_summary(summary))
     return 0
 
 
-async def _verified(chunks: Iterable[Chunk], options: argparse.Namespace) -> Verdict:
+async def _verified(chunks: Iterable[Chunk], options: argparse.Namespace) -> LinkReport:
     """Check the links and list those that are dead."""
     from sites.published_site import open_site
 
@@ -256,11 +256,11 @@ async def _verified(chunks: Iterable[Chunk], options: argparse.Namespace) -> Ver
         allow_private=options.allow_private,
         slugs={chunk.slug.partition("#")[0] for chunk in chunks},
     ) as site:
-        verdict = await verify(chunks, site)
+        verdict = await check_links(chunks, site)
     for problem in verdict.problems:
         print(problem, file=sys.stderr)
     if verdict.problems or not options.quiet:
-        print(checked(verdict), file=sys.stderr if verdict.problems else sys.stdout)
+        print(describe_links(verdict), file=sys.stderr if verdict.problems else sys.stdout)
     return verdict
 
 
@@ -274,7 +274,7 @@ async def _read_site(options: argparse.Namespace, settings: Settings, old: Seque
         known={chunk.source_path for chunk in old},
         limits=Limits(pages=options.max_pages),
         allow_private=options.allow_private,
-        progress=_nothing if options.quiet else Bar(sys.stderr).read,
+        progress=_nothing if options.quiet else ProgressBar(sys.stderr).show_read,
     )
 
 

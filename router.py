@@ -155,7 +155,7 @@ async def _rehearse() -> None:
     await asyncio.to_thread(text.term_hashes, "the first word loads its language's stemmer")
     await _warn_without_index()
     rehearsal = await asyncio.to_thread(importlib.import_module, "rag.chat.warmup")
-    await rehearsal.rehearse(get_clients())
+    await rehearsal.warm_up(get_clients())
 
 
 async def _warn_without_index() -> None:

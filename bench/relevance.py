@@ -37,7 +37,15 @@ from rag.adapters.embedding.minilm import LocalEmbedder
 from rag.indexing.chunking import chunk_book
 from rag.language.tokens import sparse_passage, sparse_question
 from rag.models import Chunk, SparseVector
-from rag.retrieval.relevance import ANSWER, MEANING, NOTHING, WORDS, best_score, idf, on_scale
+from rag.retrieval.relevance import (
+    ANSWER,
+    DENSE_WEIGHT,
+    NOTHING,
+    SPARSE_WEIGHT,
+    best_bm25,
+    idf,
+    scale_cosine,
+)
 from sites import read_path
 
 Array = NDArray[np.float64]
@@ -67,7 +75,7 @@ class Book:
         """Return the relevance of each passage (column) for each text (row)."""
         passages = np.array(await self.embedder.embed_passages([*map(embedded, self.chunks)]))
         questions = np.array(await self.embedder.embed_questions(texts))
-        scale = np.vectorize(lambda cosine: on_scale(cosine, self.embedder.cosine_range))
+        scale = np.vectorize(lambda cosine: scale_cosine(cosine, self.embedder.cosine_range))
         shares = _shares(texts, [(sparse or _sparse)(chunk) for chunk in self.chunks])
         result: Array = meaning * scale(questions @ passages.T) + words * shares
         return result
@@ -90,7 +98,7 @@ def _shares(texts: Sequence[str], vectors: Sequence[SparseVector]) -> Array:
         for term, weight in zip(question.indices, question.values, strict=True):
             for n, value in postings.get(term, ()):
                 shares[row, n] += weight * value * idf(frequencies[term], len(vectors))
-        shares[row] /= best_score(question, frequencies, len(vectors)) or 1.0
+        shares[row] /= best_bm25(question, frequencies, len(vectors)) or 1.0
     return shares
 
 
@@ -168,7 +176,7 @@ async def follow_ups(books: Sequence[Book]) -> list[str]:
                 continue
             before = by_id[row["follow_up_of"]]["question"]
             texts = [row["question"], f"{before}\n{row['question']}"]
-            alone, both = await book.scores(texts, MEANING, WORDS)
+            alone, both = await book.scores(texts, DENSE_WEIGHT, SPARSE_WEIGHT)
             for found, scores in zip(ways.values(), (alone, both, alone + both), strict=True):
                 found.add(scores, book.gold[n])
     return [found.row(f"follow-ups: {name}") for name, found in ways.items()]
@@ -178,7 +186,9 @@ async def limits(books: Sequence[Book]) -> list[str]:
     """Count the answerable and unanswerable questions below each limit."""
     best: dict[bool, list[float]] = {True: [], False: []}
     for book in books:
-        scores = await book.scores([row["question"] for row in book.rows], MEANING, WORDS)
+        scores = await book.scores(
+            [row["question"] for row in book.rows], DENSE_WEIGHT, SPARSE_WEIGHT
+        )
         for n, row in enumerate(book.rows):
             if not row.get("follow_up_of"):
                 best[row["answerable"]].append(float(scores[n].max()))
@@ -204,9 +214,9 @@ async def measure(books: Sequence[Book]) -> list[str]:
         words = 1 - tenth / 10
         name = f"meaning {tenth / 10:.2f}, words {words:.2f}"
         lines.append(await ranked(books, name, tenth / 10, words))
-    in_use = MEANING, WORDS
+    in_use = DENSE_WEIGHT, SPARSE_WEIGHT
     lines += [
-        await ranked(books, f"in use: meaning {MEANING}, words {WORDS}", *in_use),
+        await ranked(books, f"in use: meaning {DENSE_WEIGHT}, words {SPARSE_WEIGHT}", *in_use),
         await ranked(books, "without words", 1.0, 0.0),
         await ranked(books, "without meaning", 0.0, 1.0),
         await ranked(

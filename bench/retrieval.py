@@ -60,8 +60,8 @@ from rag.indexing.chunking import chunk_book
 from rag.interfaces import Embedder, VectorStore
 from rag.language.tokens import sparse_question
 from rag.models import (
+    AnswerRequest,
     Block,
-    Brief,
     Chunk,
     Page,
     Section,
@@ -171,7 +171,7 @@ async def measure_answers(embedder: Embedder, test: TestSet, folder: Path) -> Fi
             store, [Query(question, vector)], PASSAGES, cosine_range=embedder.cosine_range
         )
         start = time.perf_counter()
-        parts = await answerer.answer(Brief(question, found.passages, grade=found.grade))
+        parts = await answerer.answer(AnswerRequest(question, found.passages, grade=found.grade))
         text = "".join([part async for part in parts if isinstance(part, str)])
         times.append(time.perf_counter() - start)
         held.append(any(answer["text"] in text for answer in answers[key]))

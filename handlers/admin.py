@@ -1,7 +1,7 @@
-"""GET /admin and GET /admin/{table}: what readers ask, for the author of the book alone.
+"""GET /admin and GET /admin/{table}: statistics about questions, for the author of the book.
 
-Mounted only where ADMIN_TOKEN is set. The page itself holds nothing; what it shows it asks
-for with the token in a header, which no address, referrer or log contains.
+Mounted only if ADMIN_TOKEN is set. The page itself contains no data. It sends the token in a
+header, which does not appear in URLs, referrers or logs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fastapi import Header, Query, Response
 from pydantic import BaseModel
 
 from handlers.schemas import ReaderAddress
-from handlers.static_files import file, hashes
+from handlers.static_files import file, inline_hashes
 from rag.conversations.rate_limits import Limits, client_key
 from rag.errors import NotFound, Unauthorized
 from rag.providers import get_clients
@@ -22,7 +22,7 @@ from rag.providers import get_clients
 NEEDS = ("DATABASE_URL",)
 
 RATE = Limits(per_minute=60, burst=120)
-"""Requests of one address, with the right token or a wrong one: guessing gets nowhere."""
+"""Limit per address, which also prevents guessing the token."""
 
 
 class InsightsResponse(BaseModel):
@@ -30,15 +30,15 @@ class InsightsResponse(BaseModel):
     days: int
     rows: list[dict[str, Any]]
     next: int | None
-    """Pass it as `offset` to get what follows; null at the end."""
+    """The `offset` of the next page; null on the last page."""
 
 
 async def admin() -> Response:
-    """The author's page: it asks for the token and keeps it as long as its tab is open."""
+    """Serve the author's page, which asks for the token and keeps it while its tab is open."""
     policy = (
-        f"default-src 'none'; script-src {hashes('admin.html', 'script')}; connect-src 'self'; "
-        f"img-src data:; style-src {hashes('admin.html', 'style')}; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'; "
+        f"default-src 'none'; script-src {inline_hashes('admin.html', 'script')}; "
+        f"connect-src 'self'; img-src data:; style-src {inline_hashes('admin.html', 'style')}; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )
     headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache"}
@@ -54,7 +54,7 @@ async def insights(
     authorization: Annotated[str, Header()] = "",
     address: ReaderAddress = "",
 ) -> InsightsResponse | Response:
-    """Rows of one table over the last `days`, as JSON or CSV, for who sends the author's token."""
+    """Return rows of one table over the last `days`, as JSON or CSV. Requires the admin token."""
     from rag.conversations import analytics as domain
     from rag.conversations.csv_table import as_csv
 
@@ -64,9 +64,9 @@ async def insights(
         raise NotFound
     clients.author_limits.admit([client_key("", address)], RATE)
     scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not _same(token.strip(), settings.admin_token):
+    if scheme.lower() != "bearer" or not _equal(token.strip(), settings.admin_token):
         raise Unauthorized
-    view = domain.View(
+    view = domain.TableView(
         days=days,
         offset=offset,
         limit=limit,
@@ -89,6 +89,6 @@ async def insights(
     )
 
 
-def _same(one: str, other: str) -> bool:
-    """Compare in a time that tells nothing."""
+def _equal(one: str, other: str) -> bool:
+    """Constant-time comparison."""
     return hmac.compare_digest(one.encode(), other.encode())

@@ -1,4 +1,4 @@
-"""GET /book/{slug}: a preview of the book, where it has no site of its own yet."""
+"""GET /book/{slug}: a preview of the book, for books that are not published yet."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ NEEDS = ()
 
 ROOT = "/book"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-NO_SUCH_PAGE = "There is no such page in the preview of the book."
+NO_SUCH_PAGE = "The preview of the book has no such page."
 
 
 async def book(slug: str) -> HTMLResponse:
-    """One page of the indexed book as HTML; the empty slug lists all pages."""
+    """Show a page of the indexed book as HTML. An empty slug lists all pages."""
     store = await get_clients().store()
     if not isinstance(store, PreviewPages):
         raise NotFound(detail=NO_SUCH_PAGE)

@@ -1,4 +1,4 @@
-"""POST /chat: ask the book."""
+"""POST /chat: ask a question about the book."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEEDS = ("COHERE_API_KEY", "OPENAI_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DA
 
 
 class PageModel(BaseModel):
-    """Where the reader is, sent along with highlighted text."""
+    """The page that the reader is on, sent with highlighted text."""
 
     url: Text = ""
     title: Text = ""
@@ -39,14 +39,14 @@ class PageModel(BaseModel):
 class ChatRequest(BaseModel):
     message: Annotated[Text, Field(min_length=1, max_length=2000)]
     session_id: Annotated[str | None, BeforeValidator(string_or_none)] = None
-    """An id of ours continues its conversation; anything else starts a new one."""
+    """Continues this conversation if it exists; otherwise a new one is started."""
     context: Text | None = None
-    """Text that the reader has highlighted on the page; what fits is used."""
+    """Text that the reader highlighted on the page. Truncated if too long."""
     page: PageModel | None = None
 
     @property
     def highlighted(self) -> str:
-        """The highlighted text below the headings it stands under."""
+        """The highlighted text, preceded by the page title and heading."""
         above = [self.page.title, self.page.heading] if self.page and self.context else []
         return "\n".join(part for part in [*above, self.context or ""] if part)
 
@@ -57,7 +57,7 @@ class ChatResponse(BaseModel):
     sources: list[SourceModel]
     metadata: dict[str, Any]
     related: list[RelatedModel] = []
-    """Sections near the answer that it does not cite."""
+    """Relevant sections that the answer does not cite."""
 
 
 async def chat(
@@ -66,13 +66,13 @@ async def chat(
     idempotency_key: Annotated[str, Header(max_length=200)] = "",
     address: ReaderAddress = "",
 ) -> ChatResponse | StreamingResponse:
-    """Answer from the book, with numbered citations.
+    """Answer a question from the book, with numbered citations.
 
-    With `Accept: text/event-stream` the answer arrives as the events `session`, `sources`,
-    `token`… and `done`, which carries the same JSON as the plain response; or `error`,
-    which carries problem details. A repeated `Idempotency-Key` does not double the turn; in
-    a question without a conversation it must be a random UUID, because whoever repeats it is
-    shown the answer.
+    With `Accept: text/event-stream`, the answer is streamed as the events `session`, `sources`,
+    `token` (repeated) and `done`, which contains the same JSON as the plain response, or `error`,
+    which contains problem details. Retries with the same `Idempotency-Key` return the same turn
+    instead of adding another. For a new conversation the key must be a random UUID, because anyone
+    who repeats the request receives the answer.
     """
     from rag.chat import answer_stream
     from rag.chat import pipeline as domain
@@ -89,17 +89,17 @@ async def chat(
     )
     events = await domain.ask(get_clients(), question)
     if not streamed:
-        return _response(await answer_stream.fold(events))
+        return _response(await answer_stream.collect(events))
     return _Stream(
         sse.stream(_encoded(events), problem), media_type="text/event-stream", headers=sse.HEADERS
     )
 
 
 class _Stream(StreamingResponse):
-    """Ends its events as soon as the reader has left.
+    """Closes the event generator as soon as the client disconnects.
 
-    Where the reader had stopped reading, the stream waits in a write, not in its generator,
-    which would go on, and its model with it, until the garbage collector came by.
+    If the client had stopped reading, the task is cancelled in a write and not in the generator.
+    The generator, and the model call with it, would then run until it is garbage collected.
     """
 
     async def stream_response(self, send: Send) -> None:
@@ -109,7 +109,7 @@ class _Stream(StreamingResponse):
             await cast(AsyncGenerator[bytes], self.body_iterator).aclose()
 
 
-def _response(answer: answer_stream.Reply) -> ChatResponse:
+def _response(answer: answer_stream.FinalAnswer) -> ChatResponse:
     return ChatResponse.model_validate(dataclasses.asdict(answer))
 
 
@@ -119,13 +119,13 @@ async def _encoded(events: AsyncGenerator[answer_stream.Event]) -> AsyncGenerato
     try:
         async for event in events:
             match event:
-                case answer_stream.SessionKnown():
+                case answer_stream.SessionEvent():
                     yield "session", {"session_id": event.session_id}
-                case answer_stream.SourcesOffered():
+                case answer_stream.SourcesEvent():
                     yield "sources", {"sources": [dataclasses.asdict(s) for s in event.sources]}
-                case answer_stream.Token():
+                case answer_stream.TokenEvent():
                     yield "token", {"text": event.text}
-                case answer_stream.Reply():
+                case answer_stream.FinalAnswer():
                     yield "done", _response(event).model_dump(mode="json")
     finally:
         await events.aclose()

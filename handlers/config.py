@@ -1,4 +1,4 @@
-"""GET /config: what the page and the widget show about this book."""
+"""GET /config: what the chat page and the widget need to know about the book."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ NEEDS = ()
 
 class ConfigResponse(BaseModel):
     title: str
-    """Name of the book; empty while nothing is indexed."""
+    """Title of the book; empty if nothing is indexed."""
     language: str
     chunks: int
     site_url: str
     engines: dict[str, str]
     starters: list[str]
-    """Questions to begin with: those that the author names, or headings of the book."""
+    """Suggested first questions, from the settings or the book's headings."""
     privacy: str
-    """What happens to a conversation, in two sentences."""
+    """A short privacy notice."""
 
 
 async def config() -> ConfigResponse:
-    """The book's name, starter questions, and which engine serves each role."""
+    """Return the book's title, suggested questions, and the engine in each role."""
     clients = get_clients()
     settings = clients.settings
     info, starters = None, list(settings.starter_questions)
-    with contextlib.suppress(BookError):  # the page is shown even while the index is out of reach
+    with contextlib.suppress(BookError):  # show the page even if the index is unavailable
         store = await clients.store()
         info = await store.info()
         starters = starters or list(info.starters if info else ())
@@ -42,8 +42,8 @@ async def config() -> ConfigResponse:
         engines=clients.engines(),
         starters=starters,
         privacy=(
-            "Your conversation is kept under a random number that only your browser knows, "
-            "without your name, a cookie or your address. It is deleted when you delete it, or "
-            f"after {settings.retention_days} days without use."
+            "Your conversation is stored under a random id that only your browser knows, without "
+            "your name, cookies or IP address. It is deleted when you delete it, or after "
+            f"{settings.retention_days} days without use."
         ),
     )

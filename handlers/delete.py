@@ -1,4 +1,4 @@
-"""DELETE /chat/sessions/{session_id}: forget a conversation, at once and completely."""
+"""DELETE /chat/sessions/{session_id}: delete a conversation immediately and completely."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ NEEDS = ("DATABASE_URL",)
 class DeleteResponse(BaseModel):
     session_id: str
     deleted: int
-    """How many turns were deleted."""
+    """Number of deleted turns."""
 
 
 async def delete(session_id: str) -> DeleteResponse:
-    """Delete a conversation. A second time there is nothing left to delete: 404."""
+    """Delete a conversation. If it does not exist, or was deleted before, return 404."""
     deleted = await conversations.delete(await get_clients().database(), session_id)
     if not deleted:
-        raise NotFound(detail="There is no such conversation, or it is already deleted.")
+        raise NotFound(detail="This conversation does not exist or is already deleted.")
     return DeleteResponse(session_id=session_id, deleted=deleted)

@@ -1,4 +1,4 @@
-"""GET /chat/sessions/{session_id}/export: a conversation as a file for its reader."""
+"""GET /chat/sessions/{session_id}/export: download a conversation."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ FORMATS = {
 
 
 async def export(session_id: str, format: Literal["markdown", "json"] = "markdown") -> Response:
-    """The whole conversation to download, as Markdown or as JSON."""
+    """Download the whole conversation as Markdown or JSON."""
     clients = get_clients()
     settings = clients.settings
     found = await conversations.export(
         await clients.database(), session_id, retention_days=settings.retention_days
     )
     if found is None:
-        raise NotFound(detail="There is no such conversation, or it has been deleted.")
+        raise NotFound(detail="This conversation does not exist or has been deleted.")
     write, media_type, name = FORMATS[format]
     headers = {
         "Content-Disposition": f'attachment; filename="{name}"',

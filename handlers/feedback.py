@@ -1,4 +1,4 @@
-"""POST /chat/sessions/{session_id}/turns/{n}/feedback: was this answer any good?"""
+"""POST /chat/sessions/{session_id}/turns/{n}/feedback: rate an answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NEEDS = ("DATABASE_URL",)
 
 class FeedbackRequest(BaseModel):
     rating: Literal[-1, 0, 1]
-    """1 for thumbs up, -1 for thumbs down, 0 to take it back."""
+    """1 for thumbs up, -1 for thumbs down, 0 to clear the rating."""
     comment: Annotated[Text, StringConstraints(max_length=1000)] = ""
 
 
@@ -30,8 +30,8 @@ class FeedbackResponse(BaseModel):
 async def feedback(
     request: FeedbackRequest, session_id: str, n: Annotated[int, Path(ge=1, le=2**31 - 1)]
 ) -> FeedbackResponse:
-    """Keep a reader's rating with the turn; a second one replaces the first."""
+    """Store a rating of an answer. It replaces an earlier one."""
     database = await get_clients().database()
     if not await conversations.rate(database, session_id, n, request.rating, request.comment):
-        raise NotFound(detail="There is no such answer, or its conversation has been deleted.")
+        raise NotFound(detail="This answer does not exist or its conversation has been deleted.")
     return FeedbackResponse(session_id=session_id, n=n, rating=request.rating)

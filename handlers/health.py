@@ -1,4 +1,4 @@
-"""GET /health: is the service up, and with `deep=true` is everything it depends on."""
+"""GET /health: whether the service is up and, with `deep=true`, everything it depends on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rag.providers import get_clients
 NEEDS = ()
 
 State = Literal["configured", "ok", "embedded", "down"]
-"""`ok`: configured, and just reached."""
+"""`ok` means configured and reachable."""
 
 
 class HealthResponse(BaseModel):
@@ -26,14 +26,14 @@ class HealthResponse(BaseModel):
     cohere: State
     engines: dict[str, str]
     problems: dict[str, str] = {}
-    """By service, in a sentence; only `deep=true` finds them."""
+    """A sentence per failing service; only with `deep=true`."""
 
 
 async def _uncached(response: Response) -> None:
-    """A cache may keep the answer but must ask again.
+    """Make caches revalidate the response.
 
-    With `no-store` Chromium leaves an unread body on the line, and a page that calls
-    `fetch("/health")` and looks no further never finishes loading.
+    With `no-store`, Chromium does not consume an unread body, and a page that calls
+    `fetch("/health")` without reading the response never finishes loading.
     """
     response.headers["Cache-Control"] = "no-cache"
 
@@ -43,15 +43,16 @@ async def health(
     address: ReaderAddress = "",
     uncached: Annotated[None, Depends(_uncached)] = None,
 ) -> HealthResponse:
-    """Cheap by default: it looks at settings only and wakes no sleeping database.
+    """Report the service's health.
 
-    With `deep` it asks each service, which costs a call of each, so that counts as a question.
+    By default, only the settings are checked, and a sleeping database is not woken. With `deep`,
+    each service is called once, so the request is rate limited like a question.
     """
     clients, problems = get_clients(), {}
     states = clients.states()
     if deep:
         await admission.admit(clients, address, questions=0)
-        problems = await diagnostics.examine(clients)
+        problems = await diagnostics.check_services(clients)
         states = {
             name: "down" if name in problems else "ok" if state == "configured" else state
             for name, state in states.items()

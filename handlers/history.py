@@ -33,7 +33,7 @@ class HistoryResponse(BaseModel):
     turns: list[TurnModel]
     total: int
     next: int | None
-    """Pass it as `after` to get what follows; null at the end."""
+    """The `after` of the next page; null on the last page."""
 
 
 async def history(
@@ -41,7 +41,7 @@ async def history(
     after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> HistoryResponse:
-    """One page of a conversation's turns after turn `after`."""
+    """Return up to `limit` turns of a conversation, following turn `after`."""
     clients = get_clients()
     page = await conversations.page(
         await clients.database(),
@@ -51,7 +51,7 @@ async def history(
         retention_days=clients.settings.retention_days,
     )
     if page is None:
-        raise NotFound(detail="There is no such conversation, or it has been deleted.")
+        raise NotFound(detail="This conversation does not exist or has been deleted.")
     last = page.turns[-1].n if page.turns else page.total
     return HistoryResponse(
         session_id=session_id,

@@ -1,10 +1,10 @@
-"""GET / and GET /widget.js: the chat, as a page of its own and for any other site."""
+"""GET / and GET /widget.js: the chat page, and the widget for other sites."""
 
 from __future__ import annotations
 
 from fastapi.responses import HTMLResponse, Response
 
-from handlers.static_files import file, hashes
+from handlers.static_files import file, inline_hashes
 
 NEEDS = ()
 
@@ -14,24 +14,24 @@ class Script(Response):
 
 
 async def page() -> HTMLResponse:
-    """The chat page. What it says about the book it asks `/config` for."""
+    """Serve the chat page, which loads the book's details from `/config`."""
     headers = {"Content-Security-Policy": _policy(), "Cache-Control": "no-cache"}
     return HTMLResponse(file("page.html"), headers=headers)
 
 
 async def widget() -> Script:
-    """The chat widget: one module that finds this service by its own address."""
+    """Serve the chat widget, a module that derives the service's URL from its own."""
     headers = {"Cache-Control": "public, max-age=3600"}
     return Script(file("widget.js"), headers=headers)
 
 
 def _policy() -> str:
-    """Only the page's own script and style sheet run, and talk to this service alone.
+    """Return a policy that allows only the page's own script and styles, and this service.
 
-    Any site may frame the page: a Hugging Face Space shows it in an iframe.
+    Framing is allowed, because a Hugging Face Space shows the page in an iframe.
     """
     return (
         "default-src 'none'; script-src 'self'; connect-src 'self'; img-src data:; "
-        f"style-src {hashes('page.html', 'style')}; base-uri 'none'; form-action 'none'; "
+        f"style-src {inline_hashes('page.html', 'style')}; base-uri 'none'; form-action 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )

@@ -11,40 +11,42 @@ from pydantic import BaseModel, BeforeValidator, StringConstraints
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
-def clean(value: Any) -> Any:
-    """Drop what no reader can mean: control characters and halves of surrogate pairs."""
+def strip_control_characters(value: Any) -> Any:
+    """Remove control characters and lone surrogates from a string."""
     return _CONTROL.sub("", value) if isinstance(value, str) else value
 
 
 def string_or_none(value: Any) -> str | None:
-    """Session ids are never refused: what is no string is no id."""
+    """Treat a session id that is not a string as missing."""
     return value if isinstance(value, str) else None
 
 
 async def _address(request: Request) -> str:
-    """As the host's own hop tells it; all whose address is not known count as one reader.
+    """Return the client's address. Clients without a known address are counted as one.
 
-    A coroutine, because FastAPI takes a plain function to a thread and back.
+    A coroutine, because FastAPI would run a plain function in a thread.
     """
     return str(getattr(request.state, "client", "") or "unknown")
 
 
 ReaderAddress = Annotated[str, Depends(_address)]
-"""Where the reader is, for the limits. A program that calls a handler leaves it empty."""
+"""The client's address, for rate limits. Leave it empty in plain function calls."""
 
 
-def no_truth(value: Any) -> Any:
-    """JSON's `true` is no 1, though Python takes it for one."""
+def reject_boolean(value: Any) -> Any:
+    """Reject booleans where a number is expected: in Python, `True` is an `int`."""
     if isinstance(value, bool):
         raise ValueError("a number is expected")
     return value
 
 
-Text = Annotated[str, BeforeValidator(clean), StringConstraints(strip_whitespace=True)]
+Text = Annotated[
+    str, BeforeValidator(strip_control_characters), StringConstraints(strip_whitespace=True)
+]
 
 
 class ClaimModel(BaseModel):
-    """Where one marker leads."""
+    """The target of one citation marker."""
 
     slug: str
     section: str
@@ -53,7 +55,7 @@ class ClaimModel(BaseModel):
 
 
 class RelatedModel(BaseModel):
-    """A section near the answer that the answer does not cite."""
+    """A relevant section that the answer does not cite."""
 
     title: str
     section: str
@@ -73,6 +75,6 @@ class SourceModel(BaseModel):
     score: float
     source_path: str = ""
     highlight: str = ""
-    """The sentence nearest to the question, without Markdown; empty where there is none."""
+    """The sentence closest to the question, without Markdown; may be empty."""
     claims: list[ClaimModel] = []
-    """One for each marker of this source in the message, in the order of the markers."""
+    """One per marker of this source in the message, in order."""

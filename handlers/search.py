@@ -1,4 +1,4 @@
-"""POST /search: the passages for a query, without an answer."""
+"""POST /search: find passages without writing an answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from handlers.schemas import (
     ReaderAddress,
     SourceModel,
     Text,
-    no_truth,
+    reject_boolean,
 )
 from rag.providers import get_clients
 
@@ -20,7 +20,7 @@ NEEDS = ("COHERE_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
 
 class SearchRequest(BaseModel):
     query: Annotated[Text, Field(min_length=1, max_length=2000)]
-    top_k: Annotated[int, Field(ge=1, le=20), BeforeValidator(no_truth)] = 5
+    top_k: Annotated[int, Field(ge=1, le=20), BeforeValidator(reject_boolean)] = 5
 
 
 class ResultModel(SourceModel):
@@ -34,22 +34,21 @@ class SearchResponse(BaseModel):
 
 
 async def search(request: SearchRequest, address: ReaderAddress = "") -> SearchResponse:
-    """The passages nearest to a query, by falling relevance; the best are never withheld.
+    """Return the passages closest to a query, in descending relevance, however low it is.
 
-    Counts against the rate, and as a question of the day's budget where a reranker is paid.
+    Rate limited. With a reranker, the request also counts against the daily question budget.
     """
     from rag.answering import sources
-    from rag.chat import admission, pipeline
+    from rag.chat import admission
+    from rag.chat.retrieval import retrieve
 
     clients = get_clients()
     reranked = await clients.reranker() is not None
     admitted = await admission.admit(clients, address, questions=int(reranked))
-    found = await pipeline.find(
-        clients, [request.query], request.top_k, rerank=admitted.within_budget
-    )
-    site = await sources.site_of(clients.settings, await clients.store())
+    found = await retrieve(clients, [request.query], request.top_k, rerank=admitted.within_budget)
+    site = await sources.citation_base(clients.settings, await clients.store())
     results = [
-        {**dataclasses.asdict(sources.source(p, site, [request.query])), "text": p.chunk.text}
+        {**dataclasses.asdict(sources.make_source(p, site, [request.query])), "text": p.chunk.text}
         for p in found.passages
     ]
     return SearchResponse(

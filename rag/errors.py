@@ -1,4 +1,4 @@
-"""The error family."""
+"""The exception hierarchy."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from typing import ClassVar
 
 
 class BookError(Exception):
-    """Every failure the project knows.
+    """Base class of all errors that this project raises.
 
     BookError
-    ├── ConfigurationError      the author must change a setting
+    ├── ConfigurationError      a setting is missing or wrong
     │   ├── IndexMissing        nothing has been indexed yet
-    │   └── IndexMismatch       the index was made with another embedding model
-    ├── InvalidRequest          the reader must change the request
+    │   └── IndexMismatch       the index was built with another embedding model
+    ├── InvalidRequest          the client must change the request
     │   └── RequestTooLarge
-    ├── Unauthorized            the request does not carry the author's token
-    ├── NotFound                there is nothing under that name
-    ├── RateLimited             too many requests; carries `retry_after`
-    ├── SourceError             a file or site to be indexed cannot be used
-    └── UpstreamError           a service did not do its part; carries `service`
+    ├── Unauthorized            the admin token is missing or wrong
+    ├── NotFound                no such page, conversation or answer
+    ├── RateLimited             too many requests; has `retry_after`
+    ├── SourceError             a file or site cannot be indexed
+    └── UpstreamError           an external service failed; has `service`
         ├── UpstreamTimeout
-        ├── UpstreamRejected    the service refused: key, quota, content
-        │   └── StatementRejected   PostgreSQL refused a statement; carries `sqlstate`
+        ├── UpstreamRejected    refused by the service: key, quota, content
+        │   └── StatementRejected   refused by PostgreSQL; has `sqlstate`
         └── UpstreamOverloaded  429 or 503 after all retries
 
-    `str(error)` is for the log and the author, `detail` a plain sentence for the reader.
+    `str(error)` is for the log and the author. `detail` is a sentence for the reader.
     """
 
     code: ClassVar[str] = "internal"
@@ -38,7 +38,7 @@ class BookError(Exception):
 
 class ConfigurationError(BookError):
     code = "configuration"
-    detail = "This service is not set up completely. Its author can see in the log what is missing."
+    detail = "This service is not fully configured. Its log says what is missing."
 
 
 class IndexMissing(ConfigurationError):
@@ -48,7 +48,7 @@ class IndexMissing(ConfigurationError):
 
 class IndexMismatch(ConfigurationError):
     code = "index_mismatch"
-    detail = "The book must be indexed again before questions can be answered."
+    detail = "The book must be indexed again before it can answer questions."
 
 
 class InvalidRequest(BookError):
@@ -63,7 +63,7 @@ class RequestTooLarge(InvalidRequest):
 
 class Unauthorized(BookError):
     code = "unauthorized"
-    detail = "This is for the author of the book: the token is missing or wrong."
+    detail = "Only the author of the book has access: the token is missing or wrong."
 
 
 class NotFound(BookError):
@@ -87,7 +87,7 @@ class SourceError(BookError):
 
 class UpstreamError(BookError):
     code = "upstream"
-    detail = "A service this book depends on is not answering. Please try again in a moment."
+    detail = "A service that this book depends on is not responding. Please try again in a moment."
 
     def __init__(
         self,
@@ -111,7 +111,10 @@ class UpstreamRejected(UpstreamError):
 
 
 class StatementRejected(UpstreamRejected):
-    """The statement was undone completely; `sqlstate` is PostgreSQL's five-character reason."""
+    """A statement that failed and was rolled back.
+
+    `sqlstate` is PostgreSQL's five-character error code.
+    """
 
     def __init__(self, message: str, *, service: str, sqlstate: str) -> None:
         super().__init__(message, service=service)

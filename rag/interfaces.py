@@ -1,4 +1,4 @@
-"""The Protocols behind which services and embedded engines are interchangeable."""
+"""Protocols that services and embedded engines implement, so that either can fill a role."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from rag.models import (
-    Brief,
+    AnswerRequest,
     Candidates,
     Chunk,
     Highlights,
@@ -20,24 +20,24 @@ from rag.models import (
 
 
 class Embedder(Protocol):
-    """Text to unit vectors."""
+    """Turns text into unit vectors."""
 
     @property
     def model(self) -> str:
-        """Name recorded with the index; a query with another model is refused."""
+        """Name stored in the index. Queries embedded with another model are rejected."""
 
     @property
     def dimensions(self) -> int: ...
 
     @property
     def cosine_range(self) -> tuple[float, float]:
-        """Cosines that unrelated and surely related texts have: the two ends of calibration."""
+        """Typical cosines of unrelated and of closely related texts, for calibration."""
 
     async def embed_questions(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        """One vector a question, in order, by one call."""
+        """Return one vector per question, in order, with a single call."""
 
     async def embed_passages(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        """One vector a text, in order. Batches and limits are the embedder's own business."""
+        """Return one vector per text, in order. Batching is up to the embedder."""
 
     async def close(self) -> None: ...
 
@@ -46,15 +46,15 @@ class VectorStore(Protocol):
     """The read side of the index."""
 
     async def info(self) -> IndexInfo | None:
-        """None where nothing has been indexed yet."""
+        """Return the index's metadata, or None if nothing has been indexed yet."""
 
     async def candidates(
         self, dense: Sequence[float], sparse: SparseVector, limit: int
     ) -> Candidates:
-        """The best `limit` by each vector in one round trip, each with both scores."""
+        """Return the best `limit` hits for each vector, with both scores, in one round trip."""
 
     async def neighbours(self, order_index: int, reach: int) -> Sequence[Chunk]:
-        """Chunks whose position differs by at most `reach`, in the book's order."""
+        """Return the chunks within `reach` positions of `order_index`, in book order."""
 
     async def close(self) -> None: ...
 
@@ -71,14 +71,14 @@ class PreviewPages(Protocol):
 
 
 class IndexWriter(Protocol):
-    """The write side. Readers see nothing of it before `publish`, then all of it.
+    """The write side of the index. Changes become visible all at once, on `publish`.
 
-    An interruption before `publish` leaves the old index serving; what was staged is found
-    again by the next `open` with the same model, so nothing is embedded twice.
+    If a run is interrupted before `publish`, the old index stays in use. The next `open` with
+    the same model finds the staged points again, so nothing is embedded twice.
     """
 
     async def open(self, info: IndexInfo) -> Mapping[str, Chunk]:
-        """Everything already there, published or staged, by chunk id; texts may be left out."""
+        """Return all stored chunks, published or staged, by id. Their texts may be empty."""
 
     async def stage(self, points: Sequence[Point]) -> None: ...
 
@@ -89,55 +89,58 @@ class IndexWriter(Protocol):
         document_frequencies: Mapping[int, int],
         sparse: Mapping[str, SparseVector] | None = None,
     ) -> None:
-        """Make exactly `chunks` (all of them staged or already there) the index.
+        """Make `chunks` the index. Each must be staged or already stored.
 
-        Payloads that changed are rewritten without touching vectors; what is not in
-        `chunks` vanishes. `sparse` are vectors, by chunk id, that replace those stored:
-        a new rule for words needs no new embeddings.
+        Changed payloads are rewritten without touching the vectors. Chunks that are not listed
+        are removed. `sparse` maps chunk ids to vectors that replace the stored ones, so a change
+        of tokenization needs no new embeddings.
         """
 
     async def close(self) -> None: ...
 
 
 AnswerPart: TypeAlias = str | Highlights | Usage
-"""An answerer yields text as it arrives, highlights if it quotes, and last what it cost."""
+"""What an answerer yields: text as it arrives, highlights if it quotes, and finally its usage."""
 
 
 class Answerer(Protocol):
-    """Passages and a question to a cited answer."""
+    """Writes a cited answer to a question from passages."""
 
     @property
     def model(self) -> str: ...
 
-    async def standalone(self, question: str, history: Sequence[Turn]) -> str:
-        """A follow-up rewritten so that it can be searched for without the history."""
+    async def rewrite_question(self, question: str, history: Sequence[Turn]) -> str:
+        """Rewrite a follow-up question so that it can be searched for without the history."""
 
-    async def answer(self, brief: Brief) -> AsyncIterator[AnswerPart]:
-        """Open the answer; failures before the first text are raised here, not later.
+    async def answer(self, request: AnswerRequest) -> AsyncIterator[AnswerPart]:
+        """Start an answer and return its parts.
 
-        Its parts come before the deadline of `rag.deadlines` that holds here, or UpstreamError.
+        Failures before the first text are raised here, not by the iterator. The iterator raises
+        UpstreamError if the current deadline of `rag.deadlines` passes.
         """
 
     async def ping(self) -> None:
-        """Ask the service whether it would answer, at no cost; raises UpstreamError."""
+        """Check, without using tokens, that the service responds. Raises UpstreamError."""
 
     async def close(self) -> None: ...
 
 
 class Reranker(Protocol):
+    """Scores passages against a question."""
+
     @property
     def model(self) -> str: ...
 
     async def rerank(self, question: str, texts: Sequence[str]) -> Sequence[float]:
-        """A relevance between 0 and 1 for each text, in the order given."""
+        """Return a relevance from 0 to 1 for each text, in order."""
 
     async def close(self) -> None: ...
 
 
 class Database(Protocol):
-    """PostgreSQL, asynchronous, one statement at a time, each its own transaction."""
+    """Asynchronous access to PostgreSQL. Each statement is its own transaction."""
 
     async def run(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        """Rows of one statement with `:name` parameters; [] where it returns none."""
+        """Run a statement with `:name` parameters and return its rows."""
 
     async def close(self) -> None: ...

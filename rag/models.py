@@ -1,4 +1,4 @@
-"""Data classes shared between layers. All are frozen, so tasks can share them."""
+"""Data classes shared between layers. All are frozen, so tasks can share them safely."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any, Literal, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A piece of a section as a reader sees it on the page.
+    """Part of a section, as it appears on the page.
 
-    `text` is what the page shows: emphasis and links are reduced to their words, inline
-    code keeps its backticks, lists keep their bullets or numbers and indentation, a table
-    is Markdown rows, code is a fenced block with its language.
+    `text` has emphasis and links reduced to their words. Inline code keeps its backticks, lists
+    keep their markers and indentation, tables are Markdown rows, and code is a fenced block with
+    its language.
     """
 
     kind: Literal["paragraph", "list", "table", "code", "links"]
@@ -25,22 +25,22 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what stands under it, up to the next heading of any level.
+    """A heading and the content below it, up to the next heading of any level.
 
-    The text before a page's first heading is a section of level 1 whose `heading` is the
-    page's title and whose `anchor` is empty.
+    Text before a page's first heading is a section of level 1. Its `heading` is the page title
+    and its `anchor` is empty.
     """
 
     heading: str
     level: int
     anchor: str
     heading_path: tuple[str, ...]
-    """Headings from the outermost to this one, without the page's title."""
+    """Headings from the outermost to this one, without the page title."""
     blocks: tuple[Block, ...]
 
     @property
-    def asks(self) -> bool:
-        """Whether the heading is a question, which what follows answers."""
+    def is_question(self) -> bool:
+        """Whether the heading is a question that the section answers."""
         return self.heading.endswith(("?", "？", "؟"))
 
 
@@ -49,27 +49,27 @@ class Page:
     """One page of the site, as its generator would publish it."""
 
     source_path: str
-    """Path of the source below the book's folder, with forward slashes."""
+    """Path of the source file relative to the book's folder, with forward slashes."""
     title: str
     slug: str
-    """Path on the site without a leading slash and without an anchor; empty for the root."""
+    """Path on the site, without leading slash or anchor; empty for the root."""
     sections: tuple[Section, ...]
     language: str = "en"
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A passage of the book as it is stored, embedded and cited."""
+    """A passage of the book: the unit that is stored, embedded and cited."""
 
     chunk_id: str
-    """A UUID made from what is embedded, so the same text always has the same id."""
+    """A UUID derived from the embedded text, so the same text always has the same id."""
     text: str
     title: str
-    """The page's title."""
+    """The page title."""
     section: str
-    """The heading path as one line, `Install › Linux`; empty above the first heading."""
+    """The heading path, such as `Install › Linux`; empty above the first heading."""
     slug: str
-    """Path on the site with its anchor: `docs/chapter-1#core-challenges`."""
+    """Path on the site with its anchor, such as `docs/chapter-1#core-challenges`."""
     source_path: str
     order_index: int
     """Position in the book, from 0."""
@@ -78,11 +78,11 @@ class Chunk:
     """The anchor of each heading line within `text`, in order."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "anchors", tuple(self.anchors))  # JSON knows lists only
+        object.__setattr__(self, "anchors", tuple(self.anchors))  # JSON has no tuples
 
     @property
     def embedded_text(self) -> str:
-        """What is embedded: the text under its page title and heading path."""
+        """The text to embed: page title and heading path, then the chunk's text."""
         head = self.title if not self.section else f"{self.title} › {self.section}"
         return f"{head}\n\n{self.text}"
 
@@ -92,7 +92,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class SparseVector:
-    """A bag of terms: `indices` are 32-bit term hashes, ascending; `values` their weights."""
+    """A bag of words. `indices` are 32-bit term hashes, ascending; `values` are their weights."""
 
     indices: tuple[int, ...] = ()
     values: tuple[float, ...] = ()
@@ -100,7 +100,7 @@ class SparseVector:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A chunk with its vectors, as it is written to the index."""
+    """A chunk with its vectors, as written to the index."""
 
     chunk: Chunk
     dense: Sequence[float]
@@ -109,7 +109,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """What the index records about itself."""
+    """The index's metadata."""
 
     embedding_model: str
     dimensions: int
@@ -117,56 +117,56 @@ class IndexInfo:
     book_title: str = ""
     language: str = "en"
     fingerprint: str = ""
-    """Hash of the chunking rules and the sources; equal means nothing to do."""
+    """Hash of the tokenization rules and the content. If it is unchanged, so is the index."""
     site_url: str = ""
-    """Address of the book's site as the book itself says, without a trailing slash."""
+    """URL of the book's site, from the book's own configuration, without a trailing slash."""
     starters: tuple[str, ...] = ()
-    """Questions to begin with that the book answers: its own headings."""
+    """Suggested first questions, taken from the book's headings."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "starters", tuple(self.starters))  # JSON knows lists only
+        object.__setattr__(self, "starters", tuple(self.starters))  # JSON has no tuples
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A candidate with both of its raw scores."""
+    """A candidate chunk with its two raw scores."""
 
     chunk: Chunk
     dense: float
     """Cosine similarity, -1 to 1."""
     sparse: float
-    """BM25 score, 0 and up; 0 where no term of the question is in the chunk."""
+    """BM25 score, 0 or more; 0 if the chunk has no term of the question."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The union of the dense and the sparse candidates, each hit with both scores."""
+    """The union of dense and sparse candidates, each with both scores."""
 
     hits: tuple[Hit, ...]
     total: int
     """Number of chunks in the index."""
     document_frequencies: Mapping[int, int] = field(default_factory=dict)
-    """For each term of the question that the index knows: in how many chunks it occurs."""
+    """Number of chunks that contain each term of the question; absent terms are left out."""
     info: IndexInfo | None = None
-    """What the index records about itself, where the same round trip brought it."""
+    """The index's metadata, if the same round trip returned it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk that was found for a question."""
+    """A chunk retrieved for a question."""
 
     chunk: Chunk
     score: float
-    """Relevance, from 0 (unrelated) to 1 (surely answers)."""
+    """Relevance, from 0 (unrelated) to 1 (certainly answers)."""
 
 
 Grade: TypeAlias = Literal["answer", "nearest", "nothing"]
-"""What the book has for a question: an answer, only the nearest sections, or nothing near."""
+"""How well the book covers a question: it answers it, has related sections, or has nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The passages for a question, best first, and what the best of them is worth."""
+class SearchResult:
+    """The passages for a question, best first, and the grade of the best one."""
 
     passages: tuple[Passage, ...] = ()
     grade: Grade = "nothing"
@@ -177,7 +177,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Where one citation marker leads: to the sentence that its claim rests on."""
+    """The target of one citation marker: the sentence that supports the claim."""
 
     slug: str
     section: str
@@ -187,7 +187,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What an answer cites, as the HTTP contract shows it.
+    """A cited passage, in the form that the HTTP API returns.
 
     `slug`, `section`, `url` and `snippet` are those of the first claim.
     """
@@ -201,14 +201,14 @@ class Source:
     score: float
     source_path: str = ""
     highlight: str = ""
-    """The sentence nearest to the question, as a page shows it: without Markdown."""
+    """The sentence closest to the question, without Markdown."""
     claims: tuple[Claim, ...] = ()
-    """One for each marker of this source in the message, in the order of the markers."""
+    """One per marker of this source in the message, in order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Related:
-    """A section near the answer that the answer does not cite."""
+class RelatedSection:
+    """A relevant section that the answer does not cite."""
 
     title: str
     section: str
@@ -218,7 +218,7 @@ class Related:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question and its whole answer."""
+    """A question and its complete answer."""
 
     question: str
     answer: str
@@ -228,38 +228,38 @@ class Turn:
     """Position in the session, from 1; 0 until it is saved."""
     created_at: datetime | None = None
     rating: int | None = None
-    """1 for thumbs up, -1 for thumbs down; None where the reader has not judged."""
-    related: tuple[Related, ...] = ()
+    """1 for thumbs up, -1 for thumbs down, None if not rated."""
+    related: tuple[RelatedSection, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Brief:
-    """All that an answerer may use."""
+class AnswerRequest:
+    """Everything an answerer needs to answer one question."""
 
     question: str
-    """What the reader typed."""
+    """The question as the reader typed it."""
     passages: Sequence[Passage] = ()
-    """In descending score; `[n]` in the answer means the n-th, from 1."""
+    """Best first. `[n]` in the answer cites the n-th, counting from 1."""
     history: Sequence[Turn] = ()
     """Earlier turns, oldest first."""
     highlighted: str = ""
-    """Text that the reader has selected on the page, below the headings above it."""
+    """Text that the reader selected on the page, preceded by the page title and heading."""
     standalone: str = ""
-    """The question made independent of the history, where a model did that."""
+    """The question rewritten to stand alone, if a model did that."""
     selected: str = ""
     """The selected text alone."""
     grade: Grade = "answer"
-    around: Sequence[Chunk] = ()
-    """The chunks beside the best passage and it itself, in the book's order."""
+    neighbours: Sequence[Chunk] = ()
+    """The best passage and the chunks around it, in book order."""
     site_url: str = ""
-    """Where links to sections lead."""
+    """Base URL of links to sections."""
     language: str = "en"
-    """Of the book."""
+    """Language of the book."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that an answer cost, and why the model stopped."""
+    """Tokens used by an answer, and why the model stopped."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -272,7 +272,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Highlights:
-    """The sentence of each quoted passage that is nearest to the question, without Markdown."""
+    """In each quoted passage, the sentence closest to the question, without Markdown."""
 
     sentences: Mapping[int, str]
-    """By passage number, from 1."""
+    """Keyed by passage number, counting from 1."""

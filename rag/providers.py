@@ -1,11 +1,11 @@
-"""Which engine serves each role, and the engine itself, made on first use.
+"""Choose an adapter for each role and create it on first use.
 
-A role whose secrets are set is served by its service, any other by its embedded engine.
-Clients of services belong to the event loop that made them: an HTTP client made in one
-loop fails in the next. Embedded engines belong to the process.
+A role uses its external service if the secrets are set, otherwise the embedded engine. Service
+clients belong to the event loop that created them, because an HTTP client fails in another loop.
+Embedded engines belong to the process.
 
-Modules of the two wings are imported here and only when picked, and in a thread: an SDK
-takes up to a second to import, and the loop must go on meanwhile.
+Adapters are imported here, only when chosen, and in a thread: importing an SDK takes up to a
+second and would block the loop.
 """
 
 from __future__ import annotations
@@ -42,9 +42,8 @@ from rag.settings import Settings, load_settings
 log = logging.getLogger(__name__)
 
 RETRIEVALS = 64
-"""Retrievals at once in a process. In a rush the others wait for their turn: if all went on
-together, each would hold its candidates until it is done, a hundred megabytes for a thousand
-readers, and the services' patience would end first."""
+"""Maximum concurrent retrievals per process; others queue. Without a limit, a thousand
+simultaneous questions would hold 100 MB of candidates and upstream requests would time out."""
 
 Client = TypeVar("Client")
 
@@ -55,7 +54,7 @@ def get_settings() -> Settings:
 
 
 def get_clients() -> Clients:
-    """The running loop's clients."""
+    """Return the clients of the running event loop."""
     loop = asyncio.get_running_loop()
     if (clients := _per_loop.get(loop)) is None:
         clients = _per_loop[loop] = Clients(get_settings())
@@ -63,16 +62,16 @@ def get_clients() -> Clients:
 
 
 class Clients:
-    """One event loop's clients. Each getter is cheap after its first call."""
+    """The clients of one event loop. Each is created on first use and then reused."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.retrieving = asyncio.Semaphore(RETRIEVALS)
-        """Held while a question's passages are looked for."""
+        """Held during retrieval, to limit concurrency."""
         self._made: dict[str, asyncio.Task[Any]] = {}
         self._closer: AsyncIterator[None] | None = None
         self.author_lock = asyncio.Lock()
-        """Around statements over all conversations: readers keep the other connections."""
+        """Held during analytics queries, so that they use only one connection."""
         self.author_limits = MemoryLimits()
 
     async def embedder(self) -> Embedder:
@@ -87,7 +86,7 @@ class Clients:
         return await self._once("reranker", self._make_reranker)
 
     async def answerers(self) -> list[Answerer]:
-        """In order of preference; the last one needs no service and is never down."""
+        """Return the answerers in order of preference. The last needs no external service."""
         extractive = await self.extractive()
         if not self.settings.openai_api_key:
             return [extractive]
@@ -100,7 +99,7 @@ class Clients:
         return await self._once("database", self._make_database)
 
     async def writer(self) -> IndexWriter:
-        """A new writer at each call: its life is one run of ingest. The caller closes it."""
+        """Create a writer for one ingest run. The caller closes it."""
         if self.settings.qdrant_url:
             module = await _load("rag.adapters.vector_store.qdrant_writer", "qdrant_client")
             return cast(IndexWriter, module.QdrantWriter(*self._qdrant()))
@@ -108,7 +107,7 @@ class Clients:
         return cast(IndexWriter, module.EdgeWriter(self.settings.data_dir))
 
     def engines(self) -> dict[str, str]:
-        """Which engine serves each role, for people."""
+        """Return a readable name of the engine in each role."""
         s = self.settings
         return {
             "embeddings": f"Cohere {s.cohere_embed_model}"
@@ -120,7 +119,7 @@ class Clients:
         }
 
     def states(self) -> dict[str, str]:
-        """For each service, whether it is set up or an embedded engine stands in for it."""
+        """Return "configured" or "embedded" for each service."""
         s = self.settings
         configured = {
             "cohere": s.cohere_api_key,
@@ -131,7 +130,7 @@ class Clients:
         return {name: "configured" if value else "embedded" for name, value in configured.items()}
 
     async def close(self) -> None:
-        """Close what this loop made. Embedded engines go on until the process ends."""
+        """Close this loop's clients. Embedded engines run until the process ends."""
         made, self._made = self._made, {}
         for task in made.values():
             if not task.done():
@@ -141,7 +140,7 @@ class Clients:
                 if not any(client is engine for engine in _engines.values()):
                     await client.close()
 
-    # -------------------------------------------------------------- one factory a role
+    # -------------------------------------------------------------- one factory per role
 
     async def _make_embedder(self) -> Embedder:
         if self.settings.cohere_api_key:
@@ -190,7 +189,7 @@ class Clients:
 
     async def _make_extractive(self) -> Answerer:
         module = await _load("rag.answering.extractive")
-        # A paid embedder is not asked for every sentence of a free answer.
+        # Extractive answers are free, so they must not use a paid embedder.
         embedder = None if self.settings.cohere_api_key else await self.embedder()
         return cast(Answerer, module.ExtractiveAnswerer(embedder))
 
@@ -206,7 +205,7 @@ class Clients:
         return self.settings.qdrant_url, self.settings.qdrant_api_key, self.settings.collection
 
     async def _once(self, role: str, make: Callable[[], Awaitable[Client]]) -> Client:
-        """The role's client, made by its first caller; concurrent callers wait for it."""
+        """Return the client for a role; the first caller creates it and others wait."""
         task = self._made.get(role)
         if task is None or (task.done() and (task.cancelled() or task.exception())):
             if self._closer is None:
@@ -216,9 +215,10 @@ class Clients:
         return cast(Client, await asyncio.shield(task))
 
     async def _close_with_loop(self) -> AsyncIterator[None]:
-        """Close with the loop: `asyncio.run` finishes open generators before it ends.
+        """Close the clients when the event loop shuts down.
 
-        So a plain `asyncio.run(chat(...))` leaves no connection behind.
+        `asyncio.run` finalizes open async generators, so even `asyncio.run(chat(...))` leaves no
+        connections open.
         """
         try:
             yield
@@ -227,9 +227,9 @@ class Clients:
 
 
 def _writable(folder: Path) -> Path:
-    """The folder, or one among the temporary files if its disk is read-only.
+    """Return the folder, or a temporary one if it is read-only.
 
-    A container with a read-only disk then keeps conversations until it ends.
+    A container with a read-only disk then keeps conversations until it stops.
     """
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
@@ -238,8 +238,8 @@ def _writable(folder: Path) -> Path:
     try:
         elsewhere = Path(tempfile.gettempdir()) / "ask-the-book"
     except FileNotFoundError:
-        return folder  # nothing can be written at all; the engine says so
-    log.warning("%s is read-only: conversations are kept in %s until the end", folder, elsewhere)
+        return folder  # nothing is writable; the engine will report it
+    log.warning("%s is read-only: conversations are kept in %s until exit", folder, elsewhere)
     return elsewhere
 
 
@@ -251,20 +251,20 @@ _engines_lock = threading.Lock()
 
 
 async def _load(module: str, *needed: str) -> ModuleType:
-    """An adapter's module; with it what the adapter imports when it is used."""
+    """Import an adapter in a thread, after the modules that it would import lazily."""
     for name in needed:
         await asyncio.to_thread(importlib.import_module, name)
     return await asyncio.to_thread(importlib.import_module, module)
 
 
 async def _prepared(client: Any) -> Any:
-    """A service's client with its SDK imported, off the loop."""
+    """Import the client's SDK in a thread, then return the client."""
     await asyncio.to_thread(client.prepare)
     return client
 
 
 async def _engine(module: str, make: Callable[[ModuleType], Any]) -> Any:
-    """The process's embedded engine, started by its first user in a thread."""
+    """Return an embedded engine of this process. The first caller starts it, in a thread."""
 
     def start() -> Any:
         with _engines_lock:
@@ -286,7 +286,7 @@ def check_platform(*urls: str) -> None:
 
 
 def check_free(settings: Settings) -> None:
-    """Raise ConfigurationError where another process has the folder of the embedded engines."""
+    """Raise ConfigurationError if another process uses the embedded engines' folder."""
     if not settings.database_url:
         importlib.import_module("rag.adapters.database.embedded").check_free(
             settings.data_dir / "postgres"
@@ -295,7 +295,7 @@ def check_free(settings: Settings) -> None:
 
 @atexit.register
 def stop_engines() -> None:
-    """Stop what is embedded: the server of PostgreSQL, the shard of Qdrant."""
+    """Stop the embedded engines: the PostgreSQL server and the Qdrant shard."""
     with _engines_lock:
         while _engines:
             _, engine = _engines.popitem()
@@ -304,7 +304,7 @@ def stop_engines() -> None:
 
 
 def reset() -> None:
-    """Forget settings and engines, as a new process would. For tests."""
+    """Reset settings, clients and engines, as in a new process. For tests."""
     stop_engines()
     get_settings.cache_clear()
     _per_loop.clear()

@@ -1,7 +1,7 @@
-"""What one request did and how long it took, for its single log line.
+"""Collect facts and timings for the log line of each request.
 
-The router opens a trace, the domain notes stages and facts into it, the router writes it.
-Outside a request (a plain function call) notes go nowhere.
+The middleware begins the record and writes it. Code in between adds facts and stages. Outside a
+request, as in a plain function call, notes are dropped.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-_current: ContextVar[dict[str, Any] | None] = ContextVar("trace", default=None)
+_current: ContextVar[dict[str, Any] | None] = ContextVar("request_log", default=None)
 
 
 def begin(**facts: Any) -> dict[str, Any]:
-    """Open a trace for the running task and all that it starts."""
-    trace: dict[str, Any] = {**facts, "stages_ms": {}}
-    _current.set(trace)
-    return trace
+    """Begin a record for the current task and the tasks that it starts."""
+    record: dict[str, Any] = {**facts, "stages_ms": {}}
+    _current.set(record)
+    return record
 
 
 def note(**facts: Any) -> None:
-    """Add facts to the log line. Never a question's text, a secret or a whole session id."""
-    if (trace := _current.get()) is not None:
-        trace.update(facts)
+    """Add facts to the log line. Never add secrets or whole session ids."""
+    if (record := _current.get()) is not None:
+        record.update(facts)
 
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Time a stage in milliseconds; a stage that is entered twice adds up."""
+    """Record the time spent in a stage, in milliseconds. Repeated stages add up."""
     started = time.perf_counter()
     try:
         yield
     finally:
-        if (trace := _current.get()) is not None:
+        if (record := _current.get()) is not None:
             spent = (time.perf_counter() - started) * 1000
-            trace["stages_ms"][name] = round(trace["stages_ms"].get(name, 0.0) + spent, 1)
+            record["stages_ms"][name] = round(record["stages_ms"].get(name, 0.0) + spent, 1)

@@ -1,4 +1,4 @@
-"""Settings from the environment: one frozen object, read once, secrets never shown."""
+"""Settings, read from the environment once into a frozen object that never prints secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rag.errors import ConfigurationError
 ROOT = Path(__file__).resolve().parent.parent
 SECRETS = ("COHERE_API_KEY", "OPENAI_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
 PLATFORMS = ("SPACE_ID", "AWS_LAMBDA_FUNCTION_NAME", "VERCEL")
-"""Variables by which a host is known; one of them set means that this is no laptop."""
+"""Environment variables that identify a hosting platform. None of them is set on a laptop."""
 
 
 def _setting(name: str, default: Any, help: str, *, secret: bool = False) -> Any:
@@ -25,96 +25,104 @@ def _setting(name: str, default: Any, help: str, *, secret: bool = False) -> Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the author can set. The field's metadata names the variable and explains it."""
+    """All settings. Each field's metadata has the variable's name and its description."""
 
-    cohere_api_key: str = _setting("COHERE_API_KEY", "", "Cohere key for embeddings.", secret=True)
-    openai_api_key: str = _setting("OPENAI_API_KEY", "", "Key for the chat model.", secret=True)
-    qdrant_url: str = _setting("QDRANT_URL", "", "Address of the Qdrant cluster.", secret=True)
-    qdrant_api_key: str = _setting("QDRANT_API_KEY", "", "Qdrant key.", secret=True)
+    cohere_api_key: str = _setting(
+        "COHERE_API_KEY", "", "Cohere API key, for embeddings and reranking.", secret=True
+    )
+    openai_api_key: str = _setting("OPENAI_API_KEY", "", "API key for the chat model.", secret=True)
+    qdrant_url: str = _setting("QDRANT_URL", "", "URL of the Qdrant cluster.", secret=True)
+    qdrant_api_key: str = _setting("QDRANT_API_KEY", "", "Qdrant API key.", secret=True)
     database_url: str = _setting(
-        "DATABASE_URL", "", "PostgreSQL connection string, as Neon gives it.", secret=True
+        "DATABASE_URL", "", "PostgreSQL connection string, for example from Neon.", secret=True
     )
 
     embedded: bool = _setting(
-        "EMBEDDED", False, "On a host: serve what is unset from the embedded engines."
+        "EMBEDDED", False, "On a host, use an embedded engine for each service that is not set."
     )
     data_dir: Path = _setting(
-        "DATA_DIR", Path(".data"), "Where the embedded engines keep the index and the history."
+        "DATA_DIR", Path(".data"), "Where the embedded engines store the index and conversations."
     )
     host: str = _setting("HOST", "127.0.0.1", "Address to listen on; 0.0.0.0 in a container.")
-    port: int = _setting("PORT", 7860, "Port of the server.")
+    port: int = _setting("PORT", 7860, "Port to listen on.")
     routes: tuple[str, ...] = _setting(
-        "ROUTES", (), "Endpoints to mount, by name, separated by commas; empty means all."
+        "ROUTES", (), "Endpoints to mount, by name, comma-separated; all if unset."
     )
     base_path: str = _setting(
-        "BASE_PATH",
-        "",
-        "Path in front of all endpoints, such as `/api`, that a proxy leaves there.",
+        "BASE_PATH", "", "Path prefix that your proxy does not strip, such as `/api`."
     )
     site_url: str = _setting(
         "SITE_URL",
         "",
-        "Address of the book's site; citations link there. Unset: what the book itself names; "
-        "on a laptop a preview.",
+        "URL of the book's site, which citations link to. If unset, the URL in the book's own "
+        "configuration, or on a laptop a preview.",
     )
-    book_title: str = _setting("BOOK_TITLE", "", "Name of the book; taken from the book if unset.")
+    book_title: str = _setting("BOOK_TITLE", "", "Title of the book; read from the book if unset.")
 
     allowed_origins: tuple[str, ...] = _setting(
-        "ALLOWED_ORIGINS", (), "Origins of the sites that may ask, separated by commas."
+        "ALLOWED_ORIGINS", (), "Origins allowed to call the service (CORS), comma-separated."
     )
     vercel_project: str = _setting(
-        "VERCEL_PROJECT", "", "Vercel project whose preview deployments may ask (with the scope)."
+        "VERCEL_PROJECT",
+        "",
+        "Vercel project whose preview deployments may call the service; needs `VERCEL_SCOPE`.",
     )
     vercel_scope: str = _setting("VERCEL_SCOPE", "", "Vercel account or team of that project.")
 
     collection: str = _setting("QDRANT_COLLECTION", "book", "Name of the Qdrant collection.")
-    cohere_base_url: str = _setting("COHERE_BASE_URL", "", "Another address for the Cohere API.")
+    cohere_base_url: str = _setting(
+        "COHERE_BASE_URL", "", "Base URL for the Cohere API, if not the default."
+    )
     cohere_embed_model: str = _setting(
         "COHERE_EMBED_MODEL", "embed-english-v3.0", "Cohere embedding model."
     )
     rerank_model: str = _setting(
-        "RERANK", "", "Cohere rerank model, such as rerank-v3.5; unset means no reranking."
+        "RERANK", "", "Cohere rerank model, such as rerank-v3.5; no reranking if unset."
     )
     openai_base_url: str = _setting(
-        "OPENAI_BASE_URL", "", "Another OpenAI-compatible server for the chat model."
+        "OPENAI_BASE_URL", "", "Base URL of another OpenAI-compatible server."
     )
     chat_model: str = _setting("CHAT_MODEL", "gpt-4o-mini", "Chat model.")
     rewrite_model: str = _setting(
-        "REWRITE_MODEL", "", "Model that makes follow-ups standalone; the chat model if unset."
+        "REWRITE_MODEL",
+        "",
+        "Model that rewrites follow-up questions to stand alone; the chat model if unset.",
     )
-    max_answer_tokens: int = _setting("MAX_ANSWER_TOKENS", 900, "Cap on the length of an answer.")
+    max_answer_tokens: int = _setting(
+        "MAX_ANSWER_TOKENS", 900, "Maximum length of an answer, in tokens."
+    )
     history_tokens: int = _setting(
-        "HISTORY_TOKENS", 6000, "How much of the conversation the chat model is shown."
+        "HISTORY_TOKENS", 6000, "Maximum conversation history sent to the chat model, in tokens."
     )
     context_passages: int = _setting(
-        "CONTEXT_PASSAGES", 10, "How many passages an answer is made from."
+        "CONTEXT_PASSAGES", 10, "Number of passages that an answer is based on."
     )
     deadline_seconds: float = _setting(
-        "DEADLINE_SECONDS", 50.0, "A chat answers or fails within this time."
+        "DEADLINE_SECONDS", 50.0, "A chat request answers or fails within this many seconds."
     )
     starter_questions: tuple[str, ...] = _setting(
         "STARTER_QUESTIONS",
         (),
-        "Questions the chat offers to begin with, separated by `|`; headings of the book if unset.",
+        "Suggested first questions, separated by `|`; headings of the book if unset.",
     )
     retention_days: int = _setting(
-        "RETENTION_DAYS", 90, "Conversations unused for this long are deleted."
+        "RETENTION_DAYS", 90, "Conversations unused for this many days are deleted."
     )
     rate_per_minute: float = _setting(
         "RATE_PER_MINUTE",
         20.0,
-        "Questions and searches a minute from one address, and in one conversation.",
+        "Questions and searches per minute, per client address and per conversation.",
     )
-    rate_burst: int = _setting("RATE_BURST", 40, "How many of them may come at once after a pause.")
+    rate_burst: int = _setting("RATE_BURST", 40, "How many of them may arrive at once.")
     daily_token_budget: int = _setting(
         "DAILY_TOKEN_BUDGET",
         1_000_000,
-        "Tokens of the chat model a day, for all readers together; then answers are extractive.",
+        "Chat model tokens per day, for all readers together; beyond it, answers are extractive.",
     )
     daily_question_budget: int = _setting(
         "DAILY_QUESTION_BUDGET",
         5000,
-        "Questions a day that the chat model may answer, or a reranker sort passages for.",
+        "Questions per day that may use the chat model or the reranker.",
     )
     log_questions: bool = _setting("LOG_QUESTIONS", False, "Write questions to the log.")
     log_format: str = _setting(
@@ -125,26 +133,26 @@ class Settings:
     admin_token: str = _setting(
         "ADMIN_TOKEN",
         "",
-        "Opens the author's view at `/admin`, 16 characters or more; unset: there is no such page.",
+        "Token for the author's view at `/admin`, at least 16 characters; no such page if unset.",
         secret=True,
     )
     token_price: float = _setting(
-        "TOKEN_PRICE", 0.0, "Price of a million tokens; the author's view then shows amounts."
+        "TOKEN_PRICE", 0.0, "Price per million tokens; if set, the author's view shows costs."
     )
 
     platform: str = ""
-    """The variable by which a host was recognised, or empty on a laptop."""
+    """The variable in PLATFORMS that is set, or empty on a laptop."""
     space_host: str = ""
-    """Public name of a Hugging Face Space."""
+    """Public host name of a Hugging Face Space."""
 
     @property
     def preview(self) -> bool:
-        """Whether its user has a preview of the book before them: on a laptop, all embedded."""
+        """Whether citations link to the local preview: on a laptop, with the embedded index."""
         return not (self.platform or self.qdrant_url) and self.host in ("127.0.0.1", "localhost")
 
     @property
     def book_url(self) -> str:
-        """Where citations link to: the book's site, or the preview that this service shows."""
+        """Base URL of citations: the book's site, or this service's preview."""
         if self.site_url:
             return self.site_url
         if self.space_host:
@@ -152,27 +160,26 @@ class Settings:
         return f"http://localhost:{self.port}/book"
 
     def missing(self, needed: Iterable[str] = SECRETS) -> list[str]:
-        """Secrets among `needed` that are unset and that nothing embedded stands in for."""
+        """Return the secrets in `needed` that are unset and have no embedded replacement."""
         if self.embedded or not self.platform:
             return []
         by_name = {f.metadata["name"]: f.name for f in fields(self) if f.metadata}
         return [name for name in SECRETS if name in needed and not getattr(self, by_name[name])]
 
     def require(self, needed: Iterable[str] = SECRETS) -> None:
-        """Raise one ConfigurationError that names every missing secret."""
+        """Raise a ConfigurationError that lists all missing secrets, if any."""
         if missing := self.missing(needed):
             raise ConfigurationError(f"Configuration error: Missing {', '.join(missing)}")
 
 
 HIDDEN = tuple(item.metadata["name"] for item in fields(Settings) if not item.repr)
-"""Settings that nobody may see: SECRETS, without which a host does not start, and others."""
+"""Settings that must never be shown: SECRETS, which a host needs to start, and the rest."""
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the environment, and `.env` in the project's folder where there is one.
+    """Read settings from the environment and from `.env` in the project's folder.
 
-    What the environment sets wins over `.env`. Raises ConfigurationError naming every
-    malformed value at once.
+    The environment takes precedence. Raises ConfigurationError that lists all invalid values.
     """
     if environ is None:
         if (ROOT / ".env").exists():
@@ -197,9 +204,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def _parse(name: str, raw: str, default: Any) -> Any:
-    """Turn a variable's text into the type of its default; ValueError says what is wrong.
+    """Convert a variable's text to the type of its default. Raises ValueError.
 
-    Messages never repeat the value: it may be a secret in the wrong place.
+    Error messages never repeat the value, which may be a misplaced secret.
     """
     if isinstance(default, bool):
         if raw.lower() in ("1", "true", "yes", "on"):
@@ -242,7 +249,7 @@ def _parse(name: str, raw: str, default: Any) -> Any:
 
 
 def table() -> str:
-    """The settings as a Markdown table, for the README and the handbook."""
+    """Return all settings as a Markdown table, for the README and the handbook."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for item in fields(Settings):
         if item.metadata:

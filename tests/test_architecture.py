@@ -25,7 +25,7 @@ FLOORS = (
     {"rag.models", "rag.errors"},
 )
 """From the top of the house to its bottom; rooms of one floor do not import each other."""
-SDKS = {
+SDKS: dict[str, str | tuple[str, ...]] = {
     "cohere": "rag/adapters/embedding/cohere",
     "ctranslate2": "rag/adapters/embedding/minilm",
     "tokenizers": "rag/adapters/embedding/minilm",
@@ -107,6 +107,6 @@ def test_a_module_can_be_held_in_the_head(path: Path) -> None:
     assert len(text.splitlines()) <= LONGEST_MODULE
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "__init__":
-            names = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
-            parameters = [name for name in names if name not in ("self", "cls")]
+            given = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+            parameters = [each.arg for each in given if each.arg not in ("self", "cls")]
             assert len(parameters) <= MOST_PARAMETERS, f"{node.name} has {len(parameters)}"

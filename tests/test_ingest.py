@@ -16,7 +16,7 @@ import pytest
 import ingest
 from rag.adapters.embedding.cohere import CohereEmbedder
 from rag.adapters.vector_store.edge import EdgeStore
-from rag.indexing.console import Bar
+from rag.indexing.console import ProgressBar
 from rag.indexing.indexer import Progress
 from rag.interfaces import Embedder
 from rag.models import IndexInfo
@@ -277,9 +277,9 @@ class Terminal(io.StringIO):
 def test_the_bar() -> None:
     screen, log = Terminal(), io.StringIO()
     for out in (screen, log):
-        bar = Bar(out)
+        bar = ProgressBar(out)
         for done in (96, 192, 200):
-            bar.embedded(Progress(done, 200, -(-done // 96)))
+            bar.show_embedded(Progress(done, 200, -(-done // 96)))
     assert re.match(
         r"\r\[#{11}\.{13}\] embedded 96/200 chunks, \d+/s, [\d.]+ s left, 1 call\x1b\[K",
         screen.getvalue(),

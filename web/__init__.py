@@ -1,1 +1,1 @@
-"""What HTTP needs around the handlers: origins, requests, failures."""
+"""HTTP concerns around the handlers: CORS, middleware, errors and the server."""

@@ -1,16 +1,17 @@
-"""Where a reader is, as the host's own hop tells it and nobody further away.
+"""Determine the client's IP address, trusting only the platform's own proxy.
 
-Anyone can write X-Forwarded-For; only the entry that the host's own proxy has appended, or a
-header that it overwrites, says something.
+Clients can send any X-Forwarded-For. Only the entry that the platform's proxy appends, or a header
+that it overwrites, is reliable.
 
-- uvicorn (a Space, a container, a laptop): `web.server.trusted_hop` names the proxy, and
-  uvicorn has put the address that it appended into the scope.
-- API Gateway and Function URLs: part of the event; Mangum has put it into the scope.
-- A load balancer in front of Lambda appends it to X-Forwarded-For; Mangum passes the whole
-  header on: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
-- The AWS Lambda Web Adapter calls from loopback and writes the event's context into a header:
+- uvicorn (a Space, a container, a laptop): `web.server.trusted_hop` names the proxy, and uvicorn
+  puts the address that it appended into the scope.
+- API Gateway and Function URLs: the address is in the event. Mangum puts it into the scope.
+- Load balancer in front of Lambda: it appends the address to X-Forwarded-For. Mangum passes on the
+  whole header.
+  https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
+- AWS Lambda Web Adapter: it connects from loopback and puts the event's context into a header.
   https://github.com/awslabs/aws-lambda-web-adapter
-- Vercel overwrites headers of its own: https://vercel.com/docs/headers/request-headers
+- Vercel: it overwrites its own headers. https://vercel.com/docs/headers/request-headers
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from starlette.types import Scope
 
 
 def client_address(scope: Scope, platform: str) -> str:
-    """The address as text, or empty where the host does not tell it."""
+    """Return the client's address, or "" if the platform does not report it."""
     if "aws.event" in scope:
         return _from_lambda(scope)
     headers = Headers(scope=scope)
@@ -36,7 +37,7 @@ def client_address(scope: Scope, platform: str) -> str:
 
 
 def _from_lambda(scope: Scope) -> str:
-    """A load balancer's event has no address of its own."""
+    """Return the address from a Lambda event. Load balancer events have it only in a header."""
     return _forwarded(scope) if "elb" in scope["aws.event"]["requestContext"] else _connected(scope)
 
 
@@ -62,7 +63,7 @@ def _context(headers: Headers) -> dict[str, Any]:
 
 
 def _source(context: dict[str, Any]) -> str:
-    """Payload version 2 has it below `http`, version 1 below `identity`; an ALB has none."""
+    """Return the source IP: in `http` (payload version 2) or `identity` (version 1), or ""."""
     for part in ("http", "identity"):
         if isinstance(found := context.get(part), dict) and found.get("sourceIp"):
             return str(found["sourceIp"])

@@ -1,4 +1,4 @@
-"""Which sites may call the API from a browser (CORS)."""
+"""Origins that may call the API from a browser (CORS)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ METHODS = ("GET", "POST", "DELETE", "OPTIONS")
 
 
 def allowed_origins(settings: Settings) -> list[str]:
+    """Return the configured origins and those of local development servers."""
     return [*LOCAL, *settings.allowed_origins]
 
 
 def preview_pattern(settings: Settings) -> str | None:
-    """Preview deployments of one Vercel project, `{project}-{hash}-{scope}.vercel.app`.
+    """Return a pattern for a Vercel project's previews, `{project}-{hash}-{scope}.vercel.app`.
 
-    None unless both project and scope are set: without the scope, a stranger's project
-    whose name begins like ours would match.
+    Return None unless both project and scope are set. Without the scope, another account's project
+    with the same prefix would match.
     """
     if not (settings.vercel_project and settings.vercel_scope):
         return None

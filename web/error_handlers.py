@@ -1,4 +1,4 @@
-"""Every failure as problem details, the framework's own included."""
+"""Return all errors as problem details, including those of the framework."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from web.problem_details import (
 
 log = logging.getLogger(__name__)
 
-SENTENCES = {
-    404: "There is no such address here.",
-    405: "This address does not take that kind of request.",
+DETAILS = {
+    404: "This URL does not exist.",
+    405: "This URL does not support this method.",
     413: "This request is too large.",
-    415: "Compressed requests are not understood; send the JSON as it is.",
+    415: "Compressed requests are not supported. Send uncompressed JSON.",
 }
 
 _FIELDS = ("type", "title", "detail", "code", "request_id")
 PROBLEM: dict[str, Any] = {
     "title": "Problem",
-    "description": "A failure (RFC 9457); `detail` is a sentence for the reader.",
+    "description": "An error (RFC 9457). `detail` is a sentence that can be shown to the reader.",
     "type": "object",
     "properties": {
         **{name: {"type": "string"} for name in _FIELDS},
@@ -46,7 +46,7 @@ PROBLEM: dict[str, Any] = {
     },
     "required": [*_FIELDS, "status"],
 }
-"""The schema of every failure's body, in OpenAPI under the name Problem."""
+"""The OpenAPI schema of error responses, named `Problem`."""
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {
@@ -55,18 +55,19 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     }
     for status in (401, 404, 405, 413, 415, 422, 429, 500, 503)
 }
-"""What OpenAPI says about every endpoint's failures."""
+"""Error responses that OpenAPI lists for every endpoint."""
 
 
 def install(app: FastAPI) -> None:
+    """Register the exception handlers."""
     app.add_exception_handler(BookError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def answer(request: Request, error: HTTPException | BookError) -> JSONResponse:
-    """To a failure outside of the app, as to the same one inside."""
+async def error_response(request: Request, error: HTTPException | BookError) -> JSONResponse:
+    """Return the response for an error raised outside the app, in the middleware."""
     return await (_refused if isinstance(error, HTTPException) else _known)(request, error)
 
 
@@ -84,42 +85,45 @@ async def _known(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    """Name the fields that are wrong; never repeat what was sent."""
+    """Name the invalid fields, without repeating their values."""
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    sentence = "; ".join(dict.fromkeys(_sentence(p["loc"], p["msg"]) for p in problems[:5]))
+    sentence = "; ".join(dict.fromkeys(_field_error(p["loc"], p["msg"]) for p in problems[:5]))
     return _response(
-        details(422, sentence or "This request is not valid.", "invalid", _request_id(request))
+        details(422, sentence or "This request is invalid.", "invalid", _request_id(request))
     )
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 422
-    if status == 400:  # a body that could not be read
+    if status == 400:  # FastAPI could not read the body
         plain = request.headers.get("content-encoding", "identity") == "identity"
         status = 422 if plain else 415
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if status == 405:
         headers["Allow"] = ", ".join(_methods(request))
-    sentence = SENTENCES.get(status, "This request could not be understood.")
+    sentence = DETAILS.get(status, "This request could not be understood.")
     return _response(details(status, sentence, "refused", _request_id(request)), headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    log.error("unexpected failure in request %s", _request_id(request), exc_info=error)
+    log.error("unexpected error in request %s", _request_id(request), exc_info=error)
     return _response(problem(error, _request_id(request)))
 
 
 def _methods(request: Request) -> list[str]:
-    """Of all routes with this path (RFC 9110, 15.5.6); the framework names the first one's."""
+    """Return the methods of all routes with this path, for `Allow` (RFC 9110, section 15.5.6).
+
+    The framework lists only those of the first matching route.
+    """
     found = (route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE)
     return sorted({method for route in found for method in getattr(route, "methods", ())})
 
 
-def _sentence(location: tuple[int | str, ...], message: str) -> str:
+def _field_error(location: tuple[int | str, ...], message: str) -> str:
     names = [str(part) for part in location if part not in ("body", "query", "path", "header")]
     if not names or names[-1].isdigit():
         return "The body must be a JSON object, sent as application/json"
-    return f"The field “{names[-1]}” is not valid: {message[:1].lower()}{message[1:]}"
+    return f"The field “{names[-1]}” is invalid: {message[:1].lower()}{message[1:]}"
 
 
 def _request_id(request: Request) -> str:

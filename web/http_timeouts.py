@@ -1,7 +1,7 @@
-"""HTTP/1.1 as uvicorn speaks it, with an end to whoever sends or reads too slowly.
+"""Add timeouts for slow clients to uvicorn's HTTP/1.1 protocol.
 
-uvicorn bounds only the pause between two requests. A peer that sends a byte now and then, or
-that never reads its answer, would hold a connection, and the answer in the making, for ever.
+uvicorn limits only the time between two requests. A client that sends a byte now and then, or that
+never reads the response, could otherwise hold a connection, and a running answer, forever.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from web.shutdown import GRACE_SECONDS, LAST_WORD_SECONDS, end_all
+from web.shutdown import ERROR_SECONDS, GRACE_SECONDS, end_all
 
 HEAD_BYTES = 32_768
-"""Request line and headers together; a longer head gets status 400."""
+"""Maximum size of request line and headers. A longer head gets status 400."""
 KEEP_ALIVE_SECONDS = 15
-"""Between two requests."""
+"""Maximum time between two requests on a connection."""
 
 
 class BoundedProtocol(H11Protocol):
-    """Closes a connection whose request or whose reading does not get on."""
+    """Closes connections of clients that send or read too slowly."""
 
     receive_seconds = 20.0
-    """From the connection, or the first byte of a further request, to the end of its body."""
+    """Time limit for receiving a request, from the connection or its first byte to its end."""
     stalled_seconds = 30.0
-    """How long a peer may not read while an answer waits to be sent."""
+    """Time limit for a client that reads nothing while data waits to be sent."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -53,9 +53,9 @@ class BoundedProtocol(H11Protocol):
         self._stalled = _stopped(self._stalled)
 
     def shutdown(self) -> None:
-        """The server is being stopped."""
+        """Schedule the end of open streams, because the server is stopping."""
         super().shutdown()
-        self.loop.call_later(GRACE_SECONDS - LAST_WORD_SECONDS, end_all)
+        self.loop.call_later(GRACE_SECONDS - ERROR_SECONDS, end_all)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._receiving = _stopped(self._receiving)
@@ -63,7 +63,7 @@ class BoundedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _wait_for_request(self) -> None:
-        """The time runs on whatever trickles in meanwhile."""
+        """Start the timer, unless it is running: data that trickles in does not extend it."""
         if self._receiving is None:
             self._receiving = self.loop.call_later(self.receive_seconds, self.transport.abort)
 

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NO_REQUEST = (
-    "This event is no HTTP request. The function answers an API Gateway, a Function URL or a "
-    "load balancer."
+    "This event is not an HTTP request. The function supports API Gateway, Function URLs and "
+    "load balancers."
 )
 
 
 class LambdaFunction:
-    """Mangum, and what the front ends of Lambda leave to the function.
+    """Wraps Mangum and handles events that Mangum does not.
 
-    `lifespan` is off: Mangum would start and stop the app around every single request.
+    `lifespan` is off, because Mangum would start and stop the app for every request.
     """
 
     def __init__(self, app: FastAPI) -> None:
@@ -34,15 +34,15 @@ class LambdaFunction:
 
     @functools.cached_property
     def _mangum(self) -> Mangum:
-        """Made by the first invocation, because Mangum opens an event loop of its own."""
+        """Create the adapter on the first invocation, because Mangum opens an event loop."""
         from mangum.adapter import DEFAULT_TEXT_MIME_TYPES, Mangum
 
-        # Anything else is sent in base64, which a REST API shows to the reader as it is.
+        # Other types are sent in base64, which a REST API does not decode.
         text = [*DEFAULT_TEXT_MIME_TYPES, MEDIA_TYPE]
         return Mangum(self._app, lifespan="off", text_mime_types=text)
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-        """Answer an event; one that is no HTTP request gets status 400 and a sentence."""
+        """Handle an event. If it is not an HTTP request, return status 400."""
         try:
             event = _without_stage(event)
             reader = self._mangum.infer(event, context)
@@ -59,7 +59,7 @@ class LambdaFunction:
 
 
 def _without_stage(event: Mapping[str, Any]) -> dict[str, Any]:
-    """An HTTP API puts the name of its stage in front of the path, unless it is `$default`."""
+    """Remove the stage from the path. An HTTP API adds it unless the stage is `$default`."""
     request = event["requestContext"]
     stage = f"/{request.get('stage')}"
     path = request["http"]["path"] if "http" in request else ""

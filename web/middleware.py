@@ -1,4 +1,4 @@
-"""Around every request: an id, headers that protect, one line in the log."""
+"""Middleware for every request: request id, security headers, body limit, one log line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger("requests")
 
 MAX_BODY_BYTES = 1_000_000
 
-_OURS = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_VALID_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _SESSION = re.compile(r"[0-9a-fA-F]{8}-?[0-9a-fA-F-]{24,}")
 
 SECURITY_HEADERS = {
@@ -29,19 +29,19 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
-"""Of every response. None of them keeps the page out of an iframe."""
+"""Headers of every response. They do not forbid framing the chat page."""
 API_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-"""Of what is data, not a page: a conversation stays in no cache and is shown in no frame."""
+"""Headers of API responses: conversations must not be cached or framed."""
 
 
 class RequestMiddleware:
-    """Pure ASGI, so that bodies stream through untouched.
+    """Pure ASGI middleware, so that bodies are streamed without buffering.
 
-    `base_path` is what a proxy leaves in front of every path; without it paths work as well.
-    `platform` is the host, which decides who is believed about a reader's address.
+    `base_path` is the path prefix that a proxy does not strip; requests without it work too.
+    `platform` decides which source of the client's address is trusted.
     """
 
     def __init__(self, app: ASGIApp, base_path: str = "", platform: str = "") -> None:
@@ -56,7 +56,7 @@ class RequestMiddleware:
         if self.base_path:
             scope["root_path"] = self.base_path
         request_id = Headers(scope=scope).get("x-request-id", "")
-        if not _OURS.fullmatch(request_id):
+        if not _VALID_ID.fullmatch(request_id):
             request_id = uuid.uuid4().hex
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
@@ -67,7 +67,7 @@ class RequestMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                shutdown.begun(task)
+                shutdown.response_started(task)
                 line["status"] = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
@@ -77,21 +77,21 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            with shutdown.waiting() as task:
-                await self.app(scope, _bounded(scope, receive), send_with_headers)
-        except (HTTPException, UpstreamError) as error:  # not the app's: ambiguous, or stopped
-            response = await error_handlers.answer(Request(scope), error)
+            with shutdown.cancellable_until_response() as task:
+                await self.app(scope, _limit_body(scope, receive), send_with_headers)
+        except (HTTPException, UpstreamError) as error:  # raised outside the app
+            response = await error_handlers.error_response(Request(scope), error)
             await response(scope, receive, send_with_headers)
         finally:
             line["ms"] = round((time.perf_counter() - started) * 1000, 1)
             log.info("request", extra={"request": line})
 
 
-def _bounded(scope: Scope, receive: Receive) -> Receive:
-    """Refuse a body over MAX_BODY_BYTES where it is read: as problem details, like the rest.
+def _limit_body(scope: Scope, receive: Receive) -> Receive:
+    """Reject bodies over MAX_BODY_BYTES when they are read.
 
-    Raises HTTPException for a request of two lengths: a proxy in front may have gone by the other
-    (request smuggling, RFC 9112, 6.1). Its connection cannot be used any further.
+    Raises HTTPException and closes the connection if a request declares its length in two ways: a
+    proxy may have used the other one (request smuggling, RFC 9112, section 6.1).
     """
     headers = Headers(scope=scope)
     declared = headers.get("content-length", "")
@@ -114,5 +114,5 @@ def _bounded(scope: Scope, receive: Receive) -> Receive:
 
 
 def _path(scope: Scope) -> str:
-    """The path for the log: a session id is a key to its conversation, so only its start."""
+    """Return the path for the log. Session ids give access, so only their start is logged."""
     return _SESSION.sub(lambda match: match[0][:8] + "…", scope["path"])[:200]

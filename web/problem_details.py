@@ -1,4 +1,4 @@
-"""Failures as RFC 9457 problem details, for a reader and for a program."""
+"""Problem details (RFC 9457): error responses for readers and programs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STATUS: dict[type[BookError], int] = {
     ConfigurationError: 503,
     BookError: 500,
 }
-"""HTTP status of each class; a subclass without an entry has its nearest parent's."""
+"""HTTP status of each error class. Other classes use that of their nearest parent."""
 
 TITLES = {
     400: "Bad request",
@@ -44,17 +44,18 @@ TITLES = {
 
 
 def status_of(error: BaseException) -> int:
+    """Return the HTTP status of an error."""
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
 def problem(error: BaseException, request_id: str = "") -> dict[str, Any]:
-    """The problem details of `error`: `detail` is a sentence that can be shown as it is."""
+    """Return the problem details of `error`. `detail` is a sentence for the reader."""
     known = error if isinstance(error, BookError) else BookError()
     return details(status_of(error), known.detail, known.code, request_id)
 
 
 def details(status: int, detail: str, code: str, request_id: str = "") -> dict[str, Any]:
-    """Problem details by hand, for what the framework itself refuses."""
+    """Build problem details from their parts."""
     return {
         "type": "about:blank",
         "title": TITLES.get(status, "Error"),

@@ -1,8 +1,8 @@
-"""An end to open answers that their readers understand, when the server is stopped.
+"""End open requests cleanly when the server stops.
 
-uvicorn tells every connection of every process that the server is stopping, and some seconds
-later cancels what is not done. Shortly before that, streams end with an `error` event, and who
-has no answer yet is told with a status.
+On shutdown, uvicorn notifies all connections and cancels unfinished requests some seconds later.
+Shortly before that, open streams end with an `error` event, and requests without a response yet get
+an error status.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from rag.chat import sse
 from rag.errors import UpstreamError
 
 GRACE_SECONDS = 4
-"""How long open answers may go on after SIGTERM; hosts kill after 5 to 10 s."""
-LAST_WORD_SECONDS = 1
-"""Of these, for telling the readers of unfinished answers."""
+"""Time for open answers to finish after SIGTERM. Platforms kill after 5 to 10 seconds."""
+ERROR_SECONDS = 1
+"""The part of it that is reserved for sending the errors."""
 
 RESTARTING = UpstreamError(
-    "stopped in the middle of an answer",
+    "the server stopped during an answer",
     service="book",
-    detail="The service is being restarted. Please ask again in a moment.",
+    detail="The service is restarting. Please ask again in a moment.",
 )
 
 _waiting: set[asyncio.Task[Any]] = set()
-"""Requests whose answers have not begun."""
+"""Requests whose response has not started."""
 _stopped: set[asyncio.Task[Any]] = set()
 
 
 @contextlib.contextmanager
-def waiting() -> Iterator[asyncio.Task[Any]]:
-    """Let the running task be stopped until its answer begins, see `begun`.
+def cancellable_until_response() -> Iterator[asyncio.Task[Any]]:
+    """Allow `end_all` to cancel the current task until its response starts.
 
-    Raises UpstreamError for a task that was.
+    Raises UpstreamError if `end_all` cancelled it.
     """
     task = cast("asyncio.Task[Any]", asyncio.current_task())
     _waiting.add(task)
@@ -46,17 +46,17 @@ def waiting() -> Iterator[asyncio.Task[Any]]:
             raise
         raise RESTARTING from None
     finally:
-        begun(task)
+        response_started(task)
         _stopped.discard(task)
 
 
-def begun(task: asyncio.Task[Any]) -> None:
-    """The answer's head is sent: from now on only a stream's own events can end it."""
+def response_started(task: asyncio.Task[Any]) -> None:
+    """Record that a task's response has started, so that it can no longer be cancelled."""
     _waiting.discard(task)
 
 
 def end_all() -> None:
-    """Whatever is open ends now; what has been ended already is left alone."""
+    """End all open streams and cancel all requests without a response."""
     sse.end_all(RESTARTING)
     while _waiting:
         task = _waiting.pop()

@@ -1,29 +1,28 @@
-"""Citation markers in an answer, checked while it streams.
+"""Normalize the citation markers of an answer while it streams.
 
-A model is told to write `[n]`. It also writes `[1, 2]`, `[1-3]`, `[^1]`, `[[1]]`, 【1】, ［1］,
-`[1†source]` and `[1](https://made.up)`, splits any of them over tokens, and cites passages
-that do not exist. What leaves here is text in which every marker is `[n]` with a known n.
+The model is told to write `[n]`. It also writes `[1, 2]`, `[1-3]`, `[^1]`, `[[1]]`, 【1】, ［1］,
+`[1†source]` and `[1](https://made.up)`, splits markers across tokens, and cites passages that do
+not exist. In the output, every marker is `[n]` with a valid n.
 
-The scanner reads one character at a time, so the result cannot depend on how the text was cut
-into tokens, and it decides from what it has written, so reading its own output again finds
-the same markers. It holds text back only while that can still become a marker: at most
-`_LONGEST` characters, or one line of inline code from its first bracket, backtick or
-backslash on.
+The parser reads one character at a time, so the result does not depend on how the text is split
+into tokens. Decisions depend only on the output so far, so filtering the output again changes
+nothing. Text is held back only while it may become a marker: at most MAX_MARKER characters, or one
+line of inline code from its first bracket, backtick or backslash.
 
-Decided, because a bracket alone does not tell:
+Ambiguous cases are resolved as follows:
 
-- Fenced code and closed inline code are never touched. Inline code does not cross lines, and
-  a backtick that is never closed is only a backtick.
-- A bracket directly after a lowercase letter that stands alone or after a name with an
-  underscore is an index, `a[1]`, `max_size[0]`. After any other word it is a citation,
-  because models write `Lambda[1]` far more often than bare code.
-- Zero beside other numbers is an interval or a character class, `[0, 1]`, `[0-9]`. Alone it
-  is a citation that points to nothing.
-- `[1](target)` is the citation `[1]`: a model does not know where the site is. Only a target
-  that looks like one is dropped; `[1](see below)` keeps its parenthesis.
-- `[1]:` at the start of a line loses its colon, or Markdown would make it a link definition.
-- `\\[1]` is escaped and `(1)` is no marker: both are left alone.
-- As in Markdown, an escaped backtick begins no code, and an escaped backslash escapes nothing.
+- Fenced code and closed inline code are never changed. Inline code does not cross lines. A
+  backtick that is never closed is an ordinary character.
+- A bracket directly after a single lowercase letter or after a name with an underscore is an
+  index, as in `a[1]` or `max_size[0]`. After any other word it is a citation, because models write
+  `Lambda[1]` far more often than code outside of backticks.
+- Zero among other numbers is an interval or a character class, as in `[0, 1]` or `[0-9]`. Alone it
+  is an invalid citation.
+- `[1](target)` is the citation `[1]`, because the model does not know the site's URLs. Only a
+  target that looks like a link is dropped: `[1](see below)` keeps its parenthesis.
+- `[1]:` at the start of a line loses its colon, which Markdown would read as a link definition.
+- `\\[1]` is escaped and `(1)` is not a marker, so both stay unchanged.
+- As in Markdown, an escaped backtick does not open code, and an escaped backslash escapes nothing.
 """
 
 from __future__ import annotations
@@ -32,46 +31,33 @@ import re
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 
-_LONGEST = 48
-"""Characters that a marker may have; a longer one is text."""
-_LONGEST_CODE = 1000
-"""Characters of inline code that may be held back."""
-
-_OPEN = "[【［"
-_CLOSE = "]】］"
-_TELLING_IN_CODE = _OPEN + "`\\"
-_DASH = "[-–—‑]"
-_COMMA = "[,;，、；&]"
-_NOTE = rf"†[^{_CLOSE}{re.escape(_OPEN)}\n…]*"
-_ITEM = rf"\^?\d+(?: ?{_DASH} ?\d+)?(?:{_NOTE})?"
-_LIST = rf"{_ITEM}(?: ?{_COMMA} ?{_ITEM})*"
-_PREFIX = (
-    rf"[{re.escape(_OPEN)}]{{1,2}} ?(?:{_ITEM} ?{_COMMA} ?)*"
-    rf"(?:\^?|\^?\d+ ?|\^?\d+ ?{_DASH} ?\d*|{_ITEM} ?)"
+from rag.answering.marker_grammar import (
+    CLOSE,
+    OPEN,
+    SPECIAL_IN_CODE,
+    TARGETS,
+    can_grow,
+    ends_with_prefix,
+    is_indexed,
+    is_line_start,
+    is_list,
+    is_target,
+    next_piece,
+    numbers_and_ranges,
+    plain_text,
 )
-"""Everything that more text could still turn into a marker."""
 
-_can_grow = re.compile(_PREFIX).fullmatch
-_is_open = re.compile(rf"{_PREFIX}$").search
-_is_list = re.compile(rf" ?({_LIST}) ?").fullmatch
-_numbers = re.compile(rf"(\d+)(?: ?{_DASH} ?(\d+))?(?:{_NOTE})?").findall
-is_indexed = re.compile(r"(?<!\w)(?:[a-z]|(?=\w*_)\w+)(?:\[[^\[\]\s]*\])*$").search
-_is_line_start = re.compile(r"\n[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?$").search
-_is_target = re.compile(r"\((?:https?:|www\.|/|#|\./|\.\./|<)").fullmatch
-_TARGETS = ("(http:", "(https:", "(www.", "(/", "(#", "(./", "(../", "(<")
-
-_piece = re.compile(r"[A-Za-z]+|.", re.DOTALL).match
-"""What the machine takes at once: letters mean nothing to it, so that a word is one step."""
-_TELLING = rf" \t(`~\\{re.escape(_OPEN)}"
-_plain = re.compile(rf"[ \t]*[^{_TELLING}]+(?:[ \t]+[^{_TELLING}]+)*").match
-"""What needs no machine outside of code, up to a space that may belong to a marker."""
+MAX_MARKER = 48
+"""Maximum length of a marker, in characters. Anything longer is text."""
+MAX_CODE = 1000
+"""Maximum length of inline code that is held back, in characters."""
 
 _Step = Generator[None, str, str]
-"""Takes characters or words, `""` for the end; gives the first one that it did not use."""
+"""A parser step: receives pieces of input, "" at the end, and returns the first unused piece."""
 
 
-class _Scanner:
-    """Rewrites markers: a passage number in `numbering` becomes its value, others vanish."""
+class _MarkerRewriter:
+    """Renumbers markers by `numbering` and removes those that are not in it."""
 
     def __init__(self, numbering: Mapping[int, int]) -> None:
         self._numbering = numbering
@@ -79,25 +65,25 @@ class _Scanner:
         self._cited: dict[int, None] = {}
         self._out: list[str] = []
         self._tail = "\n"
-        """The last characters written, on which decisions rest."""
-        self._again: list[str] = []
-        """Characters to be read a second time."""
-        self._outside = False
-        """Of code and markers: nothing is held back."""
+        """The last characters written, which decisions depend on."""
+        self._pushed_back: list[str] = []
+        """Input to be read again."""
+        self._in_plain_text = False
+        """Outside code and markers, with nothing held back."""
         self._machine = self._text()
         next(self._machine)
 
     @property
     def cited(self) -> tuple[int, ...]:
-        """Passage numbers in the order of their first citation."""
+        """Cited passage numbers, in the order of their first citation."""
         return tuple(self._cited)
 
     def feed(self, text: str) -> str:
-        """Take the next piece of the answer and return what is certain by now."""
+        """Process the next piece of the answer and return the text that is final."""
         return self._run(text)
 
     def flush(self) -> str:
-        """End the answer and return what was held back."""
+        """End the answer and return the text that was held back."""
         with suppress(StopIteration):
             self._run("", end=True)
         return self._take()
@@ -105,19 +91,19 @@ class _Scanner:
     def _run(self, text: str, *, end: bool = False) -> str:
         at = 0
         while end or at < len(text):
-            if self._outside and (found := _plain(text, at)):
+            if self._in_plain_text and (found := plain_text(text, at)):
                 self._emit(found[0])
                 at = found.end()
                 continue
-            if found := _piece(text, at):
+            if found := next_piece(text, at):
                 piece, at = found[0], found.end()
             else:
                 piece, end = "", False
             self._machine.send(piece)
-            if self._again:
-                end = end or not self._again[-1]
-                text, at = "".join(self._again) + text[at:], 0
-                self._again = []
+            if self._pushed_back:
+                end = end or not self._pushed_back[-1]
+                text, at = "".join(self._pushed_back) + text[at:], 0
+                self._pushed_back = []
         return self._take()
 
     def _take(self) -> str:
@@ -128,31 +114,31 @@ class _Scanner:
     def _emit(self, text: str) -> None:
         if text:
             self._out.append(text)
-            self._tail = (self._tail + text)[-2 * _LONGEST :]
+            self._tail = (self._tail + text)[-2 * MAX_MARKER :]
 
     # ------------------------------------------------------------ the grammar
 
     def _text(self) -> Generator[None, str, None]:
         c = yield
         while c:
-            if c == "`" or (c == "~" and _is_line_start(self._tail)):
+            if c == "`" or (c == "~" and is_line_start(self._tail)):
                 c = yield from self._code(c)
-            elif c in " \t(" or c in _OPEN:
+            elif c in " \t(" or c in OPEN:
                 c = yield from self._marker(c)
             elif c == "\\":
                 self._emit(c)
                 c = yield
-                if c and (c in _OPEN or c in "\\`"):
+                if c and (c in OPEN or c in "\\`"):
                     self._emit(c)
                     c = yield
             else:
                 self._emit(c)
-                self._outside = True
+                self._in_plain_text = True
                 c = yield
-                self._outside = False
+                self._in_plain_text = False
 
     def _marker(self, c: str) -> _Step:
-        """Markers with the space or parenthesis before them, or whatever else is there."""
+        """Parse markers together with the space or parenthesis before them."""
         space = ""
         while c and c in " \t":
             self._emit(space)
@@ -163,23 +149,23 @@ class _Scanner:
             if c == "(":
                 paren = c
                 c = yield
-            if not c or c not in _OPEN:
+            if not c or c not in OPEN:
                 self._emit(space + paren)
                 return c
             if not space and not paren and is_indexed(self._tail):
                 self._emit(c)
                 return (yield)
             held = ""
-            while c and len(held + c) <= _LONGEST and _can_grow(held + c):
+            while c and len(held + c) <= MAX_MARKER and can_grow(held + c):
                 held += c
                 c = yield
-            numbers = self._parse(held) if c and c in _CLOSE else None
+            numbers = self._parse(held) if c and c in CLOSE else None
             if numbers is None:
                 self._emit(space + paren + held)
                 return c
             c = yield
-            if held[1] in _OPEN:
-                if c and c in _CLOSE:
+            if held[1] in OPEN:
+                if c and c in CLOSE:
                     c = yield
                 else:
                     self._emit(space + paren + held[0])
@@ -187,11 +173,11 @@ class _Scanner:
             rest = ""
             if c == "(":
                 c, rest = yield from self._target(c)
-            elif c == ":" and not paren and _is_line_start(self._tail + space):
+            elif c == ":" and not paren and is_line_start(self._tail + space):
                 c = yield
             elif c and c in ",;、，；":
                 c, rest = yield from self._joint(c)
-            another = bool(c) and c in _OPEN and not rest.startswith("(")
+            another = bool(c) and c in OPEN and not rest.startswith("(")
             kept = [n for n in numbers if n in self._numbering]
             if kept:
                 self._cited.update(dict.fromkeys(kept))
@@ -209,11 +195,11 @@ class _Scanner:
                 space = ""
             if not another:
                 return (yield from self._close_hole(space, rest, c))
-            if not space and _is_open(self._tail):
+            if not space and ends_with_prefix(self._tail):
                 self._emit("…")
 
     def _joint(self, c: str) -> Generator[None, str, tuple[str, str]]:
-        """What stands between `[1], [2]`: it goes when one of the two goes."""
+        """Parse the separator in `[1], [2]`, which is dropped if either marker is."""
         joint = c
         c = yield
         if c == " ":
@@ -222,36 +208,36 @@ class _Scanner:
         return c, joint
 
     def _close_hole(self, space: str, rest: str, c: str) -> _Step:
-        """Nothing is left of a marker: leave neither two spaces nor two words as one."""
+        """Fix the spacing after a removed marker: no double space and no joined words."""
         after = rest or c
-        if _is_line_start(self._tail) or self._tail.endswith("("):
+        if is_line_start(self._tail) or self._tail.endswith("("):
             self._emit(space)
             if after == " ":
                 c = after = yield
         elif after and (after[0].isalnum() or after[0] in "`(*_\"'“‘$<"):
             self._emit(space)
-        if _is_open(self._tail):
-            self._emit("…")  # what stands on both sides must not become a marker
+        if ends_with_prefix(self._tail):
+            self._emit("…")  # keep the text on both sides from forming a marker
         elif after and after[0] in "`~" and self._tail.endswith(after[0]):
             self._emit(" ")
         self._emit(rest)
         return c
 
     def _target(self, c: str) -> Generator[None, str, tuple[str, str]]:
-        """Drop a link's target. Returns the next character and what was no target after all."""
+        """Drop a link target. Return the next piece, and the text read if it was no target."""
         held = ""
-        while c and any(target.startswith(held + c) for target in _TARGETS):
+        while c and any(target.startswith(held + c) for target in TARGETS):
             held += c
             c = yield
-            if _is_target(held):
+            if is_target(held):
                 while c and c not in ") \t\n":
                     c = yield
                 return ((yield) if c == ")" else c), ""
         return c, held
 
     def _code(self, c: str) -> _Step:
-        """Fenced or inline code, written as it is."""
-        mark, run, starts_line = c, "", bool(_is_line_start(self._tail))
+        """Copy fenced or inline code unchanged."""
+        mark, run, starts_line = c, "", bool(is_line_start(self._tail))
         while c == mark:
             run += c
             self._emit(c)
@@ -268,7 +254,7 @@ class _Scanner:
 
     def _fence(self, mark: str, size: int, c: str) -> _Step:
         closes = re.compile(rf"[ \t>]*{mark}{{{size},}}[ \t]*").fullmatch
-        line = "-"  # what follows the opening run is no closing line
+        line = "-"  # the rest of the opening line cannot close the fence
         while c:
             self._emit(c)
             if c != "\n":
@@ -281,20 +267,20 @@ class _Scanner:
         return c
 
     def _inline(self, run: str, c: str) -> _Step:
-        """The rest of inline code: text after all where it does not end in its line.
+        """Copy inline code. If it is not closed on its line, parse it again as text.
 
-        From the first sign on that means something in text it waits for the end.
+        Output is held back from the first character that would be special in text.
         """
         held: list[str] = []
         ticks = ""
-        while c and c != "\n" and len(held) < _LONGEST_CODE:
+        while c and c != "\n" and len(held) < MAX_CODE:
             if c == "`":
                 ticks += c
             elif ticks == run:
                 break
             else:
                 ticks = ""
-            if held or c in _TELLING_IN_CODE:
+            if held or c in SPECIAL_IN_CODE:
                 held.append(c)
             else:
                 self._emit(c)
@@ -303,7 +289,7 @@ class _Scanner:
             self._emit("".join(held))
             return c
         if held:
-            self._again = [*held, c]
+            self._pushed_back = [*held, c]
             return (yield)
         return c
 
@@ -311,9 +297,9 @@ class _Scanner:
         return f"[{number}]"
 
     def _parse(self, held: str) -> list[int] | None:
-        """Passage numbers of a marker without its closing bracket; None for what is none."""
-        listed = _is_list(held.lstrip(_OPEN))
-        ranges = [(int(a), int(b or a)) for a, b in _numbers(listed[1])] if listed else []
+        """Return the numbers in a marker without its closing bracket, or None if it is not one."""
+        listed = is_list(held.lstrip(OPEN))
+        ranges = [(int(a), int(b or a)) for a, b in numbers_and_ranges(listed[1])] if listed else []
         if not ranges or (ranges != [(0, 0)] and any(0 in pair for pair in ranges)):
             return None
         numbers: list[int] = []
@@ -322,11 +308,10 @@ class _Scanner:
         return numbers
 
 
-class CitationFilter(_Scanner):
-    """Feed it an answer's tokens; it returns text whose markers are valid passages.
+class CitationFilter(_MarkerRewriter):
+    """Normalizes the citation markers of a streamed answer.
 
-    `count` is the number of passages; `[n]` outside 1..count vanishes, with the space before
-    it where that would leave a hole.
+    `count` is the number of passages. Markers outside 1..count are removed.
     """
 
     def __init__(self, count: int) -> None:
@@ -334,12 +319,12 @@ class CitationFilter(_Scanner):
 
 
 def renumber(message: str, order: Mapping[int, int]) -> str:
-    """The whole message with `[old]` as `[order[old]]`; markers not in `order` vanish."""
-    scanner = _Scanner(order)
+    """Replace each `[old]` in a message by `[order[old]]` and remove markers not in `order`."""
+    scanner = _MarkerRewriter(order)
     return scanner.feed(message) + scanner.flush()
 
 
-class _Linker(_Scanner):
+class _MarkerLinker(_MarkerRewriter):
     """Turns markers into links."""
 
     def __init__(self, urls: Mapping[int, Sequence[str]]) -> None:
@@ -352,10 +337,10 @@ class _Linker(_Scanner):
         return f"[\\[{number}\\]](<{url}>)"
 
 
-def linked(message: str, urls: Mapping[int, Sequence[str]]) -> str:
-    """The message with its markers as Markdown links: the k-th `[n]` leads to `urls[n][k]`.
+def link_markers(message: str, urls: Mapping[int, Sequence[str]]) -> str:
+    """Turn the markers of a message into Markdown links: the k-th `[n]` links to `urls[n][k]`.
 
-    The last address of a number serves all that follow. Each needs at least one.
+    If there are more markers than URLs, the last URL is repeated. Each number needs at least one.
     """
-    linker = _Linker(urls)
+    linker = _MarkerLinker(urls)
     return linker.feed(message) + linker.flush()

@@ -1,4 +1,4 @@
-"""What each citation marker of a finished answer stands behind."""
+"""Find the claim that each citation marker of a finished answer supports."""
 
 from __future__ import annotations
 
@@ -6,52 +6,54 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from rag.answering.citation_filter import is_indexed
+from rag.answering.marker_grammar import is_indexed
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-BEFORE = 96
-"""Characters before a bracket that tell whether it is an index."""
+LOOKBEHIND = 96
+"""Characters before a bracket that are checked to tell an index from a citation."""
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 
 
 class Marker(NamedTuple):
+    """A citation marker and the claim that it supports."""
+
     number: int
     claim: str
-    """The words from the marker before to this one, within the block; for a marker that stands
-    alone or behind another, those that the other stands behind."""
+    """The text between the previous marker and this one, within the same block. If there is none,
+    the claim of the previous marker."""
 
 
-def markers(message: str) -> list[Marker]:
-    """The markers of a message in its order, as a Markdown reader meets them: none in code."""
+def find_markers(message: str) -> list[Marker]:
+    """Return the markers of a Markdown message, in order. Code is skipped."""
     found: list[Marker] = []
     claim = ""
     for token in _parser().parse(message):
         if token.type != "inline":
             continue
-        said = ""
+        text = ""
         for is_text, words in _pieces(token.children or []):
             start = 0
             for marker in _MARKER.finditer(words) if is_text else ():
-                if is_indexed(words[max(0, marker.start() - BEFORE) : marker.start()]):
-                    continue  # the client draws `max_size[0]` as it is, too
-                claim = _trimmed(said + words[start : marker.start()]) or claim
+                if is_indexed(words[max(0, marker.start() - LOOKBEHIND) : marker.start()]):
+                    continue  # the client does not link `max_size[0]` either
+                claim = _strip_punctuation(text + words[start : marker.start()]) or claim
                 found.append(Marker(int(marker[1]), claim))
-                said, start = "", marker.end()
-            said += words[start:]
-        claim = _trimmed(said) or claim
+                text, start = "", marker.end()
+            text += words[start:]
+        claim = _strip_punctuation(text) or claim
     return found
 
 
-def _trimmed(words: str) -> str:
-    """Without the punctuation that is left of the sentence before."""
+def _strip_punctuation(words: str) -> str:
+    """Strip the punctuation left over from the previous sentence."""
     return words.strip(" .,;:!?")
 
 
 def _pieces(children: list[Token]) -> list[tuple[bool, str]]:
-    """The words of inline content, and whether markers may stand in them; text is joined."""
+    """Return inline content as pairs: whether it may contain markers, and its text."""
     pieces: list[tuple[bool, str]] = []
     for child in children:
         if child.type in ("softbreak", "hardbreak"):

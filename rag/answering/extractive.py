@@ -1,8 +1,9 @@
-"""Answers without a model: the sections that answer best, as the author wrote them, cited.
+"""Answer without a model, by quoting the best sections of the book.
 
-Documentation puts the words of a question into a heading and its answer into sentences that do
-not repeat them, so nothing is picked sentence by sentence. The best section comes first and whole,
-the next ones shortened to the blocks around the sentence nearest to the question.
+In documentation, a heading often contains the words of the question, while the sentences that
+answer it do not. So whole sections are quoted instead of single sentences. The best section comes
+first and complete. The others are shortened to the blocks around the sentence nearest to the
+question.
 """
 
 from __future__ import annotations
@@ -10,89 +11,100 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rag.answering.quotes import QuotedBlock, Sentence, around, beginning, blocks, escaped, link
-from rag.answering.sources import Part, nearest_part, parts
+from rag.answering.quotes import (
+    QuotedBlock,
+    Sentence,
+    blocks_around,
+    escape_markers,
+    first_blocks,
+    markdown_link,
+    parse_blocks,
+)
+from rag.answering.sources import SectionPart, nearest_part, split_by_heading
 from rag.answering.text_fragments import citation_url
 from rag.interfaces import AnswerPart, Embedder
-from rag.language.small_talk import reply_language, text
+from rag.language.small_talk import fixed_text, reply_language
 from rag.language.tokens import sparse_question, term_hashes
 from rag.models import (
-    Brief,
+    AnswerRequest,
     Chunk,
     Highlights,
     Passage,
     Turn,
     Usage,
 )
-from rag.retrieval.highlighted import selection
+from rag.retrieval.highlighted import searchable_selection
 
-QUOTED = 3
-"""Sections that are quoted."""
-NAMED = 2
-"""Further sections that are only named."""
-WHOLE = 1600
-"""Characters of the best section."""
-SHORTENED = 500
-"""Characters of each further section."""
-WORDS = 0.3
-"""Weight of the words that a sentence shares with the question, beside its cosine."""
-COMPARED = 16
-"""Sentences that are compared with the question by meaning."""
+MAX_QUOTED = 3
+"""Maximum number of quoted sections."""
+MAX_NAMED = 2
+"""Maximum number of further sections that are only linked."""
+BEST_SECTION = 1600
+"""Maximum length of the best section, in characters."""
+OTHER_SECTION = 500
+"""Maximum length of each further section, in characters."""
+OVERLAP_WEIGHT = 0.3
+"""Weight of the words that a sentence shares with the question, relative to its cosine."""
+MAX_COMPARED = 16
+"""Maximum number of sentences that are embedded to compare them with the question."""
 
 
 @dataclass(slots=True)
 class _Section:
-    """One section to quote. `number` is its passage's, from 1."""
+    """A section to quote. `number` is the number of its passage, from 1."""
 
     number: int
     passage: Passage
     blocks: list[QuotedBlock]
-    """All blocks that could be quoted, in order."""
+    """All blocks of the section, in order."""
     own: range
-    """Where the blocks of the passage's own chunk stand among them."""
+    """The range of `parse_blocks` that comes from the passage's own chunk."""
     nearest: tuple[int, Sentence] | None = None
-    """The sentence nearest to the question, with the position of its block."""
+    """The sentence nearest to the question and the index of its block."""
 
 
 class ExtractiveAnswerer:
-    """An `Answerer` that quotes. With an embedder, meaning decides which sentence is nearest."""
+    """An `Answerer` that quotes the book.
+
+    With an embedder, the nearest sentence is found by meaning, otherwise by shared words.
+    """
 
     model = "extractive"
 
     def __init__(self, embedder: Embedder | None = None) -> None:
         self._embedder = embedder
 
-    async def standalone(self, question: str, history: Sequence[Turn]) -> str:
-        """The question itself: a follow-up is searched for twice instead."""
+    async def rewrite_question(self, question: str, history: Sequence[Turn]) -> str:
+        """Return the question unchanged; the pipeline adds the previous question instead."""
         return question
 
-    async def answer(self, brief: Brief) -> AsyncIterator[AnswerPart]:
-        language = reply_language(brief.question, brief.language)
-        if not brief.passages:
-            return _parts(text("nothing", language))
-        sections = choose(brief)
-        quoted = [_quoted(n, brief) for n in sections[:QUOTED]]
-        about = f"{brief.question}\n{selection(brief.selected)}".strip()
+    async def answer(self, request: AnswerRequest) -> AsyncIterator[AnswerPart]:
+        language = reply_language(request.question, request.language)
+        if not request.passages:
+            return _stream(fixed_text("nothing", language))
+        sections = choose_sections(request)
+        quoted = [_assemble(n, request) for n in sections[:MAX_QUOTED]]
+        about = f"{request.question}\n{searchable_selection(request.selected)}".strip()
         await self._find_nearest(about, quoted)
-        written = [_render(section, brief, first=n == 0) for n, section in enumerate(quoted)]
-        if brief.grade == "nearest":
-            written.insert(0, text("nearest", language))
-        if named := sections[QUOTED:]:
-            lines = [f"- {_named(brief.passages[n - 1].chunk, brief)} [{n}]" for n in named]
-            written.append("\n".join([text("elsewhere", brief.language), "", *lines]))
+        written = [_render(section, request, first=n == 0) for n, section in enumerate(quoted)]
+        if request.grade == "nearest":
+            written.insert(0, fixed_text("nearest", language))
+        if named := sections[MAX_QUOTED:]:
+            lines = [f"- {_name(request.passages[n - 1].chunk, request)} [{n}]" for n in named]
+            written.append("\n".join([fixed_text("elsewhere", request.language), "", *lines]))
         highlights = {
             section.number: section.nearest[1].text for section in quoted if section.nearest
         }
-        return _parts("\n\n".join(written), Highlights(highlights))
+        return _stream("\n\n".join(written), Highlights(highlights))
 
     async def ping(self) -> None:
-        """Nothing outside this process is asked."""
+        """Do nothing: there is no external service."""
 
     async def close(self) -> None:
-        """The embedder belongs to whoever made it."""
+        """Do nothing: the caller owns the embedder."""
 
     async def _find_nearest(self, question: str, sections: Sequence[_Section]) -> None:
-        """Find each section's sentence nearest to the question, all by one embedding call."""
+        """Find the sentence nearest to the question in each section, with one embedding call."""
         language = sections[0].passage.chunk.language
         asked = set(sparse_question(question, language).indices)
         found = [
@@ -101,9 +113,9 @@ class ExtractiveAnswerer:
             for at in section.own
             for sentence in section.blocks[at].sentences
         ]
-        found.sort(key=lambda item: -item[3])  # stable: the first sentences go before later ones
-        found = [*_one_each(found), *found][:COMPARED] if self._embedder else found
-        scores = [WORDS * shared / max(1, len(asked)) for *_, shared in found]
+        found.sort(key=lambda item: -item[3])  # stable, so earlier sentences come first
+        found = [*_first_of_each_section(found), *found][:MAX_COMPARED] if self._embedder else found
+        scores = [OVERLAP_WEIGHT * shared / max(1, len(asked)) for *_, shared in found]
         if self._embedder and found:
             texts = [sentence.text for _, _, sentence, _ in found]
             first, *others = await self._embedder.embed_passages([question, *texts])
@@ -116,33 +128,33 @@ class ExtractiveAnswerer:
                 section.nearest = at, sentence
 
 
-def choose(brief: Brief) -> list[int]:
-    """Numbers of the passages whose sections are shown, best first, each section once.
+def choose_sections(request: AnswerRequest) -> list[int]:
+    """Choose the sections to show, best first, and return their passage numbers.
 
-    A follow-up that would be answered with the same sections as the question before it begins
-    with the first that the reader has not just seen.
+    If a follow-up would quote only sections that the previous answer showed, new sections come
+    first.
     """
     numbers: dict[tuple[str, ...], int] = {}
-    for n, passage in enumerate(brief.passages, 1):
-        numbers.setdefault(_place(passage.chunk), n)
+    for n, passage in enumerate(request.passages, 1):
+        numbers.setdefault(_section_key(passage.chunk), n)
     chosen = list(numbers.values())
-    if brief.history and brief.question != brief.history[-1].question:
-        seen = {source.chunk_id for source in brief.history[-1].sources}
-        shown = [brief.passages[n - 1].chunk.chunk_id for n in chosen]
-        if seen.issuperset(shown[:QUOTED]):
-            chosen.sort(key=lambda n: brief.passages[n - 1].chunk.chunk_id in seen)
-    return chosen[: QUOTED + NAMED]
+    if request.history and request.question != request.history[-1].question:
+        seen = {source.chunk_id for source in request.history[-1].sources}
+        shown = [request.passages[n - 1].chunk.chunk_id for n in chosen]
+        if seen.issuperset(shown[:MAX_QUOTED]):
+            chosen.sort(key=lambda n: request.passages[n - 1].chunk.chunk_id in seen)
+    return chosen[: MAX_QUOTED + MAX_NAMED]
 
 
-def _place(chunk: Chunk) -> tuple[str, ...]:
-    """What tells sections apart; an index of an older layout has no addresses."""
+def _section_key(chunk: Chunk) -> tuple[str, ...]:
+    """Return a key that identifies a section. Indexes with an older layout have no slugs."""
     return (chunk.source_path, chunk.slug, chunk.section) if chunk.slug else (chunk.chunk_id,)
 
 
-def _one_each(
+def _first_of_each_section(
     found: Sequence[tuple[_Section, int, Sentence, int]],
 ) -> Iterator[tuple[_Section, int, Sentence, int]]:
-    """The first of each section, so that none is left without a sentence."""
+    """Yield the first sentence of each section, so that every section has one."""
     seen: set[int] = set()
     for item in found:
         if item[0].number not in seen:
@@ -150,38 +162,40 @@ def _one_each(
             yield item
 
 
-def _quoted(number: int, brief: Brief) -> _Section:
-    """A section, joined from the chunks that it was divided into where they are at hand."""
-    passage = brief.passages[number - 1]
+def _assemble(number: int, request: AnswerRequest) -> _Section:
+    """Assemble a section from its chunks, as far as they are loaded."""
+    passage = request.passages[number - 1]
     chunk = passage.chunk
-    own = blocks(chunk.text)
-    beside = {c.order_index: c for c in brief.around if _place(c) == _place(chunk)}
+    own = parse_blocks(chunk.text)
+    beside = {
+        c.order_index: c for c in request.neighbours if _section_key(c) == _section_key(chunk)
+    }
     before: list[QuotedBlock] = []
     after: list[QuotedBlock] = []
     at = chunk.order_index - 1
     while at in beside:
-        before = [*blocks(beside[at].text), *before]
+        before = [*parse_blocks(beside[at].text), *before]
         at -= 1
     at = chunk.order_index + 1
     while at in beside:
-        after += blocks(beside[at].text)
+        after += parse_blocks(beside[at].text)
         at += 1
-    if sum(len(block.text) for block in (*before, *own, *after)) > WHOLE:
-        before = []  # not all fits: begin with what answers
+    if sum(len(block.text) for block in (*before, *own, *after)) > BEST_SECTION:
+        before = []  # too long: start with the chunk that answers
     return _Section(
         number, passage, [*before, *own, *after], range(len(before), len(before) + len(own))
     )
 
 
-def _render(section: _Section, brief: Brief, *, first: bool) -> str:
-    """A section under a linked lead, its marker behind the block of the nearest sentence.
+def _render(section: _Section, request: AnswerRequest, *, first: bool) -> str:
+    """Render a section under a linked heading, with its marker after the nearest sentence's block.
 
-    Of a chunk that holds several small sections, that of the sentence is shown.
+    If the chunk contains several small sections, only that of the sentence is shown.
     """
     chunk, blocks = section.passage.chunk, section.blocks
     at, sentence = section.nearest or (section.own.start, None)
-    part, inside = parts(chunk)[0], section.own
-    for held in parts(chunk):
+    part, inside = split_by_heading(chunk)[0], section.own
+    for held in split_by_heading(chunk):
         there = [n for n in section.own if _holds(held, blocks[n])]
         if there and (sentence is None or at in there):
             part, inside = held, range(there[0], there[-1] + 1)
@@ -191,40 +205,44 @@ def _render(section: _Section, brief: Brief, *, first: bool) -> str:
     end = len(blocks) if inside.stop == section.own.stop else inside.stop
     whole = blocks[begin:end]
     if first:
-        shown = beginning(whole, WHOLE)
+        shown = first_blocks(whole, BEST_SECTION)
     else:
-        shown = around(whole, at - begin, SHORTENED) if whole else []
+        shown = blocks_around(whole, at - begin, OTHER_SECTION) if whole else []
     marker = f"[{section.number}]"
-    lead = f"**{_lead(chunk.title, part, brief)}**"
+    lead = f"**{_heading_link(chunk.title, part, request)}**"
     written = [lead if sentence else f"{lead} {marker}"]
     for block in shown:
-        body = replace(block, text=escaped(block.text))
-        marked = sentence is not None and block is blocks[at]
-        written.append(body.marked(marker, sentence.line) if marked and sentence else body.text)
+        quoted = replace(block, text=escape_markers(block.text))
+        if sentence and block is blocks[at]:
+            written.append(quoted.with_marker(marker, sentence.line))
+        else:
+            written.append(quoted.text)
     if shown and shown[-1] is not whole[-1]:
-        written.append(link(text("read_on", brief.language), _address(part.slug, brief)))
+        written.append(
+            markdown_link(fixed_text("read_on", request.language), _address(part.slug, request))
+        )
     return "\n\n".join(written)
 
 
-def _holds(part: Part, block: QuotedBlock) -> bool:
+def _holds(part: SectionPart, block: QuotedBlock) -> bool:
     return part.line <= block.line <= part.line + part.text.count("\n")
 
 
-def _named(chunk: Chunk, brief: Brief) -> str:
-    """A section that is only named: of several in a chunk, the one nearest to the question."""
-    return _lead(chunk.title, nearest_part(chunk, brief.question), brief)
+def _name(chunk: Chunk, request: AnswerRequest) -> str:
+    """Return a link to a section. If the chunk contains several, use the nearest one."""
+    return _heading_link(chunk.title, nearest_part(chunk, request.question), request)
 
 
-def _lead(title: str, part: Part, brief: Brief) -> str:
-    """The section's heading path as a link to it."""
+def _heading_link(title: str, part: SectionPart, request: AnswerRequest) -> str:
+    """Return the heading path of a section as a link."""
     path = dict.fromkeys(name for name in (title, *part.section.split(" › ")) if name)
-    return link(" › ".join(path) or part.slug or "…", _address(part.slug, brief))
+    return markdown_link(" › ".join(path) or part.slug or "…", _address(part.slug, request))
 
 
-def _address(slug: str, brief: Brief) -> str:
-    return citation_url(brief.site_url, slug, "")
+def _address(slug: str, request: AnswerRequest) -> str:
+    return citation_url(request.site_url, slug, "")
 
 
-async def _parts(*parts: AnswerPart) -> AsyncIterator[AnswerPart]:
+async def _stream(*parts: AnswerPart) -> AsyncIterator[AnswerPart]:
     for part in (*parts, Usage()):
         yield part

@@ -1,13 +1,19 @@
-"""What is said to a greeting, and to a question about the book itself."""
+"""Answer greetings, thanks and questions about the book itself."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag.answering.quotes import QuotedBlock, blocks, escaped, link, plain
+from rag.answering.quotes import (
+    QuotedBlock,
+    escape_markdown,
+    escape_markers,
+    markdown_link,
+    parse_blocks,
+)
 from rag.answering.text_fragments import citation_url
 from rag.interfaces import AnswerPart
-from rag.language.small_talk import Kind, text
+from rag.language.small_talk import SmallTalk, fixed_text
 from rag.models import (
     Chunk,
     Highlights,
@@ -15,45 +21,48 @@ from rag.models import (
     Usage,
 )
 
-LEAST = 40
-"""Characters of the first sentence of a paragraph that introduces a book; a logo has fewer."""
+MIN_SENTENCE = 40
+"""Minimum length of an introductory paragraph's first sentence, in characters. Skips logos."""
 
 
 def introduction(
-    kind: Kind,
+    kind: SmallTalk,
     language: str,
     info: IndexInfo,
     beginning: Sequence[Chunk],
     site_url: str,
     title: str = "",
 ) -> Sequence[AnswerPart]:
-    """The book's title, its first paragraph, and questions to begin with; thanks get one line.
+    """Introduce the book: title, first paragraph and suggested questions.
 
-    `beginning` are the chunks that the book begins with, cited as passages 1, 2 and so on.
+    Thanks get a one-line reply. `beginning` are the book's first chunks, cited as passages 1, 2
+    and so on.
     """
     if kind == "thanks":
-        return text("thanked", language), Usage()
-    written = [text("welcome", language)] if kind == "greeting" else []
+        return fixed_text("thanked", language), Usage()
+    written = [fixed_text("welcome", language)] if kind == "greeting" else []
     if title := title or info.book_title:
         address = citation_url(site_url, "", "")
-        written.append(f"**{link(title, address) if site_url else plain(title)}**")
+        written.append(
+            f"**{markdown_link(title, address) if site_url else escape_markdown(title)}**"
+        )
     highlights: dict[int, str] = {}
     if opening := _opening(beginning):
         number, block = opening
-        written.append(f"{escaped(block.text)} [{number}]")
+        written.append(f"{escape_markers(block.text)} [{number}]")
         highlights[number] = block.sentences[0].text
     if info.starters:
-        topics = [f"- {plain(starter)}" for starter in info.starters]
-        written.append("\n".join([text("about", language), "", *topics]))
-    written = written or [text("welcome", language)]
+        topics = [f"- {escape_markdown(starter)}" for starter in info.starters]
+        written.append("\n".join([fixed_text("about", language), "", *topics]))
+    written = written or [fixed_text("welcome", language)]
     return "\n\n".join(written), Highlights(highlights), Usage()
 
 
 def _opening(beginning: Sequence[Chunk]) -> tuple[int, QuotedBlock] | None:
-    """The first paragraph of prose, with the number of its chunk."""
+    """Find the first paragraph of prose and the number of its chunk."""
     for number, chunk in enumerate(beginning, 1):
-        for block in blocks(chunk.text):
+        for block in parse_blocks(chunk.text):
             first = block.sentences[0].text if block.sentences else ""
-            if block.kind == "paragraph" and len(first) >= LEAST and not first.endswith(":"):
+            if block.kind == "paragraph" and len(first) >= MIN_SENTENCE and not first.endswith(":"):
                 return number, block
     return None

@@ -1,4 +1,4 @@
-"""Sections of the book as an answer quotes them: whole blocks, as the author wrote them."""
+"""Quote sections of the book in whole Markdown blocks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from rag.answering.text_fragments import sentences
+from rag.answering.text_fragments import plain_sentences
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -20,7 +20,7 @@ _BULLET = re.compile(r"[^ \t>]+")
 _TICKS = re.compile("`+")
 _SIGN = re.compile(r"\\.|`+|[\[【［](?= ?\^?\d)")
 _ESCAPES = {"[": "\\[", "【": "&#12304;", "［": "&#65339;"}
-"""Openings of markers; a backslash before one that is not ASCII would be shown."""
+"""Escapes for opening brackets. Markdown has no backslash escape for non-ASCII characters."""
 _KINDS: dict[str, Literal["heading", "paragraph"]] = {
     "heading_open": "heading",
     "paragraph_open": "paragraph",
@@ -30,36 +30,38 @@ _SPECIAL = re.compile(r"([\\\[\]*_`<>&~])")
 
 
 class Sentence(NamedTuple):
+    """A sentence of a block."""
+
     text: str
-    """As a page shows it: without Markdown, white space collapsed."""
+    """Without Markdown and with collapsed whitespace."""
     line: int
     """Last line of its paragraph within the block, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuotedBlock:
-    """A paragraph, list, table, heading or piece of code of a chunk's Markdown."""
+    """A top-level block of a chunk's Markdown: paragraph, list, table, heading or code."""
 
     text: str
     kind: Literal["heading", "paragraph", "other"]
     line: int = 0
-    """Where it begins in the chunk's text, from 0."""
+    """Line of the chunk's text where it starts, from 0."""
     sentences: tuple[Sentence, ...] = ()
 
     @property
-    def introduces(self) -> bool:
-        """Whether it says little without the block below it."""
+    def leads_in(self) -> bool:
+        """Whether it introduces the next block and says little without it."""
         return self.kind == "heading" or self.text.rstrip("*_ ").endswith((":", "："))
 
-    def marked(self, marker: str, line: int) -> str:
-        """The text with a citation marker at the end of a line."""
+    def with_marker(self, marker: str, line: int) -> str:
+        """Return the text with a citation marker at the end of a line."""
         lines = self.text.split("\n")
         lines[line] += f" {marker}"
         return "\n".join(lines)
 
 
-def blocks(text: str) -> list[QuotedBlock]:
-    """The top-level blocks of a chunk's text, in order."""
+def parse_blocks(text: str) -> list[QuotedBlock]:
+    """Parse a chunk's text into its top-level blocks."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = text.split("\n")
     found: list[QuotedBlock] = []
@@ -73,30 +75,33 @@ def blocks(text: str) -> list[QuotedBlock]:
             found.append(QuotedBlock(raw, _KINDS.get(token.type, "other"), begin))
             inner.append([])
         if token.type == "paragraph_open":
-            said, last = sentences("\n".join(lines[begin:end])), end - 1 - found[-1].line
-            inner[-1] += [Sentence(sentence, last) for sentence in said]
-    return [replace(b, sentences=tuple(said)) for b, said in zip(found, inner, strict=True)]
+            texts, last = plain_sentences("\n".join(lines[begin:end])), end - 1 - found[-1].line
+            inner[-1] += [Sentence(sentence, last) for sentence in texts]
+    return [replace(b, sentences=tuple(texts)) for b, texts in zip(found, inner, strict=True)]
 
 
-def beginning(whole: Sequence[QuotedBlock], room: int) -> list[QuotedBlock]:
-    """The blocks from the first on that fit into `room` characters, at least one."""
+def first_blocks(whole: Sequence[QuotedBlock], room: int) -> list[QuotedBlock]:
+    """Return the first blocks that fit into `room` characters, at least one."""
     shown = list(_fitting(whole, room, least=1))
-    while len(shown) > 1 and shown[-1].introduces and len(shown) < len(whole):
+    while len(shown) > 1 and shown[-1].leads_in and len(shown) < len(whole):
         shown.pop()
     return shown
 
 
-def around(whole: Sequence[QuotedBlock], at: int, room: int) -> list[QuotedBlock]:
-    """Consecutive blocks with the one at `at`: what introduces it, what follows, what precedes."""
+def blocks_around(whole: Sequence[QuotedBlock], at: int, room: int) -> list[QuotedBlock]:
+    """Return consecutive blocks around `at` that fit into `room` characters.
+
+    The block that introduces it has priority, then the blocks after it, then those before it.
+    """
     first, last = at, at
     if at and whole[at].kind == "other" and whole[at - 1].kind == "paragraph":
-        first = at - 1  # a list or code is hard to read without the paragraph that leads to it
+        first = at - 1  # a list or code block is hard to read without its introduction
     room -= sum(len(block.text) for block in whole[first : at + 1])
     for block in _fitting(whole[at + 1 :], room, least=0):
         room -= len(block.text)
         last += 1
     first -= len(list(_fitting(whole[:first][::-1], room, least=0)))
-    while last > at and whole[last].introduces and last + 1 < len(whole):
+    while last > at and whole[last].leads_in and last + 1 < len(whole):
         last -= 1
     while first < at and whole[first].kind == "other" and first:
         first += 1
@@ -112,11 +117,11 @@ def _fitting(whole: Iterable[QuotedBlock], room: int, *, least: int) -> Iterator
         yield block
 
 
-def escaped(text: str) -> str:
-    """The author's own `[1]` kept from being read as a citation; code stays as it is.
+def escape_markers(text: str) -> str:
+    """Escape the author's own `[1]`, so that it is not read as a citation. Code is unchanged.
 
-    A fence that the text leaves open is closed, so that it does not swallow what follows. What
-    counts as code is the same as in `citation_filter`: inline code does not cross lines.
+    An open fence is closed, so that it does not swallow the rest of the answer. Code is recognized
+    as in `citation_filter`: inline code does not cross lines.
     """
     lines: list[str] = []
     prefix = fence = ""
@@ -127,15 +132,15 @@ def escaped(text: str) -> str:
         elif opening := _FENCE.fullmatch(line):
             prefix, fence = opening[1], opening[2] or opening[3]
         else:
-            line = _escaped_line(line)
+            line = _escape_line(line)
         lines.append(line)
     if fence:
         lines.append(_BULLET.sub(lambda bullet: " " * len(bullet[0]), prefix) + fence)
     return "\n".join(lines)
 
 
-def _escaped_line(line: str) -> str:
-    """One pass from sign to sign: a run of backticks ends at the next run of its length."""
+def _escape_line(line: str) -> str:
+    """Escape markers in one line. Inline code ends at the next backtick run of equal length."""
     ends: dict[int, list[int]] = {}
     for run in _TICKS.finditer(line):
         ends.setdefault(len(run[0]), []).append(run.end())
@@ -153,15 +158,15 @@ def _escaped_line(line: str) -> str:
     return "".join([*written, line[at:]])
 
 
-def plain(text: str) -> str:
-    """Words as Markdown that shows exactly them, on one line."""
+def escape_markdown(text: str) -> str:
+    """Escape text so that Markdown shows it literally, on one line."""
     words = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
     return _BEGINS_BLOCK.sub(r"\1\\\2", words)
 
 
-def link(text: str, url: str) -> str:
-    """A Markdown link that shows `text`; a number is quoted, or it would be a citation marker."""
-    shown = plain(text)
+def markdown_link(text: str, url: str) -> str:
+    """Return a Markdown link. A text without letters is quoted, so that it is not a citation."""
+    shown = escape_markdown(text)
     if not re.search(r"[^\W\d]", shown):
         shown = f"“{shown}”"
     return f"[{shown}]({url.replace('(', '%28').replace(')', '%29')})"

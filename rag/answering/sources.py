@@ -1,4 +1,4 @@
-"""Passages as an answer cites them: numbered, quoted, linked to the very sentence."""
+"""Turn passages into the sources of an answer, with snippets and links to the exact sentence."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from rag.answering.text_fragments import citation_url, sentences
+from rag.answering.text_fragments import citation_url, plain_sentences
 from rag.interfaces import VectorStore
 from rag.models import (
     Chunk,
     Claim,
     Passage,
-    Related,
+    RelatedSection,
     Source,
 )
 from rag.retrieval.relevance import NOTHING
@@ -25,10 +25,10 @@ _FENCE = re.compile(r" *(?:`{3,}|~{3,})")
 _WORD = re.compile(r"\w{3,}")
 
 
-async def site_of(settings: Settings, store: VectorStore) -> str:
-    """Where citations link to: SITE_URL, else the address that the book itself names.
+async def citation_base(settings: Settings, store: VectorStore) -> str:
+    """Return the base URL of citations: SITE_URL, or the URL in the book's configuration.
 
-    On a laptop it is the preview, which shows the book as it is indexed, published or not.
+    On a laptop it is the local preview, which shows the book as indexed.
     """
     if settings.site_url or settings.preview:
         return settings.book_url
@@ -36,14 +36,17 @@ async def site_of(settings: Settings, store: VectorStore) -> str:
     return (info.site_url if info else "") or settings.book_url
 
 
-def source(passage: Passage, site_url: str, claims: Sequence[str], highlight: str = "") -> Source:
-    """A passage as the contract shows it.
+def make_source(
+    passage: Passage, site_url: str, claims: Sequence[str], highlight: str = ""
+) -> Source:
+    """Convert a passage to a source.
 
-    `claims` are what it is cited for, or searched for: one text for each marker in the answer,
-    at least one. Each leads to the section, of those that a chunk may hold, that has most of it.
+    `claims` are the texts that the passage is cited for, one per marker in the answer, or the
+    search query. At least one is needed. Each links to the section within the chunk that matches it
+    best.
     """
     chunk = passage.chunk
-    places = [_place(chunk, site_url, claim) for claim in claims]
+    places = [_locate(chunk, site_url, claim) for claim in claims]
     first = places[0]
     return Source(
         chunk_id=chunk.chunk_id,
@@ -59,33 +62,33 @@ def source(passage: Passage, site_url: str, claims: Sequence[str], highlight: st
     )
 
 
-def _place(chunk: Chunk, site_url: str, claim: str) -> Claim:
+def _locate(chunk: Chunk, site_url: str, claim: str) -> Claim:
     part = nearest_part(chunk, claim)
     above = f"{chunk.title} › {part.section}"
     url = citation_url(site_url, part.slug, part.text, claim, above)
     return Claim(part.slug, part.section, url, snippet(part.text, claim))
 
 
-class Part(NamedTuple):
-    """What of a chunk stands under one heading."""
+class SectionPart(NamedTuple):
+    """The part of a chunk below one heading."""
 
     slug: str
     section: str
     heading: str
     text: str
     line: int
-    """Where the text begins in the chunk's, from 0."""
+    """Line of the chunk's text where this part starts, from 0."""
 
 
-def parts(chunk: Chunk) -> list[Part]:
-    """A chunk's text divided at the heading lines within it."""
-    found: list[Part] = []
+def split_by_heading(chunk: Chunk) -> list[SectionPart]:
+    """Split a chunk's text at its heading lines."""
+    found: list[SectionPart] = []
     slug, section, lines, begin = chunk.slug, chunk.section, chunk.text.split("\n"), 0
     page, anchors, fence = chunk.slug.partition("#")[0], iter(chunk.anchors), ""
 
     def close(end: int) -> None:
         text = "\n".join(lines[begin:end])
-        found.append(Part(slug, section, heading(section, chunk.title), text, begin))
+        found.append(SectionPart(slug, section, heading(section, chunk.title), text, begin))
 
     for n, line in enumerate(lines):
         if opening := _FENCE.match(line):
@@ -102,26 +105,29 @@ def parts(chunk: Chunk) -> list[Part]:
     return [part for part in found if part.text.strip()] or found[:1]
 
 
-def nearest_part(chunk: Chunk, claim: str) -> Part:
-    """The part that has most of a claim's words."""
-    return max(parts(chunk), key=lambda part: nearness(claim, f"{part.heading} {part.text}"))
+def nearest_part(chunk: Chunk, claim: str) -> SectionPart:
+    """Return the part of a chunk that shares the most words with a claim."""
+    return max(
+        split_by_heading(chunk), key=lambda part: nearness(claim, f"{part.heading} {part.text}")
+    )
 
 
 def nearness(claim: str, text: str) -> float:
-    """The share of the claim's words that a text has."""
+    """Return the fraction of the claim's words that occur in a text."""
     wanted = words(claim)
     return len(wanted & words(text)) / max(1, len(wanted))
 
 
 @lru_cache(maxsize=1024)
 def words(text: str) -> frozenset[str]:
+    """Return the words of three or more characters, case-folded."""
     return frozenset(_WORD.findall(text.casefold()))
 
 
 def snippet(text: str, claim: str) -> str:
-    """About SNIPPET_CHARACTERS of plain text from the sentence or table row nearest to a claim."""
-    prose, rows = sentences(text), tuple(_rows(text))
-    if not prose and not rows:  # nothing but code
+    """Excerpt about SNIPPET_CHARACTERS around the sentence or table row nearest to a claim."""
+    prose, rows = plain_sentences(text), tuple(_rows(text))
+    if not prose and not rows:  # only code
         prose = (" ".join(text.split()),)
     near = [nearness(claim, unit) for unit in [*prose, *rows]]
     begin = near.index(max(near))
@@ -132,18 +138,18 @@ def snippet(text: str, claim: str) -> str:
 
 
 def _rows(text: str) -> Iterator[str]:
-    """The cells of each row of the tables, as one line."""
+    """Yield the table rows of a text, each as one line."""
     for line in text.splitlines():
         if line.startswith("|") and any(character.isalnum() for character in line):
             yield " · ".join(cell.strip() for cell in line.strip("|").split("|") if cell.strip())
 
 
-def related(
+def related_sections(
     passages: Sequence[Passage], cited: Sequence[Source], site_url: str, count: int = 3
-) -> tuple[Related, ...]:
-    """Sections that were found too, the best first, each once and none that is cited."""
+) -> tuple[RelatedSection, ...]:
+    """Return up to `count` further sections, best first, leaving out those that are cited."""
     seen = {(source.title, claim.section) for source in cited for claim in source.claims}
-    found: list[Related] = []
+    found: list[RelatedSection] = []
     for passage in passages:
         chunk = passage.chunk
         place = (chunk.title, chunk.section)
@@ -151,10 +157,10 @@ def related(
             continue
         seen.add(place)
         url = citation_url(site_url, chunk.slug, "")
-        found.append(Related(chunk.title, chunk.section, chunk.slug, url))
+        found.append(RelatedSection(chunk.title, chunk.section, chunk.slug, url))
     return tuple(found)
 
 
 def heading(section: str, title: str) -> str:
-    """The innermost heading of a section, or its page's title."""
+    """Return the innermost heading of a section, or the page title."""
     return section.rsplit(" › ", 1)[-1] or title

@@ -1,4 +1,4 @@
-"""Which passages carry an answer that cites none."""
+"""Find the passages that support an answer without citations."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from rag.language.sentences import sentences
 from rag.language.tokens import sparse_question, term_hashes
 from rag.models import Chunk, Passage
 
-TERMS, SHARE = 5, 0.75
-"""A sentence is carried by a passage that has this share of its terms, at least so many."""
+MIN_TERMS, MIN_SHARE = 5, 0.75
+"""A passage supports a sentence of at least MIN_TERMS terms if it contains MIN_SHARE of them."""
 
 
-def supporting(answer: str, question: str, passages: Sequence[Passage]) -> list[int]:
-    """Numbers of the passages, from 1, that carry a sentence of the answer.
+def supporting_passages(answer: str, question: str, passages: Sequence[Passage]) -> list[int]:
+    """Return the numbers, from 1, of the passages that support a sentence of the answer.
 
-    Words of the question do not count: a sentence that says that the book is silent repeats
-    them, and passages near the question have them.
+    Words of the question are ignored. A sentence that says the book has no answer repeats them, and
+    so do passages close to the question.
     """
-    said = [sentence for line in answer.splitlines() for sentence in sentences(line)]
-    return [n for n, passage in enumerate(passages, 1) if _carries(passage.chunk, said, question)]
+    stated = [sentence for line in answer.splitlines() for sentence in sentences(line)]
+    return [
+        n for n, passage in enumerate(passages, 1) if _supports(passage.chunk, stated, question)
+    ]
 
 
-def _carries(chunk: Chunk, said: Sequence[str], question: str) -> bool:
+def _supports(chunk: Chunk, stated: Sequence[str], question: str) -> bool:
     asked = term_hashes(question, chunk.language)
-    there = term_hashes(f"{chunk.title} {chunk.section} {chunk.text}", chunk.language)
-    for sentence in said:
+    in_chunk = term_hashes(f"{chunk.title} {chunk.section} {chunk.text}", chunk.language)
+    for sentence in stated:
         terms = set(sparse_question(sentence, chunk.language).indices) - asked
-        if len(terms) >= TERMS and len(terms & there) >= SHARE * len(terms):
+        if len(terms) >= MIN_TERMS and len(terms & in_chunk) >= MIN_SHARE * len(terms):
             return True
     return False

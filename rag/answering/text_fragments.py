@@ -1,17 +1,17 @@
-"""Links from a citation to the very sentence.
+"""Build links to the exact sentence on a page.
 
 A text fragment, `#anchor:~:text=start,end`, makes a browser scroll to a text and highlight it
-(https://wicg.github.io/scroll-to-text-fragment/). A browser that knows none of it goes to the
-anchor. What decides whether it highlights:
+(https://wicg.github.io/scroll-to-text-fragment/). Browsers without support go to the anchor. For a
+match:
 
-- `start` and `end` must each stand within one block of the page, so they are taken from one
-  sentence of one paragraph or list item, never from code, tables or headings.
-- They must begin and end at word boundaries, and the page must show them letter by letter.
-  Site generators turn `--` into a dash and `...` into an ellipsis and render formulas, so
-  words with such signs only ever stand in the middle, which is not compared.
-- The first match on the page wins, so a term has to be long enough to be rare.
-- `-`, `,` and `&` have a meaning there and are percent-encoded, as is all that is not a
-  letter or digit.
+- `start` and `end` must each be within one block of the page. They are taken from one sentence of a
+  paragraph or list item, never from code, tables or headings.
+- They must start and end at word boundaries and match the page's text exactly. Site generators turn
+  `--` into a dash and `...` into an ellipsis, and render formulas. Words with such characters are
+  used only between `start` and `end`, where nothing is compared.
+- The first match on the page wins, so a term must be long enough to be rare.
+- `-`, `,` and `&` are syntax. They are percent-encoded, as is everything that is not a letter or
+  digit.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import quote as percent_encode
 
-_WHOLE = 72
-"""A sentence up to this width is matched whole."""
-_TERM = 28
-"""Width that each end of a longer sentence has at least."""
-_LEAST = 12
-"""Narrower terms would match anywhere."""
+_WHOLE_SENTENCE = 72
+"""A sentence up to this width is matched as a whole."""
+_MIN_END = 28
+"""Minimum width of `start` and `end` of a longer sentence."""
+_MIN_TERM = 12
+"""Minimum width of any term. Shorter terms could match anywhere."""
 
 _FENCE = re.compile(r"^[ \t>]*(`{3,}|~{3,}).*?(?:^[ \t>]*\1[`~]*[ \t]*$|\Z)", re.M | re.S)
 _NO_PROSE = re.compile(r"^[ \t>]*(?:\||#{1,6} |:{3,}|!!! |\?\?\? |import |export |<|={3,}$|-{3,}$)")
@@ -41,19 +41,20 @@ _MARKUP = (
 _SENTENCE_END = re.compile(r"""(?<=[.!?…])["'”’)\]]*\s+(?=[^\sa-z])|(?<=[。！？])""")
 _CLAUSE = "、。，．；：！？「」『』（）"
 _WORD = re.compile(rf"[^\s{_CLAUSE}]+")
-_UNSURE = re.compile(r"--|\.\.|[<>$\\{}|*~^\0…]|\[\d|\((?:c|r|tm)\)|^:\w+:$|[^\W\d_]_\b|`", re.I)
+_UNRELIABLE = re.compile(
+    r"--|\.\.|[<>$\\{}|*~^\0…]|\[\d|\((?:c|r|tm)\)|^:\w+:$|[^\W\d_]_\b|`", re.I
+)
 _INNER = re.compile(r"[^\W_](?:.*[^\W_])?", re.S)
 _WIDE = re.compile(r"[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef]")
 _ESCAPED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def citation_url(site_url: str, slug: str, quote: str, claim: str = "", above: str = "") -> str:
-    """Address of `slug` (`path#anchor`) on the site, with a sentence of `quote` lit up.
+    """Return the URL of `slug` (`path#anchor`) on the site, highlighting a sentence of `quote`.
 
-    `quote` is a passage or a part of it, as the page shows it or in Markdown; where it holds
-    nothing that a browser could find, the address ends with the anchor. `claim` is what the
-    passage is cited for: the sentence that shares most words with it is the one. `above` is
-    what the page says before the quote, as far as it is known: its headings.
+    `quote` is a passage or part of one, as plain text or Markdown. The sentence that shares the
+    most words with `claim` is highlighted. If no sentence can be matched, the URL ends with the
+    anchor. `above` is the text known to precede the quote on the page, such as headings.
     """
     path, _, anchor = slug.partition("#")
     path = percent_encode(_ESCAPED.sub("%25", path.lstrip("/")), safe="/%:@!$'()*+,;=~")
@@ -65,11 +66,11 @@ def citation_url(site_url: str, slug: str, quote: str, claim: str = "", above: s
 
 
 def text_directive(quote: str, claim: str = "", above: str = "") -> str:
-    """`text=start` or `text=start,end` for the sentence of `quote` nearest to `claim`, or ''.
+    """Return `text=start[,end]` for the sentence of `quote` nearest to `claim`, or "".
 
-    What `above` says, or the quote before that sentence, is no start: it would be lit up instead.
+    `start` must not occur in `above` or earlier in the quote, where it would match first.
     """
-    found = sentences(quote)
+    found = plain_sentences(quote)
     wanted = _words(claim)
     shared = [len(wanted & words) / (8 + len(words)) for words in map(_words, found)]
     for i in sorted(range(len(found)), key=lambda i: -shared[i]):
@@ -79,8 +80,8 @@ def text_directive(quote: str, claim: str = "", above: str = "") -> str:
 
 
 @lru_cache(maxsize=64)
-def sentences(text: str) -> tuple[str, ...]:
-    """Sentences of the paragraphs and list items of `text`, as the page shows them."""
+def plain_sentences(text: str) -> tuple[str, ...]:
+    """Split the paragraphs and list items of `text` into sentences, without Markdown."""
     return tuple(_sentences(text))
 
 
@@ -107,20 +108,20 @@ def _blocks(text: str) -> Iterator[str]:
 
 
 def _terms(sentence: str, before: str) -> tuple[str, ...]:
-    """The whole sentence, or its first and last words; () where nothing can be trusted.
+    """Return the whole sentence, or its first and last words, or () if neither is reliable.
 
-    `before` is what the page says earlier, casefolded: it must not hold the first term.
+    `before` is the preceding text, case-folded, which must not contain the first term.
     """
     runs: list[list[re.Match[str]]] = [[]]
     for word in _WORD.finditer(sentence):
-        if _UNSURE.search(word[0]):
+        if _UNRELIABLE.search(word[0]):
             runs.append([])
         else:
             runs[-1].append(word)
     whole = _between(runs[0]) if len(runs) == 1 else ""
-    if whole and _width(whole) <= _WHOLE:
-        return (whole,) if _width(whole) >= _LEAST and whole.casefold() not in before else ()
-    runs = [run for run in runs if _width(_between(run)) >= _LEAST]
+    if whole and _width(whole) <= _WHOLE_SENTENCE:
+        return (whole,) if _width(whole) >= _MIN_TERM and whole.casefold() not in before else ()
+    runs = [run for run in runs if _width(_between(run)) >= _MIN_TERM]
     if not runs:
         return ()
     first, last = runs[0], runs[-1]
@@ -136,30 +137,30 @@ def _terms(sentence: str, before: str) -> tuple[str, ...]:
 
 
 def _shortest(runs: Iterable[list[re.Match[str]]]) -> list[re.Match[str]]:
-    """The first run that is wide enough for a term, or the last."""
+    """Return the first run that is wide enough for a term, or the last run."""
     run: list[re.Match[str]] = []
     for run in runs:
-        if _width(_between(run)) >= _TERM:
+        if _width(_between(run)) >= _MIN_END:
             break
     return run
 
 
 def _between(words: list[re.Match[str]]) -> str:
-    """The text from the first to the last word, without signs at its ends."""
+    """Return the text from the first to the last word, without punctuation at the ends."""
     found = _INNER.search(words[0].string, words[0].start(), words[-1].end()) if words else None
     return found[0] if found else ""
 
 
 @lru_cache(maxsize=1024)
 def _words(text: str) -> frozenset[str]:
-    """Words of three letters and more; of a script without spaces, pairs of letters."""
+    """Return words of three or more letters, and letter pairs in scripts without spaces."""
     text = text.casefold()
     pairs = frozenset(text[m.start() : m.start() + 2] for m in _WIDE.finditer(text))
     return pairs | frozenset(w for w in re.findall(r"\w{3,}", text) if not _WIDE.search(w))
 
 
 def _width(term: str) -> int:
-    """Letters; one of a script without spaces says as much as two."""
+    """Count characters, with those of scripts without spaces counting twice."""
     return len(term) + len(_WIDE.findall(term))
 
 

@@ -1,10 +1,11 @@
-"""Whether a request may go on: the rate limits, as this service is set up.
+"""Admission control: rate limits and the daily budget of the chat model.
 
-They are counted in PostgreSQL, so they hold over all processes and hosts. While it is down
-they are counted in this process's memory: never an open door.
+Requests are counted in PostgreSQL, so limits hold across all processes and hosts. While the
+database is unavailable, limits still apply, per process.
 
-Keys are hashes under the connection string, which every process of a service has and no
-database holds: who has the tables alone cannot try addresses against them.
+Counters are keyed by hashes. The hash key is the database's connection string, which every process
+of a service shares and the database itself does not contain. A copy of the tables is therefore not
+enough to test guessed addresses.
 """
 
 from __future__ import annotations
@@ -21,50 +22,49 @@ from rag.answering.prompt import (
     Message,
     answer_messages,
     count_tokens,
-    standalone_messages,
+    rewrite_messages,
 )
 from rag.conversations import rate_limits
 from rag.conversations import store as conversations
 from rag.conversations.rate_limits import Admission, Limits, MemoryLimits
 from rag.errors import UpstreamError
 from rag.interfaces import Database
-from rag.models import Brief, Turn, Usage
+from rag.models import AnswerRequest, Turn, Usage
 from rag.providers import Clients
 from rag.settings import Settings
 
 log = logging.getLogger(__name__)
 
 COUNT_SECONDS = 10.0
-"""How long the database may take to count; then memory counts."""
+"""Time limit for counting in the database. After that, this process counts in memory."""
 SETTLE_SECONDS = 4.0
-"""How long a reader waits for the settling; it goes on behind them."""
-_RULES_TOKENS = 1000
+"""How long a response waits for settling, which then continues in the background."""
+_INSTRUCTION_TOKENS = 1000
 _PASSAGE_TOKENS = 500
-_HIGHLIGHTED_TOKENS = 1500
-_REWRITING_TOKENS = 1700
+_SELECTION_TOKENS = 1500
+_REWRITE_TOKENS = 1700
 
 _memory = MemoryLimits()
 _settling: set[asyncio.Task[None]] = set()
-_no_secret = secrets.token_hex()
-"""Of this process: the embedded database has no other."""
+_process_secret = secrets.token_hex()
+"""Hash key when there is no connection string, as with the embedded database."""
 
 
 async def admit(
     clients: Clients, address: str, session_id: str = "", *, questions: int = 1, tokens: int = 0
 ) -> Admission:
-    """Count a request of a reader; set `tokens` of the model's budget aside.
+    """Count a request and reserve `tokens` of the daily budget. Raises RateLimited.
 
-    Beyond the budget (`within_budget` is False) nothing should be paid for but an embedding.
-
-    `address` is empty where there is no network between: a function call is not limited, and
-    neither are requests from the machine itself unless it is a known host. Raises RateLimited.
+    If the budget is used up, `within_budget` is False and the request should pay for nothing but
+    an embedding. Plain function calls, which have no `address`, are not rate limited. Neither are
+    requests from loopback addresses, except on a hosting platform.
     """
     settings = clients.settings
     keys = _keys(settings, address, session_id)
     paid = settings.openai_api_key or (settings.rerank_model and settings.cohere_api_key)
     if not keys and not (questions and paid):
         return Admission(datetime.now(UTC).date(), True, 0, in_memory=True)
-    rules = _rules(settings)
+    rules = _limits(settings)
     with request_log.stage("limits"):
         try:
             if settings.missing(("DATABASE_URL",)):
@@ -75,7 +75,7 @@ async def admit(
                     database, keys, rules, questions=questions, tokens=tokens
                 )
         except (UpstreamError, TimeoutError) as error:
-            log.warning("limits are counted in memory: %s", error or "the database is slow")
+            log.warning("limits are counted in memory: %s", error or "the database is too slow")
             request_log.note(limits="memory")
             return _memory.admit(keys, rules, questions=questions, tokens=tokens)
     if admission.upkeep_due:
@@ -85,7 +85,7 @@ async def admit(
 
 
 async def _upkeep(database: Database, retention_days: int) -> None:
-    """Delete what is old: there is no scheduler, so about once an hour a request does it."""
+    """Delete expired conversations. There is no scheduler; a request does this once an hour."""
     try:
         await conversations.expire(database, retention_days)
     except UpstreamError as error:
@@ -93,7 +93,7 @@ async def _upkeep(database: Database, retention_days: int) -> None:
 
 
 async def settle(clients: Clients, admission: Admission, tokens: int) -> None:
-    """Replace what was set aside by what was used. What cannot be settled stays set aside."""
+    """Replace the reserved tokens by those used. If this fails, the reservation stays."""
     if admission.in_memory:
         _memory.settle(admission, tokens)
     elif tokens != admission.tokens:
@@ -110,7 +110,7 @@ async def _settle(clients: Clients, admission: Admission, tokens: int) -> None:
         log.warning("%s tokens were not settled: %s", admission.tokens - tokens, error)
 
 
-def _rules(settings: Settings) -> Limits:
+def _limits(settings: Settings) -> Limits:
     return Limits(
         settings.rate_per_minute,
         settings.rate_burst,
@@ -119,72 +119,75 @@ def _rules(settings: Settings) -> Limits:
     )
 
 
-def expected_tokens(
+def estimate_tokens(
     settings: Settings, question: str, highlighted: str = "", *, follow_up: bool = False
 ) -> int:
-    """What an answer may cost, before anything is known but the question; 0 without a model."""
+    """Estimate the most tokens that an answer may use; 0 without a chat model."""
     if not settings.openai_api_key:
         return 0
-    tokens = _RULES_TOKENS + settings.context_passages * _PASSAGE_TOKENS + count_tokens(question)
-    tokens += min(_HIGHLIGHTED_TOKENS, count_tokens(highlighted)) + settings.max_answer_tokens
-    return tokens + (settings.history_tokens + _REWRITING_TOKENS if follow_up else 0)
+    tokens = (
+        _INSTRUCTION_TOKENS + settings.context_passages * _PASSAGE_TOKENS + count_tokens(question)
+    )
+    tokens += min(_SELECTION_TOKENS, count_tokens(highlighted)) + settings.max_answer_tokens
+    return tokens + (settings.history_tokens + _REWRITE_TOKENS if follow_up else 0)
 
 
-class Bill:
-    """One question at the gate, from its being counted to the settling of what it cost.
+class UsageMeter:
+    """Meters the token usage of one question, from admission to settling.
 
-    Counting begins at once and goes on beside the caller, who awaits `admission` before the
-    first thing that costs money.
+    Admission runs concurrently with the caller, which must await `admission` before anything that
+    costs money.
     """
 
     def __init__(
         self, clients: Clients, address: str, session_id: str, question: str, highlighted: str
     ) -> None:
         settings, follow_up = clients.settings, conversations.is_session_id(session_id)
-        tokens = expected_tokens(settings, question, highlighted, follow_up=follow_up)
+        tokens = estimate_tokens(settings, question, highlighted, follow_up=follow_up)
         self._clients = clients
-        self._counting = asyncio.create_task(admit(clients, address, session_id, tokens=tokens))
-        self._spent = 0
-        self._unreported: Brief | None = None
+        self._admitting = asyncio.create_task(admit(clients, address, session_id, tokens=tokens))
+        self._used = 0
+        self._unreported: AnswerRequest | None = None
         self._written: list[str] = []
         self._settled = False
 
     async def admission(self) -> Admission:
-        """Raises RateLimited."""
-        return await asyncio.shield(self._counting)
+        """Wait until the request is admitted. Raises RateLimited."""
+        return await asyncio.shield(self._admitting)
 
-    def rewritten(self, question: str, history: Sequence[Turn], standalone: str) -> None:
-        """The model has made a follow-up stand alone, and does not tell what that cost."""
-        self._spent += _tokens(standalone_messages(question, history)) + count_tokens(standalone)
+    def add_rewrite(self, question: str, history: Sequence[Turn], standalone: str) -> None:
+        """Add the estimated usage of rewriting a follow-up question."""
+        self._used += _tokens(rewrite_messages(question, history)) + count_tokens(standalone)
 
-    def asked(self, brief: Brief) -> None:
-        """The model has begun to answer."""
-        self._unreported = brief
+    def start_answer(self, request: AnswerRequest) -> None:
+        """Record that the model started to answer `request`."""
+        self._unreported = request
 
-    def wrote(self, text: str) -> None:
+    def add_text(self, text: str) -> None:
+        """Record text that the model wrote."""
         self._written.append(text)
 
-    def reported(self, usage: Usage) -> None:
-        """What an answerer says it cost."""
-        self._spent, self._unreported = self._spent + usage.total, None
+    def add_usage(self, usage: Usage) -> None:
+        """Add the usage that an answerer reported."""
+        self._used, self._unreported = self._used + usage.total, None
 
     async def settle(self) -> None:
-        """Book what was really used, whichever way it ended; only the first call counts.
+        """Charge the actual usage, however the answer ended. Further calls do nothing.
 
-        A model that was stopped before it told is charged its prompt and what it has written.
+        If the model stopped before reporting its usage, estimate it from the prompt and the text.
         """
-        if not self._counting.done():
-            await asyncio.wait([self._counting])
-        if self._settled or self._counting.cancelled() or self._counting.exception():
+        if not self._admitting.done():
+            await asyncio.wait([self._admitting])
+        if self._settled or self._admitting.cancelled() or self._admitting.exception():
             return
         self._settled = True
-        if brief := self._unreported:
+        if request := self._unreported:
             settings = self._clients.settings
             messages = answer_messages(
-                brief, history_tokens=settings.history_tokens, book=settings.book_title
+                request, history_tokens=settings.history_tokens, book=settings.book_title
             )
-            self._spent += _tokens(messages) + count_tokens("".join(self._written))
-        await settle(self._clients, self._counting.result(), self._spent)
+            self._used += _tokens(messages) + count_tokens("".join(self._written))
+        await settle(self._clients, self._admitting.result(), self._used)
 
 
 def _tokens(messages: Sequence[Message]) -> int:
@@ -192,10 +195,10 @@ def _tokens(messages: Sequence[Message]) -> int:
 
 
 def _keys(settings: Settings, address: str, session_id: str) -> list[str]:
-    """Under which a request counts, its address first: who is over that writes nothing else."""
+    """Return the rate limit keys. The address comes first, so that it is checked first."""
     if not address or (not settings.platform and _is_own_machine(address)):
         return []
-    secret = settings.database_url or _no_secret
+    secret = settings.database_url or _process_secret
     keys = [rate_limits.client_key(secret, address)]
     if conversations.is_session_id(session_id):
         keys.append(rate_limits.session_key(secret, session_id))

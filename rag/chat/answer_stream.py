@@ -1,4 +1,4 @@
-"""One question's answer: what it is written from, its events, its citations, its saving."""
+"""Stream an answer as events, resolve its citations and save the turn."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any, TypeAlias
 from rag import request_log
 from rag.answering import sources
 from rag.answering.citation_filter import CitationFilter, renumber
-from rag.answering.claims import markers
-from rag.answering.support import supporting
+from rag.answering.claims import find_markers
+from rag.answering.support import supporting_passages
 from rag.chat import admission
 from rag.conversations import store as conversations
 from rag.errors import UpstreamError, UpstreamTimeout
 from rag.interfaces import Answerer, AnswerPart
 from rag.models import (
-    Brief,
+    AnswerRequest,
     Grade,
     Highlights,
-    Related,
+    RelatedSection,
     Source,
     Turn,
     Usage,
@@ -33,77 +33,81 @@ from rag.providers import Clients
 log = logging.getLogger(__name__)
 
 EXTRACTIVE = "extractive"
-"""Name of the answerer that quotes."""
+"""`model` of the extractive answerer."""
 RESERVE_SECONDS = 4.0
-"""Kept back from the deadline for the extractive answer and for saving."""
+"""Time before the deadline that is reserved for the extractive answer and for saving."""
 
 
 @dataclass(frozen=True, slots=True)
-class SessionKnown:
+class SessionEvent:
+    """The session that the turn belongs to."""
+
     session_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class SourcesOffered:
-    """All passages that the answer is made from; `[n]` in a token means the n-th."""
+class SourcesEvent:
+    """The passages that the answer is based on. `[n]` in a token refers to the n-th."""
 
     sources: tuple[Source, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class TokenEvent:
+    """A piece of the answer's text."""
+
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """The canonical answer. `[n]` in the message means the n-th source, by falling score."""
+class FinalAnswer:
+    """The complete answer, which replaces the tokens. `[n]` in it refers to the n-th source."""
 
     session_id: str
     message: str
     sources: tuple[Source, ...]
     metadata: dict[str, Any]
-    related: tuple[Related, ...] = ()
+    related: tuple[RelatedSection, ...] = ()
 
 
-Event: TypeAlias = SessionKnown | SourcesOffered | Token | Reply
+Event: TypeAlias = SessionEvent | SourcesEvent | TokenEvent | FinalAnswer
 
 
-async def fold(events: AsyncGenerator[Event]) -> Reply:
-    """Fold the events into the canonical answer, which is the last."""
-    reply: Event | None = None
-    async for event in events:  # to the end: a generator left before it ends in a task of its own
-        reply = event
-    if not isinstance(reply, Reply):
-        raise AssertionError("an answer without a reply")
-    return reply
+async def collect(events: AsyncGenerator[Event]) -> FinalAnswer:
+    """Consume the events and return the final answer."""
+    last: Event | None = None
+    async for event in events:  # exhaust it: an abandoned generator is finalized by another task
+        last = event
+    if not isinstance(last, FinalAnswer):
+        raise AssertionError("the stream ended without a final answer")
+    return last
 
 
-async def again(session_id: str, turn: Turn) -> AsyncGenerator[Event]:
-    """The events of a turn that is already there."""
-    yield SessionKnown(session_id)
-    yield SourcesOffered(turn.sources)
-    yield Token(turn.answer)
-    yield _kept(session_id, turn)
+async def replay(session_id: str, turn: Turn) -> AsyncGenerator[Event]:
+    """Yield the events of a turn that was saved earlier."""
+    yield SessionEvent(session_id)
+    yield SourcesEvent(turn.sources)
+    yield TokenEvent(turn.answer)
+    yield _saved_answer(session_id, turn)
 
 
 def fallback_code(error: Exception) -> str:
-    """Why the model did not answer, in a word; noted in the log too."""
+    """Log why the model did not answer and return the reason's error code."""
     log.warning("answering without the model: %s", error or "the deadline is near")
     return getattr(error, "code", UpstreamTimeout.code)
 
 
 @dataclass(slots=True)
-class _Text:
-    """What an answerer has written so far."""
+class _AnswerText:
+    """The text, usage and highlights received from an answerer so far."""
 
     citations: CitationFilter
     text: str = ""
     usage: Usage = field(default_factory=Usage)
     highlights: Mapping[int, str] = field(default_factory=dict)
 
-    def take(self, part: AnswerPart) -> str:
-        """Add a part; the text that is certain by now."""
+    def add(self, part: AnswerPart) -> str:
+        """Add a part and return the text that can be shown now."""
         if isinstance(part, Usage):
             self.usage = part
         elif isinstance(part, Highlights):
@@ -114,69 +118,75 @@ class _Text:
             return shown
         return ""
 
-    def end(self) -> str:
+    def finish(self) -> str:
+        """Return the text that was still held back."""
         rest = self.citations.flush()
         self.text += rest
         return rest
 
 
 @dataclass(slots=True)
-class Draft:
-    """An answer that has been opened, with everything that finishing it takes."""
+class AnswerStream:
+    """An answer that has started, and everything needed to finish it."""
 
     clients: Clients
-    bill: admission.Bill
-    brief: Brief
-    session_id: str
-    new: bool
-    """Whether the session is made with this turn."""
+    meter: admission.UsageMeter
+    request: AnswerRequest
     answerer: Answerer
     parts: AsyncIterator[AnswerPart]
+    session_id: str
+    new_session: bool
+    """Whether saving this turn creates the session."""
     streamed: bool
     started: float
     deadline: float
-    """A time of the loop's clock."""
+    """In the event loop's time."""
     request_key: str
     embedding: conversations.QuestionEmbedding | None
-    """The question's embedding, where it was paid for and is worth keeping."""
+    """The question's embedding, to be cached if it came from a paid service."""
     fallback: str | None
-    """Why the model did not answer."""
+    """Why the model did not answer, as an error code."""
 
     async def events(self) -> AsyncGenerator[Event]:
-        """Session, sources, tokens and last the reply. Close it to stop paying for tokens."""
-        brief, parts = self.brief, self.parts
+        """Yield session, sources, tokens and the final answer.
+
+        Closing the generator stops the model, so that no more tokens are paid for.
+        """
+        request, parts = self.request, self.parts
         try:
-            yield SessionKnown(self.session_id)
+            yield SessionEvent(self.session_id)
             if self.streamed:
                 await turn()
-                about = [brief.question]
-                offered = (sources.source(p, brief.site_url, about) for p in brief.passages)
-                yield SourcesOffered(tuple(offered))
-            draft = _Text(CitationFilter(len(brief.passages)))
+                about = [request.question]
+                offered = (
+                    sources.make_source(p, request.site_url, about) for p in request.passages
+                )
+                yield SourcesEvent(tuple(offered))
+            answer = _AnswerText(CitationFilter(len(request.passages)))
             try:
                 async for part in parts:
                     if isinstance(part, Usage):
-                        self.bill.reported(part)
+                        self.meter.add_usage(part)
                     elif isinstance(part, str):
-                        self.bill.wrote(part)
-                    if shown := draft.take(part):
-                        yield Token(shown)
-                if rest := draft.end():
-                    yield Token(rest)
+                        self.meter.add_text(part)
+                    if shown := answer.add(part):
+                        yield TokenEvent(shown)
+                if rest := answer.finish():
+                    yield TokenEvent(rest)
             except UpstreamError as error:
-                # What was sent so far is replaced by the reply, which is canonical.
+                # The final answer replaces the tokens that were already sent.
                 self.fallback = fallback_code(error)
                 self.answerer = await self.clients.extractive()
-                draft = await self._whole()
+                answer = await self._answer_extractively()
             finally:
                 if aclose := getattr(parts, "aclose", None):
                     await aclose()
-            finished = self._reply(draft)
-            settling = asyncio.create_task(self.bill.settle())
+            finished = self._final_answer(answer)
+            settling = asyncio.create_task(self.meter.settle())
             saved = await self._save(finished)
             await settling
-            if saved and saved.before:  # an attempt that broke off had been saved after all
-                yield _kept(saved.session_id, saved.before)
+            if saved and saved.earlier:  # an attempt that seemed to fail was saved after all
+                yield _saved_answer(saved.session_id, saved.earlier)
                 return
             metadata = {
                 **finished.metadata,
@@ -185,59 +195,60 @@ class Draft:
             }
             yield replace(finished, metadata=metadata)
         finally:
-            await self.bill.settle()
+            await self.meter.settle()
 
-    async def _whole(self) -> _Text:
-        draft = _Text(CitationFilter(len(self.brief.passages)))
-        async for part in await self.answerer.answer(self.brief):
-            draft.take(part)
-        draft.end()
-        return draft
+    async def _answer_extractively(self) -> _AnswerText:
+        """Write the whole answer again with the extractive answerer."""
+        answer = _AnswerText(CitationFilter(len(self.request.passages)))
+        async for part in await self.answerer.answer(self.request):
+            answer.add(part)
+        answer.finish()
+        return answer
 
-    def _reply(self, draft: _Text) -> Reply:
-        """The answer with its citations numbered densely in the order of their sources."""
-        passages = self.brief.passages
-        cited = sorted(draft.citations.cited)
-        message = renumber(draft.text, {old: new for new, old in enumerate(cited, 1)}).strip()
+    def _final_answer(self, answer: _AnswerText) -> FinalAnswer:
+        """Renumber the citations without gaps and attach their sources."""
+        passages = self.request.passages
+        cited = sorted(answer.citations.cited)
+        message = renumber(answer.text, {old: new for new, old in enumerate(cited, 1)}).strip()
         quoted = self.answerer.model == EXTRACTIVE
         if not (cited or quoted):
-            cited = supporting(message, self.brief.question, passages)
+            cited = supporting_passages(message, self.request.question, passages)
         claims: dict[int, list[str]] = {}
-        for marker in markers(message):
+        for marker in find_markers(message):
             claims.setdefault(marker.number, []).append(marker.claim)
-        site, question = self.brief.site_url, self.brief.question
+        site, question = self.request.site_url, self.request.question
         shown = []
         for new, old in enumerate(cited, 1):
-            highlight = draft.highlights.get(old, "")
-            # A quotation is cited for what it says to the question, not for all that is quoted.
+            highlight = answer.highlights.get(old, "")
+            # A quotation is cited for its highlighted sentence, not for everything it contains.
             about = [highlight] if highlight else claims.get(new) or [question]
-            shown.append(sources.source(passages[old - 1], site, about, highlight))
-        found: Grade = self.brief.grade if quoted else "answer" if cited else "nothing"
+            shown.append(sources.make_source(passages[old - 1], site, about, highlight))
+        found: Grade = self.request.grade if quoted else "answer" if cited else "nothing"
         metadata = {
             "response_time_ms": round((time.perf_counter() - self.started) * 1000),
-            "tokens_used": draft.usage.total,
+            "tokens_used": answer.usage.total,
             "context_chunks": len(passages),
             "found": found,
             "answered": found != "nothing",
             "answered_by": self.answerer.model,
             "fallback": self.fallback,
-            "finish_reason": draft.usage.finish_reason,
+            "finish_reason": answer.usage.finish_reason,
         }
         request_log.note(
             session=self.session_id[:8],
             answered_by=self.answerer.model,
             found=found,
-            tokens=draft.usage.total,
+            tokens=answer.usage.total,
             fallback=self.fallback,
             cited=len(cited),
         )
-        related = sources.related(passages, shown, site) if shown else ()
-        return Reply(self.session_id, message, tuple(shown), metadata, related)
+        related = sources.related_sections(passages, shown, site) if shown else ()
+        return FinalAnswer(self.session_id, message, tuple(shown), metadata, related)
 
-    async def _save(self, finished: Reply) -> conversations.Saved | None:
-        """Where the turn stands, or None where it could not be kept."""
+    async def _save(self, finished: FinalAnswer) -> conversations.Saved | None:
+        """Save the turn. Return None if that was not possible."""
         turn = Turn(
-            self.brief.question,
+            self.request.question,
             finished.message,
             finished.sources,
             finished.metadata,
@@ -250,17 +261,17 @@ class Draft:
                         await self.clients.database(),
                         self.session_id,
                         turn,
-                        new=self.new,
+                        new=self.new_session,
                         retention_days=self.clients.settings.retention_days,
                         key=self.request_key,
                         embedding=self.embedding,
                     )
             except (UpstreamError, TimeoutError) as error:
-                log.warning("the turn was not saved: %s", error or "no time was left")
+                log.warning("the turn was not saved: %s", error or "the deadline has passed")
                 return None
 
 
-def _kept(session_id: str, turn: Turn) -> Reply:
-    """The canonical answer of a turn that is in the history."""
+def _saved_answer(session_id: str, turn: Turn) -> FinalAnswer:
+    """Return a saved turn as a final answer."""
     metadata = {**turn.metadata, "saved": True, "turn": turn.n}
-    return Reply(session_id, turn.answer, turn.sources, metadata, turn.related)
+    return FinalAnswer(session_id, turn.answer, turn.sources, metadata, turn.related)

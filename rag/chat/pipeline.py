@@ -1,6 +1,6 @@
-"""One question's journey up to the first word: limits, history, passages, the answer opened.
+"""The pipeline of one question: admit, load history, retrieve, start an answer.
 
-What comes after it is in `rag.chat.answer_stream`.
+`rag.chat.answer_stream` takes over once the answer has started.
 """
 
 from __future__ import annotations
@@ -17,144 +17,94 @@ from rag.answering.introduction import introduction
 from rag.chat import admission
 from rag.chat.answer_stream import (
     RESERVE_SECONDS,
-    Draft,
+    AnswerStream,
     Event,
-    again,
     fallback_code,
+    replay,
 )
+from rag.chat.retrieval import index_info, retrieve
 from rag.conversations import store as conversations
 from rag.deadlines import until
-from rag.errors import (
-    IndexMismatch,
-    IndexMissing,
-    UpstreamError,
-    UpstreamTimeout,
-)
+from rag.errors import UpstreamError, UpstreamTimeout
 from rag.interfaces import Answerer, AnswerPart
-from rag.language.small_talk import Kind, reply_language, small_talk
-from rag.models import (
-    Brief,
-    Chunk,
-    Found,
-    IndexInfo,
-    Passage,
-    Turn,
-)
+from rag.language.small_talk import SmallTalk, classify_small_talk, reply_language
+from rag.models import AnswerRequest, Chunk, Passage, SearchResult, Turn
 from rag.pace import turn
 from rag.providers import Clients
-from rag.retrieval.highlighted import selection, with_highlighted_first
-from rag.retrieval.search import CANDIDATES, Query, search
+from rag.retrieval.highlighted import put_highlighted_first, searchable_selection
+from rag.retrieval.search import CANDIDATES
 
 log = logging.getLogger(__name__)
 
 HISTORY_TURNS = 20
-"""Turns loaded for a follow-up; the answerer takes what fits its window."""
-NEIGHBOURHOOD = 2
-"""Chunks to either side of the best passage that may belong to its section."""
-BESIDE_SECONDS = 2.0
-"""How long they are waited for; a section is quoted without them too."""
+"""Turns loaded for a follow-up. The answerer uses as many as fit its token limit."""
+NEIGHBOURS = 2
+"""Chunks loaded on each side of the best passage, to quote its whole section."""
+NEIGHBOUR_SECONDS = 2.0
+"""Time limit for loading them. Without them the section is quoted in part."""
 OVER_BUDGET = "over_budget"
-"""Why the model did not answer, where the day's budget is used up."""
+"""Fallback code if the daily budget is used up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
+    """A question with everything that the client sent along."""
+
     message: str
     session_id: str = ""
     highlighted: str = ""
-    """What the reader has highlighted, below the headings that it stands under."""
+    """Text that the reader selected on the page, preceded by the page title and heading."""
     selected: str = ""
-    """The highlighted text alone."""
+    """The selected text alone."""
     request_key: str = ""
-    """The client's Idempotency-Key: the same question again gets the same turn."""
+    """The client's Idempotency-Key. Repeating a request returns the same turn."""
     address: str = ""
-    """Of the reader, from the host's own hop; empty where a program asks by itself."""
+    """The client's IP address, as reported by the platform; empty for a plain function call."""
     streamed: bool = False
-    """Whether the reader sees what is offered before the reply; it costs as much as that."""
+    """Whether to send the sources before the answer. Preparing them takes time."""
 
 
 async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
-    """Open an answer and return its events: session, sources, tokens and last the reply.
+    """Start an answer and return its events: session, sources, tokens and the final answer.
 
-    Whatever can fail with a status of its own fails here, before the first event. Raises
-    RateLimited for a reader who asks too often, UpstreamError when embeddings or vectors are
-    down, ConfigurationError when the book is not indexed. A model that is down or over its
-    budget is no failure: the extractive answerer takes over.
+    Errors that have an HTTP status are raised here, before the first event: RateLimited,
+    UpstreamError if embeddings or vectors are unavailable, ConfigurationError if the book is not
+    indexed. If the chat model is unavailable or over budget, the extractive answerer takes over.
     """
-    journey = _Journey(clients, question)
+    pipeline = ChatPipeline(clients, question)
     try:
-        async with until(journey.deadline):
+        async with until(pipeline.deadline):
             await turn()
-            return await journey.open()
+            return await pipeline.run()
     except TimeoutError:
-        raise UpstreamTimeout("nothing was found before the deadline", service="book") from None
-
-
-async def find(
-    clients: Clients,
-    texts: Sequence[str],
-    limit: int,
-    *,
-    vectors: Sequence[Sequence[float]] | None = None,
-    rerank: bool = True,
-) -> Found:
-    """The passages for a question, best first: searched for with each of `texts`.
-
-    `vectors` are the texts' embeddings where they are known already. Without `rerank` the
-    reranker that is set is not asked: it is paid by the call. Raises IndexMissing, and
-    IndexMismatch where the index was made with another model.
-    """
-    store, embedder = await clients.store(), await clients.embedder()
-    info = await described(clients)
-    if info.embedding_model and info.embedding_model != embedder.model:  # older ones name none
-        raise IndexMismatch(
-            f"the index was made with {info.embedding_model}, questions are embedded with "
-            f"{embedder.model}: run python ingest.py PATH"
-        )
-    if vectors is None:
-        with request_log.stage("embed"):
-            vectors = await embedder.embed_questions(texts)
-    with request_log.stage("search"):
-        return await search(
-            store,
-            [Query(text, vector) for text, vector in zip(texts, vectors, strict=True)],
-            limit,
-            cosine_range=embedder.cosine_range,
-            language=info.language,
-            reranker=await clients.reranker() if rerank else None,
-        )
-
-
-async def described(clients: Clients) -> IndexInfo:
-    """What the index says about itself. Raises IndexMissing."""
-    info = await (await clients.store()).info()
-    if info is None:
-        raise IndexMissing("nothing is indexed yet: run python ingest.py PATH")
-    return info
+        raise UpstreamTimeout("retrieval took too long", service="book") from None
 
 
 @dataclass(frozen=True, slots=True)
-class _History:
+class _Session:
     session_id: str
-    known: bool = False
-    """Whether the session exists already; a new one is made with its first turn."""
+    exists: bool = False
+    """Whether it is already stored. A new session is stored with its first turn."""
     turns: Sequence[Turn] = ()
 
 
 @dataclass(slots=True)
-class _Journey:
+class ChatPipeline:
+    """The state of one question until its answer starts."""
+
     clients: Clients
     question: Question
     started: float = field(default_factory=time.perf_counter)
     deadline: float = field(init=False)
+    """In the event loop's time."""
     request_key: str = field(init=False)
     embedding: conversations.QuestionEmbedding | None = None
-    """The question's embedding, where it was paid for and is worth keeping."""
+    """The question's embedding, to be cached if it came from a paid service."""
     rewritten: bool = False
-    """Whether the model has made the question independent of the history."""
+    """Whether a model rewrote the question to stand alone."""
     fallback: str | None = None
-    """Why the model did not answer."""
-    bill: admission.Bill = field(init=False)
+    """Why the model did not answer, as an error code."""
+    meter: admission.UsageMeter = field(init=False)
 
     def __post_init__(self) -> None:
         question, settings = self.question, self.clients.settings
@@ -163,9 +113,10 @@ class _Journey:
             question.request_key, question.session_id, question.message
         )
 
-    async def open(self) -> AsyncGenerator[Event]:
+    async def run(self) -> AsyncGenerator[Event]:
+        """Run all steps. On failure, return the reserved tokens to the budget."""
         question = self.question
-        self.bill = admission.Bill(
+        self.meter = admission.UsageMeter(
             self.clients,
             question.address,
             question.session_id,
@@ -173,56 +124,37 @@ class _Journey:
             question.highlighted,
         )
         try:
-            return await self._open()
+            return await self._run()
         except BaseException:
-            await self.bill.settle()
+            await self.meter.settle()
             raise
 
-    async def _open(self) -> AsyncGenerator[Event]:
+    async def _run(self) -> AsyncGenerator[Event]:
         question = self.question
         if self.clients.settings.log_questions:
             request_log.note(question=question.message)
-        if before := await self._before():
-            await self.bill.admission()
-            await self.bill.settle()
-            return again(*before)
-        if conversations.is_session_id(question.session_id):
-            history = await self._history()
-        else:
-            history = _History(conversations.new_session_id())
-        if not (history.known or conversations.is_unguessable(question.request_key)):
-            self.request_key = ""  # whoever repeats it would be shown the new conversation
-        site = await sources.site_of(self.clients.settings, await self.clients.store())
-        kind = None if question.selected else small_talk(question.message)
+        if earlier := await self._earlier_attempt():
+            await self.meter.admission()
+            await self.meter.settle()
+            return replay(*earlier)
+        session = await self._load_session()
+        if not (session.exists or conversations.is_unguessable(question.request_key)):
+            self.request_key = ""  # anyone who guessed the key could read the new conversation
+        site = await sources.citation_base(self.clients.settings, await self.clients.store())
+        kind = None if question.selected else classify_small_talk(question.message)
         if kind:
-            brief, answerer, parts = await self._introduced(kind, site)
+            request, answerer, parts = await self._introduce(kind, site)
         else:
-            texts = await self._texts(history.turns)
-            found = await self._found(texts)
-            request_log.note(
-                grade=found.grade,
-                passages=[[p.chunk.chunk_id, round(p.score, 3)] for p in found.passages],
-            )
-            brief = Brief(
-                question.message,
-                found.passages if found.grade != "nothing" else (),
-                history.turns,
-                question.highlighted,
-                standalone=texts[-1] if self.rewritten else "",
-                selected=question.selected,
-                grade=found.grade,
-                site_url=site,
-                language=(await described(self.clients)).language,
-            )
-            answerer, parts = await self._open_answer(brief)
-        draft = Draft(
+            request = await self._build_request(session, site)
+            answerer, parts = await self._start_answer(request)
+        stream = AnswerStream(
             self.clients,
-            self.bill,
-            brief,
-            history.session_id,
-            not history.known,
+            self.meter,
+            request,
             answerer,
             parts,
+            session_id=session.session_id,
+            new_session=not session.exists,
             streamed=question.streamed,
             started=self.started,
             deadline=self.deadline,
@@ -230,21 +162,23 @@ class _Journey:
             embedding=self.embedding,
             fallback=self.fallback,
         )
-        return draft.events()
+        return stream.events()
 
-    async def _before(self) -> tuple[str, Turn] | None:
-        """The turn that the same request has made before."""
+    async def _earlier_attempt(self) -> tuple[str, Turn] | None:
+        """Find the turn that an earlier attempt of this request saved."""
         if not self.request_key:
             return None
         try:
-            return await conversations.saved(await self.clients.database(), self.request_key)
+            return await conversations.find_saved(await self.clients.database(), self.request_key)
         except UpstreamError as error:
-            log.warning("cannot look for a repeated request: %s", error)
+            log.warning("cannot check for a repeated request: %s", error)
             return None
 
-    async def _history(self) -> _History:
-        """The session's recent turns; a new session where there is no such one."""
+    async def _load_session(self) -> _Session:
+        """Load the session's recent turns, or start a new session if it does not exist."""
         session_id = self.question.session_id
+        if not conversations.is_session_id(session_id):
+            return _Session(conversations.new_session_id())
         with request_log.stage("history"):
             try:
                 recent = await conversations.recent(
@@ -254,35 +188,56 @@ class _Journey:
                     retention_days=self.clients.settings.retention_days,
                 )
             except UpstreamError as error:
-                log.warning("the history is out of reach: %s", error)
-                return _History(session_id, known=True)
+                log.warning("cannot load the history: %s", error)
+                return _Session(session_id, exists=True)
         if recent is None:
-            return _History(conversations.new_session_id())
-        return _History(session_id, True, recent)
+            return _Session(conversations.new_session_id())
+        return _Session(session_id, True, recent)
 
-    async def _texts(self, history: Sequence[Turn]) -> list[str]:
-        """What to search for: the question, and with it what it is about, where that is known.
+    async def _build_request(self, session: _Session, site: str) -> AnswerRequest:
+        """Retrieve passages and put together what the answerer needs."""
+        question = self.question
+        texts = await self._search_texts(session.turns)
+        found = await self._retrieve(texts)
+        request_log.note(
+            grade=found.grade,
+            passages=[[p.chunk.chunk_id, round(p.score, 3)] for p in found.passages],
+        )
+        return AnswerRequest(
+            question.message,
+            found.passages if found.grade != "nothing" else (),
+            session.turns,
+            question.highlighted,
+            standalone=texts[-1] if self.rewritten else "",
+            selected=question.selected,
+            grade=found.grade,
+            site_url=site,
+            language=(await index_info(self.clients)).language,
+        )
 
-        That is the text which the reader has highlighted, or the question before this one. A
-        model says it better: it rewrites a follow-up so that it stands alone.
+    async def _search_texts(self, history: Sequence[Turn]) -> list[str]:
+        """Return the texts to search for: the question, and the question with its context.
+
+        The context is the reader's selection or the previous question. If a chat model is
+        available, it rewrites follow-up questions to stand alone instead.
         """
         message = self.question.message
-        if selected := selection(self.question.selected):
+        if selected := searchable_selection(self.question.selected):
             return [message, f"{message}\n{selected}"]
-        asked = [turn.question for turn in history if not small_talk(turn.question)]
+        asked = [turn.question for turn in history if not classify_small_talk(turn.question)]
         if not asked:
             return [message]
         answerer, *others = await self.clients.answerers()
-        if others and (await self.bill.admission()).within_budget:
+        if others and (await self.meter.admission()).within_budget:
             with request_log.stage("rewrite"):
-                rewritten = await answerer.standalone(message, history)
-            self.bill.rewritten(message, history, rewritten)
+                rewritten = await answerer.rewrite_question(message, history)
+            self.meter.add_rewrite(message, history, rewritten)
             self.rewritten = rewritten != message
             return list(dict.fromkeys((message, rewritten)))
         return [message, f"{asked[-1]}\n{message}"]
 
     async def _embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        """The texts' vectors; that of the question is taken from the database if it is there."""
+        """Embed the texts. Use the cached embedding of the question, if there is one."""
         embedder, message = await self.clients.embedder(), texts[0]
         with request_log.stage("embed"):
             if not self.clients.settings.cohere_api_key:
@@ -292,8 +247,8 @@ class _Journey:
                 database = await self.clients.database()
                 cached = await conversations.cached_embedding(database, embedder.model, message)
             except UpstreamError as error:
-                log.warning("the cache of embeddings is out of reach: %s", error)
-            await self.bill.admission()
+                log.warning("cannot read the embedding cache: %s", error)
+            await self.meter.admission()
             known = [cached] if cached else []
             missing = texts[len(known) :]
             made = await embedder.embed_questions(missing) if missing else ()
@@ -301,71 +256,73 @@ class _Journey:
             self.embedding = conversations.QuestionEmbedding(embedder.model, message, vectors[0])
             return vectors
 
-    async def _found(self, texts: Sequence[str]) -> Found:
-        """What the book has for the question; the highlighted passage first."""
+    async def _retrieve(self, texts: Sequence[str]) -> SearchResult:
+        """Find the best passages. The passage that the reader selected comes first."""
         selected, limit = self.question.selected, self.clients.settings.context_passages
         async with self.clients.retrieving:
             vectors = await self._embed(texts)
-            admission = await self.bill.admission()
-            found = await find(
+            admitted = await self.meter.admission()
+            found = await retrieve(
                 self.clients,
                 texts,
-                CANDIDATES if selection(selected) else limit,
+                CANDIDATES if searchable_selection(selected) else limit,
                 vectors=vectors,
-                rerank=admission.within_budget,
+                rerank=admitted.within_budget,
             )
-        if selection(selected):
-            found = with_highlighted_first(found, selected)
+        if searchable_selection(selected):
+            found = put_highlighted_first(found, selected)
         return replace(found, passages=found.passages[:limit])
 
-    async def _introduced(
-        self, kind: Kind, site: str
-    ) -> tuple[Brief, Answerer, AsyncIterator[AnswerPart]]:
-        """The book introduces itself: nothing is embedded, and no model is asked."""
-        await self.bill.admission()
-        info, message = await described(self.clients), self.question.message
-        beginning = await self._beside(0) if kind != "thanks" else ()
+    async def _introduce(
+        self, kind: SmallTalk, site: str
+    ) -> tuple[AnswerRequest, Answerer, AsyncIterator[AnswerPart]]:
+        """Answer small talk from the index's metadata. Nothing is embedded or generated."""
+        await self.meter.admission()
+        info, message = await index_info(self.clients), self.question.message
+        beginning = await self._neighbours(0) if kind != "thanks" else ()
         language = reply_language(message, info.language)
         title = self.clients.settings.book_title
         parts = introduction(kind, language, info, beginning, site, title)
         passages = [Passage(chunk, 1.0) for chunk in beginning]
-        brief = Brief(message, passages, site_url=site, language=info.language)
-        return brief, await self.clients.extractive(), _yielded(parts)
+        request = AnswerRequest(message, passages, site_url=site, language=info.language)
+        return request, await self.clients.extractive(), _stream(parts)
 
-    async def _open_answer(self, brief: Brief) -> tuple[Answerer, AsyncIterator[AnswerPart]]:
-        """The first answerer that opens. Where nothing is near, no model is asked."""
+    async def _start_answer(
+        self, request: AnswerRequest
+    ) -> tuple[Answerer, AsyncIterator[AnswerPart]]:
+        """Start the answer with the first answerer that works. Without passages, skip the model."""
         *models, extractive = await self.clients.answerers()
-        if not brief.passages:
+        if not request.passages:
             models = []
-        elif models and not (await self.bill.admission()).within_budget:
+        elif models and not (await self.meter.admission()).within_budget:
             models = []
             self.fallback = OVER_BUDGET
-            log.warning("answering without the model: the day's budget is used up")
+            log.warning("answering without the model: the daily budget is used up")
         for model in models:
             try:
                 with request_log.stage("model"):
                     async with until(self.deadline - RESERVE_SECONDS):
-                        parts = await model.answer(brief)
-                self.bill.asked(brief)
+                        parts = await model.answer(request)
+                self.meter.start_answer(request)
                 return model, parts
             except (UpstreamError, TimeoutError) as error:
                 self.fallback = fallback_code(error)
-        if brief.passages:
-            beside = await self._beside(brief.passages[0].chunk.order_index)
-            brief = replace(brief, around=beside)
-        return extractive, await extractive.answer(brief)
+        if request.passages:
+            neighbours = await self._neighbours(request.passages[0].chunk.order_index)
+            request = replace(request, neighbours=neighbours)
+        return extractive, await extractive.answer(request)
 
-    async def _beside(self, order_index: int) -> Sequence[Chunk]:
-        """The chunks around a position of the book; none where the store does not answer."""
+    async def _neighbours(self, order_index: int) -> Sequence[Chunk]:
+        """Load the chunks around a position; none if the vector store does not respond."""
         store = await self.clients.store()
         try:
-            async with asyncio.timeout(BESIDE_SECONDS):
-                return await store.neighbours(order_index, NEIGHBOURHOOD)
+            async with asyncio.timeout(NEIGHBOUR_SECONDS):
+                return await store.neighbours(order_index, NEIGHBOURS)
         except (UpstreamError, TimeoutError) as error:
-            log.warning("sections are quoted in part: %s", error or "the store is slow")
+            log.warning("sections are quoted in part: %s", error or "the vector store is slow")
             return ()
 
 
-async def _yielded(parts: Sequence[AnswerPart]) -> AsyncIterator[AnswerPart]:
+async def _stream(parts: Sequence[AnswerPart]) -> AsyncIterator[AnswerPart]:
     for part in parts:
         yield part

@@ -1,6 +1,6 @@
-"""Events as `text/event-stream`, the wire format of server-sent events.
+"""Encode events as `text/event-stream` (server-sent events).
 
-Source of the format: https://html.spec.whatwg.org/multipage/server-sent-events.html
+See https://html.spec.whatwg.org/multipage/server-sent-events.html.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from pydantic_core import to_json
 from rag.deadlines import Patience
 
 Event: TypeAlias = tuple[str, dict[str, Any]]
-"""The event's name and its JSON data."""
+"""An event's name and its JSON data."""
 Queue: TypeAlias = asyncio.Queue[Event | BaseException | None]
-"""What a stream waits for: events, None at their end, or why there will be no more."""
+"""Events, then None at the end or the exception that ended the stream."""
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
-"""Keep proxies from buffering or compressing the stream."""
+"""Headers that keep proxies from buffering or compressing the stream."""
 
 HEARTBEAT_SECONDS = 10.0
-AHEAD = 64
-"""Events read ahead of a slow reader; the upstream waits beyond that."""
+QUEUE_SIZE = 64
+"""Events buffered for a slow client. When the buffer is full, the producer waits."""
 
 log = logging.getLogger(__name__)
 _pumps: set[asyncio.Task[None]] = set()
@@ -34,13 +34,13 @@ _queues: set[Queue] = set()
 async def stream(
     events: AsyncGenerator[Event], problem: Callable[[BaseException], dict[str, Any]]
 ) -> AsyncIterator[bytes]:
-    """Encode `events`; tokens that wait together go out together, silence gets a comment.
+    """Encode `events` for the wire, with heartbeats while nothing is sent.
 
-    A failure in the middle becomes an `error` event made by `problem`. When the reader
-    leaves, the generator is closed at once by the pump, which is a task of its own: in the
-    cancelled task itself an `await` would be cancelled too.
+    Tokens that are ready at the same time are merged. An exception becomes an `error` event whose
+    data is made by `problem`. When the client disconnects, a separate task closes the generator,
+    because an `await` in the cancelled task would be cancelled too.
     """
-    queue: Queue = asyncio.Queue(AHEAD)
+    queue: Queue = asyncio.Queue(QUEUE_SIZE)
     pump = asyncio.create_task(_pump(events, queue))
     _pumps.add(pump)
     pump.add_done_callback(_pumps.discard)
@@ -56,14 +56,14 @@ async def stream(
                 continue
             while not queue.empty():
                 waiting.append(queue.get_nowait())
-            if text := b"".join(encode(event) for event in _coalesced(waiting)):
+            if text := b"".join(encode(event) for event in _merge_tokens(waiting)):
                 yield text
             if stop := next((item for item in waiting if isinstance(item, BaseException)), None):
                 yield encode(("error", problem(stop)))
                 return
         await asyncio.wait([pump])
         if error := pump.exception():
-            log.error("stream broke off", exc_info=error)
+            log.error("stream failed", exc_info=error)
             yield encode(("error", problem(error)))
     finally:
         _queues.discard(queue)
@@ -72,9 +72,9 @@ async def stream(
 
 
 def end_all(error: BaseException) -> None:
-    """End all streams of this loop with an `error` event, because the process must go.
+    """End all streams with an `error` event, because the process is shutting down.
 
-    What a slow reader has not been sent yet makes room for it.
+    If a client's queue is full, unsent events are dropped to make room.
     """
     while _queues:
         queue = _queues.pop()
@@ -84,6 +84,7 @@ def end_all(error: BaseException) -> None:
 
 
 def encode(event: Event) -> bytes:
+    """Encode one event."""
     name, data = event
     return b"event: %b\ndata: %b\n\n" % (name.encode(), to_json(data))
 
@@ -95,12 +96,12 @@ async def _pump(events: AsyncGenerator[Event], queue: Queue) -> None:
     finally:
         await events.aclose()
         task = asyncio.current_task()
-        if task and not task.cancelling():  # cancelled means that nobody reads any more
+        if task and not task.cancelling():  # if cancelled, the client is gone
             await queue.put(None)
 
 
-def _coalesced(events: Sequence[Event | BaseException | None]) -> list[Event]:
-    """Neighbouring `token` events as one; the end mark dropped."""
+def _merge_tokens(events: Sequence[Event | BaseException | None]) -> list[Event]:
+    """Merge consecutive `token` events and drop everything that is not an event."""
     merged: list[Event] = []
     for event in events:
         if not isinstance(event, tuple):

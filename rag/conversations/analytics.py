@@ -1,11 +1,10 @@
-"""What readers ask, for the author: tables over all conversations, none of which names one.
+"""Tables for the author about what readers ask. No table identifies a conversation.
 
-Every table is one bounded statement over the turns of the last days. Deleted and expired
-conversations are in none of them, as they are nowhere; only the counters of the days, which
-hold numbers alone, still count what was asked in them. Days are those of UTC.
+Each table is one bounded query over the turns of recent days. Deleted and expired conversations are
+not included, except in the daily counters, which contain only numbers. Days are in UTC.
 """
 
-# ruff: noqa: S608  -- statements are put together from constants of this module alone
+# ruff: noqa: S608  -- the SQL is composed only of constants from this module
 from __future__ import annotations
 
 import asyncio
@@ -18,32 +17,32 @@ from typing import Any, NamedTuple, TypeAlias
 
 from rag.answering.text_fragments import citation_url
 from rag.interfaces import Database
-from rag.language.small_talk import small_talk
+from rag.language.small_talk import classify_small_talk
 from rag.language.tokens import content_words, guess_language, question_terms
 
 Row: TypeAlias = dict[str, Any]
 
-CLUSTERED = 2000
-"""Unanswered questions, the newest, that are put together by their words."""
-ALIKE = 0.5
-"""Share of common words, weighted by rarity, from which two questions ask the same."""
+MAX_CLUSTERED = 2000
+"""Maximum number of unanswered questions that are grouped, newest first."""
+MIN_SIMILARITY = 0.5
+"""Minimum similarity of two questions in a group: common terms, weighted by rarity."""
 EXAMPLES = 3
-"""Questions shown with a section or a gap."""
+"""Number of example questions shown per section or group."""
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """Which part of a table is looked at."""
+class TableView:
+    """Which rows of a table to show."""
 
     days: int = 30
-    """From the beginning of the first of these days; today is the last."""
+    """Number of days, including today."""
     offset: int = 0
     limit: int = 50
     retention_days: int = 90
     book_url: str = ""
-    """Where links to sections lead."""
+    """Base URL of links to sections."""
     token_price: float = 0.0
-    """Price of a million tokens; 0 where it is not known."""
+    """Price per million tokens; 0 if unknown."""
 
 
 # A turn younger than the retention time belongs to a conversation that has not expired.
@@ -52,7 +51,7 @@ _SINCE = """t.created_at >= greatest(
     AT TIME ZONE 'UTC',
   now() - make_interval(days => :retention_days)
 )"""
-# Nothing was near, or the model said that the book is silent; older turns told it in two fields.
+# The book had no answer. Older versions recorded this in another field.
 _UNANSWERED = """'false' IN (
   coalesce(t.metadata->>'answered', ''), coalesce(t.metadata->>'citations_reported', '')
 )"""
@@ -96,7 +95,7 @@ ORDER BY count(*) DESC, top.title, top.section LIMIT :limit OFFSET :offset
 _UNANSWERED_QUESTIONS = f"""
 SELECT t.question, t.session_id::text, t.created_at
 FROM book.turns t WHERE {_SINCE} AND {_UNANSWERED}
-ORDER BY t.created_at DESC LIMIT {CLUSTERED}
+ORDER BY t.created_at DESC LIMIT {MAX_CLUSTERED}
 """
 
 _RATINGS = f"""
@@ -122,46 +121,46 @@ WHERE {_SINCE} ORDER BY t.created_at DESC LIMIT :limit OFFSET :offset
 """
 
 
-async def _days(db: Database, view: View) -> list[Row]:
-    """By day: questions, conversations, what went unanswered, ratings, tokens and their cost."""
+async def _days(db: Database, view: TableView) -> list[Row]:
+    """Per day: questions, conversations, unanswered questions, ratings, tokens and cost."""
     names = "day questions conversations unanswered fallbacks up down tokens"
     rows = await _run(db, _DAYS, view, names)
     return [{**row, "cost": _cost(row["tokens"], view)} for row in rows]
 
 
-async def _sections(db: Database, view: View) -> list[Row]:
-    """The sections that answered, the most asked first. A question counts for its best source."""
+async def _sections(db: Database, view: TableView) -> list[Row]:
+    """Sections by number of questions answered. Each question counts for its best source."""
     names = "title section slug questions readers up down examples"
-    return [_linked(row, view) for row in await _run(db, _SECTIONS, view, names)]
+    return [_with_url(row, view) for row in await _run(db, _SECTIONS, view, names)]
 
 
-async def _unanswered(db: Database, view: View) -> list[Row]:
-    """What to write next: what the book could not answer, most readers first."""
+async def _unanswered(db: Database, view: TableView) -> list[Row]:
+    """Groups of unanswered questions, those of most readers first."""
     rows = await db.run(_UNANSWERED_QUESTIONS, days=view.days, retention_days=view.retention_days)
-    found = await asyncio.to_thread(gaps, [Asked(*row) for row in rows])
+    found = await asyncio.to_thread(group_questions, [AskedQuestion(*row) for row in rows])
     return found[view.offset : view.offset + view.limit]
 
 
-async def _ratings(db: Database, view: View) -> list[Row]:
-    """Answers that readers have judged, the newest first, with their comments."""
+async def _ratings(db: Database, view: TableView) -> list[Row]:
+    """Rated answers with readers' comments, newest first."""
     names = "asked_at rating comment question answer title section slug"
-    return [_linked(row, view) for row in await _run(db, _RATINGS, view, names)]
+    return [_with_url(row, view) for row in await _run(db, _RATINGS, view, names)]
 
 
-async def _answerers(db: Database, view: View) -> list[Row]:
-    """Who answered, and why it was not the model where it was not."""
+async def _answerers(db: Database, view: TableView) -> list[Row]:
+    """Answerers, with the reasons for falling back from the model."""
     names = "answered_by fallback questions tokens median_ms last_asked_at"
     rows = await _run(db, _ANSWERERS, view, names)
     return [{**row, "cost": _cost(row["tokens"], view)} for row in rows]
 
 
-async def _questions(db: Database, view: View) -> list[Row]:
-    """Every question, the newest first."""
+async def _questions(db: Database, view: TableView) -> list[Row]:
+    """All questions, newest first."""
     names = "asked_at question answered title section slug answered_by fallback tokens rating"
-    return [_linked(row, view) for row in await _run(db, _QUESTIONS, view, names)]
+    return [_with_url(row, view) for row in await _run(db, _QUESTIONS, view, names)]
 
 
-TABLES: Mapping[str, Callable[[Database, View], Awaitable[list[Row]]]] = {
+TABLES: Mapping[str, Callable[[Database, TableView], Awaitable[list[Row]]]] = {
     "days": _days,
     "sections": _sections,
     "unanswered": _unanswered,
@@ -169,10 +168,10 @@ TABLES: Mapping[str, Callable[[Database, View], Awaitable[list[Row]]]] = {
     "answerers": _answerers,
     "questions": _questions,
 }
-"""By name. Each gives up to `limit` rows that follow `offset`."""
+"""Tables by name. Each function returns up to `limit` rows, starting at `offset`."""
 
 
-async def _run(db: Database, sql: str, view: View, names: str) -> list[Row]:
+async def _run(db: Database, sql: str, view: TableView, names: str) -> list[Row]:
     rows = await db.run(
         sql,
         days=view.days,
@@ -183,44 +182,46 @@ async def _run(db: Database, sql: str, view: View, names: str) -> list[Row]:
     return [dict(zip(names.split(), row, strict=True)) for row in rows]
 
 
-def _cost(tokens: int, view: View) -> float | None:
+def _cost(tokens: int, view: TableView) -> float | None:
     return round(tokens * view.token_price / 1e6, 4) if view.token_price else None
 
 
-def _linked(row: Row, view: View) -> Row:
-    """The row with its section's address in place of the slug."""
+def _with_url(row: Row, view: TableView) -> Row:
+    """Replace a row's slug by the URL of its section."""
     slug = row.pop("slug")
     return {**row, "url": citation_url(view.book_url, slug, "") if slug else None}
 
 
-# ---------------------------------------------------------------- questions that ask the same
+# ---------------------------------------------------------------- grouping of questions
 
 
-class Asked(NamedTuple):
+class AskedQuestion(NamedTuple):
+    """A question, the reader and the time."""
+
     question: str
     reader: str
-    """Tells readers apart; it is never shown."""
+    """Distinguishes readers. Never shown."""
     at: datetime
 
 
-def gaps(asked: Sequence[Asked]) -> list[Row]:
-    """Questions that ask the same put together; those of most readers first, then the newest.
+def group_questions(asked: Sequence[AskedQuestion]) -> list[Row]:
+    """Group similar questions; groups of most readers come first, then the newest.
 
-    `asked` is newest first. A question joins the first group with whose first question it
-    shares at least ALIKE of its terms: weighted Jaccard similarity with IDF as the weight,
-    so that "delete my data" and "export my data" stay apart.
+    `asked` must be sorted newest first. A question joins the first group whose first question has a
+    similarity of at least MIN_SIMILARITY. The measure is the Jaccard similarity of their terms,
+    weighted by IDF, so that "delete my data" and "export my data" stay separate.
     """
-    bags = [_bag(item.question) for item in asked]
+    bags = [_question_terms(item.question) for item in asked]
     frequency = Counter(term for bag in bags for term in bag)
     weight = {term: log1p(len(asked) / count) for term, count in frequency.items()}
 
-    groups: list[list[Asked]] = []
+    groups: list[list[AskedQuestion]] = []
     leaders: list[frozenset[str]] = []
     by_term: dict[str, list[int]] = {}
     for item, bag in zip(asked, bags, strict=True):
-        telling = _telling(bag, weight)
+        telling = _rarest_terms(bag, weight)
         for group in sorted({group for term in telling for group in by_term.get(term, ())}):
-            if _alike(bag, leaders[group], weight) >= ALIKE:
+            if _similarity(bag, leaders[group], weight) >= MIN_SIMILARITY:
                 groups[group].append(item)
                 break
         else:
@@ -228,37 +229,37 @@ def gaps(asked: Sequence[Asked]) -> list[Row]:
                 by_term.setdefault(term, []).append(len(groups))
             groups.append([item])
             leaders.append(bag)
-    rows = [_gap(group) for group in groups]
+    rows = [_group_row(group) for group in groups]
     return sorted(rows, key=lambda row: (row["readers"], row["asked"]), reverse=True)
 
 
-def _bag(question: str) -> frozenset[str]:
-    """What a question is about, whatever greetings and thanks are around it."""
+def _question_terms(question: str) -> frozenset[str]:
+    """Return the terms of a question, without greetings and thanks."""
     language = guess_language(question)
-    words = [word for word in content_words(question, language) if not small_talk(word)]
+    words = [word for word in content_words(question, language) if not classify_small_talk(word)]
     return frozenset(question_terms(" ".join(words), language)) or frozenset({question})
 
 
-def _telling(bag: frozenset[str], weight: Mapping[str, float]) -> list[str]:
-    """The rarest terms of a bag: two bags that are ALIKE share one of them.
+def _rarest_terms(bag: frozenset[str], weight: Mapping[str, float]) -> list[str]:
+    """Return the rarest terms of a question. Similar questions share at least one of them.
 
-    What is left weighs less than ALIKE of the bag, too little to be alike by itself (prefix
-    filtering, Chaudhuri et al. 2006). So common words bring no candidates.
+    The remaining terms weigh less than MIN_SIMILARITY of the total, too little for a match on their
+    own (prefix filtering, Chaudhuri et al. 2006). So common words produce no candidates.
     """
     rarest = sorted(bag, key=lambda term: (-weight[term], term))
     left = total = sum(weight[term] for term in rarest)
     for n, term in enumerate(rarest, 1):
         left -= weight[term]
-        if left < ALIKE * total - 1e-9:
+        if left < MIN_SIMILARITY * total - 1e-9:
             return rarest[:n]
     return rarest
 
 
-def _alike(one: frozenset[str], other: frozenset[str], weight: Mapping[str, float]) -> float:
+def _similarity(one: frozenset[str], other: frozenset[str], weight: Mapping[str, float]) -> float:
     return sum(weight[t] for t in one & other) / sum(weight[t] for t in one | other)
 
 
-def _gap(group: Sequence[Asked]) -> Row:
+def _group_row(group: Sequence[AskedQuestion]) -> Row:
     wordings = list(dict.fromkeys(item.question for item in group))
     return {
         "question": wordings[0],

@@ -1,7 +1,7 @@
-"""Rows as CSV for a spreadsheet, which must never take a reader's words for a formula.
+"""Write CSV for spreadsheets, protected against formula injection.
 
-RFC 4180, all cells quoted, with a byte order mark, by which Excel knows UTF-8. Text that a
-spreadsheet would calculate is led by an apostrophe
+The format is RFC 4180 with all cells quoted and a byte order mark, so that Excel detects UTF-8.
+Text that a spreadsheet would evaluate is prefixed with an apostrophe
 (https://owasp.org/www-community/attacks/CSV_Injection).
 """
 
@@ -18,7 +18,10 @@ _FORMULA = re.compile(r"\s*[=+\-@＝＋－＠\t\r\n]")
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A line of names and a line a row; "" without rows. Lists become one cell."""
+    """Return a header line and one line per row, or "" if there are no rows.
+
+    Lists are joined into one cell.
+    """
     if not rows:
         return ""
     file = io.StringIO()

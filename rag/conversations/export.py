@@ -1,6 +1,6 @@
-"""A conversation as a file that a reader keeps: Markdown to read, JSON for programs.
+"""Export a conversation as a file, in Markdown or JSON.
 
-Neither names the session: whoever is given the file learns nothing that opens it.
+The session id is left out, so that sharing the file does not give access to the conversation.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from rag.answering.citation_filter import linked
+from rag.answering.citation_filter import link_markers
 from rag.models import Source, Turn
 
 _ENDS_TARGET = re.compile(r"[<>\\\s\x00-\x1f]")
@@ -20,7 +20,7 @@ _LINK_TEXT = re.compile(r"([\\\[\]<>*_`])")
 
 
 def as_json(turns: Sequence[Turn], title: str) -> str:
-    """`{"book", "turns": [{n, asked_at, question, answer, sources, rating}]}`."""
+    """Return `{"book", "turns": [{n, asked_at, question, answer, sources, rating}]}`."""
     document = {
         "book": title,
         "turns": [
@@ -39,24 +39,24 @@ def as_json(turns: Sequence[Turn], title: str) -> str:
 
 
 def as_markdown(turns: Sequence[Turn], title: str) -> str:
-    """Each question as a quotation, its answer, and the numbered sources of the answer."""
+    """Return each turn as a block quote of the question, the answer, and its numbered sources."""
     parts = [f"# {_plain(title or 'The book')}"]
     for turn in turns:
         parts.append(f"## {turn.n}{_when(turn.created_at)}")
         parts.append("\n".join(f"> {line}".rstrip() for line in turn.question.splitlines()))
-        parts.append(_linked(turn))
+        parts.append(_linked_answer(turn))
         if turn.sources:
             parts.append("\n".join(_cited(n, source) for n, source in enumerate(turn.sources, 1)))
     return "\n\n".join(parts) + "\n"
 
 
-def _linked(turn: Turn) -> str:
-    """The answer, in which each marker leads to the sentence that its claim rests on."""
+def _linked_answer(turn: Turn) -> str:
+    """Return the answer with each marker linked to the sentence that supports its claim."""
     urls = {
         n: [_target(claim.url) for claim in source.claims] or [_target(source.url)]
         for n, source in enumerate(turn.sources, 1)
     }
-    return linked(turn.answer, urls)
+    return link_markers(turn.answer, urls)
 
 
 def _when(at: datetime | None) -> str:

@@ -1,19 +1,18 @@
-"""The tables, and how they come to be. Imports nothing: any floor may read it.
+"""The database schema and its migrations. Imports nothing, so any layer may use it.
 
-`SCRIPT` creates what is missing and migrates what is old, whichever it finds. Several
-processes may run it at once: it is one transaction that begins by taking a lock of its
-own, which works through PgBouncer too. `rag.adapters.database.postgres.Postgres` runs it when a
-statement names something that does not exist, so a migration is picked up by the first
-statement that needs it.
+`SCRIPT` creates the schema or migrates it from any version. Several processes may run it at once:
+it is one transaction that first takes an advisory lock, which also works through PgBouncer.
+`rag.adapters.database.postgres.Postgres` runs it when a statement refers to something that does not
+exist, so the first statement that needs a migration applies it.
 
-Everything is in a schema named `book`: a database may hold other tables, some of them
-named `sessions`. Names are always written with it; a search path would be session state.
+Everything is in a schema named `book`, because the database may contain other tables, perhaps named
+`sessions`. Names are always qualified, because a search path would be session state.
 """
 
 from collections.abc import Sequence
 
 _SESSIONS = """
--- turns: number of the last turn; a turn is numbered by counting it up.
+-- turns: number of the last turn. Incremented to number a new turn.
 CREATE TABLE book.sessions (
   session_id uuid PRIMARY KEY,
   turns integer NOT NULL,
@@ -21,8 +20,8 @@ CREATE TABLE book.sessions (
 );
 CREATE INDEX ON book.sessions (used_at);
 
--- request_key: the same request never makes a second turn.
--- embedding: key of the cached embedding of this question, if there is one.
+-- request_key: prevents a repeated request from adding a second turn.
+-- embedding: key of the question's cached embedding, if any.
 CREATE TABLE book.turns (
   session_id uuid NOT NULL REFERENCES book.sessions ON DELETE CASCADE,
   n integer NOT NULL,
@@ -40,18 +39,18 @@ CREATE TABLE book.turns (
 CREATE INDEX ON book.turns (created_at);
 CREATE INDEX ON book.turns (embedding) WHERE embedding IS NOT NULL;
 
--- Half-precision floats, little-endian. A row lives as long as a turn refers to it.
+-- Half-precision floats, little-endian. A row is deleted with the last turn that refers to it.
 CREATE TABLE book.embeddings (
   key uuid PRIMARY KEY,
   vector bytea NOT NULL
 );
 ALTER TABLE book.embeddings ALTER COLUMN vector SET STORAGE EXTERNAL;
 
--- When old conversations were last looked for.
+-- Time of the last search for expired conversations.
 CREATE TABLE book.upkeep (done_at timestamptz NOT NULL);
 INSERT INTO book.upkeep VALUES (now());
 
--- free_at: the theoretical arrival time of the rate limiter. Losing them in a crash is fine.
+-- free_at: theoretical arrival time (GCRA). Unlogged, because losing it in a crash is acceptable.
 CREATE UNLOGGED TABLE book.rates (
   key uuid PRIMARY KEY,
   free_at timestamptz NOT NULL
@@ -62,10 +61,9 @@ CREATE TABLE book.days (
   tokens bigint NOT NULL
 );
 
--- Delete sessions with their turns, and the embeddings that no other turn refers to; the
--- number of turns that went. The lock lets one of two sessions that share a question be the
--- last; locking the rows waits for a turn that is just being saved, and the statement after
--- it sees that turn.
+-- Delete sessions, their turns, and embeddings that no other turn refers to. Returns the number
+-- of deleted turns. The advisory lock serializes deletions of sessions that share an embedding.
+-- The row locks wait for a turn that is being saved, so that the next statement sees it.
 CREATE FUNCTION book.forget(doomed uuid[]) RETURNS integer LANGUAGE plpgsql AS $forget$
 DECLARE
   forgotten integer;
@@ -86,8 +84,8 @@ BEGIN
   RETURN forgotten;
 END $forget$;
 
--- Forget up to `batch` sessions unused for `days`; their number. Where that was all, the
--- next look is due an hour later.
+-- Delete up to `batch` sessions unused for `days`. Returns their number. If none are left, the next
+-- run is due in an hour.
 CREATE FUNCTION book.expire(days integer, batch integer) RETURNS integer
 LANGUAGE plpgsql AS $expire$
 DECLARE
@@ -108,18 +106,17 @@ END $expire$;
 """
 
 _FUNCTIONS = """
--- What every question does is done by functions: a server plans a function's statements once
--- a connection, and those of a client each time, which takes longer than doing them.
+-- Statements that run for every question are functions, because PostgreSQL plans a function's
+-- statements once per connection. Planning a client's statements takes longer than running them.
 
--- Count one request under each of `keys` and set `tokens` of the day's budget aside; see
+-- Count one request under each of `keys` and reserve `set_aside` tokens of the daily budget; see
 -- rag/conversations/rate_limits.py.
 --
--- Keys are charged in the order given up to the first that is refused: who is refused by
--- address leaves no row under session ids that were made up. All callers have addresses before
--- sessions, so none waits for another in a circle. A timestamp further ahead than any charge
--- could have put it, and a minute more for those who waited for its lock, is from before a jump
--- of the clock: it starts anew. The budget is charged only if every key was. Nobody waits for
--- the disk: counts of a crash's last half second may be lost.
+-- Keys are charged in order, up to the first that is refused, so a refused address adds no rows
+-- for made-up session ids. All callers put addresses before sessions, which prevents deadlocks. A
+-- timestamp more than a minute beyond the possible maximum predates a clock change and is reset;
+-- the minute allows for lock waits. The budget is charged only if all keys were admitted. Commits
+-- are asynchronous: a crash may lose the counts of the last half second.
 CREATE FUNCTION book.admit(
   keys uuid[], tick interval, burst interval, asked bigint, set_aside bigint,
   daily_questions bigint, daily_tokens bigint,
@@ -160,8 +157,8 @@ BEGIN
   SELECT done_at < now() - interval '1 hour' INTO upkeep_due FROM book.upkeep;
 END $admit$;
 
--- Append a turn to a session, which is made with it if `fresh`, and keep its question's
--- embedding. `n` is NULL, and nothing is kept, where there is no such session any more.
+-- Append a turn to a session and cache its question's embedding. `fresh` creates the session. `n`
+-- is NULL, and nothing is saved, if the session no longer exists.
 CREATE FUNCTION book.append(
   session uuid, fresh boolean, retention_days integer, request uuid, question text, answer text,
   sources jsonb, metadata jsonb, embedding uuid, vector bytea,
@@ -190,7 +187,7 @@ END $append$;
 """
 
 MIGRATIONS = (_SESSIONS, _FUNCTIONS)
-"""In order, never changed once released: a database at version n has had the first n."""
+"""Migrations in order. Never change a released one: a database at version n has had the first n."""
 
 
 _FRAME = """
@@ -215,7 +212,7 @@ END IF;
 
 
 def script(migrations: Sequence[str]) -> str:
-    """One script that brings a database from any of its versions to the last."""
+    """Return one script that migrates a database from any version to the latest."""
     steps = [
         _STEP.format(number=number, migration=migration)
         for number, migration in enumerate(migrations, 1)

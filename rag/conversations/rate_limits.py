@@ -1,11 +1,10 @@
-"""How much may be asked: a rate per reader and a budget per day, counted in PostgreSQL.
+"""Rate limits per reader and daily budgets, counted in PostgreSQL.
 
-The rate is the generic cell rate algorithm (ITU-T I.371): one timestamp a key says when the
-key will have paid for what it has used. A request is admitted while that lies no further in
-the future than the burst allows. Time is the database's; whatever number of processes count
-together, none admits one request too many.
+Rates use the generic cell rate algorithm (ITU-T I.371). Each key has one timestamp, the time when
+its past requests are paid off. A request is admitted if this time is not too far in the future for
+the burst. The clock is the database's, so the limits are exact for any number of processes.
 
-Readers are counted under keyed hashes of their addresses that change every day.
+Readers are counted by keyed hashes of their addresses, which change every day.
 """
 
 from __future__ import annotations
@@ -24,37 +23,37 @@ from rag.interfaces import Database
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is allowed. None: without limit."""
+    """Limits to apply. None means unlimited."""
 
     per_minute: float = 20.0
-    """Requests that one key may make, in the long run."""
+    """Sustained requests per minute and key."""
     burst: int = 40
-    """Requests that one key may make at once after a pause. Two minutes' worth by default: 35
-    within two minutes, in whatever pattern, are a lively reader whose page tries again."""
+    """Requests per key that may arrive at once. The default is two minutes' worth: an active reader
+    whose page retries may send 35 requests in two minutes, in any pattern."""
     daily_questions: int | None = None
     daily_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A request that is within the rate."""
+    """An admitted request."""
 
     day: date
-    """The day, in UTC, that it is booked on."""
+    """The day (UTC) that it is charged to."""
     within_budget: bool
-    """Whether `tokens` were set aside; otherwise the day's budget does not cover them."""
+    """Whether the tokens were within the daily budget and have been reserved."""
     tokens: int
-    """How many were set aside."""
+    """Number of reserved tokens."""
     upkeep_due: bool = False
-    """Whether old rows should be deleted now; asked for about once an hour."""
+    """Whether expired rows should be deleted now. True about once an hour."""
     in_memory: bool = field(default=False, compare=False)
-    """Whether it was counted by this process alone."""
+    """Whether it was counted only in this process."""
 
 
 def client_key(secret: str, address: str, today: date | None = None) -> str:
-    """A key for a client's address: a hash under `secret` that is another one every day (UTC).
+    """Return the key of a client's address: a keyed hash that changes every day (UTC).
 
-    An IPv6 address counts as its /64, the smallest net that one household has.
+    An IPv6 address is reduced to its /64 network, the smallest that a household gets.
     """
     try:
         ip = ipaddress.ip_address(address.strip().partition("%")[0])
@@ -69,7 +68,7 @@ def client_key(secret: str, address: str, today: date | None = None) -> str:
 
 
 def session_key(secret: str, session_id: str) -> str:
-    """A key for a session, which its id cannot be told from."""
+    """Return the key of a session, a keyed hash of its id."""
     return _key(secret, "session", session_id)
 
 
@@ -79,7 +78,7 @@ def _key(secret: str, *parts: str) -> str:
     return str(uuid.UUID(bytes=digest[:16]))
 
 
-# Not beginning with SELECT: what is counted must not be counted again where its answer is lost.
+# The comment keeps this from being retried like a SELECT: a request must not be counted twice.
 _ADMIT = """
 /* once */ SELECT today, booked, refused, wait, upkeep_due FROM book.admit(
   :keys::uuid[], :interval::interval, :burst::interval, :questions::bigint, :tokens::bigint,
@@ -97,12 +96,11 @@ WHERE day = :day
 async def admit(
     db: Database, keys: Sequence[str], limits: Limits, *, questions: int = 1, tokens: int = 0
 ) -> Admission:
-    """Count one request under each of `keys` and set `tokens` of the day's budget aside.
+    """Count one request under each of `keys` and reserve `tokens` of the daily budget.
 
-    `questions` is 0 for a request that asks no question: it is counted against the rate only.
-    Raises RateLimited, with the seconds to wait, where one of the keys is over its rate; the
-    keys before it in the list are charged nevertheless. Over the budget nothing is booked and
-    `within_budget` is False.
+    With `questions=0`, only the rate is checked. Raises RateLimited, with the seconds to wait, if a
+    key is over its rate; the keys before it have been charged. If the budget is used up, nothing is
+    reserved and `within_budget` is False.
     """
     interval = 60.0 / limits.per_minute
     (row,) = await db.run(
@@ -117,14 +115,14 @@ async def admit(
     )
     day, booked, refused, wait, due = row
     if refused:
-        # Others may have been charged since the statement began: the wait is at least a bit.
+        # Concurrent requests may have changed the timestamp, so the wait may not be positive.
         raise RateLimited(retry_after=max(wait or interval, 0.1))
     within_budget = booked or not questions
     return Admission(day, within_budget, tokens if within_budget else 0, upkeep_due=due)
 
 
 async def settle(db: Database, admission: Admission, tokens: int) -> None:
-    """Replace what was set aside by the `tokens` that were really used."""
+    """Replace the reserved tokens by the number actually used."""
     if tokens != admission.tokens:
         await db.run(
             _SETTLE,
@@ -134,7 +132,7 @@ async def settle(db: Database, admission: Admission, tokens: int) -> None:
 
 
 async def used_today(db: Database) -> tuple[int, int]:
-    """Questions and tokens booked on this day (UTC)."""
+    """Return the questions and tokens charged today (UTC)."""
     rows = await db.run(
         "SELECT questions, tokens FROM book.days WHERE day = (now() AT TIME ZONE 'UTC')::date"
     )
@@ -142,7 +140,7 @@ async def used_today(db: Database) -> tuple[int, int]:
 
 
 class MemoryLimits:
-    """The same for one process without a database: what counts while PostgreSQL is down."""
+    """Rate limits in the memory of one process, for use while PostgreSQL is unavailable."""
 
     MAX_KEYS = 10_000
 
@@ -155,7 +153,7 @@ class MemoryLimits:
     def admit(
         self, keys: Sequence[str], limits: Limits, *, questions: int = 1, tokens: int = 0
     ) -> Admission:
-        """As the function `admit`."""
+        """Like the function `admit`."""
         now = time.monotonic()
         interval = 60.0 / limits.per_minute
         for key in dict.fromkeys(keys):
@@ -163,11 +161,11 @@ class MemoryLimits:
             if free_at > now + interval * limits.burst + 1e-9:
                 raise RateLimited(retry_after=free_at - now - interval * limits.burst)
             self._free_at[key] = free_at
-            self._forget(now)
+            self._prune(now)
         return self._book(limits, questions, tokens)
 
     def settle(self, admission: Admission, tokens: int) -> None:
-        """As the function `settle`."""
+        """Like the function `settle`."""
         if admission.day == self._day:
             self._tokens = max(0, self._tokens + tokens - admission.tokens)
 
@@ -184,8 +182,8 @@ class MemoryLimits:
         self._questions, self._tokens = asked, used
         return Admission(today, True, tokens, in_memory=True)
 
-    def _forget(self, now: float) -> None:
-        """Keep the table small: keys that have paid go first, then the oldest."""
+    def _prune(self, now: float) -> None:
+        """Limit the number of keys: drop those that are paid off, then the oldest."""
         if len(self._free_at) <= self.MAX_KEYS:
             return
         self._free_at = {key: at for key, at in self._free_at.items() if at > now}

@@ -1,12 +1,12 @@
-"""The conversation store: sessions and their turns in PostgreSQL.
+"""Store conversations (sessions and their turns) in PostgreSQL.
 
-A session's id is a random UUID made by `new_session_id`; whoever knows it owns the session.
-Any other text in its place is a session that does not exist, and so is a session unused
-for `retention_days`, whether or not it has been deleted yet.
+A session id is a random UUID from `new_session_id`. Anyone who knows it has access to the session.
+Malformed ids are treated as sessions that do not exist. So are sessions unused for
+`retention_days`, even before they are deleted.
 
-A turn is whole in the history or absent from it. Turns are numbered from 1 by counting up
-in the session's row, whose lock makes two questions at once in one session wait for each
-other. PostgreSQL cannot hold NUL characters and lone surrogates; they become U+FFFD here.
+A turn is saved completely or not at all. Turns are numbered from 1 by a counter in the session's
+row; the row's lock serializes concurrent questions in one session. PostgreSQL cannot store NUL
+characters and lone surrogates, so they are replaced by U+FFFD.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from rag.errors import StatementRejected
 from rag.interfaces import Database
 from rag.models import (
     Claim,
-    Related,
+    RelatedSection,
     Source,
     Turn,
 )
 
 EXPIRE_BATCH = 200
-"""Sessions that one save deletes at most."""
+"""Maximum number of sessions deleted at once."""
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _RANDOM_KEY = re.compile(
@@ -43,16 +43,16 @@ _UNIQUE_VIOLATION = "23505"
 
 
 class Saved(NamedTuple):
-    """Where a turn stands."""
+    """The session and number of a saved turn."""
 
     session_id: str
     n: int
-    before: Turn | None = None
-    """The turn that the same request had made already; it stands, and nothing was added."""
+    earlier: Turn | None = None
+    """The turn that the same request saved earlier. If set, nothing was added."""
 
 
 class History(NamedTuple):
-    """A part of a conversation."""
+    """One page of a conversation."""
 
     turns: list[Turn]
     """Oldest first."""
@@ -62,7 +62,7 @@ class History(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class QuestionEmbedding:
-    """An embedding worth keeping: `vector` is what `model` made of `text`."""
+    """The embedding of `text` by `model`, to be cached."""
 
     model: str
     text: str
@@ -70,31 +70,30 @@ class QuestionEmbedding:
 
 
 def new_session_id() -> str:
-    """122 random bits as a UUID."""
+    """Return a random UUID (122 random bits)."""
     return str(uuid.uuid4())
 
 
 def is_session_id(text: str) -> bool:
-    """Whether `text` could be an id of ours; says nothing about whether it exists."""
+    """Whether `text` is a well-formed session id. The session may not exist."""
     return _ID.fullmatch(text) is not None
 
 
-def _looked_up(session_id: str) -> str:
-    """The id to ask the database for: one that cannot be ours is one that does not exist.
+def _queried_id(session_id: str) -> str:
+    """Replace a malformed id by a random one.
 
-    So the answer, its time and what happens while the database is down are the same for both.
+    Malformed and unknown ids then behave the same: same response, same timing, same errors.
     """
     return session_id if is_session_id(session_id) else new_session_id()
 
 
 def request_key(*parts: str) -> str:
-    """A key for `save` and `saved` from everything that makes a request the same request.
+    """Hash the parts that identify a request into a key for `save` and `find_saved`.
 
-    That is the client's Idempotency-Key, its session id and its question. Whoever repeats all
-    three is shown the turn, so one of them must be a secret. In a conversation that exists it
-    is the session id. A question that begins one has none: there the key itself must be, see
-    `is_unguessable`. The client's address is no part of it: a reader whose train leaves the
-    station's network tries again from another.
+    The parts are the client's Idempotency-Key, session id and question. Anyone who repeats all
+    three receives the saved turn, so one of them must be secret. In an existing conversation that
+    is the session id. In a new one it must be the Idempotency-Key; see `is_unguessable`. The
+    client's address is not included, because it may change between attempts, as on a train.
     """
     digest = hashlib.sha256(json.dumps(parts).encode()).digest()
     return str(uuid.UUID(bytes=digest[:16]))
@@ -137,7 +136,7 @@ FROM book.turns WHERE request_key = :request_key
 async def recent(
     db: Database, session_id: str, limit: int, *, retention_days: int
 ) -> list[Turn] | None:
-    """The last `limit` turns, oldest first; None where there is no such session."""
+    """Return the last `limit` turns, oldest first, or None if there is no such session."""
     if not is_session_id(session_id):
         return None
     rows = await db.run(_RECENT, session_id=session_id, limit=limit, retention_days=retention_days)
@@ -147,10 +146,10 @@ async def recent(
 async def page(
     db: Database, session_id: str, after: int, limit: int, *, retention_days: int
 ) -> History | None:
-    """Up to `limit` turns that follow turn `after` (0: from the first one)."""
+    """Return up to `limit` turns after turn number `after`, or None if there is no such session."""
     rows = await db.run(
         _PAGE,
-        session_id=_looked_up(session_id),
+        session_id=_queried_id(session_id),
         after=after,
         limit=limit,
         retention_days=retention_days,
@@ -159,13 +158,13 @@ async def page(
 
 
 async def export(db: Database, session_id: str, *, retention_days: int) -> list[Turn] | None:
-    """The whole conversation."""
+    """Return all turns of a conversation, or None if there is no such session."""
     history = await page(db, session_id, 0, 2**31 - 1, retention_days=retention_days)
     return history.turns if history else None
 
 
-async def saved(db: Database, key: str) -> tuple[str, Turn] | None:
-    """The session and the turn that a request with this `request_key` made before."""
+async def find_saved(db: Database, key: str) -> tuple[str, Turn] | None:
+    """Return the session id and the turn saved under this `request_key`, or None."""
     rows = await db.run(_SAVED, request_key=key)
     return (str(rows[0][0]), _turns([rows[0][1:]])[0]) if rows else None
 
@@ -191,12 +190,12 @@ async def save(
     key: str = "",
     embedding: QuestionEmbedding | None = None,
 ) -> Saved | None:
-    """Append a turn in one statement, together with its question's embedding.
+    """Append a turn, and cache its question's embedding, in one statement.
 
-    `new` creates the session with it. A known session that was deleted or has expired
-    meanwhile stays so: None, and nothing was saved. With the `request_key` of a turn that
-    is already there nothing is added and that turn's place is returned, which may be in
-    another session. Once an hour a save also deletes expired conversations.
+    `new` also creates the session. Return None, without saving, if an existing session was deleted
+    or has expired meanwhile. If a turn with the same `key` (a `request_key`) exists, possibly in
+    another session, return that turn and add nothing. About once an hour, a save also deletes
+    expired conversations.
     """
     if not is_session_id(session_id):
         return None
@@ -218,10 +217,10 @@ async def save(
     except StatementRejected as error:
         if error.sqlstate != _UNIQUE_VIOLATION:
             raise
-        before = await saved(db, key)
-        if before is None:
+        earlier = await find_saved(db, key)
+        if earlier is None:
             raise
-        return Saved(before[0], before[1].n, before[1])
+        return Saved(earlier[0], earlier[1].n, earlier[1])
     n, due = rows[0]
     if n is None:
         return None
@@ -231,18 +230,18 @@ async def save(
 
 
 async def delete(db: Database, session_id: str) -> int:
-    """Delete a conversation completely; the number of turns it had.
+    """Delete a conversation and return the number of its turns.
 
-    The cached embeddings of questions that no other conversation asked go with it.
+    Cached embeddings are deleted too, unless another conversation has the same question.
     """
     rows = await db.run(
-        "SELECT book.forget(ARRAY[:session_id::uuid])", session_id=_looked_up(session_id)
+        "SELECT book.forget(ARRAY[:session_id::uuid])", session_id=_queried_id(session_id)
     )
     return int(rows[0][0])
 
 
 async def expire(db: Database, retention_days: int) -> int:
-    """Delete up to EXPIRE_BATCH conversations unused for `retention_days`; their number."""
+    """Delete up to EXPIRE_BATCH expired conversations and return their number."""
     rows = await db.run(
         "SELECT book.expire(:days::integer, :batch::integer)",
         days=retention_days,
@@ -260,16 +259,16 @@ RETURNING n
 
 
 async def rate(db: Database, session_id: str, n: int, thumbs: int, comment: str = "") -> bool:
-    """Keep a reader's judgement of turn `n`: 1 up, -1 down, 0 taken back. False: no such turn."""
+    """Store a rating of turn `n`: 1 up, -1 down, 0 to clear. Return False if there is no turn."""
     parameters = {"thumbs": thumbs or None, "comment": _storable(comment) or None}
-    return bool(await db.run(_RATE, session_id=_looked_up(session_id), n=n, **parameters))
+    return bool(await db.run(_RATE, session_id=_queried_id(session_id), n=n, **parameters))
 
 
 # ---------------------------------------------------------------- embeddings of questions
 
 
 async def cached_embedding(db: Database, model: str, text: str) -> list[float] | None:
-    """The embedding that `save` kept with an earlier turn, to half precision (11 bits)."""
+    """Return the cached embedding of a question, in half precision, or None."""
     rows = await db.run(
         "SELECT vector FROM book.embeddings WHERE key = :key", key=_embedding_key(model, text)
     )
@@ -288,13 +287,16 @@ def _pack(vector: Sequence[float]) -> bytes:
 
 
 def _turns(rows: Sequence[tuple[Any, ...]]) -> list[Turn]:
-    """Rows whose first seven columns are a turn's; the row of an empty outer join is none."""
+    """Convert rows to turns. Skip the empty row that the outer join gives for no turns."""
     return [
         Turn(
             question=question,
             answer=answer,
             sources=tuple(map(_source, sources)),
-            related=tuple(Related(**_known(Related, r)) for r in metadata.pop(_RELATED, ())),
+            related=tuple(
+                RelatedSection(**_known_fields(RelatedSection, r))
+                for r in metadata.pop(_RELATED, ())
+            ),
             metadata=metadata,
             n=n,
             created_at=created_at,
@@ -306,14 +308,14 @@ def _turns(rows: Sequence[tuple[Any, ...]]) -> list[Turn]:
 
 
 def _source(record: dict[str, Any]) -> Source:
-    """A row of an older version has no claims: its source stands for the only one."""
-    source = Source(**_known(Source, record))
-    claims = tuple(Claim(**_known(Claim, claim)) for claim in record.get("claims", [record]))
+    """Convert a stored source. Older rows have no claims; the source itself is the only one."""
+    source = Source(**_known_fields(Source, record))
+    claims = tuple(Claim(**_known_fields(Claim, claim)) for claim in record.get("claims", [record]))
     return replace(source, claims=claims)
 
 
-def _known(kind: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that this version knows."""
+def _known_fields(kind: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep only the fields that this version has."""
     names = {field.name for field in fields(kind)}
     return {name: value for name, value in record.items() if name in names}
 

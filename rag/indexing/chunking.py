@@ -1,8 +1,8 @@
-"""Pages to chunks: along headings, whole blocks where they fit, nothing lost, nothing twice.
+"""Split pages into chunks along their headings, without losing or repeating text.
 
-A section becomes one chunk, or several of about equal size; tiny sections are joined with
-their neighbours under the same parent, but a question and its answer stand alone. Headings
-inside a chunk stay in its text.
+A section becomes one chunk, or several of about equal size. Blocks stay whole if they fit. Small
+sections are merged with neighbours under the same parent, but a question with its answer stays on
+its own. Headings inside a chunk are part of its text.
 """
 
 from __future__ import annotations
@@ -20,28 +20,27 @@ from rag.models import (
 )
 
 TARGET = 900
-"""Characters of text that a chunk should have."""
+"""Preferred chunk size, in characters."""
 LIMIT = 1500
-"""Characters of text that no chunk exceeds."""
+"""Maximum chunk size, in characters."""
 SMALL = 380
-"""Characters; a shorter chunk is joined with a neighbour under the same parent."""
+"""Chunks shorter than this are merged with a neighbour under the same parent."""
 TINY = 160
-"""Characters; a shorter chunk is joined with any neighbour on its page."""
+"""Chunks shorter than this are merged with any neighbour on the page."""
 LABEL = 40
-"""Characters; a shorter paragraph between links is a label of theirs."""
+"""Paragraphs up to this length between links are treated as their labels."""
 NAMESPACE = uuid.UUID("6f0d5a5e-2c0b-5a53-9a64-8a4f7d0e3f7b")
 
 
 def chunk_book(
     pages: Iterable[Page], *, target: int = TARGET, limit: int = LIMIT, small: int = SMALL
 ) -> list[Chunk]:
-    """Cut pages into chunks, in the book's order.
+    """Split pages into chunks, in book order.
 
-    Every word of a page is in exactly one chunk's text, or in its title or section, but for
-    sections that hold nothing but links, or nothing at all at the end of a page: they are
-    kept only where a neighbour has room.
-    The fence of a divided code block and the head of a divided table stand in every part.
-    No text is longer than `limit` characters.
+    Every word of a page is in the text of exactly one chunk, or in its title or section. Exceptions
+    are sections that contain only links and empty sections at the end of a page, which are kept
+    only if a neighbour has room. Each part of a divided code block repeats the fence, and each part
+    of a divided table repeats the header. No text is longer than `limit` characters.
     """
     chunks: list[Chunk] = []
     seen: dict[str, int] = {}
@@ -69,22 +68,22 @@ def chunk_book(
 
 @dataclass(slots=True)
 class _Draft:
-    """A chunk in the making: consecutive sections (or a part of one) and their text."""
+    """A chunk in progress: consecutive sections, or part of one, and their text."""
 
     sections: list[Section]
     text: str
     headings: Sequence[Section] = ()
-    """Whose headings must stand above the text when it does not begin a chunk."""
+    """Sections whose headings precede the text if it is merged into the previous chunk."""
     orphans: Sequence[Section] = ()
-    """Whose headings must stand above it in any case: no path mentions them."""
+    """Sections whose headings always precede the text, because no heading path has them."""
     links: bool = False
-    """Nothing but links."""
+    """Whether it contains only links."""
     shown: list[Section] = field(default_factory=list)
-    """Whose headings stand in the text."""
+    """Sections whose headings are in the text."""
 
 
 def _drafts(page: Page, target: int, limit: int) -> Iterator[_Draft]:
-    """Each section with content as one draft or several, in order."""
+    """Yield one or more drafts for each section that has content."""
     waiting: list[Section] = []
     shown: set[tuple[str, tuple[str, ...]]] = set()
     for section in page.sections:
@@ -112,13 +111,13 @@ def _drafts(page: Page, target: int, limit: int) -> Iterator[_Draft]:
 
 
 def _only_links(section: Section) -> bool:
-    """Links, and at most short labels between them."""
+    """Whether a section contains only links, with at most short labels between them."""
     kinds = {block.kind for block in section.blocks if len(block.text) > LABEL}
     return kinds <= {"links"} and any(block.kind == "links" for block in section.blocks)
 
 
 def _under(headings: Iterable[Section], text: str) -> str:
-    """The text below heading lines."""
+    """Put Markdown headings above a text."""
     lines = [f"{'#' * max(1, section.level)} {section.heading}" for section in headings]
     return "\n\n".join([*lines, text] if text else lines)
 
@@ -126,7 +125,7 @@ def _under(headings: Iterable[Section], text: str) -> str:
 def _join(
     page: Page, drafts: Iterable[_Draft], target: int, limit: int, small: int
 ) -> list[_Draft]:
-    """Join small neighbours; what is only links joins where there is room, or goes."""
+    """Merge small neighbours. Drafts with only links are merged if there is room, or dropped."""
     done: list[_Draft] = []
     for draft in drafts:
         added = _under(draft.headings, draft.text)
@@ -153,8 +152,8 @@ def _join(
 def _may_join(last: _Draft, draft: _Draft, size: int, target: int, limit: int, small: int) -> bool:
     above, below = last.sections[0], draft.sections[0]
     before, here = above.heading_path, below.heading_path
-    answered = above.asks and len(here) <= len(before)
-    if (below.asks or answered) and above is not below and not draft.links:
+    answered = above.is_question and len(here) <= len(before)
+    if (below.is_question or answered) and above is not below and not draft.links:
         return False
     if min(len(last.text), len(draft.text)) < TINY and size <= min(limit, target * 4 // 3):
         return True
@@ -168,7 +167,7 @@ def _may_join(last: _Draft, draft: _Draft, size: int, target: int, limit: int, s
 
 
 def _pack(pieces: Sequence[tuple[str, str]], target: int, limit: int) -> Iterator[str]:
-    """Join pieces into texts of about equal size, at most `limit`, near `target`."""
+    """Join pieces into texts of about equal size, close to `target` and at most `limit`."""
     total = sum(len(text) + 2 for _, text in pieces) - 2
     if total <= min(limit, target * 5 // 4):
         yield "\n\n".join(text for _, text in pieces)
@@ -177,7 +176,7 @@ def _pack(pieces: Sequence[tuple[str, str]], target: int, limit: int) -> Iterato
 
 
 def _merge_tiny(texts: Iterable[str], limit: int) -> Iterator[str]:
-    """Join a remainder with what stands before it."""
+    """Merge a tiny text with the one before it."""
     held = ""
     for text in texts:
         if held and min(len(held), len(text)) < TINY * 2 and len(held) + 2 + len(text) <= limit:
@@ -191,7 +190,7 @@ def _merge_tiny(texts: Iterable[str], limit: int) -> Iterator[str]:
 
 
 def _balanced(pieces: Sequence[tuple[str, str]], ideal: float, limit: int) -> Iterator[str]:
-    """Texts of about `ideal` characters; what introduces a block stays with it."""
+    """Yield texts of about `ideal` characters, keeping a block with the line that introduces it."""
     current: list[str] = []
     size = 0
     for _, text in pieces:
@@ -199,7 +198,7 @@ def _balanced(pieces: Sequence[tuple[str, str]], ideal: float, limit: int) -> It
             introduced = current[-1].endswith((":", "：")) and len(current) > 1
             full = size + 2 + len(text) > limit
             if full and introduced and len(current[-1]) + 2 + len(text) <= limit:
-                lead = current.pop()  # the line that introduces goes with what it introduces
+                lead = current.pop()  # keep the introductory line with its block
                 yield "\n\n".join(current)
                 current, size = [lead], len(lead)
             elif full or (size + len(text) / 2 > ideal and not current[-1].endswith((":", "："))):
@@ -211,7 +210,7 @@ def _balanced(pieces: Sequence[tuple[str, str]], ideal: float, limit: int) -> It
 
 
 def _pieces(block: Block, target: int, limit: int) -> Iterator[str]:
-    """The block whole where it fits, else divided where its kind allows it."""
+    """Yield the block, or its parts if it is too long."""
     if len(block.text) <= limit:
         if block.text.strip():
             yield block.text
@@ -226,7 +225,7 @@ def _pieces(block: Block, target: int, limit: int) -> Iterator[str]:
 
 
 def _divide_code(text: str, target: int) -> Iterator[str]:
-    """Code at its lines, each part in fences of its own."""
+    """Split code at line breaks, with a fence around each part."""
     first, *lines = text.split("\n")
     if not _FENCE.fullmatch(first):
         yield from _lines([first, *lines], target)
@@ -241,7 +240,7 @@ def _divide_code(text: str, target: int) -> Iterator[str]:
 
 
 def _divide_table(text: str, target: int) -> Iterator[str]:
-    """A table at its rows, each part under the same head."""
+    """Split a table between rows, with the header on each part."""
     head, rule, *rows = [*text.split("\n"), ""]
     if len(head) + len(rule) > target // 2:
         yield from _lines(text.split("\n"), target)
@@ -252,7 +251,7 @@ def _divide_table(text: str, target: int) -> Iterator[str]:
 
 
 def _divide_list(text: str, target: int) -> Iterator[str]:
-    """A list at its outer items; an item that is too long alone, at its code and lines."""
+    """Split a list between its top-level items. Items that are too long are split further."""
     items: list[str] = []
     for line in text.split("\n"):
         if items and (not line or line[0] == " "):
@@ -266,7 +265,7 @@ def _divide_list(text: str, target: int) -> Iterator[str]:
 
 
 def _divide_item(lines: Sequence[str], target: int) -> Iterator[str]:
-    """A list item at its code and lines. Without its bullet it needs no indentation either."""
+    """Split a list item at code blocks and lines. Later parts lose their indentation."""
     below = (len(line) - len(line.lstrip(" ")) for line in lines[1:] if line.strip())
     indentation = re.compile(f"^ {{0,{min(below, default=0)}}}", re.M)
     begins = True
@@ -281,7 +280,7 @@ def _divide_item(lines: Sequence[str], target: int) -> Iterator[str]:
 
 
 def _segments(lines: Iterable[str]) -> Iterator[tuple[bool, str]]:
-    """Runs of fenced code (dedented) and of other lines."""
+    """Group lines into runs: fenced code, dedented, and other text."""
     fence, indent = "", 0
     run: list[str] = []
     for line in lines:
@@ -311,12 +310,12 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…।۔؟])\s+|(?<=[。！？])|\n")
 
 
 def _divide_prose(text: str, target: int) -> Iterator[str]:
-    """Prose at its sentences."""
+    """Split prose between sentences."""
     yield from _lines([s for s in _SENTENCE_END.split(text) if s], target, " ")
 
 
 def _lines(lines: Iterable[str], room: int, glue: str = "\n") -> Iterator[str]:
-    """Join lines up to `room` characters; a line that is longer is divided at its words."""
+    """Join lines up to `room` characters. Longer lines are split between words."""
     current, size = list[str](), 0
     for line in lines:
         for piece in _words(line, room) if len(line) > room else (line,):
@@ -330,7 +329,7 @@ def _lines(lines: Iterable[str], room: int, glue: str = "\n") -> Iterator[str]:
 
 
 def _words(line: str, room: int) -> Iterator[str]:
-    """Parts of at most `room` characters, at white space where there is some."""
+    """Split a line into parts of at most `room` characters, at whitespace if possible."""
     begin = 0
     while len(line) - begin > room:
         cut = line.rfind(" ", begin + room // 2, begin + room)

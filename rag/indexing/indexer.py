@@ -1,4 +1,4 @@
-"""The life of the index: what the book says now, with as little embedding as possible."""
+"""Build and update the index, embedding only what has changed."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from rag.models import (
 )
 
 BATCH = 96
-"""Texts an embedding call, where the embedder does not say: as many as Cohere takes at once."""
+"""Texts per embedding call, unless the embedder sets `batch`. This is Cohere's maximum."""
 CONCURRENT = 2
-"""Embedding calls at a time: one is being staged while the next is under way."""
+"""Concurrent embedding calls, so that one batch is staged while the next is embedded."""
 REACH = 200
-"""Chunks to either side that are read at a time where all are read."""
+"""Half the number of chunks that are read at once when reading the whole index."""
 
 STARTER_CHARACTERS = 80
-"""A longer heading is no question to begin with: it would fill the panel."""
+"""Maximum length of a suggested question. Longer ones would fill the chat panel."""
 
 Sparse = Callable[[Chunk], SparseVector]
-"""The BM25 side of a chunk."""
+"""Makes the sparse vector of a chunk."""
 
 PROBE = Chunk(
     "",
@@ -43,12 +43,12 @@ PROBE = Chunk(
     "",
     0,
 )
-"""Shows whether the rules by which sparse vectors are made have changed."""
+"""A sample whose sparse vector changes if the tokenization changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far embedding has come."""
+    """Progress of embedding, in chunks."""
 
     done: int
     total: int
@@ -57,24 +57,24 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run would do."""
+    """What a run would do. Numbers count chunks."""
 
     missing: tuple[Chunk, ...]
-    """Chunks that have to be embedded, in the book's order."""
+    """Chunks to embed, in book order."""
     reused: int
     moved: int
-    """Among those reused: chunks on another page, or under another anchor, than before."""
+    """Reused chunks whose page or anchor has changed."""
     removed: int
-    """Chunks that were there, published or staged, and are no longer in the book."""
+    """Stored chunks, published or staged, that are no longer in the book."""
     calls: int
-    """Embedding calls that this takes."""
+    """Number of embedding calls."""
     batch: int
-    """Texts a call."""
+    """Texts per call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run has done."""
+    """What a run did."""
 
     pages: int
     chunks: int
@@ -85,12 +85,12 @@ class Summary:
     calls: int = 0
     seconds: float = 0.0
     published: bool = False
-    """False where there was nothing to do."""
+    """False if there was nothing to do."""
 
 
 @runtime_checkable
 class PageKeeper(Protocol):
-    """A writer that also stores the pages, for a local preview of the book."""
+    """A writer that also stores pages, for the local preview."""
 
     def keep(self, pages: Sequence[Page]) -> None: ...
 
@@ -104,11 +104,11 @@ def describe(
     sparse: Sparse,
     site_url: str = "",
 ) -> IndexInfo:
-    """What the index of this book, made with this embedder, says about itself.
+    """Return the metadata of an index of this book, made with this embedder.
 
-    The fingerprint is `<rules>-<content>`: equal rules mean that stored sparse vectors can be
-    reused, equal content as well that there is nothing to do. What decides whether embeddings
-    can be reused is the model's name and a chunk's id, which is made from what is embedded.
+    The fingerprint is `<rules>-<content>`. If the rules are unchanged, stored sparse vectors can be
+    reused. If the content is unchanged too, there is nothing to do. Whether embeddings can be
+    reused depends on the model's name and the chunk id, which is derived from the embedded text.
     """
     begin_with = starters(pages)
     content = hashlib.sha256()
@@ -128,12 +128,12 @@ def describe(
 
 
 def starters(pages: Sequence[Page], count: int = 4) -> tuple[str, ...]:
-    """Questions to begin with: headings that ask something, of as many pages as there are.
+    """Return suggested first questions: headings that are questions, spread over the pages.
 
-    A book that asks nothing names what it speaks about: its first pages behind the start page.
+    If there are fewer than two, return the titles of the first pages after the start page.
     """
     asking = [
-        [s.heading for s in page.sections if s.asks and len(s.heading) <= STARTER_CHARACTERS]
+        [s.heading for s in page.sections if s.is_question and len(s.heading) <= STARTER_CHARACTERS]
         for page in pages
     ]
     by_page = chain.from_iterable(zip_longest(*asking))
@@ -144,7 +144,7 @@ def starters(pages: Sequence[Page], count: int = 4) -> tuple[str, ...]:
 
 
 async def published_chunks(store: VectorStore) -> list[Chunk]:
-    """Every chunk of the index in use, in the book's order."""
+    """Return all chunks of the published index, in book order."""
     info = await store.info()
     found: list[Chunk] = []
     for start in range(0, info.chunks if info else 0, 2 * REACH + 1):
@@ -153,9 +153,9 @@ async def published_chunks(store: VectorStore) -> list[Chunk]:
 
 
 def carry_over(new: Sequence[Chunk], old: Sequence[Chunk], unread: Collection[str]) -> list[Chunk]:
-    """`new` and, where they stood before, the chunks of those pages that could not be read.
+    """Merge `new` with the old chunks of pages that could not be read, in their old positions.
 
-    `unread` are the pages' source paths. A text that is in the book anyway is not doubled.
+    `unread` are the source paths of those pages. Chunks that are also in `new` are not repeated.
     """
     pages: dict[str, list[Chunk]] = {}
     for chunk in new:
@@ -179,7 +179,7 @@ def carry_over(new: Sequence[Chunk], old: Sequence[Chunk], unread: Collection[st
 async def plan(
     chunks: Sequence[Chunk], embedder: Embedder, writer: IndexWriter, info: IndexInfo
 ) -> Plan:
-    """Open the writer and compare with what is there, published or staged."""
+    """Open the writer and compare `chunks` with those already published or staged."""
     known = await writer.open(info)
     wanted = {chunk.chunk_id for chunk in chunks}
     missing = tuple(chunk for chunk in chunks if chunk.chunk_id not in known)
@@ -209,12 +209,11 @@ async def build(
     published: IndexInfo | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Summary:
-    """Make exactly `chunks` the index, and embed only those that are not there yet.
+    """Make `chunks` the index, and embed only those that are new.
 
-    `info` comes from `describe`, `published` from the store; where they are equal nothing is
-    opened or loaded. What has been embedded is staged at once: after an interruption, or an
-    error of a service, which is raised, the next run goes on where this one stopped. The
-    caller closes the writer.
+    `info` comes from `describe`, `published` from the store. If they are equal, nothing is done.
+    Embedded chunks are staged immediately, so after an interruption or a service error, which is
+    raised, the next run continues where this one stopped. The caller closes the writer.
     """
     started = time.monotonic()
     if published == info:
@@ -251,14 +250,14 @@ async def _embed(
     sparse: Sparse,
     progress: Callable[[Progress], None],
 ) -> int:
-    """Embed and stage, a few batches at a time; return the number of calls."""
+    """Embed and stage chunks in concurrent batches. Return the number of calls."""
     done = calls = 0
     errors: list[BookError] = []
 
     async def work(batches: Iterator[Sequence[Chunk]]) -> None:
         nonlocal done, calls
         for batch in batches:
-            if errors:  # what is under way elsewhere is still staged: it has been paid for
+            if errors:  # the other worker still stages its batch, which has been paid for
                 return
             try:
                 calls += 1
@@ -281,7 +280,7 @@ async def _embed(
 
 
 def _batch(embedder: Embedder) -> int:
-    """A slow embedder names a smaller `batch`, so that little is lost by an interruption."""
+    """Return the batch size. A slow embedder sets a smaller `batch`, to lose less when stopped."""
     return int(getattr(embedder, "batch", BATCH))
 
 
@@ -293,7 +292,7 @@ def _points(
 ) -> list[Point]:
     if [len(vector) for vector in vectors] != [info.dimensions] * len(chunks):
         raise ConfigurationError(
-            f"{info.embedding_model} did not give {len(chunks)} vectors of "
+            f"{info.embedding_model} did not return {len(chunks)} vectors of "
             f"{info.dimensions} dimensions."
         )
     return [
@@ -302,7 +301,7 @@ def _points(
 
 
 def _same_rules(info: IndexInfo, published: IndexInfo | None) -> bool:
-    """Whether stored sparse vectors are as they would be made now; not known of what is staged."""
+    """Whether the published sparse vectors were made with the current tokenization."""
     if published is None:
         return False
     return info.fingerprint.split("-")[0] == published.fingerprint.split("-")[0]

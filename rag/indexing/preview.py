@@ -1,4 +1,4 @@
-"""A page of the book as plain HTML, for the time before the book has a site of its own."""
+"""Render pages of the book as plain HTML, to preview a book that is not published yet."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ p.note, ul.pages { color: var(--soft); } ul.pages { line-height: 2; padding-inli
 
 
 def page_html(page: Page, book: str, root: str) -> str:
-    """The page with an `id` on each heading, so that citations land where they would on the site.
+    """Render a page, with an `id` on each heading for citations to link to.
 
     `root` is the path of the preview, such as `/book`.
     """
@@ -52,7 +52,7 @@ def page_html(page: Page, book: str, root: str) -> str:
 
 
 def contents_html(pages: Sequence[tuple[str, str]], book: str, root: str) -> str:
-    """All pages by title; `pages` are pairs of slug and title."""
+    """Render the list of pages. `pages` are pairs of slug and title."""
     items = "\n".join(
         f'<li><a href="{root}/{html.escape(slug)}">{html.escape(title)}</a></li>'
         for slug, title in pages
@@ -63,8 +63,8 @@ def contents_html(pages: Sequence[tuple[str, str]], book: str, root: str) -> str
 
 @functools.cache
 def _markdown() -> MarkdownIt:
-    """Only the markup that a block's text still has: the words were made plain already."""
-    from markdown_it import MarkdownIt  # only a preview needs it
+    """Return a parser for the markup that remains in a block's text."""
+    from markdown_it import MarkdownIt  # needed only for the preview
 
     rules = ["fence", "list", "table", "backticks", "paragraph", "normalize", "newline"]
     return MarkdownIt("zero", {"html": False}).enable(rules, ignoreInvalid=True)
@@ -81,6 +81,6 @@ def _document(title: str, book: str, root: str, language: str, body: str) -> str
 <main>
 {body}
 </main>
-<p class="note">This is a preview of the book's text. Its look is the site's business.</p>
+<p class="note">This is a preview of the book's text. The published site will look different.</p>
 </html>
 """

@@ -1,28 +1,28 @@
-"""Sentences of a paragraph, in any script."""
+"""Split paragraphs into sentences, in any script."""
 
 from __future__ import annotations
 
 import re
 
 LONGEST_SENTENCE = 2000
-"""From this many characters on, the next full stop ends a sentence whatever stands before it."""
+"""A sentence of this many characters ends at the next full stop, even after an abbreviation."""
 _SENTENCE_END = re.compile(
     r"""(?<![.!?…])[.!?…]++["'”’»)\]*_]*+(?=\s)|[。！？｡]+[」』”’）]*|[।॥۔؟]+["'”’»)]*"""
 )
-_NO_END = re.compile(
+_ABBREVIATION = re.compile(
     r"(?:^|[\s(])(?:[^\W\d_]|e\.g|i\.e|a\.k\.a|approx|ca|cf|ch|dr|ed|eq|etc|fig|gen|gov|inc|jr|ltd"
     r"|max|min|mr|mrs|ms|no|nos|nr|p|pp|prof|sec|sen|sr|st|viz|vol|vs|z\.b|d\.h|bzw|usw)\.$",
     re.IGNORECASE,
 )
-"""Initials and abbreviations whose full stop ends no sentence."""
+"""Initials and abbreviations, whose full stop does not end a sentence."""
 _NEXT = re.compile(r"\s*\S?")
 
 
 def sentences(text: str) -> list[str]:
-    """A paragraph's sentences, each as it stands in the text, without the space around.
+    """Split a paragraph into sentences, without surrounding whitespace.
 
-    Full stops of abbreviations, initials, numbers and inline code end nothing; an
-    abbreviation at the end of a sentence joins it to the next.
+    Full stops in abbreviations, initials, numbers and inline code do not end a sentence. An
+    abbreviation at the end of a sentence therefore joins it to the next one.
     """
     found: list[str] = []
     start = 0
@@ -30,8 +30,8 @@ def sentences(text: str) -> list[str]:
         end = match.end()
         sentence = text[start:end]
         if end - start < LONGEST_SENTENCE and (
-            (match[0][0] == "." and _next(text, end).islower())
-            or (match[0] == "." and _NO_END.search(sentence[-16:]))
+            (match[0][0] == "." and _next_character(text, end).islower())
+            or (match[0] == "." and _ABBREVIATION.search(sentence[-16:]))
             or sentence.count("`") % 2
         ):
             continue
@@ -43,6 +43,6 @@ def sentences(text: str) -> list[str]:
     return found
 
 
-def _next(text: str, start: int) -> str:
+def _next_character(text: str, start: int) -> str:
     found = _NEXT.match(text, start)
     return found[0][-1:] if found else ""

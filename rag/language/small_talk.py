@@ -1,4 +1,4 @@
-"""Greetings, thanks, questions about the book itself, and the fixed sentences of answers."""
+"""Recognize greetings, thanks and questions about the book; provide the fixed reply texts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import unicodedata
 from functools import cache
 from typing import Literal, TypeAlias, get_args
 
-from rag.language.tokens import guess_language, normalise, primary_subtag
+from rag.language.tokens import guess_language, normalize, primary_subtag
 
-Kind: TypeAlias = Literal["greeting", "thanks", "about"]
+SmallTalk: TypeAlias = Literal["greeting", "thanks", "about"]
 Key: TypeAlias = Literal[
     "nothing", "nearest", "read_on", "welcome", "thanked", "about", "elsewhere"
 ]
@@ -93,7 +93,7 @@ _PHRASES = {
         これは何についての本ですか | この本は何について書かれていますか | あなたは誰ですか |
         何ができますか | 何を聞けますか | 使い方""",
 }
-"""Per language: greetings, thanks, questions about the book. Any other words are a question."""
+"""Per language: greetings, thanks, and questions about the book, separated by slashes."""
 
 _TEXTS = {
     "en": """
@@ -193,46 +193,49 @@ _TEXTS = {
         たとえば次のことを質問できます：
         本のほかの箇所：""",
 }
-"""Per language: the sentences in the order of `Key`."""
+"""Fixed texts per language, in the order of `Key`."""
 
-_KINDS: tuple[Kind, ...] = get_args(Kind)
+_KINDS: tuple[SmallTalk, ...] = get_args(SmallTalk)
 _LONGEST = 7
-"""Words of the longest phrase."""
-_APART = {"Po", "So"}
-"""Unicode categories of what stands between words: marks like "," and "¿", and emoji."""
-_CODE = "/\\#%&@*"
-"""Except those that make another word of what they stand by: `/help` is not a call for help."""
+"""Number of words in the longest phrase."""
+_SEPARATING = {"Po", "So"}
+"""Unicode categories that separate words: punctuation such as "," and "¿", and emoji."""
+_CODE_SIGNS = "/\\#%&@*"
+"""Exceptions, which change the meaning of the word they touch: `/help` is not small talk."""
 
 
-def small_talk(question: str) -> Kind | None:
-    """What a question is where it consists of known phrases alone; None for any other.
+def classify_small_talk(question: str) -> SmallTalk | None:
+    """Classify a message that consists only of known phrases. Return None for any other.
 
-    Case, accents, punctuation and emoji do not matter. "Hi! What is this about?" asks about
-    the book, and so does a question without a word.
+    Case, accents, punctuation and emoji are ignored. "Hi! What is this about?" is a question about
+    the book, and so is a message without words.
     """
-    said = _said(question)
+    said = _match_phrases(question)
     if said is None:
         return None
     return max((_phrases()[phrase][0] for phrase in said), key=_KINDS.index, default="about")
 
 
 def reply_language(question: str, default: str = "en") -> str:
-    """The language to reply in: of a known phrase, or as `guess_language`; `default` if both."""
-    said = _said(question)
+    """Return the language to reply in: that of a known phrase, or else as guessed.
+
+    `default` is preferred if the phrase exists in that language too.
+    """
+    said = _match_phrases(question)
     if not said:
         return guess_language(question, default)
     languages = _phrases()[said[-1]][1]
     return default if primary_subtag(default) in languages else languages[0]
 
 
-def text(key: Key, language: str) -> str:
-    """A fixed sentence; in English where the language has none."""
+def fixed_text(key: Key, language: str) -> str:
+    """Return a fixed text. Falls back to English."""
     lines = _TEXTS.get(primary_subtag(language), _TEXTS["en"]).split("\n")
     return lines[1 + get_args(Key).index(key)].strip()
 
 
-def _said(question: str) -> list[str] | None:
-    """The phrases that a question consists of; None where it has other words."""
+def _match_phrases(question: str) -> list[str] | None:
+    """Split a message into known phrases. Return None if it contains other words."""
     words, known = _words(question), _phrases()
     said: list[str] = []
     start = 0
@@ -247,9 +250,9 @@ def _said(question: str) -> list[str] | None:
 
 
 @cache
-def _phrases() -> dict[str, tuple[Kind, list[str]]]:
-    """What each phrase is, and in which languages."""
-    found: dict[str, tuple[Kind, list[str]]] = {}
+def _phrases() -> dict[str, tuple[SmallTalk, list[str]]]:
+    """Return the kind and the languages of each known phrase."""
+    found: dict[str, tuple[SmallTalk, list[str]]] = {}
     for language, phrases in _PHRASES.items():
         for kind, listed in zip(_KINDS, phrases.split("/"), strict=True):
             for phrase in listed.split("|"):
@@ -259,9 +262,9 @@ def _phrases() -> dict[str, tuple[Kind, list[str]]]:
 
 def _words(text: str) -> list[str]:
     kept = []
-    for c in unicodedata.normalize("NFKD", normalise(text).casefold()):
+    for c in unicodedata.normalize("NFKD", normalize(text).casefold()):
         category = unicodedata.category(c)
         if c == "'" or category.startswith("M"):
             continue
-        kept.append(" " if category in _APART and c not in _CODE else c)
+        kept.append(" " if category in _SEPARATING and c not in _CODE_SIGNS else c)
     return [word for word in "".join(kept).split() if any(map(str.isalnum, word))]

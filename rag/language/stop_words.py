@@ -1,7 +1,7 @@
-"""Words that a question is asked with but not about, by language: function words and "please".
+"""Stop words by language: function words, question words and "please".
 
-Accents do not matter. A language without a list loses little: a word that is everywhere weighs
-next to nothing (IDF).
+Accents are ignored. Languages without a list lose little, because very frequent words have almost
+no weight (IDF).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Words of a text, in any script: terms, sparse BM25 vectors, sentences.
+"""Tokenize text in any script and build sparse BM25 vectors.
 
-A term is a stemmed word, a number, or an n-gram of characters where a script writes no
-spaces. Names from code count whole and by their parts: `createSlice` is `createslice`,
-`create` and `slice`, and `use_state`, `useState` and `use-state` share `usestate`. An operator
-that a text speaks about is a term as well: `===`, or the `?` of "the ? operator".
+A term is a stemmed word, a number, or a character n-gram in scripts without spaces. Identifiers are
+indexed as a whole and by their parts: `createSlice` gives `createslice`, `create` and `slice`, and
+`use_state`, `useState` and `use-state` all give `usestate`. Operators that a text mentions are
+terms too, such as `===` or the `?` in "the ? operator".
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from rag.models import SparseVector
 
 K1 = 0.7
 B = 0.5
-"""Near Anserini's defaults, 0.9 and 0.4, amid values that measure alike: beside a dense side,
-that a word occurs says more than how often."""
+"""BM25 parameters, close to Anserini's defaults of 0.9 and 0.4. Nearby values measure the same:
+combined with dense vectors, whether a word occurs matters more than how often."""
 AVERAGE_LENGTH = 1000
-"""Length of a usual passage in characters. Fixed, so that no vector depends on other passages."""
-JOINED = 0.5
-"""Weight in a question of a compound written as one word, beside its parts."""
-SENTENCE, EVIDENCE = 4, 2
-"""Words, and stop words among them, from which a sentence in Latin script tells its language."""
-LONGEST = 64
-"""Longer words are cut: they are data, not language."""
+"""Assumed average passage length, in characters. A constant, so that vectors are independent."""
+COMPOUND_WEIGHT = 0.5
+"""Weight in a question of a compound as a whole; its parts have weight 1."""
+MIN_WORDS, MIN_STOP_WORDS = 4, 2
+"""Minimum words, and stop words among them, to detect the language of Latin-script text."""
+MAX_WORD = 64
+"""Longer words are truncated: they are data, not language."""
 
 _STEMMERS = {
     "ar": "arabic",
@@ -70,10 +70,10 @@ _STEMMERS = {
     "tr": "turkish",
     "yi": "yiddish",
 }
-"""Snowball's algorithm (snowballstem.org) by the primary subtag of a BCP 47 code."""
+"""Snowball stemmers (https://snowballstem.org) by the primary subtag of a BCP 47 code."""
 
 _LATIN = _STEMMERS.keys() - {"ar", "el", "fa", "hi", "hy", "ne", "ru", "sr", "ta", "yi"}
-"""Languages whose own words may be ASCII."""
+"""Languages in Latin script, whose words may be pure ASCII."""
 
 _MARKS = "".join(
     chr(c)
@@ -81,7 +81,7 @@ _MARKS = "".join(
     for c in range(first, last + 1)
     if unicodedata.category(chr(c)).startswith("M")
 )
-"""Combining marks: part of a word in Hindi or Urdu, though `\\w` leaves them out."""
+"""Combining marks. They are part of words in Hindi or Urdu, but `\\w` does not match them."""
 
 _BIGRAM_SCRIPTS = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _BIGRAM_SCRIPTS += "\U00020000-\U0003ffff"  # Han and kana; Hangul, whose words carry endings
@@ -97,7 +97,7 @@ _OPERATOR = (
     rf"|(?<![^\s(]){_SIGN}{{1,3}}(?=\s+(?:operator|symbol|sign|token|syntax)s?\b)"
     r"|(?<![^\s(])(?![-.!*]+(?:[\s?]|$))(?:[!%&*+\-./<=>^|~]{2,3}|\?\?=?|\?\.|::)(?=[?.,;]?(?:\s|$))"
 )
-"""Inline code of signs alone, what is called an operator, or several signs between spaces."""
+"""Symbols in inline code, symbols called an operator, or several symbols between spaces."""
 _COMPOUND = re.compile(
     f"\\d+(?:[.,]\\d+)+(?!{_WORD})|{_WORD}+(?:(?:::|->|[-.]){_WORD}+)*(?:\\+\\+|#)?|{_OPERATOR}"
 )
@@ -118,41 +118,41 @@ _SCRIPTS = [
         ("[\u0590-\u05ff]", "he yi"),
     )
 ]
-"""Languages by their letters: the most telling letters first, and the likeliest language."""
+"""Languages by script. The most distinctive letters and the likeliest languages come first."""
 _OWN_LETTERS = {"de": "ß", "es": "ñ¿¡", "pt": "ãõ"}
-"""Letters and signs of one language among those with stop words in Latin script."""
+"""Characters that only one of the Latin-script languages with stop words uses."""
 _SEPARATORS = re.compile(r"::|->|[-._]")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _CONTRACTION = re.compile(r"(?<=\w)'(?:s|t|d|m|re|ve|ll)\b", re.IGNORECASE)
-_UNSEEN = re.compile(
+_INVISIBLE = re.compile(
     "[\u00ad\u0640\u064b-\u065f\u0670\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 )
-"""What readers do not type: soft hyphens, Arabic vowel signs and kashida, direction marks."""
-_SAME = str.maketrans("يىكۀەھ’ʼ", "ییکہہہ''")
-"""Letters that Arabic, Persian and Urdu keyboards type differently."""
+"""Characters that readers do not type: soft hyphens, Arabic vowel signs, direction marks."""
+_KEYBOARD_VARIANTS = str.maketrans("يىكۀەھ’ʼ", "ییکہہہ''")
+"""Letters that differ between Arabic, Persian and Urdu keyboards."""
 
 
-def normalise(text: str) -> str:
-    """Text in one Unicode form (NFKC), without invisible marks, apostrophes straight."""
+def normalize(text: str) -> str:
+    """Normalize to NFKC, remove invisible characters and straighten apostrophes."""
     if text.isascii():
         return text
-    text = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
+    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
     return text.replace("’", "'").replace("ʼ", "'")
 
 
 def terms(text: str, language: str = "en") -> Iterator[tuple[str, float]]:
-    """The terms of a text in its order, each with its weight in a question."""
-    for word in _words(normalise(text)):
-        yield from _compound(word, primary_subtag(language))
+    """Yield the terms of a text, in order, each with its weight in a question."""
+    for word in _words(normalize(text)):
+        yield from _compound_terms(word, primary_subtag(language))
 
 
 def content_words(text: str, language: str = "en") -> list[str]:
-    """The words of a question without the stop words of its language, as they are written.
+    """Return the words of a question, as written, without stop words.
 
-    That language is the book's, `language`, unless the question is surely in another. A word
-    in capitals, like IT or MIT, is never a stop word.
+    The question is assumed to be in the book's `language` unless another one is detected. Words in
+    capitals, such as IT, are never stop words.
     """
-    text = normalise(text)
+    text = normalize(text)
     if text.isascii() and primary_subtag(language) not in _LATIN:
         language = "en"  # as in `_stem`
     spoken = primary_subtag(guess_language(text, language))
@@ -160,31 +160,31 @@ def content_words(text: str, language: str = "en") -> list[str]:
         longest_first = sorted(STOP_WORDS[spoken], key=len, reverse=True)
         return _words(re.sub("|".join(longest_first), " ", text))
     stop = _stop_words().get(spoken, frozenset())
-    return [word for word in _words(text) if _looked_up(word) not in stop]
+    return [word for word in _words(text) if _stop_word_form(word) not in stop]
 
 
 def question_terms(text: str, language: str = "en") -> dict[str, float]:
-    """What a question is about, with weights: the terms of its content words.
+    """Return the terms of a question's content words, with weights.
 
-    A question of stop words alone ("to be or not to be") keeps them.
+    A question that consists only of stop words, such as "to be or not to be", keeps them.
     """
     weights: dict[str, float] = {}
-    for word in content_words(text, language) or _words(normalise(text)):
-        for term, weight in _compound(word, primary_subtag(language)):
+    for word in content_words(text, language) or _words(normalize(text)):
+        for term, weight in _compound_terms(word, primary_subtag(language)):
             weights[term] = max(weight, weights.get(term, 0.0))
     return weights
 
 
 def guess_language(text: str, default: str = "en") -> str:
-    """The language that a text is surely written in; otherwise `default`, the book's.
+    """Detect the language of a text. Return `default` if the evidence is weak.
 
-    In Latin script it takes a sentence: at least SENTENCE words, of which at least EVIDENCE
-    are stop words of that language, more than of any other. Letters decide a tie. Other
-    scripts name their language, or leave it to `default` where it is written in them too.
+    For Latin script, the text needs at least MIN_WORDS words, of which at least MIN_STOP_WORDS are
+    stop words of the language, and more than of any other. Distinctive letters break ties. Other
+    scripts identify a language directly, unless `default` uses the same script.
     """
-    text = normalise(text)
-    words = [_looked_up(word) for word in _words(text)]
-    if len(words) >= SENTENCE:
+    text = normalize(text)
+    words = [_stop_word_form(word) for word in _words(text)]
+    if len(words) >= MIN_WORDS:
         hits = {
             name: len(stop.intersection(words))
             for name, stop in _stop_words().items()
@@ -194,7 +194,7 @@ def guess_language(text: str, default: str = "en") -> str:
         best = [name for name, count in hits.items() if count == most]
         if len(best) > 1 and primary_subtag(default) not in best:
             best = [name for name in best if set(_OWN_LETTERS.get(name, "")) & set(text.lower())]
-        if most >= EVIDENCE and len(best) == 1:
+        if most >= MIN_STOP_WORDS and len(best) == 1:
             return default if best == [primary_subtag(default)] else best[0]
     for script, languages in _SCRIPTS:
         if script.search(text):
@@ -203,7 +203,7 @@ def guess_language(text: str, default: str = "en") -> str:
 
 
 def primary_subtag(language: str) -> str:
-    """The language itself of a BCP 47 code: `de` of `de-AT`."""
+    """Return the primary language of a BCP 47 code, such as `de` for `de-AT`."""
     return language.lower().replace("_", "-").split("-")[0]
 
 
@@ -212,8 +212,8 @@ def _stop_words() -> dict[str, frozenset[str]]:
     return {name: frozenset(map(_without_accents, words)) for name, words in STOP_WORDS.items()}
 
 
-def _looked_up(word: str) -> str:
-    """A word as it would stand among the stop words."""
+def _stop_word_form(word: str) -> str:
+    """Normalize a word for the stop word lookup. Words in capitals stay as they are."""
     in_capitals = len(word) > 1 and word.isupper()
     return word if in_capitals else _without_accents(word.lower())
 
@@ -222,22 +222,22 @@ def _words(text: str) -> list[str]:
     return _COMPOUND.findall(_CONTRACTION.sub("", text))
 
 
-def _compound(text: str, language: str) -> Iterator[tuple[str, float]]:
+def _compound_terms(text: str, language: str) -> Iterator[tuple[str, float]]:
     if text[0].isdigit() and text[-1].isdigit() and not text.isalnum() and _is_number(text):
         yield text.replace(",", ""), 1.0
         return
     if text[-1] in _SIGNS + _BRACKETS:  # C++, C#, F#, and operators
-        yield text.lower()[:LONGEST], 1.0
+        yield text.lower()[:MAX_WORD], 1.0
         return
     segments = [part for part in _SEPARATORS.split(text) if part]
     for segment in segments:
         parts = _CAMEL.findall(segment) if _is_camel(segment) else [segment]
         for part in parts:
-            yield from ((term, 1.0) for term in _simple(part[:LONGEST], language))
+            yield from ((term, 1.0) for term in _word_terms(part[:MAX_WORD], language))
         if len(parts) > 1:
-            yield _stem(segment.lower()[:LONGEST], language), JOINED
+            yield _stem(segment.lower()[:MAX_WORD], language), COMPOUND_WEIGHT
     if len(segments) > 1:
-        yield _stem("".join(segments).lower()[:LONGEST], language), JOINED
+        yield _stem("".join(segments).lower()[:MAX_WORD], language), COMPOUND_WEIGHT
 
 
 def _is_number(text: str) -> bool:
@@ -245,34 +245,34 @@ def _is_number(text: str) -> bool:
 
 
 def _is_camel(text: str) -> bool:
-    """`createSlice` and `HTTPServer`, but not `Word`, `HTTP`, `IPv4` nor another script."""
+    """Whether a word is camel case: `createSlice` or `HTTPServer`, not `Word`, `HTTP` or `IPv4`."""
     return (
         text.isascii() and text.isalpha() and bool(re.search("[a-z][A-Z]|[A-Z]{2}[a-z]{2}", text))
     )
 
 
-def _simple(word: str, language: str) -> Iterator[str]:
+def _word_terms(word: str, language: str) -> Iterator[str]:
     for n, script in _NGRAMS.items():
         if script.search(word):
             for run in script.findall(word):
                 yield from (run[i : i + n] for i in range(max(1, len(run) - n + 1)))
             for rest in script.split(word):
                 if rest:
-                    yield from _simple(rest, language)
+                    yield from _word_terms(rest, language)
             return
     yield _stem(word.lower(), language)
 
 
-_stemmers = threading.local()  # a Snowball stemmer keeps the word it works on
+_stemmers = threading.local()  # Snowball stemmers are stateful
 
 
 @lru_cache(maxsize=200_000)
 def _stem(word: str, language: str) -> str:
-    """The stem of a lowercase word, without accents: readers leave them out."""
+    """Stem a lowercase word and remove its accents, which readers often omit."""
     if word.isascii() and word.isdigit():
         return word
     if word.isascii() and language not in _LATIN:
-        language = "en"  # English words and names from code in another script's text
+        language = "en"  # English words and identifiers in text in another script
     if algorithm := _STEMMERS.get(language):
         stemmer: Any = getattr(_stemmers, algorithm, None)
         if stemmer is None:
@@ -283,7 +283,7 @@ def _stem(word: str, language: str) -> str:
         word = stemmer.stemWord(word)
     if word.isascii():
         return word
-    return _without_accents(word).translate(_SAME)
+    return _without_accents(word).translate(_KEYBOARD_VARIANTS)
 
 
 def _without_accents(word: str) -> str:
@@ -294,39 +294,39 @@ def _without_accents(word: str) -> str:
 
 
 def sparse_passage(text: str, language: str = "en") -> SparseVector:
-    """The part of BM25 that a passage brings: saturated term frequencies.
+    """Return the passage side of BM25: saturated term frequencies.
 
-    `tf (k1 + 1) / (tf + k1 (1 - b + b length / average))` (Robertson and Zaragoza 2009);
-    the engine multiplies by IDF, which is why one passage never depends on another. `text` is
-    what is embedded, so that the titles above a passage count as its words.
+    `tf (k1 + 1) / (tf + k1 (1 - b + b length / average))` (Robertson and Zaragoza 2009). The vector
+    store multiplies by IDF, so a passage's vector does not depend on other passages. `text` should
+    be the embedded text, so that title and headings count too.
     """
     primary = primary_subtag(language)
     counts = Counter(
-        term for word in _words(normalise(text)) for term in _word_hashes(word, primary)
+        term for word in _words(normalize(text)) for term in _word_hashes(word, primary)
     )
     norm = K1 * (1 - B + B * len(text) / AVERAGE_LENGTH)
     return _vector({term: tf * (K1 + 1) / (tf + norm) for term, tf in counts.items()})
 
 
 def sparse_question(text: str, language: str = "en") -> SparseVector:
-    """The terms that a question is about, each with weight 1, or less where it is derived.
+    """Return the question side of BM25: its terms, with weight 1, or less for compounds.
 
-    Stop words are left out, unless there is nothing else.
+    Stop words are left out unless there are no other words.
     """
     weights = question_terms(text, language)
     return _vector({_hash(term): weight for term, weight in weights.items()})
 
 
 def term_hashes(text: str, language: str = "en") -> set[int]:
-    """The terms of a text as they stand in sparse vectors."""
+    """Return the terms of a text, hashed as in sparse vectors."""
     primary = primary_subtag(language)
-    return {term for word in _words(normalise(text)) for term in _word_hashes(word, primary)}
+    return {term for word in _words(normalize(text)) for term in _word_hashes(word, primary)}
 
 
 @lru_cache(maxsize=20_000)
 def _word_hashes(word: str, language: str) -> tuple[int, ...]:
-    """A book repeats its words: taken apart once, a passage is judged ten times as fast."""
-    return tuple(_hash(term) for term, _ in _compound(word, language))
+    """Return the hashed terms of a word. Cached, because a book repeats its words."""
+    return tuple(_hash(term) for term, _ in _compound_terms(word, language))
 
 
 def _vector(values: dict[int, float]) -> SparseVector:

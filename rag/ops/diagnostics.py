@@ -1,10 +1,10 @@
-"""Ask each service whether it really works, with the settings that are in force.
+"""Check that each service works with the current settings.
 
     python -m rag.ops.diagnostics
 
-prints a line per service: what is wrong and what mends it, or what is left of its quota. It
-ends with status 1 if one of them is in trouble. No secret is printed: what a service says is
-cleaned of its key by its adapter, and of the rest nothing is shown.
+prints one line per service: what is wrong and how to fix it, or the remaining quota. The exit
+status is 1 if a service has a problem. No secrets are printed: adapters remove the API key from a
+service's error messages, and nothing else from its responses is shown.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from rag.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
-from rag.ops.remedies import mend
+from rag.ops.remedies import remedy_for
 from rag.providers import Clients, get_clients
 from rag.settings import Settings
 
-SECONDS = 15.0
-"""How long one service may take to answer; a suspended database needs a few."""
+CHECK_SECONDS = 15.0
+"""Time limit per service. A suspended database needs a few seconds."""
 SERVICES = ("cohere", "qdrant", "openai", "postgres", "budget")
 
 Check = Callable[[Clients], Awaitable[None]]
 
 
-async def examine(clients: Clients) -> dict[str, str]:
-    """The services in trouble, each with what is wrong and what mends it."""
+async def check_services(clients: Clients) -> dict[str, str]:
+    """Check all services. Return the problem and its remedy for each one that fails."""
     checks: tuple[Check, ...] = (_embeddings, _vectors, _answers, _history, _budget)
     results = await asyncio.gather(
         *(_check(name, check, clients) for name, check in zip(SERVICES, checks, strict=True))
@@ -47,20 +47,20 @@ async def examine(clients: Clients) -> dict[str, str]:
 
 async def _check(service: str, check: Check, clients: Clients) -> str:
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(CHECK_SECONDS):
             await check(clients)
     except TimeoutError:
-        slow = UpstreamTimeout(f"no answer within {SECONDS:.0f} seconds", service=service)
-        return await _told(service, slow, clients.settings)
+        slow = UpstreamTimeout(f"no answer within {CHECK_SECONDS:.0f} seconds", service=service)
+        return await _describe(service, slow, clients.settings)
     except BookError as error:
-        return await _told(service, error, clients.settings)
+        return await _describe(service, error, clients.settings)
     return ""
 
 
-async def _told(service: str, error: BookError, settings: Settings) -> str:
-    """What is wrong, and what mends it."""
+async def _describe(service: str, error: BookError, settings: Settings) -> str:
+    """Describe a problem and its remedy."""
     wrong = str(error).removeprefix(f"{service}: ").rstrip(".")
-    return f"{wrong}. {await asyncio.to_thread(mend, service, error, settings)}".rstrip()
+    return f"{wrong}. {await asyncio.to_thread(remedy_for, service, error, settings)}".rstrip()
 
 
 async def _embeddings(clients: Clients) -> None:
@@ -74,11 +74,12 @@ async def _vectors(clients: Clients) -> None:
     info = await store.info()
     if info is None:
         raise IndexMissing("nothing is indexed yet")
-    await store.neighbours(0, 0)  # what the store says of itself may be half a minute old
+    await store.neighbours(0, 0)  # `info` may be cached for half a minute
     model = (await clients.embedder()).model
     if info.embedding_model and info.embedding_model != model:
         raise IndexMismatch(
-            f"the index was made with {info.embedding_model}, questions are embedded with {model}"
+            f"the index was built with {info.embedding_model}, but questions are embedded with "
+            f"{model}"
         )
 
 
@@ -91,23 +92,23 @@ async def _history(clients: Clients) -> None:
 
 
 async def _budget(clients: Clients) -> None:
-    """Raises ConfigurationError where the model is not asked any more today."""
+    """Check the daily budget. Raises ConfigurationError if it is used up or too small."""
     settings = clients.settings
-    if not (needed := admission.expected_tokens(settings, "")):
+    if not (needed := admission.estimate_tokens(settings, "")):
         return
     if needed > settings.daily_token_budget:
         raise ConfigurationError(
-            f"one answer may need {needed:,} tokens, more than the day's budget of "
-            f"{settings.daily_token_budget:,}, so the model is never asked"
+            f"one answer may need {needed:,} tokens, more than the daily budget of "
+            f"{settings.daily_token_budget:,}, so the chat model is never used"
         )
     try:
         questions, tokens = await rate_limits.used_today(await clients.database())
     except UpstreamError:
-        return  # said of the database itself
+        return  # reported by the database check
     if tokens + needed > settings.daily_token_budget or questions >= settings.daily_question_budget:
         raise ConfigurationError(
-            f"the day's budget is used up ({_used(settings, questions, tokens)}): until midnight "
-            "UTC the book answers in its own words"
+            f"the daily budget is used up ({_used(settings, questions, tokens)}): until midnight "
+            "UTC answers are extractive"
         )
 
 
@@ -115,12 +116,12 @@ async def _budget(clients: Clients) -> None:
 
 
 async def _notes(clients: Clients) -> dict[str, str]:
-    """What else is worth knowing of a service that works."""
+    """Return details about services that work."""
     settings, notes = clients.settings, {}
     info = await (await clients.store()).info()
     if info:
         notes["qdrant"] = f"{info.chunks:,} passages, {info.embedding_model or 'older layout'}"
-    if admission.expected_tokens(settings, ""):
+    if admission.estimate_tokens(settings, ""):
         questions, tokens = await rate_limits.used_today(await clients.database())
         notes["budget"] = f"{_used(settings, questions, tokens)} used today"
     return notes
@@ -134,7 +135,7 @@ def _used(settings: Settings, questions: int, tokens: int) -> str:
 
 
 async def _quotas(clients: Clients) -> dict[str, tuple[bool, str]]:
-    """For each service that tells its quota: whether some is left, and its own numbers."""
+    """Return, for each service that reports a quota, whether any is left and its numbers."""
     from rag.ops import quota
 
     s = clients.settings
@@ -151,24 +152,24 @@ async def _quotas(clients: Clients) -> dict[str, tuple[bool, str]]:
 
 
 async def main() -> int:
-    """Print what was found; the exit status."""
+    """Print the results and return the exit status."""
     clients = get_clients()
-    problems = await examine(clients)
+    problems = await check_services(clients)
     quotas = await _quotas(clients)
-    for service, (left, said) in quotas.items():
+    for service, (left, text) in quotas.items():
         if not left and service not in problems:
-            problems[service] = await _told(
-                service, UpstreamRejected(said, service=service), clients.settings
+            problems[service] = await _describe(
+                service, UpstreamRejected(text, service=service), clients.settings
             )
-    notes = {service: said for service, (_, said) in quotas.items()}
-    with contextlib.suppress(BookError):  # a problem that is already in the list
+    notes = {service: text for service, (_, text) in quotas.items()}
+    with contextlib.suppress(BookError):  # already among the problems
         notes |= await _notes(clients)
     states = clients.states()
     for service in SERVICES:
-        told = problems.get(service) or ", ".join(filter(None, ("works", notes.get(service))))
+        line = problems.get(service) or ", ".join(filter(None, ("works", notes.get(service))))
         if service == "budget":
-            told = problems.get(service) or notes.get(service) or "no model, nothing to spend"
-        sys.stdout.write(f"{service:<10} {states.get(service, ''):<10} {told}\n")
+            line = problems.get(service) or notes.get(service) or "no chat model, no budget needed"
+        sys.stdout.write(f"{service:<10} {states.get(service, ''):<10} {line}\n")
     return 1 if problems else 0
 
 

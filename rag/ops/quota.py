@@ -1,10 +1,10 @@
-"""What a service tells about the quota of a key, in the headers of a small answer.
+"""Read the quota of an API key from the response headers of a minimal call.
 
-The SDKs hide these headers, and the calls that cost nothing do not have them. So each function
-makes one real call, as small as it gets. Cohere tells a trial key's calls a minute, and how
-many a month has, but not how many of these are left. OpenAI tells requests and tokens of the
-current window (https://platform.openai.com/docs/guides/rate-limits), and refuses a key without
-credit though it still lists the models for it. Servers that tell nothing give an empty text.
+The SDKs hide these headers, and free calls do not return them, so each function makes one minimal
+paid call. For trial keys, Cohere reports the calls left per minute and the monthly limit, but not
+how many of the month are left. OpenAI reports requests and tokens of the current window
+(https://platform.openai.com/docs/guides/rate-limits). It rejects keys without credit, although it
+still lists models for them. If a server reports nothing, the text is empty.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SECONDS = 10.0
 
 
 def cohere(key: str, model: str, base_url: str = "") -> tuple[bool, str]:
-    """Whether some quota is left, and the numbers."""
+    """Return whether any quota is left, and the reported numbers as text."""
     body = {
         "model": model,
         "texts": ["a"],
@@ -32,16 +32,16 @@ def cohere(key: str, model: str, base_url: str = "") -> tuple[bool, str]:
     status, headers, text = _post(f"{base_url or 'https://api.cohere.com'}/v2/embed", key, body)
     if status == 429 and "month" in text.lower():
         return False, "the quota is used up"
-    told = _of(headers, "x-trial-endpoint-call-remaining", "x-trial-endpoint-call-limit", "calls")
-    if told:
-        told += " left this minute"
+    left = _of(headers, "x-trial-endpoint-call-remaining", "x-trial-endpoint-call-limit", "calls")
+    if left:
+        left += " left this minute"
     if month := headers.get("x-endpoint-monthly-call-limit"):
-        told += f", {month} a month"
-    return True, told
+        left += f", {month} per month"
+    return True, left
 
 
 def openai(key: str, model: str, base_url: str = "") -> tuple[bool, str]:
-    """Whether some quota is left, and the numbers."""
+    """Return whether any quota is left, and the reported numbers as text."""
     body = {
         "model": model,
         "messages": [{"role": "user", "content": "Hi"}],
@@ -55,8 +55,8 @@ def openai(key: str, model: str, base_url: str = "") -> tuple[bool, str]:
         _of(headers, f"x-ratelimit-remaining-{what}", f"x-ratelimit-limit-{what}", what)
         for what in ("requests", "tokens")
     ]
-    told = " and ".join(filter(None, parts))
-    return True, f"{told} left in this window" if told else ""
+    left = " and ".join(filter(None, parts))
+    return True, f"{left} left in this window" if left else ""
 
 
 def _of(headers: Mapping[str, str], remaining: str, limit: str, what: str) -> str:
@@ -67,7 +67,7 @@ def _of(headers: Mapping[str, str], remaining: str, limit: str, what: str) -> st
 
 
 def _post(url: str, key: str, body: object) -> tuple[int, Mapping[str, str], str]:
-    """Status, headers (in lower case) and cleaned text; status 0 where there is no answer."""
+    """Return status, lower-case headers and error text; status 0 if there was no response."""
     request = urllib.request.Request(  # noqa: S310
         url,
         json.dumps(body).encode(),

@@ -1,4 +1,4 @@
-"""What mends a service in trouble, in a sentence for the author."""
+"""Suggest how to fix a service problem, in a sentence for the author."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from rag.settings import Settings
 _PROBE_SECONDS = 3.0
 
 _NEW_KEY = {
-    "cohere": "Make a key at https://dashboard.cohere.com/api-keys and set COHERE_API_KEY.",
-    "openai": "Make a key at the provider of the chat model and set OPENAI_API_KEY.",
-    "qdrant": "Make a key on the cluster's page at https://cloud.qdrant.io and set QDRANT_API_KEY.",
-    "postgres": "Copy the connection string again, with its password, into DATABASE_URL.",
+    "cohere": "Create a key at https://dashboard.cohere.com/api-keys and set COHERE_API_KEY.",
+    "openai": "Create a key at the chat model's provider and set OPENAI_API_KEY.",
+    "qdrant": "Create a key for the cluster at https://cloud.qdrant.io and set QDRANT_API_KEY.",
+    "postgres": "Copy the connection string, including the password, to DATABASE_URL again.",
 }
 _MORE_QUOTA = {
-    "cohere": "A trial key has 1,000 calls a month: wait for the next one, or get a paid key.",
-    "openai": "Add credit, or raise the limit, at the provider; until then answers are extractive.",
+    "cohere": "A trial key has 1,000 calls per month. Wait for next month or get a paid key.",
+    "openai": "Add credit or raise the limit at the provider. Until then, answers are extractive.",
 }
 _ADDRESS = {
     "cohere": "COHERE_BASE_URL",
@@ -33,47 +33,48 @@ _ADDRESS = {
 
 
 def reachable(host: str, port: int) -> bool:
-    """Whether a connection can be opened."""
+    """Whether a TCP connection can be opened."""
     with contextlib.suppress(OSError):
         socket.create_connection((host, port), _PROBE_SECONDS).close()
         return True
     return False
 
 
-def mend(
+def remedy_for(
     service: str,
     error: BaseException,
     settings: Settings,
     *,
     probe: Callable[[str, int], bool] = reachable,
 ) -> str:
-    """What to do about `error`; empty where the error says all that is known."""
-    said = str(error).lower()
+    """Return how to fix `error`, or "" if there is nothing to add to its message."""
+    message = str(error).lower()
     if service == "budget":
-        return "Raise DAILY_TOKEN_BUDGET or DAILY_QUESTION_BUDGET if you mean to spend more."
+        return "To allow more, raise DAILY_TOKEN_BUDGET or DAILY_QUESTION_BUDGET."
     if isinstance(error, IndexMissing | IndexMismatch):
         return _index(error)
-    if "quota" in said or "used up" in said:
+    if "quota" in message or "used up" in message:
         return _MORE_QUOTA.get(service, "")
-    if "key was refused" in said or "(28" in said:
+    if "key was refused" in message or "(28" in message:
         return _NEW_KEY[service]
-    if "model" in said and service in ("cohere", "openai"):
+    if "model" in message and service in ("cohere", "openai"):
         name = "COHERE_EMBED_MODEL" if service == "cohere" else "CHAT_MODEL"
         return f"Set {name} to a model that this key may use."
     if isinstance(error, UpstreamOverloaded):
-        return "Wait a minute and look again."
+        return "Wait a minute and try again."
     causes = list(_causes(error))
-    if "certificate" in said or "tls" in said or _any(causes, ssl.SSLError):
+    if "certificate" in message or "tls" in message or _any(causes, ssl.SSLError):
         return (
-            "The connection is not safe: look whether the address is the service's own, "
-            "ca-certificates are installed and the clock is right."
+            "The TLS connection could not be verified. Check that the address is correct, "
+            "ca-certificates is installed and the clock is right."
         )
-    if _any(causes, socket.gaierror) or "name or service" in said or "name resolution" in said:
+    unresolved = "name or service" in message or "name resolution" in message
+    if unresolved or _any(causes, socket.gaierror):
         return _unknown_name(service)
     if service == "postgres" and settings.database_url:
-        return _database(parse_url(settings.database_url), said, probe)
+        return _database(parse_url(settings.database_url), message, probe)
     if service == "qdrant" and urlsplit(settings.qdrant_url).port == 6333:
-        return "Port 6333 may be blocked here: Qdrant Cloud answers on 443, so leave it out."
+        return "Port 6333 may be blocked. Qdrant Cloud also uses 443: remove the port from the URL."
     return ""
 
 
@@ -87,29 +88,32 @@ def _index(error: BaseException) -> str:
 
 
 def _unknown_name(service: str) -> str:
-    told = f"There is no host of that name: look at {_ADDRESS[service]}."
+    remedy = f"The host name does not exist. Check {_ADDRESS[service]}."
     if service == "qdrant":
-        told += " Qdrant Cloud deletes a free cluster that was not used for some weeks."
-    return told
+        remedy += " Qdrant Cloud deletes free clusters that are unused for some weeks."
+    return remedy
 
 
-def _database(server: Server, said: str, probe: Callable[[str, int], bool]) -> str:
-    """A port that nothing comes through looks like a server that is down."""
-    if not any(word in said for word in ("connect", "no answer", "in time")):
+def _database(server: Server, message: str, probe: Callable[[str, int], bool]) -> str:
+    """Tell a blocked port from a server that is down, as far as possible."""
+    if not any(word in message for word in ("connect", "no answer", "in time")):
         return ""
     if server.unix_socket or server.over_https:
         return ""
     if server.host.endswith(".neon.tech"):
         blocked = "is blocked here" if probe(server.host, 443) else "may be blocked here"
         return (
-            f"Port {server.port} {blocked}. Neon takes SQL over HTTPS too: write the port 443 "
-            "behind the host in DATABASE_URL (…neon.tech:443/…)."
+            f"Port {server.port} {blocked}. Neon also accepts SQL over HTTPS: add port 443 to the "
+            "host in DATABASE_URL (…neon.tech:443/…)."
         )
-    return f"Look whether the server runs and this host lets connections out to port {server.port}."
+    return (
+        f"Check that the server is running and that outgoing connections to port {server.port} "
+        "are allowed."
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, what caused it, and what it was made of."""
+    """Yield the error, its causes and the members of exception groups."""
     waiting, seen = [error], set()
     while waiting:
         found = waiting.pop()

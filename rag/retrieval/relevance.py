@@ -1,12 +1,12 @@
-"""How likely a chunk answers a question: by its meaning first, by its words second.
+"""Score how likely a chunk answers a question, from its dense and sparse scores.
 
-    relevance = MEANING × nearness + WORDS × share
+    relevance = DENSE_WEIGHT × dense + SPARSE_WEIGHT × sparse
 
-nearness: the cosine on its embedder's scale, 0 for unrelated texts and 1 for the surely related.
-share: the BM25 score as a share of the best score that any text could reach for the question.
+dense: the cosine, scaled per embedder to 0 for unrelated and 1 for closely related texts.
+sparse: the BM25 score divided by the highest score that any text could reach for the question.
 
-One sum orders the passages and says whether the book answers at all. The weights and the limits
-are fitted by `python -m bench.relevance`; the handbook shows what each part is worth.
+Relevance ranks the passages and decides whether the book has an answer. Weights and thresholds are
+fitted by `python -m bench.relevance`. The handbook shows the contribution of each part.
 """
 
 from __future__ import annotations
@@ -17,44 +17,43 @@ from collections.abc import Mapping, Sequence
 from rag.language.tokens import K1
 from rag.models import Candidates, Grade, SparseVector
 
-MEANING, WORDS = 0.58, 0.42
+DENSE_WEIGHT, SPARSE_WEIGHT = 0.58, 0.42
 NOTHING = 0.18
-"""A best passage below this is far from all that the book says."""
+"""If the best passage scores below this, the book has nothing on the question."""
 ANSWER = 0.40
-"""From here on the best passage probably answers; below it the passages are only the nearest."""
+"""If the best passage scores at least this, it probably contains the answer."""
 
 
 def relevance(
     question: SparseVector, found: Candidates, cosine_range: tuple[float, float]
 ) -> list[float]:
-    """The relevance of each hit, in the order given: from 0 to about 1, not yet cut off there.
+    """Return the relevance of each hit, in order: from 0 to about 1, not yet clipped.
 
-    Where the book has none of the question's words, as in another language, meaning decides
-    alone.
+    If the book contains none of the question's words, for example because the question is in
+    another language, only the dense score counts.
     """
-    best = best_score(question, found.document_frequencies, found.total)
-    nearness = [on_scale(hit.dense, cosine_range) for hit in found.hits]
+    best = best_bm25(question, found.document_frequencies, found.total)
+    nearness = [scale_cosine(hit.dense, cosine_range) for hit in found.hits]
     if not best:
         return nearness
     return [
-        MEANING * near + WORDS * hit.sparse / best
+        DENSE_WEIGHT * near + SPARSE_WEIGHT * hit.sparse / best
         for near, hit in zip(nearness, found.hits, strict=True)
     ]
 
 
-def on_scale(cosine: float, cosine_range: tuple[float, float]) -> float:
-    """A cosine on its embedder's scale: 0 for unrelated texts, 1 for surely related ones."""
+def scale_cosine(cosine: float, cosine_range: tuple[float, float]) -> float:
+    """Scale a cosine to 0 for unrelated and 1 for closely related texts. It may exceed 1."""
     low, high = cosine_range
     return max(0.0, (cosine - low) / (high - low))
 
 
-def best_score(
-    question: SparseVector, document_frequencies: Mapping[int, int], total: int
-) -> float:
-    """The BM25 score of a text full of every word of the question; 0 where the book knows none.
+def best_bm25(question: SparseVector, document_frequencies: Mapping[int, int], total: int) -> float:
+    """Return the highest possible BM25 score for a question, or 0 if the book has none of its
+    words.
 
-    A saturated term reaches `K1 + 1` times its IDF. Words that the book does not know count:
-    they make every passage less likely.
+    A saturated term scores `K1 + 1` times its IDF. Words that are not in the book count as well,
+    which makes every passage less likely to answer.
     """
     if not any(term in document_frequencies for term in question.indices):
         return 0.0
@@ -65,17 +64,17 @@ def best_score(
 
 
 def idf(frequency: int, total: int) -> float:
-    """Inverse document frequency as Lucene and Qdrant compute it, always above 0."""
+    """Return the inverse document frequency, as Lucene and Qdrant compute it. Always positive."""
     return math.log1p((total - frequency + 0.5) / (frequency + 0.5))
 
 
 def grade(best: float) -> Grade:
-    """What the relevance of the best passage says about the book."""
+    """Grade a search result by the relevance of its best passage."""
     if best < NOTHING:
         return "nothing"
     return "answer" if best >= ANSWER else "nearest"
 
 
-def clipped(scores: Sequence[float]) -> list[float]:
-    """Scores as the HTTP contract shows them, 0 to 1."""
+def clip(scores: Sequence[float]) -> list[float]:
+    """Clip scores to the range from 0 to 1."""
     return [min(1.0, max(0.0, score)) for score in scores]

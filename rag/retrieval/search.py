@@ -1,8 +1,8 @@
-"""A question to the passages that answer it, best first.
+"""Hybrid search: find the passages that answer a question, best first.
 
-One round trip to the vector store for each query brings the candidates by meaning and by words,
-each with both scores; `relevance` orders them. A follow-up is searched for as it is and with the
-question before it; the relevances of the two searches are averaged.
+Each query takes one round trip to the vector store, which returns dense and sparse candidates, each
+with both scores. `relevance` combines the scores. A question may have several queries, such as a
+follow-up with and without its context. Their relevances are averaged.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from dataclasses import dataclass, replace
 from rag.errors import UpstreamError
 from rag.interfaces import Reranker, VectorStore
 from rag.language.tokens import sparse_question
-from rag.models import Chunk, Found, Passage
-from rag.retrieval.relevance import clipped, grade, relevance
+from rag.models import Chunk, Passage, SearchResult
+from rag.retrieval.relevance import clip, grade, relevance
 
 log = logging.getLogger(__name__)
 
 CANDIDATES = 50
-"""Candidates by each vector."""
+"""Number of candidates per vector."""
 RERANKED = 30
-"""Candidates that a reranker sees."""
+"""Number of passages that are sent to the reranker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A text to search for, with its embedding."""
+    """A text to search for and its embedding."""
 
     text: str
     vector: Sequence[float]
@@ -42,32 +42,33 @@ async def search(
     cosine_range: tuple[float, float],
     language: str = "en",
     reranker: Reranker | None = None,
-) -> Found:
-    """The best `limit` passages by falling relevance, never withheld, and their grade.
+) -> SearchResult:
+    """Return the best `limit` passages, in descending relevance, and their grade.
 
-    `cosine_range` is the embedder's, `language` the book's. A reranker judges the best passages
-    for the last query, the most complete one: its scores replace theirs, and only what it saw is
-    returned. The grade stays that of the search, so that it means the same with any reranker.
+    Passages are returned even if their relevance is low. `cosine_range` is that of the embedder,
+    `language` that of the book. A reranker scores the best passages against the last query, which
+    is the most complete one. Its scores replace the relevance, and only reranked passages are
+    returned. The grade does not depend on the reranker, so that it always means the same.
     """
     results = await asyncio.gather(
-        *(_scored(store, query, cosine_range, language) for query in queries)
+        *(_score_candidates(store, query, cosine_range, language) for query in queries)
     )
     chunks = {chunk_id: chunk for result in results for chunk_id, (chunk, _) in result.items()}
-    scores = _averages(results, chunks)
+    scores = _average_scores(results, chunks)
     best_first = sorted(chunks, key=lambda chunk_id: (-scores[chunk_id], chunk_id))
-    found = Found(
+    found = SearchResult(
         _passages(best_first[: max(limit, RERANKED)], chunks, scores),
         grade(scores[best_first[0]]) if best_first else "nothing",
     )
     if reranker is not None:
-        found = await _reranked(reranker, queries[-1].text, found)
+        found = await _rerank(reranker, queries[-1].text, found)
     return replace(found, passages=found.passages[:limit])
 
 
-async def _scored(
+async def _score_candidates(
     store: VectorStore, query: Query, cosine_range: tuple[float, float], language: str
 ) -> dict[str, tuple[Chunk, float]]:
-    """The candidates of one query with their relevance, by chunk id."""
+    """Return the candidates of one query and their relevance, by chunk id."""
     sparse = sparse_question(query.text, language)
     candidates = await store.candidates(query.vector, sparse, CANDIDATES)
     scores = relevance(sparse, candidates, cosine_range)
@@ -77,10 +78,10 @@ async def _scored(
     }
 
 
-def _averages(
+def _average_scores(
     results: Sequence[dict[str, tuple[Chunk, float]]], chunks: Iterable[str]
 ) -> dict[str, float]:
-    """The mean relevance over all queries. Where one did not find a chunk, its worst counts."""
+    """Average the relevance over all queries. A query that missed a chunk adds its lowest score."""
     worst = [min((score for _, score in result.values()), default=0.0) for result in results]
     return {
         chunk_id: sum(
@@ -95,17 +96,17 @@ def _averages(
 def _passages(
     ids: Sequence[str], chunks: dict[str, Chunk], scores: dict[str, float]
 ) -> tuple[Passage, ...]:
-    shown = clipped([scores[chunk_id] for chunk_id in ids])
+    shown = clip([scores[chunk_id] for chunk_id in ids])
     return tuple(Passage(chunks[i], score) for i, score in zip(ids, shown, strict=True))
 
 
-async def _reranked(reranker: Reranker, question: str, found: Found) -> Found:
-    """The passages in the reranker's order; as they are where it is down."""
+async def _rerank(reranker: Reranker, question: str, found: SearchResult) -> SearchResult:
+    """Sort the passages by the reranker's scores. If it fails, return them unchanged."""
     passages = found.passages[:RERANKED]
     try:
         scores = await reranker.rerank(question, [p.chunk.embedded_text for p in passages])
     except UpstreamError as error:
-        log.warning("passages are not reranked: %s", error)
+        log.warning("reranking failed: %s", error)
         return found
     judged = [Passage(p.chunk, score) for p, score in zip(passages, scores, strict=True)]
     judged.sort(key=lambda passage: (-passage.score, passage.chunk.chunk_id))

@@ -17,7 +17,7 @@ from rag.errors import (
     UpstreamTimeout,
 )
 from rag.models import (
-    Brief,
+    AnswerRequest,
     Chunk,
     Passage,
     Turn,
@@ -30,7 +30,7 @@ T = TypeVar("T")
 PASSAGE = Passage(
     Chunk("1", "The book runs on port 7860.", "Start", "Run", "start", "a.md", 0), 0.9
 )
-BRIEF = Brief("Which port?", [PASSAGE])
+BRIEF = AnswerRequest("Which port?", [PASSAGE])
 
 
 Use = Callable[[OpenAIAnswerer], Awaitable[T]]
@@ -400,7 +400,7 @@ HISTORY = [Turn("How do I deploy on Lambda?", "With a container [1].")]
 
 
 def test_a_follow_up_is_rewritten(up: World) -> None:
-    text = using(up, lambda a: a.standalone("And on Vercel?", HISTORY), rewrite_model="small")
+    text = using(up, lambda a: a.rewrite_question("And on Vercel?", HISTORY), rewrite_model="small")
     assert text == "And on Vercel? (How do I deploy on Lambda?)"
     assert body(up)["model"] == "small"
     assert body(up)["max_completion_tokens"] < 300
@@ -408,7 +408,7 @@ def test_a_follow_up_is_rewritten(up: World) -> None:
 
 
 def test_a_first_question_asks_nobody(up: World) -> None:
-    assert using(up, lambda a: a.standalone("And on Vercel?", [])) == "And on Vercel?"
+    assert using(up, lambda a: a.rewrite_question("And on Vercel?", [])) == "And on Vercel?"
     assert not up.openai.requests
 
 
@@ -421,7 +421,7 @@ def test_a_failed_rewrite_leaves_the_question(
 
     async def use(answerer: OpenAIAnswerer) -> float:
         started = asyncio.get_running_loop().time()
-        assert await answerer.standalone(question, HISTORY) == question
+        assert await answerer.rewrite_question(question, HISTORY) == question
         return asyncio.get_running_loop().time() - started
 
     assert using(up, use, rewrite_seconds=1.0) < 3
@@ -434,4 +434,4 @@ def test_a_useless_rewrite_leaves_the_question(up: World, content: str | None) -
     message = {"role": "assistant", "content": content}
     choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
     up.openai.fail(200, body={"id": "1", "object": "chat.completion", "choices": choices})
-    assert using(up, lambda a: a.standalone("And on Vercel?", HISTORY)) == "And on Vercel?"
+    assert using(up, lambda a: a.rewrite_question("And on Vercel?", HISTORY)) == "And on Vercel?"

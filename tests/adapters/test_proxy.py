@@ -12,7 +12,7 @@ from rag.adapters.chat_model.openai import OpenAIAnswerer
 from rag.adapters.embedding.cohere import CohereEmbedder
 from rag.adapters.http import proxy_for
 from rag.adapters.vector_store.qdrant_rest import Rest
-from rag.models import Brief, Chunk, Passage
+from rag.models import AnswerRequest, Chunk, Passage
 from tests.support.served_site import Served, served
 
 NOWHERE = "http://service.invalid:80"
@@ -52,7 +52,7 @@ async def _passages() -> object:
 
 async def _answer() -> object:
     answerer = OpenAIAnswerer("key", base_url=NOWHERE, seconds=5)
-    brief = Brief("so?", [Passage(Chunk("1", "So it is.", "T", "", "t", "t.md", 0), 0.9)])
+    brief = AnswerRequest("so?", [Passage(Chunk("1", "So it is.", "T", "", "t", "t.md", 0), 0.9)])
     try:
         parts = await answerer.answer(brief)
         return "".join([part async for part in parts if isinstance(part, str)])

@@ -17,7 +17,7 @@ from rag.adapters.embedding.cohere import CohereEmbedder, CohereReranker
 from rag.adapters.vector_store.qdrant import QdrantStore
 from rag.errors import BookError
 from rag.models import (
-    Brief,
+    AnswerRequest,
     Candidates,
     Chunk,
     Passage,
@@ -137,7 +137,7 @@ def test_rewritten_questions(
     up.heal()
     up.openai.fail(200, times=9, body=body)
     history = [Turn("How do I deploy?", "With a container [1].")]
-    found = outcome(runner, clients["answerer"].standalone("And there?", history))
+    found = outcome(runner, clients["answerer"].rewrite_question("And there?", history))
     assert isinstance(found, str)
     assert found.strip()
 
@@ -150,7 +150,9 @@ def test_rewritten_questions(
 @example(chunk={"choices": [{"index": 0, "delta": {"refusal": {}}}]})
 def test_streamed_answers(up: Upstreams, runner: Any, clients: dict[str, Any], chunk: Any) -> None:
     async def answer() -> list[Any]:
-        return [part async for part in await clients["answerer"].answer(Brief("q", [PASSAGE]))]
+        return [
+            part async for part in await clients["answerer"].answer(AnswerRequest("q", [PASSAGE]))
+        ]
 
     up.heal()
     up.openai.reply = Reply("It runs on a port [1].", junk_after=2, junk=json.dumps(chunk))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.answering.claims import markers
+from rag.answering.claims import find_markers
 
 
 @pytest.mark.parametrize(
@@ -44,28 +44,28 @@ from rag.answering.claims import markers
     ],
 )
 def test_markers_with_the_words_before_them(message: str, expected: list[tuple[int, str]]) -> None:
-    assert markers(message) == expected
+    assert find_markers(message) == expected
 
 
 def test_code_holds_no_markers_and_a_marker_behind_it_stands_for_the_words_before() -> None:
     message = "Run this:\n\n```sh\na[1]\n```\n\n[2]\n\n    b[1]\n\nThen wait [3]."
-    assert markers(message) == [(2, "Run this"), (3, "Then wait")]
+    assert find_markers(message) == [(2, "Run this"), (3, "Then wait")]
 
 
 def test_each_cell_of_a_table_is_a_claim() -> None:
     table = "| key [1] | value |\n| --- | --- |\n| a | it is b [2] |\n| `c[1]` | [3] |"
-    assert markers(table) == [(1, "key"), (2, "it is b"), (3, "c[1]")]
+    assert find_markers(table) == [(1, "key"), (2, "it is b"), (3, "c[1]")]
 
 
 def test_a_marker_is_never_read_as_a_definition() -> None:
-    assert markers("[1]: https://b.dev\n\nText [1]") == [(1, ""), (1, "Text")]
-    assert markers("Text [1][2]\n\n[2]: /x") == [(1, "Text"), (2, "Text"), (2, "Text")]
+    assert find_markers("[1]: https://b.dev\n\nText [1]") == [(1, ""), (1, "Text")]
+    assert find_markers("Text [1][2]\n\n[2]: /x") == [(1, "Text"), (2, "Text"), (2, "Text")]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["Cats sleep", "Dogs", "a `b` c"]), st.integers(1, 99))))
 def test_every_marker_comes_in_its_order(said: list[tuple[str, int]]) -> None:
     message = "\n\n".join(f"{words} [{n}]." for words, n in said)
-    assert markers(message) == [(n, words.replace("`", "")) for words, n in said]
+    assert find_markers(message) == [(n, words.replace("`", "")) for words, n in said]
 
 
 @pytest.mark.parametrize("unit", ["[", "[1", "[1]", "]", "![", "[a](", "`", "*a ", "> ", "- "])
@@ -75,7 +75,7 @@ def test_a_message_of_signs_takes_linear_time(unit: str) -> None:
         best = 9.0
         for _ in range(3):
             begin = time.thread_time()
-            markers(message)
+            find_markers(message)
             best = min(best, time.thread_time() - begin)
         return best
 

@@ -13,13 +13,20 @@ from hypothesis import strategies as st
 
 from rag.adapters.embedding.minilm import LocalEmbedder
 from rag.answering.citation_filter import CitationFilter, renumber
-from rag.answering.claims import markers
-from rag.answering.extractive import NAMED, QUOTED, SHORTENED, WHOLE, ExtractiveAnswerer, choose
+from rag.answering.claims import find_markers
+from rag.answering.extractive import (
+    BEST_SECTION,
+    MAX_NAMED,
+    MAX_QUOTED,
+    OTHER_SECTION,
+    ExtractiveAnswerer,
+    choose_sections,
+)
 from rag.indexing.chunking import LIMIT
 from rag.interfaces import Embedder
-from rag.language.small_talk import text as fixed
+from rag.language.small_talk import fixed_text as fixed
 from rag.models import (
-    Brief,
+    AnswerRequest,
     Chunk,
     Highlights,
     Passage,
@@ -44,12 +51,12 @@ def passages(*chunks: Chunk | str) -> list[Passage]:
 
 
 def answer(
-    question: str, found: Sequence[Passage], embedder: Embedder | None = None, **brief: Any
+    question: str, found: Sequence[Passage], embedder: Embedder | None = None, **request: Any
 ) -> tuple[str, dict[int, str]]:
     """The message as it leaves the answerer, and what it highlights."""
 
     async def parts() -> list[object]:
-        asked = Brief(question, found, **{"site_url": SITE, **brief})
+        asked = AnswerRequest(question, found, **{"site_url": SITE, **request})
         return [part async for part in await ExtractiveAnswerer(embedder).answer(asked)]
 
     message, *rest = asyncio.run(parts())
@@ -66,11 +73,11 @@ def assert_sound(message: str, count: int) -> None:
     citations = CitationFilter(count)
     checked = citations.feed(message) + citations.flush()
     assert renumber(checked, {n: n for n in citations.cited}) == checked == message
-    assert sorted(marker.number for marker in markers(message)) == sorted(citations.cited)
+    assert sorted(marker.number for marker in find_markers(message)) == sorted(citations.cited)
 
 
-def shown(question: str, *chunks: Chunk | str, **brief: Any) -> str:
-    return answer(question, passages(*chunks), **brief)[0]
+def shown(question: str, *chunks: Chunk | str, **request: Any) -> str:
+    return answer(question, passages(*chunks), **request)[0]
 
 
 def lead(n: int) -> str:
@@ -109,8 +116,10 @@ def test_an_answer_from_the_best_section_to_the_last_that_is_named() -> None:
 
 def test_no_more_sections_than_a_reader_can_bear() -> None:
     message = shown("cats", *([CATS] * 9))
-    assert [marker.number for marker in markers(message)] == [*range(1, QUOTED + NAMED + 1)]
-    assert message.count(CATS) == QUOTED
+    assert [marker.number for marker in find_markers(message)] == [
+        *range(1, MAX_QUOTED + MAX_NAMED + 1)
+    ]
+    assert message.count(CATS) == MAX_QUOTED
 
 
 def test_each_section_comes_once() -> None:
@@ -119,12 +128,12 @@ def test_each_section_comes_once() -> None:
     message, highlights = answer("cats and dogs", found)
     assert set(highlights) == {1, 3}
     assert "Dogs" not in message
-    assert choose(Brief("cats", found)) == [1, 3]
+    assert choose_sections(AnswerRequest("cats", found)) == [1, 3]
 
 
 def test_sections_of_one_address_are_told_apart_by_page_and_heading() -> None:
     other = chunk(DOGS, 1, slug="guide#part-0")
-    assert choose(Brief("cats", passages(CATS, other))) == [1, 2]
+    assert choose_sections(AnswerRequest("cats", passages(CATS, other))) == [1, 2]
 
 
 # ---------------------------------------------------------------- how much of each
@@ -138,16 +147,16 @@ def test_the_best_section_is_cut_between_blocks_and_leads_on() -> None:
     own = f"Cats here.\n\n{words(700)}"
     after = Chunk("id-b", f"{words(700, 'more')}\n\n{words(400, 'last')}", "Guide", "Part 0",
                   "guide#part-0", "guide.md", 1)  # fmt: skip
-    message = shown("cats", own, around=[chunk(own), after])
+    message = shown("cats", own, neighbours=[chunk(own), after])
     assert message == "\n\n".join(
         [lead(0), "Cats here. [1]", words(700), words(700, "more"),
          "[Read on](https://b.dev/guide#part-0)"]
     )  # fmt: skip
-    assert len(message) < WHOLE + 200
+    assert len(message) < BEST_SECTION + 200
 
 
 def test_a_whole_chunk_fits_so_that_its_sentence_is_always_shown() -> None:
-    assert WHOLE >= LIMIT
+    assert BEST_SECTION >= LIMIT
 
 
 def divided(*texts: str) -> list[Chunk]:
@@ -161,21 +170,21 @@ def divided(*texts: str) -> list[Chunk]:
 def test_a_divided_section_is_joined() -> None:
     chunks = divided("First.", "Cats sleep.", "Third.")
     other = chunk("Another section.", 7, slug="guide#x")
-    message, highlights = answer("cats", passages(chunks[1]), around=[other, *chunks, other])
+    message, highlights = answer("cats", passages(chunks[1]), neighbours=[other, *chunks, other])
     assert message == f"{lead(0)}\n\nFirst.\n\nCats sleep. [1]\n\nThird."
     assert highlights == {1: "Cats sleep."}
 
 
 def test_chunks_that_do_not_follow_each_other_are_not_joined() -> None:
     before, _, best, after = divided("Before.", "x", "Cats sleep.", "After.")
-    message = shown("cats", best, around=[before, best, after])
+    message = shown("cats", best, neighbours=[before, best, after])
     assert "Before." not in message
     assert message.endswith("After.")
 
 
 def test_what_answers_comes_first_where_not_all_of_a_section_fits() -> None:
     chunks = divided(words(900, "before"), "Cats sleep.", words(900, "after"))
-    message = shown("cats", chunks[1], around=chunks)
+    message = shown("cats", chunks[1], neighbours=chunks)
     assert message.startswith(f"{lead(0)}\n\nCats sleep. [1]\n\nAfter ")
     assert "before" not in message
 
@@ -183,7 +192,7 @@ def test_what_answers_comes_first_where_not_all_of_a_section_fits() -> None:
 def test_the_highlight_stands_in_the_passages_own_chunk() -> None:
     """Its source is cited with the text of that chunk."""
     chunks = divided("Where do cats sleep? Cats sleep here.", "They like it warm.", "Cats sleep.")
-    message, highlights = answer("Where do cats sleep?", passages(chunks[1]), around=chunks)
+    message, highlights = answer("Where do cats sleep?", passages(chunks[1]), neighbours=chunks)
     assert highlights == {1: "They like it warm."}
     assert "They like it warm. [1]" in message
 
@@ -193,7 +202,7 @@ def test_further_sections_are_shortened_to_what_is_around_the_sentence() -> None
     message = shown("cats", "Cats.", long, long.replace("Cats", "The cats"))
     assert lead(1) + "\n\n" + words(300) + "\n\nCats sleep: [2]\n\n- in the sun" in message
     for section in message.split("**[")[2:]:
-        assert len(section) < SHORTENED + 150
+        assert len(section) < OTHER_SECTION + 150
         assert "[Read on](" in section
 
 
@@ -232,7 +241,7 @@ def test_the_best_section_is_shown_whole_and_alone() -> None:
 
 
 def test_a_section_that_is_named_is_the_nearest_of_its_chunk() -> None:
-    message = shown("dogs bark", *(["Dogs."] * QUOTED), SEVERAL)
+    message = shown("dogs bark", *(["Dogs."] * MAX_QUOTED), SEVERAL)
     assert message.endswith("\n\n- [Guide › Animals › Dogs](https://b.dev/guide#dogs) [4]")
 
 
@@ -335,7 +344,7 @@ def test_no_title_is_taken_for_a_citation(title: str) -> None:
     for section in ("", "7", "[3]", title):
         named = [chunk(CATS, n, title=title, section=section, slug=f"p#{n}") for n in range(5)]
         message = shown("cats", *named)
-        assert [marker.number for marker in markers(message)] == [1, 2, 3, 4, 5]
+        assert [marker.number for marker in find_markers(message)] == [1, 2, 3, 4, 5]
 
 
 def test_a_book_without_an_address_links_within_it() -> None:
@@ -345,7 +354,7 @@ def test_a_book_without_an_address_links_within_it() -> None:
 def test_an_index_of_an_older_layout_is_quoted_too() -> None:
     """It has no addresses, so that neither sections nor their parts can be told apart."""
     old = [chunk(text, n, slug="", section="") for n, text in enumerate([CATS, DOGS])]
-    message = shown("cats", *old, around=old)
+    message = shown("cats", *old, neighbours=old)
     assert message == "\n\n".join(
         [f"**[Guide]({SITE}/)**", f"{CATS} [1]", f"**[Guide]({SITE}/)**", f"{DOGS} [2]"]
     )
@@ -362,7 +371,9 @@ def before(question: str, *ids: int) -> list[Turn]:
 
 
 def first_shown(question: str, history: Sequence[Turn], count: int = 6) -> list[int]:
-    return choose(Brief(question, passages(*(f"Cats {n}." for n in range(count))), history))
+    return choose_sections(
+        AnswerRequest(question, passages(*(f"Cats {n}." for n in range(count))), history)
+    )
 
 
 def test_a_follow_up_is_not_answered_with_the_same_sections_again() -> None:
@@ -425,10 +436,10 @@ def test_any_sections_make_a_sound_answer(
         for n, (text, part, anchors) in enumerate(made)
     ]
     found = [Passage(c, 0.9 - n / 10) for n, c in enumerate(data.draw(st.permutations(chunks)))]
-    message, highlights = answer("Where do cats sleep?", found, around=chunks, grade=grade)
-    chosen = choose(Brief("", found))
-    assert [marker.number for marker in markers(message)] == chosen
-    assert set(highlights) <= set(chosen[:QUOTED])
+    message, highlights = answer("Where do cats sleep?", found, neighbours=chunks, grade=grade)
+    chosen = choose_sections(AnswerRequest("", found))
+    assert [marker.number for marker in find_markers(message)] == chosen
+    assert set(highlights) <= set(chosen[:MAX_QUOTED])
     for n, sentence in highlights.items():
         bare = "".join(filter(str.isalnum, found[n - 1].chunk.text))
         assert "".join(filter(str.isalnum, sentence)) in bare
@@ -439,5 +450,5 @@ def test_no_text_takes_long(unit: str) -> None:
     text = ("x" + unit * 1500)[:1500]
     found = passages(*(chunk(text, n, anchors=("a",) * 99) for n in range(5)))
     begin = time.thread_time()
-    answer((unit * 2000)[:2000], found, around=[p.chunk for p in found])
+    answer((unit * 2000)[:2000], found, neighbours=[p.chunk for p in found])
     assert time.thread_time() - begin < 2

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rag.answering.claims import markers
+from rag.answering.claims import find_markers
 from rag.answering.introduction import introduction
-from rag.language.small_talk import Kind, text
+from rag.language.small_talk import SmallTalk, fixed_text
 from rag.models import (
     Chunk,
     Highlights,
@@ -29,7 +29,7 @@ INFO = IndexInfo("m", 1, 1, "The Cat Book", starters=("Why cats?", "1. What is `
 
 
 def said(
-    kind: Kind,
+    kind: SmallTalk,
     info: IndexInfo = INFO,
     beginning: Sequence[Chunk] = (FIRST,),
     site: str = "",
@@ -52,16 +52,16 @@ def test_the_book_introduces_itself() -> None:
         "You can ask about:\n\n- Why cats?\n- 1\\. What is \\`\\[1\\]\\`?"
     )
     assert highlights == {1: "This book is about cats and how they live [1]."}
-    assert [marker.number for marker in markers(message)] == [1]
+    assert [marker.number for marker in find_markers(message)] == [1]
 
 
 def test_a_greeting_is_answered_first() -> None:
-    assert said("greeting")[0] == f"{text('welcome', 'en')}\n\n{said('about')[0]}"
+    assert said("greeting")[0] == f"{fixed_text('welcome', 'en')}\n\n{said('about')[0]}"
 
 
 def test_thanks_get_one_line() -> None:
-    assert said("thanks") == (text("thanked", "en"), {})
-    assert introduction("thanks", "de", INFO, [FIRST], "") == (text("thanked", "de"), Usage())
+    assert said("thanks") == (fixed_text("thanked", "en"), {})
+    assert introduction("thanks", "de", INFO, [FIRST], "") == (fixed_text("thanked", "de"), Usage())
 
 
 def test_the_title_leads_to_the_site() -> None:
@@ -74,8 +74,8 @@ def test_the_title_leads_to_the_site() -> None:
 
 def test_an_empty_book_says_what_there_is() -> None:
     empty = IndexInfo("m", 1)
-    assert said("about", empty, ()) == (text("welcome", "en"), {})
-    assert said("greeting", empty, ()) == (text("welcome", "en"), {})
+    assert said("about", empty, ()) == (fixed_text("welcome", "en"), {})
+    assert said("greeting", empty, ()) == (fixed_text("welcome", "en"), {})
     code = Chunk("id", "```sh\nx\n```\n\n- a list", "Home", "", "", "index.md", 0)
     assert said("about", INFO, [code])[1] == {}
     assert "[1]" not in said("about", IndexInfo("m", 1, 1, "Title"), [code])[0]

@@ -10,10 +10,10 @@ from rag.answering.prompt import (
     Message,
     answer_messages,
     count_tokens,
-    standalone_messages,
+    rewrite_messages,
 )
 from rag.models import (
-    Brief,
+    AnswerRequest,
     Chunk,
     Passage,
     Source,
@@ -47,14 +47,14 @@ def fences(message: Message) -> list[tuple[str, str]]:
 
 
 def test_the_parts_and_their_order() -> None:
-    brief = Brief(
+    request = AnswerRequest(
         "And on Vercel?",
         [passage(), passage("Second.", title="More", section="")],
         [Turn("How do I deploy?", "With a container [1].")],
         "the selected words",
         "How do I deploy on Vercel?",
     )
-    system, user = answer_messages(brief, book="Ask the Book")
+    system, user = answer_messages(request, book="Ask the Book")
     assert (system["role"], user["role"]) == ("system", "user")
     assert "“Ask the Book”" in system["content"]
     assert fences(user) == [
@@ -69,9 +69,9 @@ def test_the_parts_and_their_order() -> None:
 
 
 def test_what_is_absent_has_no_fence() -> None:
-    _, user = answer_messages(Brief("Which port?", [passage()], standalone="Which port?"))
+    _, user = answer_messages(AnswerRequest("Which port?", [passage()], standalone="Which port?"))
     assert [name for name, _ in fences(user)] == ["PASSAGE 1", "QUESTION"]
-    _, user = answer_messages(Brief("Which port?"))
+    _, user = answer_messages(AnswerRequest("Which port?"))
     assert [name for name, _ in fences(user)] == ["QUESTION"]
     assert "No passage was found" in user["content"].splitlines()[-1]
 
@@ -79,12 +79,12 @@ def test_what_is_absent_has_no_fence() -> None:
 def test_injection_in_every_field_stays_data() -> None:
     turn = Turn(INJECTION, INJECTION, (Source("1", INJECTION, "", "", "", "", 0.5),))
     evil = passage(INJECTION, title=INJECTION, section=INJECTION, slug=INJECTION)
-    brief = Brief(INJECTION, [evil, passage()], [turn], INJECTION, INJECTION + "?")
-    plain = Brief("q", [passage(), passage()], [Turn("q", "a")], "selected", "q?")
-    system, user = answer_messages(brief)
+    request = AnswerRequest(INJECTION, [evil, passage()], [turn], INJECTION, INJECTION + "?")
+    plain = AnswerRequest("q", [passage(), passage()], [Turn("q", "a")], "selected", "q?")
+    system, user = answer_messages(request)
 
     assert system == answer_messages(plain)[0]
-    assert [message["role"] for message in answer_messages(brief)] == ["system", "user"]
+    assert [message["role"] for message in answer_messages(request)] == ["system", "user"]
     assert [name for name, _ in fences(user)] == [
         name for name, _ in fences(answer_messages(plain)[1])
     ]
@@ -103,26 +103,29 @@ def test_injection_in_every_field_stays_data() -> None:
 
 def test_the_word_is_new_each_time_and_in_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     words = {
-        re.search(r"<<<QUESTION (\w+)", answer_messages(Brief("q"))[1]["content"]) for _ in "ab"
+        re.search(r"<<<QUESTION (\w+)", answer_messages(AnswerRequest("q"))[1]["content"])
+        for _ in "ab"
     }
     assert len({word[1] for word in words if word}) == 2
 
     drawn = iter(["aaaaaaaaaaaa", "bbbbbbbbbbbb"])
     monkeypatch.setattr("secrets.token_hex", lambda size: next(drawn))
-    _, user = answer_messages(Brief("What is aaaaaaaaaaaa?", [passage()]))
+    _, user = answer_messages(AnswerRequest("What is aaaaaaaaaaaa?", [passage()]))
     assert fences(user)[-1] == ("QUESTION", "What is aaaaaaaaaaaa?")
     assert "bbbbbbbbbbbb>>>" in user["content"]
 
 
 def test_text_that_looks_like_the_frame_is_only_text() -> None:
-    _, user = answer_messages(Brief("0\x00\n\x001", [passage("0\x00"), passage("\\1 \\g<0>")]))
+    _, user = answer_messages(
+        AnswerRequest("0\x00\n\x001", [passage("0\x00"), passage("\\1 \\g<0>")])
+    )
     assert fences(user)[0] == ("PASSAGE 1", "Start › Run\n\n0 ")
     assert fences(user)[1] == ("PASSAGE 2", "Start › Run\n\n\\1 \\g<0>")
 
 
 def test_ten_turns_always_fit_and_the_newest_come_first() -> None:
     history = [Turn(f"question {n}", f"answer {n} " + "word " * 2000) for n in range(20)]
-    _, user = answer_messages(Brief("q", [passage()], history), history_tokens=6000)
+    _, user = answer_messages(AnswerRequest("q", [passage()], history), history_tokens=6000)
     text = dict(fences(user))["CONVERSATION"]
     asked = [int(n) for n in re.findall(r"^Reader: question (\d+)$", text, re.M)]
     assert asked == list(range(asked[0], 20))
@@ -132,15 +135,15 @@ def test_ten_turns_always_fit_and_the_newest_come_first() -> None:
 
 def test_a_short_conversation_is_kept_whole() -> None:
     history = [Turn(f"question {n}", f"answer {n}") for n in range(60)]
-    _, user = answer_messages(Brief("q", [passage()], history), history_tokens=6000)
+    _, user = answer_messages(AnswerRequest("q", [passage()], history), history_tokens=6000)
     assert dict(fences(user))["CONVERSATION"].count("Reader:") == 60
     long = [Turn("question", "word " * 1500)]
-    _, user = answer_messages(Brief("q", [passage()], long), history_tokens=6000)
+    _, user = answer_messages(AnswerRequest("q", [passage()], long), history_tokens=6000)
     assert dict(fences(user))["CONVERSATION"].count("word") == 1500
 
 
 def test_a_whole_page_of_selected_text_is_cut() -> None:
-    _, user = answer_messages(Brief("q", [passage()], highlighted="selected " * 3000))
+    _, user = answer_messages(AnswerRequest("q", [passage()], highlighted="selected " * 3000))
     text = dict(fences(user))["SELECTED"]
     assert 1000 < count_tokens(text) <= 1510
     assert text.endswith("selected …")
@@ -148,7 +151,7 @@ def test_a_whole_page_of_selected_text_is_cut() -> None:
 
 def test_rewriting_sees_the_conversation_and_the_question() -> None:
     history = [Turn(INJECTION, INJECTION), Turn("How do I deploy?", "With a container [1].")]
-    system, user = standalone_messages(INJECTION, history)
+    system, user = rewrite_messages(INJECTION, history)
     assert [message["role"] for message in (system, user)] == ["system", "user"]
     assert [name for name, _ in fences(user)] == ["CONVERSATION", "LAST QUESTION"]
     assert "How do I deploy?" in dict(fences(user))["CONVERSATION"]

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from rag.answering.citation_filter import CitationFilter, renumber
-from rag.answering.claims import markers
+from rag.answering.claims import find_markers
 from rag.answering.quotes import (
     QuotedBlock,
-    around,
-    beginning,
-    blocks,
-    escaped,
-    link,
-    plain,
+    blocks_around,
+    escape_markdown,
+    escape_markers,
+    first_blocks,
+    markdown_link,
+    parse_blocks,
 )
 
 PAGE = """\
@@ -59,7 +59,7 @@ y = 2
 
 
 def kinds(text: str) -> list[tuple[str, str]]:
-    return [(block.kind, block.text.split("\n")[0]) for block in blocks(text)]
+    return [(block.kind, block.text.split("\n")[0]) for block in parse_blocks(text)]
 
 
 def test_each_block_is_whole_and_in_order() -> None:
@@ -72,11 +72,11 @@ def test_each_block_is_whole_and_in_order() -> None:
         ("other", "<div>"),
         ("other", "```py"),
     ]
-    assert "\n\n".join(block.text for block in blocks(PAGE)) == PAGE.rstrip("\n")
+    assert "\n\n".join(block.text for block in parse_blocks(PAGE)) == PAGE.rstrip("\n")
 
 
 def test_sentences_know_the_last_line_of_their_paragraph() -> None:
-    before, _, steps, table, quote, *rest = blocks(PAGE)
+    before, _, steps, table, quote, *rest = parse_blocks(PAGE)
     assert before.sentences == (("Before you begin.", 1), ("Two lines.", 1))
     assert steps.sentences == (
         ("Open it:", 0),
@@ -91,7 +91,7 @@ def test_sentences_know_the_last_line_of_their_paragraph() -> None:
 
 def test_blocks_know_where_they_begin() -> None:
     lines = PAGE.split("\n")
-    for block in blocks(PAGE):
+    for block in parse_blocks(PAGE):
         assert lines[block.line] == block.text.split("\n")[0]
 
 
@@ -105,11 +105,11 @@ def test_what_looks_like_a_definition_is_kept() -> None:
 
 @pytest.mark.parametrize("text", ["", "\n", " \n\t\n"])
 def test_a_text_of_nothing_has_no_blocks(text: str) -> None:
-    assert blocks(text) == []
+    assert parse_blocks(text) == []
 
 
 def test_lines_may_end_as_on_windows() -> None:
-    assert [block.text for block in blocks("One.\r\nTwo.\r\n\r\n- a\r- b")] == [
+    assert [block.text for block in parse_blocks("One.\r\nTwo.\r\n\r\n- a\r- b")] == [
         "One.\nTwo.",
         "- a\n- b",
     ]
@@ -158,7 +158,7 @@ def lines_of(text: str) -> list[str]:
 @settings(max_examples=200, deadline=None)
 @given(TEXTS)
 def test_no_line_of_any_markdown_is_lost_or_moved(text: str) -> None:
-    found = blocks(text)
+    found = parse_blocks(text)
     assert lines_of("\n\n".join(block.text for block in found)) == lines_of(text)
     for block in found:
         for sentence in block.sentences:
@@ -187,14 +187,14 @@ def size(shown: list[QuotedBlock]) -> int:
 def test_a_beginning_fits_and_does_not_end_with_what_leads_on(
     whole: list[QuotedBlock], room: int
 ) -> None:
-    shown = beginning(whole, room)
+    shown = first_blocks(whole, room)
     assert shown == whole[: len(shown)]
     assert len(shown) == 1 or size(shown) <= room
-    assert len(shown) in (1, len(whole)) or not shown[-1].introduces
+    assert len(shown) in (1, len(whole)) or not shown[-1].leads_in
     assert shown == whole or size(whole) > room
     longer = whole[: len(shown) + 1]
     if size(longer) <= room and len(longer) > len(shown):
-        assert longer[-1].introduces, "no more was left out than had to be"
+        assert longer[-1].leads_in, "no more was left out than had to be"
 
 
 @given(BLOCKS, st.data(), st.integers(0, 400))
@@ -202,7 +202,7 @@ def test_what_stands_around_a_block_fits_and_holds_it(
     whole: list[QuotedBlock], data: st.DataObject, room: int
 ) -> None:
     at = data.draw(st.integers(0, len(whole) - 1))
-    shown = around(whole, at, room)
+    shown = blocks_around(whole, at, room)
     first = next(n for n in range(len(whole)) if whole[n] is shown[0])
     last = first + len(shown) - 1
     assert all(a is b for a, b in zip(shown, whole[first:], strict=False))
@@ -210,24 +210,24 @@ def test_what_stands_around_a_block_fits_and_holds_it(
     led = at > 0 and whole[at].kind == "other" and whole[at - 1].kind == "paragraph"
     least = whole[at - led : at + 1]
     assert size(shown) <= max(room, size(least))
-    assert last in (at, len(whole) - 1) or not shown[-1].introduces
+    assert last in (at, len(whole) - 1) or not shown[-1].leads_in
     assert not led or first < at, "a list stays with the paragraph before it"
     assert first in (0, at) or whole[first].kind != "other", "none without what leads to it"
 
 
 def test_following_blocks_go_before_preceding_ones() -> None:
     whole = [QuotedBlock(letter * 10, "paragraph") for letter in "abcde"]
-    assert around(whole, 2, 30) == whole[2:5]
-    assert around(whole, 2, 40) == whole[1:5]
-    assert around(whole, 4, 30) == whole[2:5]
-    assert around(whole, 2, 0) == [whole[2]]
+    assert blocks_around(whole, 2, 30) == whole[2:5]
+    assert blocks_around(whole, 2, 40) == whole[1:5]
+    assert blocks_around(whole, 4, 30) == whole[2:5]
+    assert blocks_around(whole, 2, 0) == [whole[2]]
 
 
 @pytest.mark.parametrize("text", ["Run this:", "Run **this:**", "_Run this:_", "次のとおり："])
 def test_a_paragraph_with_a_colon_introduces(text: str) -> None:
-    assert QuotedBlock(text, "paragraph").introduces
-    assert not QuotedBlock("Run this.", "paragraph").introduces
-    assert QuotedBlock("# Run", "heading").introduces
+    assert QuotedBlock(text, "paragraph").leads_in
+    assert not QuotedBlock("Run this.", "paragraph").leads_in
+    assert QuotedBlock("# Run", "heading").leads_in
 
 
 # ---------------------------------------------------------------- escaping
@@ -259,7 +259,7 @@ def test_a_paragraph_with_a_colon_introduces(text: str) -> None:
     ],
 )
 def test_the_authors_own_markers_are_escaped_but_for_code(text: str, shown: str) -> None:
-    assert escaped(text) == shown
+    assert escape_markers(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -267,8 +267,8 @@ def test_the_authors_own_markers_are_escaped_but_for_code(text: str, shown: str)
     [("```sh\na", "```"), ("1. ~~~~\n   a", "   ~~~~"), ("> ```\n> a", "> ```")],
 )
 def test_a_fence_that_is_never_closed_is_closed(text: str, end: str) -> None:
-    assert escaped(text) == f"{text}\n{end}"
-    assert markers(f"{escaped(text)}\n\nBehind it [1]") == [(1, "Behind it")]
+    assert escape_markers(text) == f"{text}\n{end}"
+    assert find_markers(f"{escape_markers(text)}\n\nBehind it [1]") == [(1, "Behind it")]
 
 
 MARKERS = "[1] [1][2] [^1] [1-3] [1](x) [[1]] [1]: 【1】 ［2］ [1†a] \\[1] \\\\[1] `a[1]` a[1]"
@@ -315,10 +315,10 @@ def through(message: str, count: int) -> str:
 @given(st.lists(QUOTED, min_size=1, max_size=4))
 def test_a_quotation_reaches_the_reader_as_the_author_wrote_it(texts: list[str]) -> None:
     """Nothing of it is taken for a marker, and nothing of it hides our own."""
-    quoted = [escaped(text) for text in texts]
+    quoted = [escape_markers(text) for text in texts]
     message = "\n\n".join(f"{text}\n\nSo it is. [{n}]" for n, text in enumerate(quoted, 1))
     assert through(message, len(texts)) == message
-    assert [marker.number for marker in markers(message)] == [*range(1, len(texts) + 1)]
+    assert [marker.number for marker in find_markers(message)] == [*range(1, len(texts) + 1)]
     for text, safe in zip(texts, quoted, strict=True):
         assert page_shows(safe, links=False) == page_shows(text, links=False)
 
@@ -327,12 +327,12 @@ def test_a_quotation_reaches_the_reader_as_the_author_wrote_it(texts: list[str])
     "text", ["a ` b \\[1]", "`` a ` [1] ` b", "a \\` b `[1]` c", "\\\\`[1]`", "`\\` \\[1]"]
 )
 def test_what_is_inline_code_is_left_alone_by_the_filter_too(text: str) -> None:
-    assert escaped(text) == through(text, 3) == text
+    assert escape_markers(text) == through(text, 3) == text
 
 
 def test_a_marker_is_put_at_the_end_of_its_line() -> None:
     block = QuotedBlock("- a\n- b\n- c", "other")
-    assert block.marked("[2]", 1) == "- a\n- b [2]\n- c"
+    assert block.with_marker("[2]", 1) == "- a\n- b [2]\n- c"
 
 
 # ---------------------------------------------------------------- links
@@ -342,30 +342,30 @@ def test_a_marker_is_put_at_the_end_of_its_line() -> None:
     "title", ["404", "1984", "3.11", "[1]", "1 › 2", "2 + 2", "#", "١", "1, 2"]
 )
 def test_a_title_without_a_letter_is_no_citation(title: str) -> None:
-    shown = link(title, "https://b.dev/x")
+    shown = markdown_link(title, "https://b.dev/x")
     assert page_shows(shown) == f"“{title}”"
     assert through(f"**{shown}** Text. [1]", 1) == f"**{shown}** Text. [1]"
-    assert [marker.number for marker in markers(f"{shown} [1]")] == [1]
+    assert [marker.number for marker in find_markers(f"{shown} [1]")] == [1]
 
 
 @pytest.mark.parametrize(
     "title", ["Map[K, V]", "`code`", "**bold** _x_", "a_b_c", "Vec<T> & &lt;", "~~no~~", "C:\\d"]
 )
 def test_a_title_is_shown_sign_by_sign(title: str) -> None:
-    shown = link(title, "https://b.dev/x")
+    shown = markdown_link(title, "https://b.dev/x")
     assert not re.search(r"(?<!\\)[*_`<>&~]", shown)
     assert page_shows(shown) == title
     assert through(shown, 3) == shown
 
 
 def test_a_link_keeps_its_address_whole() -> None:
-    assert link("A \n b", "https://b.dev/a(b)") == "[A b](https://b.dev/a%28b%29)"
+    assert markdown_link("A \n b", "https://b.dev/a(b)") == "[A b](https://b.dev/a%28b%29)"
 
 
 @pytest.mark.parametrize("title", ["1. Install", "2) Run", "# Top", "## Sub", "- x", "+ y"])
 def test_a_title_begins_no_block(title: str) -> None:
-    assert [block.kind for block in blocks(plain(title))] == ["paragraph"]
-    assert page_shows(plain(title)) == title
+    assert [block.kind for block in parse_blocks(escape_markdown(title))] == ["paragraph"]
+    assert page_shows(escape_markdown(title)) == title
 
 
 # ---------------------------------------------------------------- time
@@ -395,9 +395,9 @@ def test_a_title_begins_no_block(title: str) -> None:
 def test_no_text_takes_long(unit: str) -> None:
     text = "x" + unit * (20_000 // len(unit))
     begin = time.thread_time()
-    escaped(text)
-    plain(text)
+    escape_markers(text)
+    escape_markdown(text)
     assert time.thread_time() - begin < 0.5
     begin = time.thread_time()
-    blocks(text[:1500])
+    parse_blocks(text[:1500])
     assert time.thread_time() - begin < 0.5

@@ -11,18 +11,18 @@ import pytest
 
 from rag.adapters.vector_store.edge import EdgeStore
 from rag.answering.sources import (
+    citation_base,
+    make_source,
     nearest_part,
-    parts,
-    related,
-    site_of,
-    source,
+    related_sections,
+    split_by_heading,
 )
 from rag.models import (
     Chunk,
     Claim,
     IndexInfo,
     Passage,
-    Related,
+    RelatedSection,
     Source,
 )
 from rag.retrieval.relevance import NOTHING
@@ -37,7 +37,7 @@ async def site(folder: Path, settings: Settings, info: IndexInfo | None) -> str:
     if info:
         await write(folder, [point(0)], info)
     store = EdgeStore(folder)
-    found = await site_of(settings, store)
+    found = await citation_base(settings, store)
     await store.close()
     return found
 
@@ -77,7 +77,7 @@ SEVERAL = chunk(
 
 
 def test_a_chunk_is_divided_at_the_headings_within_it() -> None:
-    found = parts(SEVERAL)
+    found = split_by_heading(SEVERAL)
     assert [(part.slug, part.section, part.heading) for part in found] == [
         ("p#d", "Data › Deleting", "Deleting"),
         ("p#hand", "Data › By hand", "By hand"),
@@ -92,10 +92,13 @@ def test_a_chunk_is_divided_at_the_headings_within_it() -> None:
 
 
 def test_headings_without_text_or_anchor_of_their_own() -> None:
-    assert [part.slug for part in parts(chunk("## A\n\n## B\n\nText.", "", ("a", "b")))] == ["p#b"]
-    assert [part.slug for part in parts(chunk("One.\n\n## A\n\nTwo.", "", ("",)))] == ["p#d", "p"]
-    assert [part.slug for part in parts(chunk("## A\n\nTwo."))] == ["p#d"], "an older layout"
-    assert [part.text for part in parts(chunk(""))] == [""]
+    def slugs(of: Chunk) -> list[str]:
+        return [part.slug for part in split_by_heading(of)]
+
+    assert slugs(chunk("## A\n\n## B\n\nText.", "", ("a", "b"))) == ["p#b"]
+    assert slugs(chunk("One.\n\n## A\n\nTwo.", "", ("",))) == ["p#d", "p"]
+    assert slugs(chunk("## A\n\nTwo.")) == ["p#d"], "an older layout"
+    assert [part.text for part in split_by_heading(chunk(""))] == [""]
 
 
 def test_the_nearest_part_has_most_of_a_claims_words() -> None:
@@ -107,14 +110,14 @@ def test_the_nearest_part_has_most_of_a_claims_words() -> None:
 def test_what_is_lit_up_is_the_sentence_and_not_the_heading_above() -> None:
     text = "A reader deletes a conversation with the button of the chat, or with a request of one."
     below = chunk(text, "How a reader deletes a conversation")
-    url = source(Passage(below, 0.9), BOOK, ["delete a conversation"]).url
+    url = make_source(Passage(below, 0.9), BOOK, ["delete a conversation"]).url
     assert "text=A%20reader%20deletes%20a%20conversation%20with," in url
 
 
 def test_each_claim_leads_to_its_own_sentence() -> None:
     passage = Passage(SEVERAL, 0.91234)
     about = ["deleted after some days", "a reader deletes with a button", "zebra"]
-    found = source(passage, BOOK, about, "By itself.")
+    found = make_source(passage, BOOK, about, "By itself.")
     assert [(claim.slug, claim.section) for claim in found.claims] == [
         ("p#age", "Data › By age"),
         ("p#hand", "Data › By hand"),
@@ -157,7 +160,7 @@ NEAR = [
 
 def test_related_are_the_other_sections_that_were_found_each_once() -> None:
     def names(*sources: Source, count: int = 3) -> list[tuple[str, str]]:
-        found = related(NEAR, sources, BOOK, count)
+        found = related_sections(NEAR, sources, BOOK, count)
         return [(item.title, item.section) for item in found]
 
     assert names() == [("Privacy", "Deleting"), ("Install", ""), ("Privacy", "The log")]
@@ -170,17 +173,17 @@ def test_related_are_the_other_sections_that_were_found_each_once() -> None:
         ("Install", "Deleting"),
         ("Trouble", ""),
     ]
-    assert related([], [], BOOK) == ()
+    assert related_sections([], [], BOOK) == ()
 
 
 def test_a_related_section_is_linked() -> None:
-    (first, *_) = related(NEAR, [], BOOK)
-    assert first == Related("Privacy", "Deleting", "Privacy#1", f"{BOOK}/Privacy#1")
+    (first, *_) = related_sections(NEAR, [], BOOK)
+    assert first == RelatedSection("Privacy", "Deleting", "Privacy#1", f"{BOOK}/Privacy#1")
 
 
 @pytest.mark.parametrize("unit", ["`", '"', "[", "![", "# ", "- ", "|", "a`", "_", ". "])
 def test_a_passage_of_signs_takes_no_long_time(unit: str) -> None:
     text = ("x" + unit * 4000)[:4000] + "x"
     begin = time.thread_time()
-    source(Passage(chunk(text), 0.9), BOOK, [text])
+    make_source(Passage(chunk(text), 0.9), BOOK, [text])
     assert time.thread_time() - begin < 0.5

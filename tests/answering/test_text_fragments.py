@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.answering.text_fragments import citation_url, sentences, text_directive
+from rag.answering.text_fragments import citation_url, plain_sentences, text_directive
 
 SITE = "https://book.example/guide/"
 
@@ -138,6 +138,6 @@ def test_any_text_gives_a_valid_address(quote: str, slug: str, claim: str) -> No
     if delimiter:
         assert "-" not in directive
         assert "&" not in directive
-        plain = " ".join(sentences(quote))
+        plain = " ".join(plain_sentences(quote))
         for term in directive.split(","):
             assert unquote(term) in plain

@@ -236,7 +236,7 @@ def test_a_reader_who_leaves_before_the_first_word_stops_the_model(
 
 
 def expected(question: str) -> int:
-    return admission.expected_tokens(load_settings({"OPENAI_API_KEY": "key"}), question)
+    return admission.estimate_tokens(load_settings({"OPENAI_API_KEY": "key"}), question)
 
 
 def reranked(upstreams: Upstreams) -> int:
@@ -376,7 +376,7 @@ def test_counting_takes_no_round_trip_of_its_own(
         clients = Together(load_settings(upstreams.environ()), db)
         question = pipeline.Question(QUESTION, session_id, address="203.0.113.99")
         events: Any = await pipeline.ask(clients, question)
-        assert (await answer_stream.fold(events)).metadata["saved"]
+        assert (await answer_stream.collect(events)).metadata["saved"]
         assert events.ag_frame is None  # it has ended, not been left to the garbage collector
         assert sum("book.admit" in sql for sql in clients.asked[:2]) == 1
         assert sum("book.admit" in sql for sql in clients.asked) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rag.chat.warmup import rehearse
+from rag.chat.warmup import warm_up
 from rag.providers import Clients
 from rag.settings import load_settings
 from tests.support.postgres import query
@@ -15,7 +15,7 @@ def rehearsed(environ: dict[str, str]) -> None:
     async def body() -> None:
         clients = Clients(load_settings(environ))
         try:
-            await rehearse(clients)
+            await warm_up(clients)
         finally:
             await clients.close()
 

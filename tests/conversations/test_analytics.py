@@ -14,9 +14,9 @@ from rag.adapters.database.postgres import Postgres
 from rag.conversations import store as conversations
 from rag.conversations.analytics import (
     TABLES,
-    Asked,
-    View,
-    gaps,
+    AskedQuestion,
+    TableView,
+    group_questions,
 )
 from rag.conversations.csv_table import as_csv
 from tests.support.postgres import using
@@ -26,7 +26,7 @@ NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 async def _table(db: Postgres, name: str, **view: Any) -> list[dict[str, Any]]:
-    return await TABLES[name](db, View(**{"retention_days": DAYS, "limit": 400, **view}))
+    return await TABLES[name](db, TableView(**{"retention_days": DAYS, "limit": 400, **view}))
 
 
 def test_days_add_up(database_url: str) -> None:
@@ -190,7 +190,9 @@ def test_statements_read_by_the_index_of_time(database_url: str, name: str) -> N
 
 def _questions(*asked: str) -> list[list[str]]:
     """How these questions, each by its own reader, are put together."""
-    rows = gaps([Asked(question, str(n), NOW) for n, question in enumerate(asked)])
+    rows = group_questions(
+        [AskedQuestion(question, str(n), NOW) for n, question in enumerate(asked)]
+    )
     return [[row["question"], *row["examples"]] for row in rows]
 
 
@@ -222,12 +224,14 @@ def test_any_script_and_no_word_at_all() -> None:
     assert ["کتاب اردو میں", "کیا کتاب اردو میں ہے؟"] in together
     assert ["?"] in together
     assert sum(map(len, together)) == 5
-    assert gaps([]) == []
+    assert group_questions([]) == []
 
 
 def test_many_questions_of_the_same_words_are_quick() -> None:
     asked = [f"How do I install the widget number {n % 500}?" for n in range(2000)]
-    rows = gaps([Asked(question, str(n), NOW) for n, question in enumerate(asked)])
+    rows = group_questions(
+        [AskedQuestion(question, str(n), NOW) for n, question in enumerate(asked)]
+    )
     assert len(rows) == 500
     assert {row["asked"] for row in rows} == {4}
 

@@ -15,7 +15,7 @@ from rag.conversations.store import QuestionEmbedding, Saved
 from rag.errors import UpstreamError
 from rag.models import (
     Claim,
-    Related,
+    RelatedSection,
     Source,
     Turn,
 )
@@ -35,7 +35,7 @@ SOURCE = Source(
     highlight="Run it.",
     claims=(CLAIM, OTHER),
 )
-RELATED = (Related("Install", "Trouble", "docs/install#trouble", "https://x/#c"),)
+RELATED = (RelatedSection("Install", "Trouble", "docs/install#trouble", "https://x/#c"),)
 METADATA = {"model": "m", "tokens_used": 12}
 TURN = Turn("How?", "Like this [1] or this [1].", (SOURCE,), METADATA, related=RELATED)
 DAYS = 90
@@ -183,14 +183,14 @@ def test_the_same_request_makes_one_turn(database_url: str) -> None:
     async def work(db: Postgres) -> None:
         key = conversations.request_key("client", "key", "How?")
         first, second = conversations.new_session_id(), conversations.new_session_id()
-        assert await conversations.saved(db, key) is None
+        assert await conversations.find_saved(db, key) is None
         assert _place(await _save(db, first, new=True, key=key)) == (first, 1)
         assert _place(await _save(db, first, "other")) == (first, 2)
         assert _place(await _save(db, first, key=key)) == (first, 1)
         assert _place(await _save(db, second, new=True, key=key)) == (first, 1)
         assert await conversations.recent(db, second, 1, retention_days=DAYS) is None
         assert await _texts(db, first) == ["How?", "other"]
-        found = await conversations.saved(db, key)
+        found = await conversations.find_saved(db, key)
         assert found is not None
         assert (found[0], found[1].n, found[1].sources) == (first, 1, (SOURCE,))
 
@@ -325,7 +325,7 @@ def test_any_text_is_kept_exactly(database_url: str, text: str) -> None:
         sid = conversations.new_session_id()
         claims = (replace(CLAIM, snippet=text),)
         source = replace(SOURCE, title=text, snippet=text, claims=claims)
-        near = (Related(*[text] * 4),)
+        near = (RelatedSection(*[text] * 4),)
         turn = Turn(text, text, (source,), {text: [text, None]}, related=near)
         assert await conversations.save(db, sid, turn, new=True, retention_days=DAYS)
         (found,) = await conversations.recent(db, sid, 1, retention_days=DAYS) or []
@@ -339,7 +339,7 @@ def test_what_postgresql_cannot_hold_is_replaced(database_url: str) -> None:
         bad, good = "a\0b\ud800c\udfffd", "a\ufffdb\ufffdc\ufffdd"
         sid = conversations.new_session_id()
         source = replace(SOURCE, snippet=bad, claims=(replace(CLAIM, snippet=bad),))
-        near = (Related(*[bad] * 4),)
+        near = (RelatedSection(*[bad] * 4),)
         turn = Turn(bad, bad, (source,), {bad: {"deep": [bad]}}, related=near)
         embedding = QuestionEmbedding("m", bad, [1.0])
         saved = await conversations.save(
@@ -349,7 +349,7 @@ def test_what_postgresql_cannot_hold_is_replaced(database_url: str) -> None:
         (found,) = await conversations.recent(db, sid, 1, retention_days=DAYS) or []
         assert (found.question, found.answer, found.sources[0].snippet) == (good, good, good)
         assert found.sources[0].claims[0].snippet == good
-        assert found.related == (Related(*[good] * 4),)
+        assert found.related == (RelatedSection(*[good] * 4),)
         assert found.metadata == {good: {"deep": [good]}}
         assert await conversations.cached_embedding(db, "m", bad) == [1.0]
 
@@ -412,7 +412,7 @@ def test_nothing_depends_on_the_number_of_stored_turns(database_url: str) -> Non
         key = conversations.request_key("k")
         await conversations.recent(db, sid, 10, retention_days=DAYS)
         await _save(db, sid, key=key, embedding=QuestionEmbedding("m", "r", [1.0]))
-        await conversations.saved(db, key)
+        await conversations.find_saved(db, key)
         await conversations.page(db, sid, 0, 10, retention_days=DAYS)
         await conversations.cached_embedding(db, "m", "q")
         await conversations.rate(db, sid, 1, 1)

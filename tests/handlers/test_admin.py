@@ -168,7 +168,7 @@ def test_the_author_never_takes_more_than_one_connection(
     providers.reset()
     running, most = 0, 0
 
-    async def slow(db: Database, view: analytics.View) -> list[analytics.Row]:
+    async def slow(db: Database, view: analytics.TableView) -> list[analytics.Row]:
         nonlocal running, most
         running += 1
         most = max(most, running)

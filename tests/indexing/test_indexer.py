@@ -239,7 +239,7 @@ def test_vectors_of_a_wrong_size_are_refused(tmp_path: Path) -> None:
         async def embed_passages(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
             return [[1.0] * 3 for _ in texts]
 
-    with pytest.raises(ConfigurationError, match="did not give 5 vectors of 16 dimensions"):
+    with pytest.raises(ConfigurationError, match="did not return 5 vectors of 16 dimensions"):
         run(index(tmp_path, BOOK, Wrong()))
 
 

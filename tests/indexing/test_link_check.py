@@ -9,7 +9,7 @@ import pytest
 import ingest
 from rag.adapters.vector_store.edge import EdgeStore
 from rag.indexing.indexer import published_chunks
-from rag.indexing.link_check import links_of
+from rag.indexing.link_check import citable_links
 from rag.models import Chunk, IndexInfo
 from tests.support.offline import Offline
 from tests.support.points import HashEmbedder, run
@@ -123,10 +123,10 @@ def test_a_site_without_slashes_at_the_end(tmp_path: Path, built: Path) -> None:
         Chunk("1", "t", "T", "", "guide/", "g.md", 0),
         Chunk("2", "t", "T", "", "", "i.md", 1),
     ]
-    from rag.indexing.link_check import verify
+    from rag.indexing.link_check import check_links
     from sites.published_site import BuiltFolder
 
-    verdict = run(verify(chunks, BuiltFolder(built)))
+    verdict = run(check_links(chunks, BuiltFolder(built)))
     assert [str(dead) for dead in verdict.problems] == [
         "g.md: /guide/ - is served at guide.html, without a trailing slash"
     ]
@@ -139,7 +139,7 @@ def test_another_site_is_hinted_at(
     assert call(tmp_path / "d", "--verify", built) == 1
     err = capsys.readouterr().err
     assert "guide/use it.md: /docs/guide/use it - there is no such page (3 links)\n" in err
-    assert "6 are dead. As not one is there" in err
+    assert "6 are dead. Since all links are dead" in err
 
 
 def test_strict_changes_nothing_where_a_link_is_dead(
@@ -187,7 +187,7 @@ def test_what_there_is_nothing_to_verify_with(
 def test_every_heading_of_a_chunk_is_a_link() -> None:
     text = "a\n\n### Two\n\nb\n\n### Three\n\nc"
     chunk = Chunk("1", text, "T", "One", "p#one", "p.md", 0, "en", ("two", "three"))
-    assert [(link.slug, link.section) for link in links_of([chunk, chunk])] == [
+    assert [(link.slug, link.section) for link in citable_links([chunk, chunk])] == [
         ("p#one", "One"),
         ("p#two", "One › Two"),
         ("p#three", "One › Three"),

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.language import small_talk as module
-from rag.language.small_talk import Key, Kind, reply_language, small_talk, text
+from rag.language.small_talk import Key, SmallTalk, classify_small_talk, fixed_text, reply_language
 
 LANGUAGES = ["ar", "de", "en", "es", "fr", "hi", "it", "ja", "pt", "ru", "ur", "zh"]
-PHRASES: list[tuple[str, Kind, str]] = [
+PHRASES: list[tuple[str, SmallTalk, str]] = [
     (" ".join(phrase.split()), kind, language)
     for language, kinds in module._PHRASES.items()
-    for kind, phrases in zip(get_args(Kind), kinds.split("/"), strict=True)
+    for kind, phrases in zip(get_args(SmallTalk), kinds.split("/"), strict=True)
     for phrase in phrases.split("|")
 ]
 
@@ -53,8 +53,8 @@ PHRASES: list[tuple[str, Kind, str]] = [
         ("", "about"),
     ],
 )
-def test_known_phrases_are_small_talk(question: str, kind: Kind) -> None:
-    assert small_talk(question) == kind
+def test_known_phrases_are_small_talk(question: str, kind: SmallTalk) -> None:
+    assert classify_small_talk(question) == kind
 
 
 @pytest.mark.parametrize(
@@ -78,32 +78,35 @@ def test_known_phrases_are_small_talk(question: str, kind: Kind) -> None:
     ],
 )
 def test_a_question_with_any_other_word_is_not(question: str) -> None:
-    assert small_talk(question) is None
+    assert classify_small_talk(question) is None
 
 
 @pytest.mark.parametrize(("phrase", "kind", "language"), PHRASES)
-def test_every_phrase_is_known_in_its_language(phrase: str, kind: Kind, language: str) -> None:
-    assert small_talk(f"{phrase.upper()}!") == kind
+def test_every_phrase_is_known_in_its_language(phrase: str, kind: SmallTalk, language: str) -> None:
+    assert classify_small_talk(f"{phrase.upper()}!") == kind
     assert reply_language(phrase, language) == language
 
 
 def test_every_language_has_every_kind_and_every_text() -> None:
     assert {(kind, language) for _, kind, language in PHRASES} == {
-        (kind, language) for kind in get_args(Kind) for language in LANGUAGES
+        (kind, language) for kind in get_args(SmallTalk) for language in LANGUAGES
     }
     assert sorted(module._TEXTS) == LANGUAGES
     for key in get_args(Key):
-        texts = [text(key, language) for language in LANGUAGES]
+        texts = [fixed_text(key, language) for language in LANGUAGES]
         assert all(texts)
         assert len(set(texts)) == len(LANGUAGES)
     assert all(len(lines.split("\n")) == 1 + len(get_args(Key)) for lines in module._TEXTS.values())
 
 
 def test_texts_are_chosen_by_language_and_fall_back_to_english() -> None:
-    assert text("read_on", "en") == text("read_on", "xx") == text("read_on", "") == "Read on"
-    assert text("read_on", "de") == text("read_on", "de-AT") == text("read_on", "DE_ch")
-    assert text("elsewhere", "en") == "Elsewhere in the book:"
-    assert text("nothing", "fr").startswith("Le livre")
+    for languages, expected in (
+        (("en", "xx", ""), "Read on"),
+        (("de", "de-AT", "DE_ch"), "Weiterlesen"),
+    ):
+        assert {fixed_text("read_on", language) for language in languages} == {expected}
+    assert fixed_text("elsewhere", "en") == "Elsewhere in the book:"
+    assert fixed_text("nothing", "fr").startswith("Le livre")
 
 
 @pytest.mark.parametrize(
@@ -127,20 +130,20 @@ def test_a_reply_is_in_the_language_of_the_phrase(
 
 @given(st.text())
 def test_any_text_is_judged(question: str) -> None:
-    kind = small_talk(question)
-    assert kind is None or kind in get_args(Kind)
+    kind = classify_small_talk(question)
+    assert kind is None or kind in get_args(SmallTalk)
     assert any(map(str.isalnum, question)) or kind == "about"
     assert reply_language(question, "xx")
 
 
 @given(st.lists(st.sampled_from(PHRASES), min_size=1, max_size=4), st.sampled_from("!.?…,🎉"))
 def test_phrases_one_after_the_other_are_the_weightiest(
-    said: list[tuple[str, Kind, str]], mark: str
+    said: list[tuple[str, SmallTalk, str]], mark: str
 ) -> None:
-    order = list(get_args(Kind))
+    order = list(get_args(SmallTalk))
     together = f"{mark} ".join(phrase for phrase, _, _ in said)
-    assert small_talk(f"{together} zzz") is None
-    kind = small_talk(together)
+    assert classify_small_talk(f"{together} zzz") is None
+    kind = classify_small_talk(together)
     # "hi" and "there" after one another may be a longer phrase, of the same weight or more
     assert kind
     assert order.index(kind) >= max(order.index(kind) for _, kind, _ in said)
@@ -148,8 +151,8 @@ def test_phrases_one_after_the_other_are_the_weightiest(
 
 @pytest.mark.parametrize("part", ["hi ", "what is ", "help me", "👍", "?", "a", "é", "ﷺ", "- "])
 def test_a_long_question_takes_no_longer_than_its_length_demands(part: str) -> None:
-    small_talk("")
+    classify_small_talk("")
     begun = time.process_time()
-    small_talk((part * 2000)[:2000])
-    small_talk((part * 2000)[:2000] + "z")
+    classify_small_talk((part * 2000)[:2000])
+    classify_small_talk((part * 2000)[:2000] + "z")
     assert time.process_time() - begun < 0.5

@@ -22,7 +22,7 @@ from rag.errors import (
     UpstreamTimeout,
 )
 from rag.ops.diagnostics import main
-from rag.ops.remedies import mend
+from rag.ops.remedies import remedy_for
 from rag.settings import Settings, load_settings
 from tests.support.postgres import new_database, query
 from tests.support.service import environment, run
@@ -75,7 +75,7 @@ def test_what_works_and_what_is_left(doctor: Doctor, upstreams: Upstreams, datab
     status, said = doctor(**upstreams.environ(), DATABASE_URL=database)
     assert status == 0, said
     assert list(said) == ["cohere", "qdrant", "openai", "postgres", "budget"]
-    assert "works, 38 of 40 calls left this minute, 1000 a month" in said["cohere"]
+    assert "works, 38 of 40 calls left this minute, 1000 per month" in said["cohere"]
     assert "passages, embed-english-v3.0" in said["qdrant"]
     assert "9999 of 10000 requests and 199951 of 200000 tokens left" in said["openai"]
     assert "0 of 1,000,000 tokens and 0 of 5,000 questions used today" in said["budget"]
@@ -92,12 +92,12 @@ def test_everything_that_is_wrong_is_named_with_its_mend(
     }
     status, said = doctor(**{**upstreams.environ(), **wrong})
     assert status == 1
-    assert "401 the key was refused. Make a key" in said["cohere"]
+    assert "401 the key was refused. Create a key" in said["cohere"]
     assert "COHERE_API_KEY" in said["cohere"]
     assert "QDRANT_COLLECTION" in said["qdrant"]
     assert "ingest.py" in said["qdrant"]
-    assert "401 the key was refused. Make a key" in said["openai"]
-    assert "Connection refused. Look whether the server runs" in said["postgres"]
+    assert "401 the key was refused. Create a key" in said["openai"]
+    assert "Connection refused. Check that the server is running" in said["postgres"]
 
 
 def test_another_model_than_the_index_and_a_model_that_is_not_there(
@@ -134,7 +134,7 @@ def test_a_budget_that_is_used_up(doctor: Doctor, upstreams: Upstreams, database
     query(database, "DELETE FROM book.days")
     status, said = doctor(**variables, DAILY_TOKEN_BUDGET="100")
     assert status == 1
-    assert "the model is never asked" in said["budget"]
+    assert "the chat model is never used" in said["budget"]
 
 
 def test_on_a_laptop_all_is_embedded(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_on_a_laptop_all_is_embedded(tmp_path: Path) -> None:
     assert cohere.split() == ["cohere", "embedded", "works"]
     assert openai.split() == ["openai", "embedded", "works"]
     assert postgres.split() == ["postgres", "embedded", "works"]
-    assert "no model, nothing to spend" in budget
+    assert "no chat model, no budget needed" in budget
 
 
 # ---------------------------------------------------------------- mends alone
@@ -183,14 +183,14 @@ def caused(error: Exception, cause: Exception) -> Exception:
                 UpstreamError("ConnectError", service="qdrant"),
                 ExceptionGroup("all attempts", [socket.gaierror(-2, "unknown")]),
             ),
-            "deletes a free cluster",
+            "deletes free clusters",
         ),
         ("qdrant", UpstreamTimeout("ConnectTimeout", service="qdrant"), "443"),
     ],
 )
 def test_mends(service: str, error: Exception, words: str) -> None:
     settings = load_settings({"QDRANT_URL": "https://x.cloud.qdrant.io:6333", "DATABASE_URL": NEON})
-    assert words in mend(service, error, settings)
+    assert words in remedy_for(service, error, settings)
 
 
 @pytest.mark.parametrize(("opens", "word"), [(True, "is blocked"), (False, "may be blocked")])
@@ -203,7 +203,7 @@ def test_a_blocked_port_leads_to_sql_over_https(opens: bool, word: str) -> None:
 
     settings = load_settings({"DATABASE_URL": NEON})
     error = UpstreamTimeout("no connection in time", service="postgres")
-    told = mend("postgres", error, settings, probe=probe)
+    told = remedy_for("postgres", error, settings, probe=probe)
     assert f"Port 5432 {word} here" in told
     assert "neon.tech:443" in told
     assert "hunter2" not in told
@@ -212,6 +212,8 @@ def test_a_blocked_port_leads_to_sql_over_https(opens: bool, word: str) -> None:
 
 def test_a_database_elsewhere_is_not_sent_to_neon() -> None:
     settings = load_settings({"DATABASE_URL": "postgresql://u:hunter2@db.example:6432/book"})
-    told = mend("postgres", UpstreamTimeout("no answer in time", service="postgres"), settings)
+    told = remedy_for(
+        "postgres", UpstreamTimeout("no answer in time", service="postgres"), settings
+    )
     assert "6432" in told
     assert "Neon" not in told

@@ -6,8 +6,13 @@ import time
 
 import pytest
 
-from rag.models import Chunk, Found, Passage
-from rag.retrieval.highlighted import SEARCHED, SELECTION, selection, with_highlighted_first
+from rag.models import Chunk, Passage, SearchResult
+from rag.retrieval.highlighted import (
+    MAX_SEARCHED,
+    MAX_SELECTION,
+    put_highlighted_first,
+    searchable_selection,
+)
 
 TEXTS = (
     "Cats sleep most of the day. They like warm places, and they come when it rains.",
@@ -17,18 +22,18 @@ TEXTS = (
 )
 
 
-def found(*texts: str) -> Found:
+def found(*texts: str) -> SearchResult:
     passages = (
         Passage(Chunk(f"id-{n}", text, "Title", "", f"p{n}", "p.md", n), 0.9 - n / 10)
         for n, text in enumerate(texts or TEXTS)
     )
-    return Found(tuple(passages), "nearest")
+    return SearchResult(tuple(passages), "nearest")
 
 
 def order(highlighted: str, *texts: str) -> list[int]:
     return [
         int(p.chunk.chunk_id[3:])
-        for p in with_highlighted_first(found(*texts), highlighted).passages
+        for p in put_highlighted_first(found(*texts), highlighted).passages
     ]
 
 
@@ -42,7 +47,7 @@ def order(highlighted: str, *texts: str) -> list[int]:
     ],
 )
 def test_a_text_is_found_whatever_its_white_space_and_signs(highlighted: str) -> None:
-    result = with_highlighted_first(found(), highlighted)
+    result = put_highlighted_first(found(), highlighted)
     assert [passage.chunk.chunk_id for passage in result.passages] == ["id-2", "id-0", "id-1"]
     assert (result.passages[0].score, result.grade) == (1.0, "answer")
 
@@ -73,26 +78,26 @@ def test_a_text_over_two_passages_is_found_in_the_one_that_holds_more() -> None:
 def test_what_is_in_no_passage_changes_nothing() -> None:
     nearly = "The first edition will be printed in summer, and in autumn it is sold out again."
     for text in ("Dogs bark at night.", nearly, "", " \n ", "?!", "…"):
-        assert with_highlighted_first(found(), text) == found()
-    assert with_highlighted_first(Found(), "Cats") == Found()
+        assert put_highlighted_first(found(), text) == found()
+    assert put_highlighted_first(SearchResult(), "Cats") == SearchResult()
 
 
 def test_the_beginning_of_a_long_selection_decides() -> None:
     text = " ".join(f"word{n:02}" for n in range(40))
     begins = text + "".join(f" other{n:03}" for n in range(200))
-    assert order(begins[:SELECTION], "Before it.", text) == [1, 0]
-    assert order(begins[140:SELECTION], "Before it.", text) == [0, 1]
+    assert order(begins[:MAX_SELECTION], "Before it.", text) == [1, 0]
+    assert order(begins[140:MAX_SELECTION], "Before it.", text) == [0, 1]
 
 
 def test_a_whole_page_is_not_what_is_asked_about() -> None:
-    assert selection("x" * (SELECTION + 1)) == ""
-    assert selection("x" * SELECTION) == "x" * SEARCHED
-    assert selection("A sentence.") == "A sentence."
-    assert selection("") == ""
+    assert searchable_selection("x" * (MAX_SELECTION + 1)) == ""
+    assert searchable_selection("x" * MAX_SELECTION) == "x" * MAX_SEARCHED
+    assert searchable_selection("A sentence.") == "A sentence."
+    assert searchable_selection("") == ""
 
 
 def test_a_long_selection_takes_no_long_time() -> None:
     many = found(*("abcdefgh" * 190 for _ in range(50)))
     begin = time.perf_counter()
-    with_highlighted_first(many, "abcdefgi" * 20_000)
+    put_highlighted_first(many, "abcdefgi" * 20_000)
     assert time.perf_counter() - begin < 0.5

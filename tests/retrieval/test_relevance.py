@@ -17,15 +17,15 @@ from rag.models import (
 )
 from rag.retrieval.relevance import (
     ANSWER,
-    MEANING,
+    DENSE_WEIGHT,
     NOTHING,
-    WORDS,
-    best_score,
-    clipped,
+    SPARSE_WEIGHT,
+    best_bm25,
+    clip,
     grade,
     idf,
-    on_scale,
     relevance,
+    scale_cosine,
 )
 
 RANGE = (0.1, 0.7)
@@ -40,25 +40,25 @@ def score(dense: float, sparse: float, known: dict[int, int], total: int = 10) -
 
 def test_meaning_and_words_are_added() -> None:
     known = {1: 2, 2: 3}
-    best = best_score(QUESTION, known, 10)
+    best = best_bm25(QUESTION, known, 10)
     assert score(0.1, 0, known) == 0
-    assert score(0.7, 0, known) == pytest.approx(MEANING)
-    assert score(0.1, best, known) == pytest.approx(WORDS)
-    assert score(0.4, best / 2, known) == pytest.approx((MEANING + WORDS) / 2)
-    assert pytest.approx(1) == MEANING + WORDS
+    assert score(0.7, 0, known) == pytest.approx(DENSE_WEIGHT)
+    assert score(0.1, best, known) == pytest.approx(SPARSE_WEIGHT)
+    assert score(0.4, best / 2, known) == pytest.approx((DENSE_WEIGHT + SPARSE_WEIGHT) / 2)
+    assert pytest.approx(1) == DENSE_WEIGHT + SPARSE_WEIGHT
 
 
 def test_scores_come_in_the_order_of_the_hits() -> None:
     hits = tuple(Hit(CHUNK, dense, 0.0) for dense in (0.2, 0.7, 0.4))
     found = relevance(QUESTION, Candidates(hits, 10, {1: 1}), RANGE)
-    assert found == pytest.approx([MEANING * near for near in (1 / 6, 1, 1 / 2)])
+    assert found == pytest.approx([DENSE_WEIGHT * near for near in (1 / 6, 1, 1 / 2)])
 
 
 def test_a_cosine_outside_its_range_stays_on_the_scale_below_but_not_above() -> None:
-    assert [on_scale(cosine, RANGE) for cosine in (-1, 0.1, 0.4, 0.7)] == pytest.approx(
+    assert [scale_cosine(cosine, RANGE) for cosine in (-1, 0.1, 0.4, 0.7)] == pytest.approx(
         [0, 0, 0.5, 1]
     )
-    assert on_scale(1, RANGE) == pytest.approx(1.5), "the order above the range is kept"
+    assert scale_cosine(1, RANGE) == pytest.approx(1.5), "the order above the range is kept"
 
 
 @pytest.mark.parametrize("known", [{}, {3: 4}])
@@ -66,7 +66,7 @@ def test_where_the_book_knows_none_of_the_words_meaning_decides_alone(
     known: dict[int, int],
 ) -> None:
     """A question in another language, and an index of an older layout without frequencies."""
-    assert best_score(QUESTION, known, 10) == 0
+    assert best_bm25(QUESTION, known, 10) == 0
     assert score(0.7, 0, known) == pytest.approx(1)
     assert score(0.4, 0, known) == pytest.approx(0.5)
 
@@ -90,7 +90,7 @@ def test_no_text_reaches_the_best_score() -> None:
     asked = "server settings"
     question = sparse_question(asked)
     known = dict.fromkeys(question.indices, 1)
-    best = best_score(question, known, 10)
+    best = best_bm25(question, known, 10)
     reached = []
     for times in (1, 10, 100):
         said = sparse_passage(f"{asked} " * times)
@@ -103,9 +103,9 @@ def test_no_text_reaches_the_best_score() -> None:
 def test_an_unknown_word_lowers_the_share_but_does_not_hide_what_is_near() -> None:
     asked, odd = (sparse_question(text) for text in ("server settings", "server settings zzyzx"))
     known = dict.fromkeys(asked.indices, 1)
-    more = best_score(odd, known, 10) - best_score(asked, known, 10)
+    more = best_bm25(odd, known, 10) - best_bm25(asked, known, 10)
     assert more == pytest.approx((K1 + 1) * idf(0, 10)), "it counts as the rarest of words"
-    found = Candidates((Hit(CHUNK, 0.45, best_score(asked, known, 10) / 3),), 10, known)
+    found = Candidates((Hit(CHUNK, 0.45, best_bm25(asked, known, 10) / 3),), 10, known)
     (with_odd,), (without,) = relevance(odd, found, RANGE), relevance(asked, found, RANGE)
     assert with_odd < without
     assert grade(with_odd) != "nothing"
@@ -119,4 +119,4 @@ def test_grades_at_their_limits() -> None:
 
 
 def test_scores_are_shown_from_0_to_1() -> None:
-    assert clipped([1.3, 1, 0.5, 0, -0.2]) == [1, 1, 0.5, 0, 0]
+    assert clip([1.3, 1, 0.5, 0, -0.2]) == [1, 1, 0.5, 0, 0]

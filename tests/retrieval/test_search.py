@@ -13,12 +13,12 @@ from rag.language.tokens import sparse_passage, sparse_question
 from rag.models import (
     Candidates,
     Chunk,
-    Found,
     Hit,
     IndexInfo,
+    SearchResult,
     SparseVector,
 )
-from rag.retrieval.relevance import ANSWER, MEANING, NOTHING, idf
+from rag.retrieval.relevance import ANSWER, DENSE_WEIGHT, NOTHING, idf
 from rag.retrieval.search import CANDIDATES, RERANKED, Query, search
 
 RANGE = (0.1, 0.7)
@@ -98,16 +98,18 @@ class Words:
         pass
 
 
-def ask(store: Store, *texts: str, limit: int = 3, reranker: Reranker | None = None) -> Found:
+def ask(
+    store: Store, *texts: str, limit: int = 3, reranker: Reranker | None = None
+) -> SearchResult:
     queries = [Query(text, [n]) for n, text in enumerate(texts)]
     return asyncio.run(search(store, queries, limit, cosine_range=RANGE, reranker=reranker))
 
 
-def keys(found: Found) -> list[str]:
+def keys(found: SearchResult) -> list[str]:
     return [passage.chunk.chunk_id for passage in found.passages]
 
 
-def scores(found: Found) -> list[float]:
+def scores(found: SearchResult) -> list[float]:
     return [passage.score for passage in found.passages]
 
 
@@ -147,7 +149,7 @@ def test_the_limit_is_respected() -> None:
 
 
 def test_an_empty_index_and_an_empty_question() -> None:
-    assert ask(Store({}), "anything") == Found((), "nothing")
+    assert ask(Store({}), "anything") == SearchResult((), "nothing")
     assert keys(ask(Store({**EVEN, "cats": 0.7}), "?!"))[0] == "cats"
 
 
@@ -168,7 +170,7 @@ def test_an_odd_word_behind_a_question_does_not_make_it_nothing() -> None:
     near = Store({**EVEN, "cats": 0.5})
     plain, odd = ask(near, "Where do cats sleep?"), ask(near, "Where do cats sleep, Zzyzx?")
     assert keys(odd)[0] == keys(plain)[0] == "cats"
-    assert MEANING * 2 / 3 < scores(odd)[0] < scores(plain)[0]
+    assert DENSE_WEIGHT * 2 / 3 < scores(odd)[0] < scores(plain)[0]
     assert odd.grade == "answer"
 
 

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import pytest
 
 from rag.indexing.chunking import chunk_book
-from rag.indexing.link_check import verify
+from rag.indexing.link_check import check_links
 from sites import read_book
 from sites.crawler import read_site
 from sites.fetch import Limits
@@ -159,7 +159,7 @@ def test_the_recorded_builds_are_current(generator: str, tmp_path: Path) -> None
     assert read_ids(built, "html") == recorded(generator)
 
     source = read_book(site / SITES[generator], generator=generator)
-    checked = asyncio.run(verify(chunk_book(source.pages), BuiltFolder(built)))
+    checked = asyncio.run(check_links(chunk_book(source.pages), BuiltFolder(built)))
     assert checked.problems == ()
     assert checked.links >= checked.pages > 1
     pages = folder(built)
@@ -172,5 +172,5 @@ def test_the_recorded_builds_are_current(generator: str, tmp_path: Path) -> None
     assert book.title == source.title
     with_text = {address(p.slug) for p in source.pages if any(s.blocks for s in p.sections)}
     assert {address(page.slug) for page in book.pages} >= with_text
-    again = asyncio.run(verify(chunk_book(book.pages), BuiltFolder(built)))
+    again = asyncio.run(check_links(chunk_book(book.pages), BuiltFolder(built)))
     assert again.problems == ()

@@ -22,10 +22,10 @@ from rag.adapters.chat_model.openai_stream import (
     sdk_errors,
 )
 from rag.adapters.retry import retried, said
-from rag.answering.prompt import Message, answer_messages, standalone_messages
+from rag.answering.prompt import Message, answer_messages, rewrite_messages
 from rag.errors import UpstreamError, UpstreamRejected
 from rag.interfaces import AnswerPart
-from rag.models import Brief, Turn
+from rag.models import AnswerRequest, Turn
 
 if TYPE_CHECKING:
     from httpx2 import Response
@@ -113,12 +113,12 @@ class OpenAIAnswerer:
 
     # ------------------------------------------------------------ answer
 
-    async def answer(self, brief: Brief) -> AsyncIterator[AnswerPart]:
+    async def answer(self, request: AnswerRequest) -> AsyncIterator[AnswerPart]:
         """Text as it arrives, then `Usage`. Close the iterator to stop paying for tokens.
 
         Raises UpstreamError: here before the first text, from the iterator after it.
         """
-        messages = answer_messages(brief, history_tokens=self._history_tokens, book=self._book)
+        messages = answer_messages(request, history_tokens=self._history_tokens, book=self._book)
         deadline = min(asyncio.get_running_loop().time() + self._seconds, deadlines.deadline())
 
         async def attempt() -> Answer:
@@ -142,11 +142,11 @@ class OpenAIAnswerer:
 
     # ------------------------------------------------------------ follow-ups
 
-    async def standalone(self, question: str, history: Sequence[Turn]) -> str:
+    async def rewrite_question(self, question: str, history: Sequence[Turn]) -> str:
         """The follow-up with what it refers to; `question` itself if that fails."""
         if not history:
             return question
-        messages = standalone_messages(question, history)
+        messages = rewrite_messages(question, history)
 
         async def attempt() -> str:
             parameters = self._parameters(self._rewrite_model, _REWRITTEN_TOKENS)

@@ -1,0 +1,54 @@
+"""The retrieval step: embed the search texts and search the index for passages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rag import request_log
+from rag.errors import IndexMismatch, IndexMissing
+from rag.models import IndexInfo, SearchResult
+from rag.providers import Clients
+from rag.retrieval.search import Query, search
+
+
+async def retrieve(
+    clients: Clients,
+    texts: Sequence[str],
+    limit: int,
+    *,
+    vectors: Sequence[Sequence[float]] | None = None,
+    rerank: bool = True,
+) -> SearchResult:
+    """Search with each of `texts` and return the best passages.
+
+    `vectors` are the embeddings of `texts`, if known. With `rerank=False` a configured reranker
+    is not called, since each call costs money. Raises IndexMissing, and IndexMismatch if the
+    index was built with another embedding model.
+    """
+    store, embedder = await clients.store(), await clients.embedder()
+    info = await index_info(clients)
+    if info.embedding_model and info.embedding_model != embedder.model:  # old indexes name none
+        raise IndexMismatch(
+            f"the index was built with {info.embedding_model}, but questions are embedded with "
+            f"{embedder.model}: run python ingest.py PATH"
+        )
+    if vectors is None:
+        with request_log.stage("embed"):
+            vectors = await embedder.embed_questions(texts)
+    with request_log.stage("search"):
+        return await search(
+            store,
+            [Query(text, vector) for text, vector in zip(texts, vectors, strict=True)],
+            limit,
+            cosine_range=embedder.cosine_range,
+            language=info.language,
+            reranker=await clients.reranker() if rerank else None,
+        )
+
+
+async def index_info(clients: Clients) -> IndexInfo:
+    """Return the index's metadata. Raises IndexMissing."""
+    info = await (await clients.store()).info()
+    if info is None:
+        raise IndexMissing("nothing is indexed yet: run python ingest.py PATH")
+    return info
