@@ -68,12 +68,14 @@ def citation_url(site_url: str, slug: str, quote: str, claim: str = "", above: s
 def text_directive(quote: str, claim: str = "", above: str = "") -> str:
     """Return `text=start[,end]` for the sentence of `quote` nearest to `claim`, or "".
 
-    `start` must not occur in `above` or earlier in the quote, where it would match first.
+    `start` must not occur in `above` or earlier in the quote, where it would match first. A claim
+    that is itself a sentence of the quote stands for no other sentence.
     """
     found = plain_sentences(quote)
     wanted = _words(claim)
     shared = [len(wanted & words) / (8 + len(words)) for words in map(_words, found)]
-    for i in sorted(range(len(found)), key=lambda i: -shared[i]):
+    nearest_first = sorted(range(len(found)), key=lambda i: -shared[i])
+    for i in [found.index(claim)] if claim in found else nearest_first:
         if terms := _terms(found[i], " ".join((above, *found[:i])).casefold()):
             return "text=" + ",".join(map(_encode, terms))
     return ""

@@ -141,3 +141,14 @@ def test_any_text_gives_a_valid_address(quote: str, slug: str, claim: str) -> No
         plain = " ".join(plain_sentences(quote))
         for term in directive.split(","):
             assert unquote(term) in plain
+
+
+def test_a_claim_that_is_a_sentence_stands_for_no_other() -> None:
+    quote = (
+        "If you deploy to `https://<USER>.io/`, set the base.\n\nIf you deploy to a host, omit it."
+    )
+    sentence = plain_sentences(quote)[1]
+    assert text_directive(quote, sentence).startswith("text=If%20you%20deploy%20to%20a")
+    unsafe = "- Endpoint: `/api/{name}/owners`\n- The endpoint returns the owners of the crate."
+    assert text_directive(unsafe, plain_sentences(unsafe)[0]) == ""
+    assert text_directive(unsafe, "endpoint owners") != "", "a claim in other words"
