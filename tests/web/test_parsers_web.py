@@ -199,9 +199,10 @@ def test_a_question_stays_a_quotation_in_a_transcript(question: str, title: str,
     head, _, rest = written.partition("\n\n## 1\n\n")
     assert head.startswith("# ")
     assert len(head.splitlines()) == 1
-    quoted, _, answer = rest.partition("\n\nThe answer [1].\n\n")
+    quoted, _, answer = rest.partition("\n\nThe answer [\\[1\\]]")
     assert all(line.startswith(">") for line in quoted.split("\n") if quoted)
-    (listed,) = answer.removesuffix("\n").split("\n")
+    linked, _, listed = answer.removesuffix("\n").partition("\n\n")
+    assert re.fullmatch(r"\(<[^<>\n]*>\)\.", linked)
     assert re.fullmatch(r"1\. \[.*\]\(<[^<>\n]*>\)", listed)
     kept = json.loads(export.as_json([turn], title))
     assert kept["turns"][0]["question"] == question
