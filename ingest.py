@@ -36,10 +36,10 @@ from rag.indexing.console import (
     pluralize,
 )
 from rag.indexing.indexer import (
-    build,
+    BookContent,
+    Indexer,
     carry_over,
     describe,
-    plan,
     published_chunks,
 )
 from rag.indexing.link_check import LinkReport, check_links
@@ -218,25 +218,19 @@ async def _index(
     if not embedder.dimensions:  # a model that is only known by its answers
         await embedder.embed_questions([book.pages[0].title])
     title = clients.settings.book_title or book.title or name_of(book, options.source)
-    info = describe(
-        title, book.language, book.pages, chunks, embedder, _sparse, site_url=book.site_url
-    )
+    content = BookContent(title, book.language, book.pages, chunks, book.site_url)
+    info = describe(content, embedder, _sparse)
     say(
         f"{title}: {pluralize(len(book.pages), 'page')} ({book.generator}), "
         f"{pluralize(len(chunks), 'chunk')}"
     )
     writer = await clients.writer()
+    indexer = Indexer(content, embedder, writer, info, _sparse)
     try:
         if options.dry_run:
-            say(describe_plan(await plan(chunks, embedder, writer, info)))
+            say(describe_plan(await indexer.plan()))
             return 0
-        summary = await build(
-            book.pages,
-            chunks,
-            embedder,
-            writer,
-            info,
-            _sparse,
+        summary = await indexer.build(
             published=published,
             progress=_nothing if options.quiet else ProgressBar(sys.stderr).show_embedded,
         )

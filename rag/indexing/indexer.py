@@ -95,35 +95,38 @@ class PageKeeper(Protocol):
     def keep(self, pages: Sequence[Page]) -> None: ...
 
 
-def describe(
-    title: str,
-    language: str,
-    pages: Sequence[Page],
-    chunks: Sequence[Chunk],
-    embedder: Embedder,
-    sparse: Sparse,
-    site_url: str = "",
-) -> IndexInfo:
+@dataclass(frozen=True, slots=True)
+class BookContent:
+    """A book as read and chunked, ready to be indexed."""
+
+    title: str
+    language: str
+    pages: Sequence[Page]
+    chunks: Sequence[Chunk]
+    site_url: str = ""
+
+
+def describe(content: BookContent, embedder: Embedder, sparse: Sparse) -> IndexInfo:
     """Return the metadata of an index of this book, made with this embedder.
 
     The fingerprint is `<rules>-<content>`. If the rules are unchanged, stored sparse vectors can be
     reused. If the content is unchanged too, there is nothing to do. Whether embeddings can be
     reused depends on the model's name and the chunk id, which is derived from the embedded text.
     """
-    begin_with = starters(pages)
-    content = hashlib.sha256()
-    for item in (*pages, *chunks, begin_with):
-        content.update(repr(item).encode("utf-8", "surrogatepass"))
+    suggested = starters(content.pages)
+    digest = hashlib.sha256()
+    for item in (*content.pages, *content.chunks, suggested):
+        digest.update(repr(item).encode("utf-8", "surrogatepass"))
     rules = hashlib.sha256(repr(astuple(sparse(PROBE))).encode())
     return IndexInfo(
         embedding_model=embedder.model,
         dimensions=embedder.dimensions,
-        chunks=len(chunks),
-        book_title=title,
-        language=language,
-        fingerprint=f"{rules.hexdigest()[:8]}-{content.hexdigest()[:32]}",
-        site_url=site_url,
-        starters=begin_with,
+        chunks=len(content.chunks),
+        book_title=content.title,
+        language=content.language,
+        fingerprint=f"{rules.hexdigest()[:8]}-{digest.hexdigest()[:32]}",
+        site_url=content.site_url,
+        starters=suggested,
     )
 
 
@@ -176,128 +179,120 @@ def carry_over(new: Sequence[Chunk], old: Sequence[Chunk], unread: Collection[st
     return [replace(chunk, order_index=n) for n, chunk in enumerate(merged)]
 
 
-async def plan(
-    chunks: Sequence[Chunk], embedder: Embedder, writer: IndexWriter, info: IndexInfo
-) -> Plan:
-    """Open the writer and compare `chunks` with those already published or staged."""
-    known = await writer.open(info)
-    wanted = {chunk.chunk_id for chunk in chunks}
-    missing = tuple(chunk for chunk in chunks if chunk.chunk_id not in known)
-    return Plan(
-        missing=missing,
-        reused=len(wanted & known.keys()),
-        moved=sum(
-            (chunk.slug, chunk.source_path)
-            != (known[chunk.chunk_id].slug, known[chunk.chunk_id].source_path)
-            for chunk in chunks
-            if chunk.chunk_id in known
-        ),
-        removed=len(known.keys() - wanted),
-        calls=-(-len(missing) // _batch(embedder)),
-        batch=_batch(embedder),
-    )
+@dataclass(frozen=True, slots=True)
+class Indexer:
+    """Makes `content` the index. `info` comes from `describe`. The caller closes the writer."""
 
+    content: BookContent
+    embedder: Embedder
+    writer: IndexWriter
+    info: IndexInfo
+    sparse: Sparse
 
-async def build(
-    pages: Sequence[Page],
-    chunks: Sequence[Chunk],
-    embedder: Embedder,
-    writer: IndexWriter,
-    info: IndexInfo,
-    sparse: Sparse,
-    *,
-    published: IndexInfo | None = None,
-    progress: Callable[[Progress], None] = lambda _: None,
-) -> Summary:
-    """Make `chunks` the index, and embed only those that are new.
+    async def plan(self) -> Plan:
+        """Open the writer and compare the chunks with those already published or staged."""
+        chunks, batch = self.content.chunks, _batch(self.embedder)
+        known = await self.writer.open(self.info)
+        wanted = {chunk.chunk_id for chunk in chunks}
+        missing = tuple(chunk for chunk in chunks if chunk.chunk_id not in known)
+        return Plan(
+            missing=missing,
+            reused=len(wanted & known.keys()),
+            moved=sum(
+                (chunk.slug, chunk.source_path)
+                != (known[chunk.chunk_id].slug, known[chunk.chunk_id].source_path)
+                for chunk in chunks
+                if chunk.chunk_id in known
+            ),
+            removed=len(known.keys() - wanted),
+            calls=-(-len(missing) // batch),
+            batch=batch,
+        )
 
-    `info` comes from `describe`, `published` from the store. If they are equal, nothing is done.
-    Embedded chunks are staged immediately, so after an interruption or a service error, which is
-    raised, the next run continues where this one stopped. The caller closes the writer.
-    """
-    started = time.monotonic()
-    if published == info:
-        return Summary(len(pages), len(chunks), reused=len(chunks))
-    todo = await plan(chunks, embedder, writer, info)
-    calls = await _embed(todo.missing, embedder, writer, info, sparse, progress)
-    vectors = {chunk.chunk_id: sparse(chunk) for chunk in chunks}
-    frequencies = Counter(term for vector in vectors.values() for term in vector.indices)
-    if _same_rules(info, published):
-        vectors = {}
-    for chunk in todo.missing:
-        vectors.pop(chunk.chunk_id, None)
-    if isinstance(writer, PageKeeper):
-        writer.keep(pages)
-    await writer.publish(info, chunks, frequencies, vectors)
-    return Summary(
-        pages=len(pages),
-        chunks=len(chunks),
-        embedded=len(todo.missing),
-        reused=todo.reused,
-        moved=todo.moved,
-        removed=todo.removed,
-        calls=calls,
-        seconds=time.monotonic() - started,
-        published=True,
-    )
+    async def build(
+        self,
+        *,
+        published: IndexInfo | None = None,
+        progress: Callable[[Progress], None] = lambda _: None,
+    ) -> Summary:
+        """Publish the content, and embed only the chunks that are new.
 
+        `published` is the metadata of the index in use. If it equals `info`, nothing is done.
+        Embedded chunks are staged immediately, so after an interruption or a service error, which
+        is raised, the next run continues where this one stopped.
+        """
+        started = time.monotonic()
+        pages, chunks = self.content.pages, self.content.chunks
+        if published == self.info:
+            return Summary(len(pages), len(chunks), reused=len(chunks))
+        todo = await self.plan()
+        calls = await self._embed(todo.missing, progress)
+        vectors = {chunk.chunk_id: self.sparse(chunk) for chunk in chunks}
+        frequencies = Counter(term for vector in vectors.values() for term in vector.indices)
+        if _same_rules(self.info, published):
+            vectors = {}
+        for chunk in todo.missing:
+            vectors.pop(chunk.chunk_id, None)
+        if isinstance(self.writer, PageKeeper):
+            self.writer.keep(pages)
+        await self.writer.publish(self.info, chunks, frequencies, vectors)
+        return Summary(
+            pages=len(pages),
+            chunks=len(chunks),
+            embedded=len(todo.missing),
+            reused=todo.reused,
+            moved=todo.moved,
+            removed=todo.removed,
+            calls=calls,
+            seconds=time.monotonic() - started,
+            published=True,
+        )
 
-async def _embed(
-    chunks: Sequence[Chunk],
-    embedder: Embedder,
-    writer: IndexWriter,
-    info: IndexInfo,
-    sparse: Sparse,
-    progress: Callable[[Progress], None],
-) -> int:
-    """Embed and stage chunks in concurrent batches. Return the number of calls."""
-    done = calls = 0
-    errors: list[BookError] = []
+    async def _embed(self, chunks: Sequence[Chunk], progress: Callable[[Progress], None]) -> int:
+        """Embed and stage chunks in concurrent batches. Return the number of calls."""
+        done = calls = 0
+        errors: list[BookError] = []
 
-    async def work(batches: Iterator[Sequence[Chunk]]) -> None:
-        nonlocal done, calls
-        for batch in batches:
-            if errors:  # the other worker still stages its batch, which has been paid for
-                return
-            try:
-                calls += 1
-                vectors = await embedder.embed_passages([chunk.embedded_text for chunk in batch])
-                await writer.stage(_points(batch, vectors, info, sparse))
-            except BookError as error:
-                errors.append(error)
-                return
-            done += len(batch)
-            progress(Progress(done, len(chunks), calls))
+        async def work(batches: Iterator[Sequence[Chunk]]) -> None:
+            nonlocal done, calls
+            for batch in batches:
+                if errors:  # the other worker still stages its batch, which has been paid for
+                    return
+                try:
+                    calls += 1
+                    texts = [chunk.embedded_text for chunk in batch]
+                    vectors = await self.embedder.embed_passages(texts)
+                    await self.writer.stage(self._points(batch, vectors))
+                except BookError as error:
+                    errors.append(error)
+                    return
+                done += len(batch)
+                progress(Progress(done, len(chunks), calls))
 
-    size = _batch(embedder)
-    batches = (chunks[start : start + size] for start in range(0, len(chunks), size))
-    async with asyncio.TaskGroup() as group:
-        for _ in range(CONCURRENT):
-            group.create_task(work(batches))
-    if errors:
-        raise errors[0]
-    return calls
+        size = _batch(self.embedder)
+        batches = (chunks[start : start + size] for start in range(0, len(chunks), size))
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CONCURRENT):
+                group.create_task(work(batches))
+        if errors:
+            raise errors[0]
+        return calls
+
+    def _points(self, chunks: Sequence[Chunk], vectors: Sequence[Sequence[float]]) -> list[Point]:
+        model, dimensions = self.info.embedding_model, self.info.dimensions
+        if [len(vector) for vector in vectors] != [dimensions] * len(chunks):
+            raise ConfigurationError(
+                f"{model} did not return {len(chunks)} vectors of {dimensions} dimensions."
+            )
+        return [
+            Point(chunk, vector, self.sparse(chunk))
+            for chunk, vector in zip(chunks, vectors, strict=True)
+        ]
 
 
 def _batch(embedder: Embedder) -> int:
     """Return the batch size. A slow embedder sets a smaller `batch`, to lose less when stopped."""
     return int(getattr(embedder, "batch", BATCH))
-
-
-def _points(
-    chunks: Sequence[Chunk],
-    vectors: Sequence[Sequence[float]],
-    info: IndexInfo,
-    sparse: Sparse,
-) -> list[Point]:
-    if [len(vector) for vector in vectors] != [info.dimensions] * len(chunks):
-        raise ConfigurationError(
-            f"{info.embedding_model} did not return {len(chunks)} vectors of "
-            f"{info.dimensions} dimensions."
-        )
-    return [
-        Point(chunk, vector, sparse(chunk)) for chunk, vector in zip(chunks, vectors, strict=True)
-    ]
 
 
 def _same_rules(info: IndexInfo, published: IndexInfo | None) -> bool:

@@ -18,7 +18,7 @@ from rag.adapters.vector_store.edge import EdgeStore, EdgeWriter
 from rag.adapters.vector_store.qdrant import BUCKETS, QdrantStore, bucket
 from rag.adapters.vector_store.qdrant_writer import QdrantWriter
 from rag.indexing.chunking import chunk_book
-from rag.indexing.indexer import build, describe, published_chunks
+from rag.indexing.indexer import BookContent, Indexer, describe, published_chunks
 from rag.interfaces import IndexWriter, VectorStore
 from rag.language.tokens import sparse_passage
 from rag.models import (
@@ -78,10 +78,11 @@ def book(paragraphs: Sequence[str], language: str) -> list[Page]:
 async def publish(engine: Engine, pages: Sequence[Page], embedder: HashEmbedder) -> None:
     """Readers then find all of it, and nothing else."""
     chunks = chunk_book(pages)
-    info = describe("Book", pages[0].language, pages, chunks, embedder, sparse)
+    content = BookContent("Book", pages[0].language, pages, chunks)
+    info = describe(content, embedder, sparse)
     store, writer = engine[0](), engine[1]()
     try:
-        await build(pages, chunks, embedder, writer, info, sparse)
+        await Indexer(content, embedder, writer, info, sparse).build()
         assert await store.info() == info
         assert await published_chunks(store) == chunks
         counts = frequencies(chunks)

@@ -14,13 +14,13 @@ from rag.errors import ConfigurationError, UpstreamTimeout
 from rag.indexing.chunking import chunk_book
 from rag.indexing.indexer import (
     BATCH,
+    BookContent,
+    Indexer,
     Plan,
     Progress,
     Sparse,
     Summary,
-    build,
     describe,
-    plan,
     starters,
 )
 from rag.models import (
@@ -59,24 +59,16 @@ async def index(
 ) -> tuple[Summary, HashEmbedder, list[Progress]]:
     """Index pages as the command does."""
     embedder = embedder or HashEmbedder()
-    chunks = chunk_book(pages)
-    info = describe("Book", "en", pages, chunks, embedder, rule)
+    content = BookContent("Book", "en", pages, chunk_book(pages))
+    info = describe(content, embedder, rule)
     store = EdgeStore(folder)
     published = await store.info()
     await store.close()
     writer = EdgeWriter(folder)
     shown: list[Progress] = []
     try:
-        summary = await build(
-            pages,
-            chunks,
-            embedder,
-            writer,
-            info,
-            rule,
-            published=published,
-            progress=shown.append,
-        )
+        indexer = Indexer(content, embedder, writer, info, rule)
+        summary = await indexer.build(published=published, progress=shown.append)
     finally:
         await writer.close()
     return summary, embedder, shown
@@ -167,12 +159,12 @@ def test_a_change_of_order_or_of_a_page_without_chunks_is_published(tmp_path: Pa
 def test_the_plan_is_what_the_run_then_does(tmp_path: Path) -> None:
     run(index(tmp_path, BOOK))
     pages = [*BOOK[1:], page("three", *(f"word{n} " for n in range(100)))]
-    chunks = chunk_book(pages)
+    content = BookContent("Book", "en", pages, chunk_book(pages))
 
     async def planned() -> Plan:
         writer = EdgeWriter(tmp_path)
-        info = describe("Book", "en", pages, chunks, HashEmbedder(), sparse)
-        todo = await plan(chunks, HashEmbedder(), writer, info)
+        info = describe(content, HashEmbedder(), sparse)
+        todo = await Indexer(content, HashEmbedder(), writer, info, sparse).plan()
         await writer.close()
         return todo
 
@@ -279,7 +271,8 @@ def test_after_any_edits_the_index_equals_a_fresh_one(tmp_path: Path, seed: int)
 
 def test_the_fingerprint_sees_every_change() -> None:
     def fingerprint(pages: Sequence[Page], title: str = "Book") -> IndexInfo:
-        return describe(title, "en", pages, chunk_book(pages), HashEmbedder(), sparse)
+        content = BookContent(title, "en", pages, chunk_book(pages))
+        return describe(content, HashEmbedder(), sparse)
 
     assert fingerprint(BOOK) == fingerprint([*BOOK])
     changed = [

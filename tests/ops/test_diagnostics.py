@@ -1,4 +1,4 @@
-"""The doctor: a line per service, what mends it, and an exit status."""
+"""Diagnostics: one line per service, its remedy, and the exit status."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_what_works_and_what_is_left(doctor: Doctor, upstreams: Upstreams, datab
     assert "0 of 1,000,000 tokens and 0 of 5,000 questions used today" in said["budget"]
 
 
-def test_everything_that_is_wrong_is_named_with_its_mend(
+def test_each_problem_is_reported_with_its_remedy(
     doctor: Doctor, upstreams: Upstreams
 ) -> None:
     wrong = {
@@ -148,7 +148,7 @@ def test_on_a_laptop_all_is_embedded(tmp_path: Path) -> None:
     assert "no chat model, no budget needed" in budget
 
 
-# ---------------------------------------------------------------- mends alone
+# ---------------------------------------------------------------- remedies alone
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
@@ -188,7 +188,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
         ("qdrant", UpstreamTimeout("ConnectTimeout", service="qdrant"), "443"),
     ],
 )
-def test_mends(service: str, error: Exception, words: str) -> None:
+def test_remedies(service: str, error: Exception, words: str) -> None:
     settings = load_settings({"QDRANT_URL": "https://x.cloud.qdrant.io:6333", "DATABASE_URL": NEON})
     assert words in remedy_for(service, error, settings)
 

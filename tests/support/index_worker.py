@@ -19,7 +19,7 @@ from uuid import NAMESPACE_URL, uuid5
 from rag.adapters.vector_store.edge import EdgeStore, EdgeWriter
 from rag.adapters.vector_store.qdrant import QdrantStore
 from rag.adapters.vector_store.qdrant_writer import QdrantWriter
-from rag.indexing.indexer import build, describe
+from rag.indexing.indexer import BookContent, Indexer, describe
 from rag.interfaces import IndexWriter, VectorStore
 from rag.models import Chunk, Page
 from tests.support.points import HashEmbedder, words
@@ -65,11 +65,13 @@ async def write(
     pages, chunks = book(marker, count)
     embedder = Paced(pause, model)
     print("started", flush=True)
-    info = describe(marker, "en", pages, chunks, embedder, words)
+    content = BookContent(marker, "en", pages, chunks)
+    info = describe(content, embedder, words)
     store, writer = open_index(where)
     try:
         published = await store.info()
-        summary = await build(pages, chunks, embedder, writer, info, words, published=published)
+        indexer = Indexer(content, embedder, writer, info, words)
+        summary = await indexer.build(published=published)
     finally:
         await writer.close()
         await store.close()
