@@ -20,7 +20,7 @@ FLOORS = (
     {"rag.indexing", "rag.conversations"},
     {"rag.answering"},
     {"rag.retrieval", "sites"},
-    {"rag.language", "rag.deadlines", "rag.request_log"},
+    {"rag.language", "rag.deadlines", "rag.request_log", "rag.pace"},
     {"rag.interfaces", "rag.settings"},
     {"rag.models", "rag.errors"},
 )
