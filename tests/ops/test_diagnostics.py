@@ -81,9 +81,7 @@ def test_what_works_and_what_is_left(doctor: Doctor, upstreams: Upstreams, datab
     assert "0 of 1,000,000 tokens and 0 of 5,000 questions used today" in said["budget"]
 
 
-def test_each_problem_is_reported_with_its_remedy(
-    doctor: Doctor, upstreams: Upstreams
-) -> None:
+def test_each_problem_is_reported_with_its_remedy(doctor: Doctor, upstreams: Upstreams) -> None:
     wrong = {
         "COHERE_API_KEY": "co-hunter2",
         "OPENAI_API_KEY": "sk-hunter2-hunter2",
