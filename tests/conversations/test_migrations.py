@@ -22,12 +22,12 @@ ROOT = Path(__file__).parents[2]
 
 _FIRST_USE = """
 import asyncio, json, sys
-from rag import schema, turns
+from rag.conversations import migrations, store as turns
 from rag.adapters.database.postgres import Postgres
 from rag.models import Turn
 
 async def main(url):
-    db = Postgres(url, schema=schema.SCRIPT)
+    db = Postgres(url, schema=migrations.SCRIPT)
     ids = [turns.new_session_id() for _ in range(4)]
     places = await asyncio.gather(
         *(turns.save(db, i, Turn("q", "a"), new=True, retention_days=9) for i in ids)

@@ -278,13 +278,13 @@ def test_counting_reads_no_table_from_end_to_end(database_url: str) -> None:
 
 _CLIENTS = """
 import asyncio, json, sys
-from rag import schema
+from rag.conversations import migrations
 from rag.conversations.rate_limits import Limits, admit
 from rag.adapters.database.postgres import Postgres
-from rag.models import RateLimited
+from rag.errors import RateLimited
 
 async def main(url, key, clients):
-    db = Postgres(url, schema=schema.SCRIPT, connections=6, statement_timeout=60)
+    db = Postgres(url, schema=migrations.SCRIPT, connections=6, statement_timeout=60)
     rules = Limits(per_minute=1 / 600, burst=150, daily_questions=100, daily_tokens=10**9)
     async def client():
         try:
