@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rag import request_log
 from rag.errors import IndexMismatch, IndexMissing
 from rag.models import IndexInfo, SearchResult
 from rag.providers import Clients
-from rag.retrieval.search import Query, search
+from rag.retrieval.search import CANDIDATES, Query, search
+from rag.retrieval.spelling import correct
 
 
 async def retrieve(
@@ -18,20 +20,39 @@ async def retrieve(
     *,
     vectors: Sequence[Sequence[float]] | None = None,
     rerank: bool = True,
+    correct_typos: bool = True,
 ) -> SearchResult:
     """Search with each of `texts` and return the best passages.
 
     `vectors` are the embeddings of `texts`, if known. With `rerank=False` a configured reranker
-    is not called, since each call costs money. Raises IndexMissing, and IndexMismatch if the
-    index was built with another embedding model.
+    is not called, since each call costs money. A search without an answer is repeated with typos
+    corrected, which costs another embedding; its result counts only if it is an answer. Raises
+    IndexMissing, and IndexMismatch if the index was built with another embedding model.
     """
-    store, embedder = await clients.store(), await clients.embedder()
-    info = await index_info(clients)
+    embedder, info = await clients.embedder(), await index_info(clients)
     if info.embedding_model and info.embedding_model != embedder.model:  # old indexes name none
         raise IndexMismatch(
             f"the index was built with {info.embedding_model}, but questions are embedded with "
             f"{embedder.model}: run python ingest.py PATH"
         )
+    found = await _search(clients, texts, vectors, info.language, rerank=rerank)
+    if correct_typos and found.grade != "answer":
+        corrected = [correct(text, found.passages, info.language) or text for text in texts]
+        if corrected != list(texts):
+            again = await _search(clients, corrected, None, info.language, rerank=rerank)
+            found = again if again.grade == "answer" else found
+    return replace(found, passages=found.passages[:limit])
+
+
+async def _search(
+    clients: Clients,
+    texts: Sequence[str],
+    vectors: Sequence[Sequence[float]] | None,
+    language: str,
+    *,
+    rerank: bool,
+) -> SearchResult:
+    store, embedder = await clients.store(), await clients.embedder()
     if vectors is None:
         with request_log.stage("embed"):
             vectors = await embedder.embed_questions(texts)
@@ -39,9 +60,9 @@ async def retrieve(
         return await search(
             store,
             [Query(text, vector) for text, vector in zip(texts, vectors, strict=True)],
-            limit,
+            CANDIDATES,
             cosine_range=embedder.cosine_range,
-            language=info.language,
+            language=language,
             reranker=await clients.reranker() if rerank else None,
         )
 

@@ -47,7 +47,12 @@ async def _answer(clients: Clients) -> None:
     else:
         vectors = await embedder.embed_questions([QUESTION])
     found = await retrieve(
-        clients, [QUESTION], settings.context_passages, vectors=vectors, rerank=False
+        clients,
+        [QUESTION],
+        settings.context_passages,
+        vectors=vectors,
+        rerank=False,
+        correct_typos=False,
     )
     if not settings.openai_api_key:
         extractive = await clients.extractive()

@@ -104,6 +104,13 @@ def test_a_follow_up_is_not_answered_with_the_same_again() -> None:
     assert second.metadata["answered"]
 
 
+def test_typos_do_not_silence_the_book() -> None:
+    for typos in ("hwo do i delte a convrsation", "delet conversatoin"):
+        answer = ask(typos)
+        assert answer.metadata["found"] == "answer", typos
+        assert "delete" in answer.message
+
+
 def test_the_book_introduces_itself() -> None:
     for message in ("hi", "What is this about?", "help", "who are you?"):
         answer = ask(message)
