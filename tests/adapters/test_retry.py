@@ -26,8 +26,13 @@ from rag.errors import (
 
 
 def test_adapters_import_no_sdk_before_they_are_used() -> None:
-    modules = ["cohere", "openai", "qdrant", "qdrant_writer"]
-    imports = "; ".join(f"import rag.services.{name}" for name in modules)
+    modules = (
+        "embedding.cohere",
+        "chat_model.openai",
+        "vector_store.qdrant",
+        "vector_store.qdrant_writer",
+    )
+    imports = "; ".join(f"import rag.adapters.{name}" for name in modules)
     heavy = "{'cohere', 'openai', 'qdrant_client', 'httpx', 'httpx2', 'pydantic', 'numpy'}"
     code = f"import sys; {imports}; print(sorted({heavy} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

@@ -95,7 +95,7 @@ def test_an_event_that_is_not_a_request_gets_a_message(
 ) -> None:
     status, problem = call(function, event)
     assert (status, problem["code"]) == (400, "no_request")
-    assert problem["detail"].startswith("This event is no HTTP request.")
+    assert problem["detail"].startswith("This event is not an HTTP request.")
 
 
 def test_a_stage_prefix_is_removed(function: LambdaFunction) -> None:
