@@ -58,7 +58,7 @@ class _Section:
     blocks: list[QuotedBlock]
     """All blocks of the section, in order."""
     own: range
-    """The range of `parse_blocks` that comes from the passage's own chunk."""
+    """The indices of the blocks that come from the passage's own chunk."""
     nearest: tuple[int, Sentence] | None = None
     """The sentence nearest to the question and the index of its block."""
 
