@@ -21,6 +21,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import quote as percent_encode
 
+from rag.language.sentences import sentences
+
 _WHOLE_SENTENCE = 72
 """A sentence up to this width is matched as a whole."""
 _MIN_END = 28
@@ -38,7 +40,6 @@ _MARKUP = (
     (re.compile(r"(?<![\w*])([*_])(?=[^\s*_])([^*_]+?)(?<=[^\s*_])\1(?![\w*])"), r"\2"),
     (re.compile(r"(?<!`)(`++)(.+?)(?<!`)\1(?!`)"), r"\2"),
 )
-_SENTENCE_END = re.compile(r"""(?<=[.!?…])["'”’)\]]*\s+(?=[^\sa-z])|(?<=[。！？])""")
 _CLAUSE = "、。，．；：！？「」『』（）"
 _WORD = re.compile(rf"[^\s{_CLAUSE}]+")
 _UNRELIABLE = re.compile(
@@ -91,9 +92,8 @@ def _sentences(text: str) -> Iterator[str]:
     for block in _blocks(text):
         for pattern, replacement in _MARKUP:
             block = pattern.sub(replacement, block)
-        for sentence in _SENTENCE_END.split(block):
-            if sentence.strip():
-                yield " ".join(sentence.split())
+        for sentence in sentences(block):
+            yield " ".join(sentence.split())
 
 
 def _blocks(text: str) -> Iterator[str]:

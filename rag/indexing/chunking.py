@@ -12,12 +12,8 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from rag.models import (
-    Block,
-    Chunk,
-    Page,
-    Section,
-)
+from rag.language.sentences import sentences
+from rag.models import Block, Chunk, Page, Section
 
 TARGET = 900
 """Preferred chunk size, in characters."""
@@ -306,12 +302,12 @@ def _segments(lines: Iterable[str]) -> Iterator[tuple[bool, str]]:
 
 
 _FENCE = re.compile(r"(?:`{3,}|~{3,})[^\s`]{0,40}")
-_SENTENCE_END = re.compile(r"(?<=[.!?…।۔؟])\s+|(?<=[。！？])|\n")
 
 
 def _divide_prose(text: str, target: int) -> Iterator[str]:
     """Split prose between sentences."""
-    yield from _lines([s for s in _SENTENCE_END.split(text) if s], target, " ")
+    found = [sentence for line in text.split("\n") for sentence in sentences(line)]
+    yield from _lines(found, target, " ")
 
 
 def _lines(lines: Iterable[str], room: int, glue: str = "\n") -> Iterator[str]:
