@@ -219,7 +219,7 @@ def _parse(name: str, raw: str, default: Any) -> Any:
             number = type(default)(raw)
         except ValueError:
             raise ValueError("must be a number") from None
-        if not 0 < number < 1e9:
+        if not (0 < number < 1e9 or number == default):
             raise ValueError("must be a positive number")
         if name == "port" and number > 65535:
             raise ValueError("must be a port from 1 to 65535")

@@ -65,6 +65,12 @@ def test_values_are_parsed() -> None:
     assert settings.data_dir == Path.home() / "book"
 
 
+def test_a_default_may_be_set_as_it_is() -> None:
+    assert load_settings({"TOKEN_PRICE": "0"}).token_price == 0
+    with pytest.raises(ConfigurationError, match="TOKEN_PRICE must be a positive number"):
+        load_settings({"TOKEN_PRICE": "-1"})
+
+
 def test_malformed_values_are_named_together_and_never_repeated() -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_settings(

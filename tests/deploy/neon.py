@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import threading
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -65,22 +65,25 @@ class _Handler(BaseHTTPRequestHandler):
             database=server.database,
             password=server.password,
         ) as database:
-            database.pg_types = defaultdict(lambda: str)
+            for (type_id,) in database.run("SELECT oid FROM pg_type"):
+                database.register_in_adapter(type_id, str)
             if "queries" not in body:
                 return self._statement(database, body)
-            database.execute_unnamed("BEGIN")
+            database.run("BEGIN")
             results = [self._statement(database, query) for query in body["queries"]]
-            database.execute_unnamed("COMMIT")
+            database.run("COMMIT")
             return {"results": results}
 
     def _statement(self, database: Connection, query: dict[str, Any]) -> dict[str, Any]:
         assert all(value is None or isinstance(value, str) for value in query["params"])
-        done = database.execute_unnamed(query["query"], query["params"])
-        columns = done.columns or ()
+        sql = re.sub(r"\$(\d+)", r":p\1", query["query"])
+        parameters = {f"p{n}": value for n, value in enumerate(query["params"], 1)}
+        rows = database.run(sql, **parameters)
+        columns = database.columns or ()
         return {
             "fields": [{"name": c["name"], "dataTypeID": c["type_oid"]} for c in columns],
-            "rows": done.rows or [],
-            "rowCount": done.row_count,
+            "rows": rows or [],
+            "rowCount": database.row_count,
         }
 
     def _send(self, status: int, body: dict[str, Any]) -> None:
