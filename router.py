@@ -36,7 +36,13 @@ from handlers import (
 )
 from rag import VERSION
 from rag.errors import BookError, ConfigurationError
-from rag.providers import check_platform, get_clients, get_settings, stop_engines
+from rag.providers import (
+    check_database_url,
+    check_platform,
+    get_clients,
+    get_settings,
+    stop_engines,
+)
 from web import cors, error_handlers, log_format
 from web.lambda_adapter import LambdaFunction
 from web.middleware import RequestMiddleware
@@ -209,6 +215,7 @@ def _configured_app() -> App:
         settings = get_settings()
         log_format.configure(settings)
         check_platform(settings.qdrant_url, settings.database_url)
+        check_database_url(settings)
         return create_app(selected_routes())
     except ConfigurationError as error:
         # A stack would bury the only line that helps.

@@ -56,6 +56,7 @@ from bench.sets import (
 )
 from rag.adapters.vector_store.edge import EdgeStore, EdgeWriter
 from rag.answering.extractive import ExtractiveAnswerer
+from rag.environment import load_settings
 from rag.indexing.chunking import chunk_book
 from rag.interfaces import Embedder, VectorStore
 from rag.language.tokens import sparse_question
@@ -69,7 +70,7 @@ from rag.models import (
 from rag.providers import Clients
 from rag.retrieval.relevance import ANSWER, NOTHING
 from rag.retrieval.search import CANDIDATES, Query, search
-from rag.settings import Settings, load_settings
+from rag.settings import Settings
 
 Figures = dict[str, float]
 SIZES = (1_000, 10_000)

@@ -15,8 +15,9 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from rag.environment import load_settings  # noqa: E402
 from rag.errors import ConfigurationError  # noqa: E402
-from rag.settings import HIDDEN, SECRETS, Settings, load_settings  # noqa: E402
+from rag.settings import HIDDEN, SECRETS, Settings  # noqa: E402
 
 LOCAL = ("HOST", "PORT", "DATA_DIR", "ROUTES")
 """Settings of the local machine, never copied to a host."""

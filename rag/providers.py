@@ -28,6 +28,7 @@ from weakref import WeakKeyDictionary
 
 from rag.conversations import migrations
 from rag.conversations.rate_limits import MemoryLimits
+from rag.environment import load_settings
 from rag.errors import ConfigurationError
 from rag.interfaces import (
     Answerer,
@@ -37,7 +38,7 @@ from rag.interfaces import (
     Reranker,
     VectorStore,
 )
-from rag.settings import Settings, load_settings
+from rag.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -283,6 +284,16 @@ def check_platform(*urls: str) -> None:
             "(https://learn.microsoft.com/windows/wsl/install), or set QDRANT_URL and "
             "DATABASE_URL to use servers instead."
         )
+
+
+def check_database_url(settings: Settings) -> None:
+    """Raise ConfigurationError if the connection string or its certificate cannot be read."""
+    if settings.database_url:
+        server = importlib.import_module("rag.adapters.database.postgres_url").parse_url(
+            settings.database_url
+        )
+        if server.ssl_root:
+            _ = server.ssl_context
 
 
 def check_free(settings: Settings) -> None:

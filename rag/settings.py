@@ -1,14 +1,11 @@
-"""Settings, read from the environment once into a frozen object that never prints secrets."""
+"""The settings: a frozen object that never prints secrets. `rag.environment` reads them."""
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from rag.errors import ConfigurationError
 
@@ -174,78 +171,6 @@ class Settings:
 
 HIDDEN = tuple(item.metadata["name"] for item in fields(Settings) if not item.repr)
 """Settings that must never be shown: SECRETS, which a host needs to start, and the rest."""
-
-
-def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read settings from the environment and from `.env` in the project's folder.
-
-    The environment takes precedence. Raises ConfigurationError that lists all invalid values.
-    """
-    if environ is None:
-        if (ROOT / ".env").exists():
-            from dotenv import load_dotenv
-
-            load_dotenv(ROOT / ".env", override=False)
-        environ = os.environ
-    values: dict[str, Any] = {}
-    problems: list[str] = []
-    for item in fields(Settings):
-        raw = environ.get(item.metadata["name"], "").strip() if item.metadata else ""
-        if raw:
-            try:
-                values[item.name] = _parse(item.name, raw, item.metadata["default"])
-            except ValueError as error:
-                problems.append(f"{item.metadata['name']} {error}")
-    if problems:
-        raise ConfigurationError(f"Configuration error: {'; '.join(problems)}")
-    values["platform"] = next((name for name in PLATFORMS if environ.get(name)), "")
-    values["space_host"] = environ.get("SPACE_HOST", "")
-    return Settings(**values)
-
-
-def _parse(name: str, raw: str, default: Any) -> Any:
-    """Convert a variable's text to the type of its default. Raises ValueError.
-
-    Error messages never repeat the value, which may be a misplaced secret.
-    """
-    if isinstance(default, bool):
-        if raw.lower() in ("1", "true", "yes", "on"):
-            return True
-        if raw.lower() in ("0", "false", "no", "off"):
-            return False
-        raise ValueError("must be 1 or 0")
-    if isinstance(default, int | float):
-        try:
-            number = type(default)(raw)
-        except ValueError:
-            raise ValueError("must be a number") from None
-        if not (0 < number < 1e9 or number == default):
-            raise ValueError("must be a positive number")
-        if name == "port" and number > 65535:
-            raise ValueError("must be a port from 1 to 65535")
-        return number
-    if isinstance(default, tuple):
-        separator = "|" if name == "starter_questions" else ","
-        return tuple(part.strip().rstrip("/") for part in raw.split(separator) if part.strip())
-    if isinstance(default, Path):
-        return Path(raw).expanduser()
-    if name == "admin_token" and not re.fullmatch(r"[!-~]{16,}", raw):
-        raise ValueError("must be 16 or more visible ASCII characters")
-    if name == "log_format":
-        if raw.lower() not in ("text", "json"):
-            raise ValueError("must be text or json")
-        return raw.lower()
-    if name == "base_path":
-        return f"/{raw.strip('/')}" if raw.strip("/") else ""
-    if name == "database_url":
-        if urlsplit(raw).scheme not in ("postgres", "postgresql"):
-            raise ValueError("must start with postgresql://")
-    elif name.endswith("_url"):
-        parts = urlsplit(raw)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must start with https:// (or http://) and name a host")
-        return raw.rstrip("/")
-    return raw
 
 
 def table() -> str:

@@ -21,6 +21,7 @@ FLOORS = (
     {"rag.answering"},
     {"rag.retrieval", "sites"},
     {"rag.language", "rag.deadlines", "rag.request_log", "rag.pace"},
+    {"rag.environment"},
     {"rag.interfaces", "rag.settings"},
     {"rag.models", "rag.errors"},
 )

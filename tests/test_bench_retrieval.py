@@ -12,7 +12,7 @@ import pytest
 from bench import metrics, relevance, retrieval
 from bench.sets import CachedEmbedder
 from rag.adapters.embedding.minilm import LocalEmbedder
-from rag.settings import load_settings
+from rag.environment import load_settings
 from tests.upstreams import Upstreams
 
 TEXTS = {

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 import router
-from rag.settings import Settings, load_settings
+from rag.environment import load_settings
+from rag.settings import Settings
 from tests.support.service import ROOT
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

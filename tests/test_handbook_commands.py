@@ -21,7 +21,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rag.settings import load_settings, table
+from rag.environment import load_settings
+from rag.settings import table
 from tests.support.served_site import served
 from tests.support.service import ROOT, Service, environment, free_port, serving
 

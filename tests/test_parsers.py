@@ -20,9 +20,10 @@ from rag.adapters.database.postgres_url import SSL_MODES, Server, parse_url
 from rag.adapters.retry import retry_after, said
 from rag.chat import sse
 from rag.conversations import store as conversations
+from rag.environment import load_settings
 from rag.errors import ConfigurationError, SourceError
 from rag.indexing.chunking import chunk_book
-from rag.settings import SECRETS, Settings, load_settings
+from rag.settings import SECRETS, Settings
 from sites import read_book
 from tests.support.leaks import leak
 from web import cors

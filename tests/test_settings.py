@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from rag.environment import load_settings
 from rag.errors import ConfigurationError
-from rag.settings import PLATFORMS, SECRETS, Settings, load_settings, table
+from rag.settings import PLATFORMS, SECRETS, Settings, table
 from tests.support.service import ROOT, environment, run
 
 SECRET_VALUES = {
@@ -117,6 +120,77 @@ def test_a_host_without_secrets_stops_with_one_line(command: tuple[str, ...]) ->
         "Configuration error: Missing COHERE_API_KEY, QDRANT_URL, QDRANT_API_KEY, DATABASE_URL"
     )
     assert "hunter2" not in finished.stdout
+
+
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        ({"DATABASE_URL": "postgresql://u:hunter2/3@db/book"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://u:hunter2@[::1/book"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://u:hunter2@db/book?sslmode=on"}, "DATABASE_URL"),
+        (
+            {"DATABASE_URL": "postgres://u@db/b?sslmode=require&sslrootcert=/hunter2"},
+            "DATABASE_URL",
+        ),
+        ({"QDRANT_URL": "https://db:hunter2"}, "QDRANT_URL"),
+        ({"DATA_DIR": "~hunter2/x"}, "DATA_DIR"),
+        ({"SSL_CERT_FILE": "/hunter2.pem"}, "SSL_CERT_FILE"),
+        ({"SSL_CERT_DIR": "/hunter2"}, "SSL_CERT_DIR"),
+        ({"HTTPS_PROXY": "proxy.example:3128"}, "HTTPS_PROXY"),
+        ({"https_proxy": "http://u:hunter2/3@proxy.example"}, "https_proxy"),
+        ({"HTTP_PROXY": "socks5://proxy.example:1080"}, "HTTP_PROXY"),
+    ],
+)
+def test_what_is_wrong_stops_the_start_with_one_line(variables: dict[str, str], name: str) -> None:
+    finished = run("router.py", env=environment(**variables))
+    assert finished.returncode == 1
+    (line,) = finished.stderr.strip().splitlines()
+    assert name in line
+    assert "hunter2" not in line
+
+
+def test_a_home_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    with pytest.raises(ConfigurationError, match="DATA_DIR starts with ~"):
+        load_settings({"DATA_DIR": "~/x"})
+
+
+@pytest.fixture
+def dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A `.env` file that is read, and no variables that its tests leave behind."""
+    before = dict(os.environ)
+    monkeypatch.setattr("rag.environment.ROOT", tmp_path)
+    yield tmp_path / ".env"
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_dotenv_file_is_read(dotenv: Path, encoding: str) -> None:
+    dotenv.write_text("# PORT\nexport BOOK_TITLE='Élan'\nPORT=8000\n", encoding=encoding)
+    settings = load_settings()
+    assert (settings.book_title, settings.port) == ("Élan", 8000)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("BOOK_TITLE=Élan".encode("utf-16"), ".env is not UTF-8"),
+        ("BOOK_TITLE=Élan".encode("latin-1"), ".env is not UTF-8"),
+        ("BOOK_TITLE=Elan".encode("utf-16-le"), ".env contains a NUL character"),
+        (b"COHERE_API_KEY: hunter2", "COHERE_API_KEY in .env cannot be read"),
+        (b"PORT=1\nexport OPENAI_API_KEY\n", "OPENAI_API_KEY in .env cannot be read"),
+        (b"OPENAI_API_KEY 'hunter2'", "OPENAI_API_KEY in .env cannot be read"),
+    ],
+)
+def test_a_dotenv_file_that_cannot_be_read(dotenv: Path, content: bytes, sentence: str) -> None:
+    dotenv.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=sentence) as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/settings.md"])

@@ -17,9 +17,10 @@ import pytest
 
 from rag.adapters.database.postgres import Postgres
 from rag.chat import admission, answer_stream, pipeline
+from rag.environment import load_settings
 from rag.interfaces import Database
 from rag.providers import Clients
-from rag.settings import Settings, load_settings
+from rag.settings import Settings
 from tests.support.postgres import new_database, query, using
 from tests.support.service import Service, serving
 from tests.upstreams import Reply, Upstreams

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from rag.chat.warmup import warm_up
+from rag.environment import load_settings
 from rag.providers import Clients
-from rag.settings import load_settings
 from tests.support.postgres import query
 from tests.upstreams import Upstreams
 

@@ -10,7 +10,7 @@ import pytest
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from rag import providers
-from rag.settings import load_settings
+from rag.environment import load_settings
 from web.server import trusted_hop
 
 

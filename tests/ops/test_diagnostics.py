@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rag import providers
+from rag.environment import load_settings
 from rag.errors import (
     ConfigurationError,
     IndexMismatch,
@@ -23,7 +24,7 @@ from rag.errors import (
 )
 from rag.ops.diagnostics import main
 from rag.ops.remedies import remedy_for
-from rag.settings import Settings, load_settings
+from rag.settings import Settings
 from tests.support.postgres import new_database, query
 from tests.support.service import environment, run
 from tests.upstreams import Upstreams

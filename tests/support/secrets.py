@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from rag.settings import HIDDEN
 
@@ -44,7 +44,8 @@ def leaked(text: str, environ: Mapping[str, str]) -> list[str]:
     """Return the same, and the settings in `environ` whose values occur in the text."""
     values = {name: [environ[name]] for name in HIDDEN if environ.get(name)}
     if "DATABASE_URL" in values:
-        password = urlsplit(environ["DATABASE_URL"]).password or ""
+        login = environ["DATABASE_URL"].rpartition("@")[0]
+        password = login.rpartition("//")[2].partition(":")[2]
         values["DATABASE_URL"] += [password, unquote(password)]
     return found(text) + [
         name

@@ -12,7 +12,7 @@ from mangum.handlers import ALB, APIGateway, HTTPGateway
 from starlette.types import Scope
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from rag.settings import load_settings
+from rag.environment import load_settings
 from tests.web.test_lambda_adapter import EVENTS, load_balancer
 from web.client_ip import client_address
 from web.server import trusted_hop

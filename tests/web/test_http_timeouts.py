@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from rag.settings import load_settings
+from rag.environment import load_settings
 from web.http_timeouts import HEAD_BYTES, BoundedProtocol
 from web.server import configured
 

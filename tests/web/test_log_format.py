@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
+from rag.environment import load_settings
 from rag.errors import ConfigurationError
-from rag.settings import load_settings
 from tests.support.service import ROOT, environment, free_port, serving
 from web.log_format import JsonLines, TextLines, chosen
 

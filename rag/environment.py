@@ -1,0 +1,139 @@
+"""Read the settings from environment variables and the optional file `.env`.
+
+Whatever is wrong with them is reported as a ConfigurationError that names the variable. Messages
+never repeat a value, which may be a misplaced secret.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from rag.errors import ConfigurationError
+from rag.settings import PLATFORMS, ROOT, Settings
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read all settings. The environment takes precedence over `.env` in the project's folder.
+
+    Raises ConfigurationError that lists all invalid values.
+    """
+    problems: list[str] = []
+    if environ is None:
+        problems += _load_dotenv(ROOT / ".env")
+        problems += _check_network(os.environ)
+        environ = os.environ
+    values: dict[str, Any] = {}
+    for item in fields(Settings):
+        raw = environ.get(item.metadata["name"], "").strip() if item.metadata else ""
+        if raw:
+            try:
+                values[item.name] = _parse(item.name, raw, item.metadata["default"])
+            except ValueError as error:
+                problems.append(f"{item.metadata['name']} {error}")
+    if problems:
+        raise ConfigurationError(f"Configuration error: {'; '.join(problems)}")
+    values["platform"] = next((name for name in PLATFORMS if environ.get(name)), "")
+    values["space_host"] = environ.get("SPACE_HOST", "")
+    return Settings(**values)
+
+
+def _load_dotenv(path: Path) -> list[str]:
+    """Add the variables of a `.env` file to the environment. Returns what is wrong with it."""
+    if not path.is_file():
+        return []
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError:
+        return [".env cannot be read: check who owns the file and its permissions"]
+    except UnicodeDecodeError:
+        return [".env is not UTF-8: save it again with that encoding"]
+    if "\0" in text:
+        return [".env contains a NUL character: save it again as plain text in UTF-8"]
+    from dotenv import dotenv_values
+
+    found = dotenv_values(stream=StringIO(text))
+    for name, value in found.items():
+        if value is not None:
+            os.environ.setdefault(name, value)
+    begun = set(re.findall(r"^[ \t]*(?:export[ \t]+)?([A-Z_]+)\b", text, re.M))
+    names = (item.metadata["name"] for item in fields(Settings) if item.metadata)
+    return [
+        f"{name} in .env cannot be read: write {name}=value on one line"
+        for name in names
+        if name in begun and found.get(name) is None
+    ]
+
+
+def _check_network(environ: Mapping[str, str]) -> list[str]:
+    """Check the variables that HTTP clients read on their own and report badly."""
+    problems = []
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):
+        for each in (name, name.lower()):
+            if (proxy := environ.get(each, "").strip()) and not _is_http(proxy):
+                problems.append(f"{each} must be an address such as http://proxy.example:3128")
+    if (file := environ.get("SSL_CERT_FILE")) and not os.access(file, os.R_OK):
+        problems.append("SSL_CERT_FILE names a file that does not exist or cannot be read")
+    if (folder := environ.get("SSL_CERT_DIR")) and not any(
+        os.path.isdir(part) for part in folder.split(os.pathsep)
+    ):
+        problems.append("SSL_CERT_DIR names a folder that does not exist")
+    return problems
+
+
+def _is_http(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _parse(name: str, raw: str, default: Any) -> Any:
+    """Convert a variable's text to the type of its default. Raises ValueError."""
+    if isinstance(default, bool):
+        if raw.lower() in ("1", "true", "yes", "on"):
+            return True
+        if raw.lower() in ("0", "false", "no", "off"):
+            return False
+        raise ValueError("must be 1 or 0")
+    if isinstance(default, int | float):
+        try:
+            number = type(default)(raw)
+        except ValueError:
+            raise ValueError("must be a number") from None
+        if not (0 < number < 1e9 or number == default):
+            raise ValueError("must be a positive number")
+        if name == "port" and number > 65535:
+            raise ValueError("must be a port from 1 to 65535")
+        return number
+    if isinstance(default, tuple):
+        separator = "|" if name == "starter_questions" else ","
+        return tuple(part.strip().rstrip("/") for part in raw.split(separator) if part.strip())
+    if isinstance(default, Path):
+        try:
+            return Path(raw).expanduser()
+        except RuntimeError:
+            raise ValueError("starts with ~, but there is no such home folder") from None
+    if name == "admin_token" and not re.fullmatch(r"[!-~]{16,}", raw):
+        raise ValueError("must be 16 or more visible ASCII characters")
+    if name == "log_format":
+        if raw.lower() not in ("text", "json"):
+            raise ValueError("must be text or json")
+        return raw.lower()
+    if name == "base_path":
+        return f"/{raw.strip('/')}" if raw.strip("/") else ""
+    if name == "database_url":
+        if raw.partition("://")[0].lower() not in ("postgres", "postgresql"):
+            raise ValueError("must start with postgresql://")
+    elif name.endswith("_url"):
+        if not _is_http(raw):
+            raise ValueError("must start with https:// (or http://) and name a host")
+        return raw.rstrip("/")
+    return raw
