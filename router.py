@@ -54,8 +54,8 @@ Handler: TypeAlias = Callable[..., Awaitable[Any]]
 Route: TypeAlias = tuple[str, str, Handler]
 TEXT = {"type": "string"}
 
-REHEARSAL_SECONDS = 0.25
-"""After the start, until what a question needs is made ready."""
+WARM_UP_SECONDS = 0.25
+"""Delay of the warm-up after the start, so that health checks are not blocked."""
 
 ROUTES: tuple[Route, ...] = (
     ("POST", "/chat", chat.chat),
@@ -75,7 +75,7 @@ ROUTES: tuple[Route, ...] = (
 
 
 class App(FastAPI):
-    """FastAPI with CORS and the log around everything: an unhandled error's 500 has both."""
+    """FastAPI with CORS and logging outermost, so that they also apply to unhandled errors."""
 
     def build_middleware_stack(self) -> ASGIApp:
         settings = get_settings()
@@ -99,10 +99,13 @@ class App(FastAPI):
 
 
 def create_app(routes: Sequence[Route] = ROUTES) -> App:
-    """An app with these routes. Raises ConfigurationError if a secret they need is missing."""
+    """Create an app with these routes.
+
+    Raises ConfigurationError if a secret that they need is missing.
+    """
     get_settings().require(needed for _, _, handler in routes for needed in _module(handler).NEEDS)
-    # The framework's pages about the API run scripts of a third party beside the conversations,
-    # and its redirects lead to whatever host the request has named.
+    # FastAPI's documentation pages load scripts from a third party, and its redirects trust the
+    # Host header.
     app = App(
         title="Ask the Book",
         version=VERSION,
@@ -126,9 +129,9 @@ def create_app(routes: Sequence[Route] = ROUTES) -> App:
 
 
 def selected_routes() -> Sequence[Route]:
-    """The routes of the handlers that the setting ROUTES names, or all.
+    """Return the routes of the handlers that the setting ROUTES names, or all.
 
-    Without a token there is no author's view, not even one that refuses.
+    The author's view is mounted only if ADMIN_TOKEN is set.
     """
     wanted, token = get_settings().routes, get_settings().admin_token
     if unknown := set(wanted) - {_name(handler) for _, _, handler in ROUTES}:
@@ -141,27 +144,24 @@ def selected_routes() -> Sequence[Route]:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Get ready while the first requests are already taken; leave nothing behind."""
+    """Warm up while requests are already served; close clients and engines at the end."""
     end_with_supervisor()
-    rehearsing = asyncio.create_task(_rehearse())
+    warming_up = asyncio.create_task(_warm_up())
     yield
-    rehearsing.cancel()
-    await asyncio.wait([rehearsing])
+    warming_up.cancel()
+    await asyncio.wait([warming_up])
     await get_clients().close()
     await asyncio.to_thread(stop_engines)
 
 
-async def _rehearse() -> None:
-    """What the handlers import on first use, the clients, and a question of our own.
-
-    It begins a moment after the start: what asks whether the server is up shall not wait.
-    """
-    await asyncio.sleep(REHEARSAL_SECONDS)
+async def _warm_up() -> None:
+    """Import what a question needs, create the clients and ask a question."""
+    await asyncio.sleep(WARM_UP_SECONDS)
     text = await asyncio.to_thread(importlib.import_module, "rag.language.tokens")
-    await asyncio.to_thread(text.term_hashes, "the first word loads its language's stemmer")
+    await asyncio.to_thread(text.term_hashes, "load the stemmer")
     await _warn_without_index()
-    rehearsal = await asyncio.to_thread(importlib.import_module, "rag.chat.warmup")
-    await rehearsal.warm_up(get_clients())
+    warmup = await asyncio.to_thread(importlib.import_module, "rag.chat.warmup")
+    await warmup.warm_up(get_clients())
 
 
 async def _warn_without_index() -> None:
@@ -188,17 +188,17 @@ def _returned(handler: Handler) -> Sequence[Any]:
 
 
 def _response_model(handler: Handler) -> Any:
-    """What the handler returns as JSON; responses of its own making need no model."""
+    """Return the model of the handler's JSON, or None if it returns only responses."""
     return next((kind for kind in _returned(handler) if not _is_response(kind)), None)
 
 
 def _response_class(handler: Handler) -> type[Response]:
-    """The media type of what the handler returns instead, for OpenAPI."""
+    """Return the response class, from which OpenAPI takes the media type."""
     return JSONResponse if _response_model(handler) else _returned(handler)[0]
 
 
 def _responses(handler: Handler) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says beside the model: failures, and the same answer as a stream."""
+    """Return OpenAPI's descriptions of errors and of a streamed answer."""
     if StreamingResponse not in _returned(handler):
         return error_handlers.RESPONSES
     stream = {"description": "An answer", "content": {"text/event-stream": {"schema": TEXT}}}
@@ -210,7 +210,7 @@ def _is_response(kind: Any) -> bool:
 
 
 def _configured_app() -> App:
-    """The app for the environment, or one line that says what is wrong with it."""
+    """Create the app, or exit with one line that says what is wrong with the settings."""
     try:
         settings = get_settings()
         log_format.configure(settings)
@@ -218,7 +218,6 @@ def _configured_app() -> App:
         check_database_url(settings)
         return create_app(selected_routes())
     except ConfigurationError as error:
-        # A stack would bury the only line that helps.
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
 

@@ -11,7 +11,7 @@ from tests.support.postgres import query
 from tests.upstreams import Upstreams
 
 
-def rehearsed(environ: dict[str, str]) -> None:
+def warm_up_once(environ: dict[str, str]) -> None:
     async def body() -> None:
         clients = Clients(load_settings(environ))
         try:
@@ -27,7 +27,7 @@ def test_it_searches_and_makes_the_tables_but_pays_for_nothing(
 ) -> None:
     for up in (upstreams.cohere, upstreams.openai, upstreams.qdrant):
         up.requests.clear()
-    rehearsed(upstreams.environ() | {"DATABASE_URL": database_url, "RERANK": "on"})
+    warm_up_once(upstreams.environ() | {"DATABASE_URL": database_url, "RERANK": "on"})
     assert upstreams.qdrant.requests[-1].path.endswith("/points/query/batch")
     assert query(database_url, "SELECT count(*) FROM book.days") == [(0,)]
     assert not upstreams.cohere.requests
@@ -39,5 +39,5 @@ def test_what_fails_is_left_for_the_first_question(
 ) -> None:
     upstreams.qdrant.fail(403, times=99)
     nowhere = f"postgresql://book@127.0.0.1:{unused_tcp_port}/book"
-    rehearsed(upstreams.environ() | {"DATABASE_URL": nowhere})
+    warm_up_once(upstreams.environ() | {"DATABASE_URL": nowhere})
     assert upstreams.qdrant.requests
