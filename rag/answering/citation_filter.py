@@ -1,13 +1,13 @@
 """Normalize the citation markers of an answer while it streams.
 
 The model is told to write `[n]`. It also writes `[1, 2]`, `[1-3]`, `[^1]`, `[[1]]`, 【1】, ［1］,
-`[1†source]` and `[1](https://made.up)`, splits markers across tokens, and cites passages that do
-not exist. In the output, every marker is `[n]` with a valid n.
+`[1†source]`, `[Source 1]` and `[1](https://made.up)`, splits markers across tokens, and cites
+passages that do not exist. In the output, every marker is `[n]` with a valid n.
 
-The parser reads one character at a time, so the result does not depend on how the text is split
-into tokens. Decisions depend only on the output so far, so filtering the output again changes
-nothing. Text is held back only while it may become a marker: at most MAX_MARKER characters, or one
-line of inline code from its first bracket, backtick or backslash.
+Text is held back only while more text could change how it is read: a group of markers and the
+character after it, inline code until it is closed, the opening line of fenced code. So the result
+does not depend on how the text is split into tokens. Decisions depend only on the output so far, so
+filtering the output again changes nothing.
 
 Ambiguous cases are resolved as follows:
 
@@ -28,32 +28,31 @@ Ambiguous cases are resolved as follows:
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 
 from rag.answering.marker_grammar import (
-    CLOSE,
+    MAX_MARKERS,
     OPEN,
-    SPECIAL_IN_CODE,
-    TARGETS,
     can_grow,
     ends_with_prefix,
     is_indexed,
     is_line_start,
-    is_list,
-    is_target,
-    next_piece,
+    joint,
+    lead,
+    marker,
     numbers_and_ranges,
     plain_text,
 )
 
-MAX_MARKER = 48
-"""Maximum length of a marker, in characters. Anything longer is text."""
 MAX_CODE = 1000
-"""Maximum length of inline code that is held back, in characters."""
-
-_Step = Generator[None, str, str]
-"""A parser step: receives pieces of input, "" at the end, and returns the first unused piece."""
+"""Maximum length of inline code, and of the opening line of fenced code, in characters."""
+_TAIL = 96
+"""Characters of the output that decisions depend on."""
+_OPENS_WORD = frozenset("`([*_\"'“‘$<")
+"""Characters before which a removed marker leaves a space, as before letters and digits."""
+_run_of_marks = re.compile(r"`+|~+").match
+_opening_line = re.compile(rf"(?:`{{3,}}[^`\n]{{0,{MAX_CODE}}}|~{{3,}}[^\n]{{0,{MAX_CODE}}})").match
+_closing_line = re.compile(r"[ \t>]*(`*|~*)[ \t]*").fullmatch
 
 
 class _MarkerRewriter:
@@ -63,15 +62,15 @@ class _MarkerRewriter:
         self._numbering = numbering
         self._highest = max(numbering, default=0)
         self._cited: dict[int, None] = {}
+        self._held = ""
+        """Input that is not decided yet."""
         self._out: list[str] = []
         self._tail = "\n"
-        """The last characters written, which decisions depend on."""
-        self._pushed_back: list[str] = []
-        """Input to be read again."""
-        self._in_plain_text = False
-        """Outside code and markers, with nothing held back."""
-        self._machine = self._text()
-        next(self._machine)
+        """The last characters written."""
+        self._fence = ""
+        """The marks that opened the current fenced code."""
+        self._line_begun = False
+        """Whether part of the current line of fenced code was written."""
 
     @property
     def cited(self) -> tuple[int, ...]:
@@ -80,232 +79,179 @@ class _MarkerRewriter:
 
     def feed(self, text: str) -> str:
         """Process the next piece of the answer and return the text that is final."""
-        return self._run(text)
+        return self._run(self._held + text, final=False)
 
     def flush(self) -> str:
         """End the answer and return the text that was held back."""
-        with suppress(StopIteration):
-            self._run("", end=True)
-        return self._take()
+        return self._run(self._held, final=True)
 
-    def _run(self, text: str, *, end: bool = False) -> str:
+    def _run(self, text: str, *, final: bool) -> str:
         at = 0
-        while end or at < len(text):
-            if self._in_plain_text and (found := plain_text(text, at)):
-                self._emit(found[0])
-                at = found.end()
-                continue
-            if found := next_piece(text, at):
-                piece, at = found[0], found.end()
-            else:
-                piece, end = "", False
-            self._machine.send(piece)
-            if self._pushed_back:
-                end = end or not self._pushed_back[-1]
-                text, at = "".join(self._pushed_back) + text[at:], 0
-                self._pushed_back = []
-        return self._take()
-
-    def _take(self) -> str:
-        text = "".join(self._out)
+        while at < len(text):
+            after = self._step(text, at, final)
+            if after == at:
+                break
+            at = after
+        self._held = text[at:]
+        written = "".join(self._out)
         self._out.clear()
-        return text
+        return written
+
+    def _step(self, text: str, at: int, final: bool) -> int:
+        """Process text from `at` and return where to go on, or `at` if more text is needed."""
+        if self._fence:
+            return self._copy_fenced(text, at, final)
+        if found := plain_text(text, at):
+            return self._copy(text, at, found.end())
+        c = text[at]
+        if c == "\\":
+            if at + 1 == len(text) and not final:
+                return at
+            escaped = text[at + 1 : at + 2]
+            is_special = bool(escaped) and (escaped in OPEN or escaped in "\\`")
+            return self._copy(text, at, at + 1 + is_special)
+        if c in "`~":
+            return self._code(text, at, final)
+        return self._markers(text, at, final)
+
+    def _copy(self, text: str, at: int, end: int) -> int:
+        self._emit(text[at:end])
+        return end
 
     def _emit(self, text: str) -> None:
         if text:
             self._out.append(text)
-            self._tail = (self._tail + text)[-2 * MAX_MARKER :]
+            self._tail = (self._tail + text)[-_TAIL:]
 
-    # ------------------------------------------------------------ the grammar
+    # ------------------------------------------------------------ markers
 
-    def _text(self) -> Generator[None, str, None]:
-        c = yield
-        while c:
-            if c == "`" or (c == "~" and is_line_start(self._tail)):
-                c = yield from self._code(c)
-            elif c in " \t(" or c in OPEN:
-                c = yield from self._marker(c)
-            elif c == "\\":
-                self._emit(c)
-                c = yield
-                if c and (c in OPEN or c in "\\`"):
-                    self._emit(c)
-                    c = yield
-            else:
-                self._emit(c)
-                self._in_plain_text = True
-                c = yield
-                self._in_plain_text = False
+    def _markers(self, text: str, at: int, final: bool) -> int:
+        """Process a group of markers with the space or parenthesis before it."""
+        before = lead(text, at)[0]  # type: ignore[index]  # it matches nothing, too
+        if not before and is_indexed(self._tail):
+            return self._copy(text, at, at + 1)
+        if not final and can_grow(text, at):
+            return at
+        group, end = self._read_group(text, at + len(before))
+        if not group:
+            return self._copy(text, at, at + 1)
+        space, paren = before.rstrip("("), before.endswith("(")
+        any_kept = any(n in self._numbering for _, numbers in group for n in numbers)
+        if text[end : end + 1] == ":" and not paren and is_line_start(self._tail + space):
+            end += 1  # Markdown would read `[1]:` as a link definition
+        elif text[end : end + 1] == ")" and paren and not any_kept:
+            end, paren = end + 1, False
+        if end == len(text) and not final:
+            return at
+        if paren and not any_kept:
+            self._emit(before)
+            space = ""
+        elif paren:
+            space = before
+        return self._write_group(group, space, text, end)
 
-    def _marker(self, c: str) -> _Step:
-        """Parse markers together with the space or parenthesis before them."""
-        space = ""
-        while c and c in " \t":
-            self._emit(space)
-            space = c
-            c = yield
-        while True:
-            paren = ""
-            if c == "(":
-                paren = c
-                c = yield
-            if not c or c not in OPEN:
-                self._emit(space + paren)
-                return c
-            if not space and not paren and is_indexed(self._tail):
-                self._emit(c)
-                return (yield)
-            held = ""
-            while c and len(held + c) <= MAX_MARKER and can_grow(held + c):
-                held += c
-                c = yield
-            numbers = self._parse(held) if c and c in CLOSE else None
+    def _read_group(self, text: str, at: int) -> tuple[list[tuple[str, list[int]]], int]:
+        """Return the markers from `at`, each with the text before it, and where they end."""
+        group: list[tuple[str, list[int]]] = []
+        end, between = at, ""
+        while len(group) < MAX_MARKERS and (found := marker(text, at)):
+            numbers = self._parse(found[0])
             if numbers is None:
-                self._emit(space + paren + held)
-                return c
-            c = yield
-            if held[1] in OPEN:
-                if c and c in CLOSE:
-                    c = yield
-                else:
-                    self._emit(space + paren + held[0])
-                    space = paren = ""
-            rest = ""
-            if c == "(":
-                c, rest = yield from self._target(c)
-            elif c == ":" and not paren and is_line_start(self._tail + space):
-                c = yield
-            elif c and c in ",;、，；":
-                c, rest = yield from self._joint(c)
-            another = bool(c) and c in OPEN and not rest.startswith("(")
+                break
+            group.append((between, numbers))
+            end = found.end()
+            between = joint(text, end)[0]  # type: ignore[index]  # it matches nothing, too
+            at = end + len(between)
+        return group, end
+
+    def _write_group(
+        self, group: Sequence[tuple[str, list[int]]], space: str, text: str, end: int
+    ) -> int:
+        """Write the markers that are kept, and fix the spacing where the others were."""
+        after = text[end : end + 1]
+        word_follows = after.isalnum() or after in _OPENS_WORD
+        any_kept = dropped = False
+        for between, numbers in group:
+            if any_kept and not dropped:
+                space = between
+            elif not any_kept and not space and between == " " and not is_line_start(self._tail):
+                space = between
             kept = [n for n in numbers if n in self._numbering]
+            dropped = not kept
             if kept:
+                any_kept = True
                 self._cited.update(dict.fromkeys(kept))
                 shown = dict.fromkeys(self._numbering[n] for n in kept)
-                self._emit(space + paren + "".join(map(self._write, shown)))
-                if not another:
-                    self._emit(rest)
-                    return c
-                space = rest
-                continue
-            if paren and c == ")" and not rest:
-                c = yield
-            elif paren:
-                self._emit(space + paren)
-                space = ""
-            if not another:
-                return (yield from self._close_hole(space, rest, c))
-            if not space and ends_with_prefix(self._tail):
-                self._emit("…")
-
-    def _joint(self, c: str) -> Generator[None, str, tuple[str, str]]:
-        """Parse the separator in `[1], [2]`, which is dropped if either marker is."""
-        joint = c
-        c = yield
-        if c == " ":
-            joint += c
-            c = yield
-        return c, joint
-
-    def _close_hole(self, space: str, rest: str, c: str) -> _Step:
-        """Fix the spacing after a removed marker: no double space and no joined words."""
-        after = rest or c
+                self._emit(space + "".join(map(self._write, shown)))
+        if any_kept:
+            if dropped and after and word_follows and space[-1:].isspace():
+                self._emit(" ")
+            return end
         if is_line_start(self._tail) or self._tail.endswith("("):
             self._emit(space)
-            if after == " ":
-                c = after = yield
-        elif after and (after[0].isalnum() or after[0] in "`(*_\"'“‘$<"):
+            end += after == " "
+        elif after and word_follows:
             self._emit(space)
         if ends_with_prefix(self._tail):
             self._emit("…")  # keep the text on both sides from forming a marker
-        elif after and after[0] in "`~" and self._tail.endswith(after[0]):
+        elif after and after in "`~" and self._tail.endswith(after):
             self._emit(" ")
-        self._emit(rest)
-        return c
-
-    def _target(self, c: str) -> Generator[None, str, tuple[str, str]]:
-        """Drop a link target. Return the next piece, and the text read if it was no target."""
-        held = ""
-        while c and any(target.startswith(held + c) for target in TARGETS):
-            held += c
-            c = yield
-            if is_target(held):
-                while c and c not in ") \t\n":
-                    c = yield
-                return ((yield) if c == ")" else c), ""
-        return c, held
-
-    def _code(self, c: str) -> _Step:
-        """Copy fenced or inline code unchanged."""
-        mark, run, starts_line = c, "", bool(is_line_start(self._tail))
-        while c == mark:
-            run += c
-            self._emit(c)
-            c = yield
-        if starts_line and len(run) >= 3:
-            while c and c != "\n" and not (c == mark == "`"):
-                self._emit(c)
-                c = yield
-            if c in ("", "\n"):
-                return (yield from self._fence(mark, len(run), c))
-        if mark == "~":
-            return c
-        return (yield from self._inline(run, c))
-
-    def _fence(self, mark: str, size: int, c: str) -> _Step:
-        closes = re.compile(rf"[ \t>]*{mark}{{{size},}}[ \t]*").fullmatch
-        line = "-"  # the rest of the opening line cannot close the fence
-        while c:
-            self._emit(c)
-            if c != "\n":
-                line += c
-            elif closes(line):
-                return (yield)
-            else:
-                line = ""
-            c = yield
-        return c
-
-    def _inline(self, run: str, c: str) -> _Step:
-        """Copy inline code. If it is not closed on its line, parse it again as text.
-
-        Output is held back from the first character that would be special in text.
-        """
-        held: list[str] = []
-        ticks = ""
-        while c and c != "\n" and len(held) < MAX_CODE:
-            if c == "`":
-                ticks += c
-            elif ticks == run:
-                break
-            else:
-                ticks = ""
-            if held or c in SPECIAL_IN_CODE:
-                held.append(c)
-            else:
-                self._emit(c)
-            c = yield
-        if ticks == run:
-            self._emit("".join(held))
-            return c
-        if held:
-            self._pushed_back = [*held, c]
-            return (yield)
-        return c
+        return end
 
     def _write(self, number: int) -> str:
         return f"[{number}]"
 
-    def _parse(self, held: str) -> list[int] | None:
-        """Return the numbers in a marker without its closing bracket, or None if it is not one."""
-        listed = is_list(held.lstrip(OPEN))
-        ranges = [(int(a), int(b or a)) for a, b in numbers_and_ranges(listed[1])] if listed else []
-        if not ranges or (ranges != [(0, 0)] and any(0 in pair for pair in ranges)):
+    def _parse(self, written: str) -> list[int] | None:
+        """Return the numbers in a marker, or None for an interval or a character class."""
+        ranges = [(int(a), int(b or a)) for a, b in numbers_and_ranges(written.partition("(")[0])]
+        if ranges != [(0, 0)] and any(0 in pair for pair in ranges):
             return None
         numbers: list[int] = []
         for low, high in map(sorted, ranges):
             numbers += range(low, min(high, self._highest) + 1)
         return numbers
+
+    # ------------------------------------------------------------ code
+
+    def _code(self, text: str, at: int, final: bool) -> int:
+        """Copy inline code, or the opening line of fenced code."""
+        run = _run_of_marks(text, at)[0]  # type: ignore[index]  # the caller saw a mark
+        starts_line = bool(is_line_start(self._tail))
+        if at + len(run) == len(text) and not final and (run[0] == "`" or starts_line):
+            return at if len(run) < MAX_CODE else self._copy(text, at, len(text))
+        if starts_line and (found := _opening_line(text, at)):
+            end = found.end()
+            if end == len(text) and not final:
+                return at
+            if text[end : end + 1] in ("\n", ""):
+                self._fence, self._line_begun = run, False
+                return self._copy(text, at, end + 1)
+        if run[0] == "~":
+            return self._copy(text, at, at + len(run))
+        line = text[at + len(run) : at + len(run) + MAX_CODE].partition("\n")[0]
+        closing = re.search(rf"(?<!`){run}(?!`)", line)
+        is_line_whole = len(line) == MAX_CODE or at + len(run) + len(line) < len(text)
+        if not final and not is_line_whole and (not closing or closing.end() == len(line)):
+            return at
+        return self._copy(text, at, at + len(run) + (closing.end() if closing else 0))
+
+    def _copy_fenced(self, text: str, at: int, final: bool) -> int:
+        """Copy one line of fenced code, or the part of it that is there."""
+        end = text.find("\n", at) + 1
+        mark = re.escape(self._fence[0])
+        if not end:
+            begun = re.fullmatch(
+                rf"[ \t>]{{0,{_TAIL}}}{mark}{{0,{_TAIL}}}[ \t]{{0,{_TAIL}}}", text[at:]
+            )
+            if begun and not self._line_begun and not final:
+                return at
+            self._line_begun = True
+            return self._copy(text, at, len(text))
+        closing = rf"[ \t>]{{0,{_TAIL}}}{mark}{{{len(self._fence)},}}[ \t]{{0,{_TAIL}}}\n"
+        if not self._line_begun and re.fullmatch(closing, text[at:end]):
+            self._fence = ""
+        self._line_begun = False
+        return self._copy(text, at, end)
 
 
 class CitationFilter(_MarkerRewriter):

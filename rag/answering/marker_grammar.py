@@ -1,6 +1,7 @@
 """Regular expressions for citation markers, as language models write them.
 
-The streaming parser in `citation_filter` is built from these.
+`citation_filter` reads answers with these. All repeats are bounded, so that a text which only looks
+like a marker is soon released.
 """
 
 from __future__ import annotations
@@ -9,32 +10,60 @@ import re
 
 OPEN = "[【［"
 CLOSE = "]】］"
-SPECIAL_IN_CODE = OPEN + "`\\"
+MAX_MARKERS = 8
+"""Markers that are read together, as in `[1], [2][3]`."""
 
+
+def _begun(word: str) -> str:
+    """Return a pattern for every beginning of a word, the whole word and nothing included."""
+    pattern = ""
+    for letter in reversed(word):
+        pattern = f"(?:{re.escape(letter)}{pattern})?"
+    return pattern
+
+
+_LABELS = ("passages", "sources", "references", "refs", "citations", "documents", "docs")
+"""Words that some models put before the number. Headings such as `[Step 1]` stay text."""
+_LABEL = rf"(?i:{'|'.join(f'{word[:-1]}s?' for word in _LABELS)})[ :#]{{0,2}}"
+_LABEL_BEGUN = rf"(?i:{'|'.join(_begun(word) for word in _LABELS)})"
+
+_O, _C = f"[{re.escape(OPEN)}]", f"[{re.escape(CLOSE)}]"
 _DASH = "[-–—‑]"
-_COMMA = "[,;，、；&]"
-_NOTE = rf"†[^{CLOSE}{re.escape(OPEN)}\n…]*"
-_ITEM = rf"\^?\d+(?: ?{_DASH} ?\d+)?(?:{_NOTE})?"
-_LIST = rf"{_ITEM}(?: ?{_COMMA} ?{_ITEM})*"
+_COMMA = "(?: ?[,;，、；&] ?| and )"
+_COMMA_BEGUN = "(?: (?:a(?:nd?)?)?)?"
+_NOTE = rf"†[^{re.escape(CLOSE + OPEN)}\n…]{{0,40}}"
+_NUMBER = rf"(?:{_LABEL})?\^?\d{{1,12}}"
+_ITEM = rf"{_NUMBER}(?: ?{_DASH} ?\d{{1,12}})?(?:{_NOTE})?"
+_LIST = rf"{_ITEM}(?:{_COMMA}{_ITEM}){{0,11}}"
 _PREFIX = (
-    rf"[{re.escape(OPEN)}]{{1,2}} ?(?:{_ITEM} ?{_COMMA} ?)*"
-    rf"(?:\^?|\^?\d+ ?|\^?\d+ ?{_DASH} ?\d*|{_ITEM} ?)"
+    rf"{_O}{{1,2}} ?(?:{_ITEM}{_COMMA}){{0,11}}"
+    rf"(?:{_ITEM}{_COMMA_BEGUN}|{_NUMBER} ?{_DASH} ?|(?:{_LABEL})?\^?|{_LABEL_BEGUN})"
 )
-"""Any proper prefix of a marker."""
+"""Any beginning of a marker, without its closing bracket."""
+_HALF_CLOSED = rf"{_O}{{2}} ?{_LIST} ?{_C}"
+_TARGETS = ("http:", "https:", "www.", "/", "#", "./", "../", "<")
+"""How the target of a link begins."""
+_TARGET = rf"\((?:{'|'.join(map(re.escape, _TARGETS))})[^) \t\n]{{0,300}}\)?"
+_MARKER = rf"(?:{_O}{{2}} ?{_LIST} ?{_C}{{2}}|{_O} ?{_LIST} ?{_C})(?:{_TARGET})?"
+_JOINT = r"(?:[,;、，；] ?|[ \t])?"
 
-can_grow = re.compile(_PREFIX).fullmatch
-"""Whether a text may still become a marker."""
+marker = re.compile(_MARKER).match
+"""A marker, with the target of a link that it is written as."""
+joint = re.compile(_JOINT).match
+"""The text between two markers of a group."""
+lead = re.compile(r"[ \t]?\(?").match
+"""The text before a marker that goes if the marker goes."""
+can_grow = re.compile(
+    rf"[ \t]?\(?(?:{_MARKER}{_JOINT}){{0,{MAX_MARKERS - 1}}}"
+    rf"(?:{_MARKER}|{_MARKER}\((?:{'|'.join(map(_begun, _TARGETS))})|{_PREFIX}|{_HALF_CLOSED})?"
+).fullmatch
+"""Whether more text may change how a group of markers is read."""
 ends_with_prefix = re.compile(rf"{_PREFIX}$").search
-is_list = re.compile(rf" ?({_LIST}) ?").fullmatch
 numbers_and_ranges = re.compile(rf"(\d+)(?: ?{_DASH} ?(\d+))?(?:{_NOTE})?").findall
 is_indexed = re.compile(r"(?<!\w)(?:[a-z]|(?=\w*_)\w+)(?:\[[^\[\]\s]*\])*$").search
 """Whether a text ends with a name like `a` or `max_size`, so that a bracket is an index."""
 is_line_start = re.compile(r"\n[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?$").search
-is_target = re.compile(r"\((?:https?:|www\.|/|#|\./|\.\./|<)").fullmatch
-TARGETS = ("(http:", "(https:", "(www.", "(/", "(#", "(./", "(../", "(<")
 
-next_piece = re.compile(r"[A-Za-z]+|.", re.DOTALL).match
-"""The parser's unit of input: a character, or a run of letters, which are never special."""
 _SPECIAL = rf" \t(`~\\{re.escape(OPEN)}"
 plain_text = re.compile(rf"[ \t]*[^{_SPECIAL}]+(?:[ \t]+[^{_SPECIAL}]+)*").match
-"""Text outside code that the parser can copy, up to a space that may belong to a marker."""
+"""Text that is copied as it is, up to a space that may belong to a marker."""

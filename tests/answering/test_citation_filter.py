@@ -45,12 +45,23 @@ def clean(text: str, count: int = 3) -> str:
         ("A [ 1 ].", "A [1]."),
         ("A [[1]].", "A [1]."),
         ("引用【1、2】。", "引用[1][2]。"),
+        ("A [Passage 2].", "A [2]."),
+        ("A [passages 1, 2].", "A [1][2]."),
+        ("A [Source: 3].", "A [3]."),
+        ("A [Sources 1 and 2].", "A [1][2]."),
+        ("A [Source 1, Source 3].", "A [1][3]."),
+        ("A [Doc #2].", "A [2]."),
+        ("A 【Ref 1】.", "A [1]."),
+        ("A [Passage 9] and more.", "A and more."),
         # nothing there
         ("A fact [9].", "A fact."),
         ("A fact [9] and more.", "A fact and more."),
         ("A fact[9] and more.", "A fact and more."),
         ("A fact [9]", "A fact"),
         ("A [1, 9].", "A [1]."),
+        ("A[9] [1].", "A [1]."),
+        ("A [9][note].", "A [note]."),
+        ("A [1] [9]more.", "A [1] more."),
         ("A [9][1].", "A [1]."),
         ("A [9] [8].", "A."),
         ("A [9][8].", "A."),
@@ -83,6 +94,9 @@ def clean(text: str, count: int = 3) -> str:
         # no markers
         ("A (1).", "A (1)."),
         ("A [note].", "A [note]."),
+        ("A [Step 1] and [Chapter 2].", "A [Step 1] and [Chapter 2]."),
+        ("A [Source].", "A [Source]."),
+        ("A [resource 1].", "A [resource 1]."),
         ("- [ ] task", "- [ ] task"),
         ("- [x] task", "- [x] task"),
         ("A [0, 1] and [0-9].", "A [0, 1] and [0-9]."),
@@ -131,7 +145,7 @@ def test_after_code_markers_count_again() -> None:
 
 
 def test_a_lonely_backtick_does_not_switch_citations_off() -> None:
-    assert clean("The ` sign [9] is here [1].\nNext [2].") == "The ` sign  is here [1].\nNext [2]."
+    assert clean("The ` sign [9] is here [1].\nNext [2].") == "The ` sign is here [1].\nNext [2]."
     citations = CitationFilter(3)
     citations.feed("The ` sign [3] and [1].")
     citations.flush()
@@ -155,11 +169,15 @@ def test_text_is_released_as_soon_as_it_cannot_be_a_marker() -> None:
     assert citations.feed("a") == " [1a"
     assert citations.feed("] [2") == "]"
     assert citations.feed("]") == ""
-    assert citations.feed(" ") == " [2]"
-    assert citations.feed("`x") == " `x"
-    assert citations.feed("[7") == ""
-    assert citations.feed("]`") == ""
-    assert citations.feed(" ") == "[7]`"
+    assert citations.feed(" ") == ""
+    assert citations.feed("so") == " [2] so"
+    assert citations.feed(" [sour") == ""
+    assert citations.feed("ness") == " [sourness"
+    assert citations.feed(" [1](") == ""
+    assert citations.feed("see") == " [1](see"
+    assert citations.feed("`x") == ""
+    assert citations.feed("[7]`") == ""
+    assert citations.feed(" ") == "`x[7]`"
     assert citations.flush() == " "
 
 
@@ -191,6 +209,9 @@ pieces = st.one_of(
             "] [",
             "[3",
             "†s",
+            "[Source ",
+            "passage 1",
+            " and ",
             "](/",
         ]
     ),
