@@ -172,9 +172,8 @@ class _MarkerRewriter:
         word_follows = after.isalnum() or after in _OPENS_WORD
         any_kept = dropped = False
         for between, numbers in group:
-            if any_kept and not dropped:
-                space = between
-            elif not any_kept and not space and between == " " and not is_line_start(self._tail):
+            after_removed = between == " " and not (space or is_line_start(self._tail))
+            if after_removed if not any_kept else not dropped:
                 space = between
             kept = [n for n in numbers if n in self._numbering]
             dropped = not kept
