@@ -190,7 +190,9 @@ class Files:
         seen: set[str] = set()
 
         def failed(error: OSError) -> None:
-            report.skip(_relative(error.filename, folder), f"could not be read ({error.strerror})")
+            relative = _relative(error.filename, folder)
+            name = str(folder) if relative == "." else relative
+            report.skip(name, f"could not be read ({error.strerror})")
 
         for place, names, files in os.walk(folder, followlinks=True, onerror=failed):
             relative = _relative(place, folder)
