@@ -34,6 +34,7 @@ from rag.indexing.console import (
     describe_plan,
     describe_summary,
     pluralize,
+    printable,
 )
 from rag.indexing.indexer import (
     BookContent,
@@ -93,7 +94,11 @@ def main(
     try:
         return asyncio.run(_run(options, clients))
     except BookError as error:
-        print(error, file=sys.stderr)
+        _warn(str(error))
+        return 1
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _warn(f"{place}{error.strerror or error}. Nothing was changed in the index in use.")
         return 1
     except KeyboardInterrupt:
         print(
@@ -106,6 +111,8 @@ def main(
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     from sites import GENERATORS
+    from sites.clock import PAGE_SECONDS
+    from sites.files import MAX_CHARACTERS
 
     parser = argparse.ArgumentParser(
         prog="ingest.py",
@@ -129,15 +136,39 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="what builds the site; recognised if not given",
     )
     add("--base-path", metavar="PATH", help="path of the book on its site, such as docs")
+    add(
+        "--root",
+        metavar="FOLDER",
+        help="folder around SOURCE that links, includes and the configuration may lead to, "
+        "such as the repository; else the site's own folder",
+    )
     add("--dry-run", action="store_true", help="show what would be embedded; change nothing")
     add("--verify", metavar="SITE", help="check all links against a built site or an address")
-    add("--strict", action="store_true", help="with --verify: change nothing if a link is dead")
+    add(
+        "--strict",
+        action="store_true",
+        help="with --verify: change nothing if a link is dead or a file was skipped",
+    )
     add(
         "--max-pages",
         type=int,
         default=5_000,
         metavar="N",
         help="read at most N pages of a live site (default: %(default)s)",
+    )
+    add(
+        "--page-seconds",
+        type=float,
+        default=PAGE_SECONDS,
+        metavar="S",
+        help="skip a page whose parsing takes longer (default: %(default)g)",
+    )
+    add(
+        "--max-characters",
+        type=int,
+        default=MAX_CHARACTERS,
+        metavar="N",
+        help="read at most N characters of a folder (default: %(default)s)",
     )
     add("--allow-private", action="store_true", help="also read sites on this machine or network")
     add("--quiet", action="store_true", help="print problems only")
@@ -149,6 +180,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--strict needs --verify SITE")
     if options.max_pages < 1:
         parser.error("--max-pages must be 1 or more")
+    if options.max_characters < 1:
+        parser.error("--max-characters must be 1 or more")
+    if not 0.01 <= options.page_seconds <= 86_400:
+        parser.error("--page-seconds must be between 0.01 and 86,400")
     return options
 
 
@@ -170,6 +205,7 @@ async def _run(options: argparse.Namespace, get: Callable[[], Clients]) -> int:
 async def _ingest(options: argparse.Namespace, clients: Clients) -> int:
     from rag.indexing.chunking import chunk_book
     from sites import is_address, read_path
+    from sites.files import Limits
 
     live = is_address(options.source)
     published, old = None, list[Chunk]()
@@ -180,19 +216,23 @@ async def _ingest(options: argparse.Namespace, clients: Clients) -> int:
     if live:
         book = await _read_site(options, clients.settings, old)
     else:
-        book = await asyncio.to_thread(
-            read_path, options.source, generator=options.generator, base_path=options.base_path
+        # In this thread, which the clock for each page can interrupt.
+        book = read_path(
+            options.source,
+            generator=options.generator,
+            base_path=options.base_path,
+            root=options.root,
+            limits=Limits(options.page_seconds, options.max_characters),
         )
     for problem in book.problems:
-        print(problem.message, file=sys.stderr)
+        _warn(problem.message)
     chunks: Sequence[Chunk] = await asyncio.to_thread(chunk_book, book.pages)
     if not chunks:
         raise SourceError(f"There is no text to index in {options.source}.")
     if book.unread:
-        print(
+        _warn(
             f"What the index has of {pluralize(len(book.unread), 'page')} that could not be read "
-            "this time stays.",
-            file=sys.stderr,
+            "this time stays."
         )
         chunks = carry_over(chunks, old, book.unread)
         kept = await _kept_pages(await clients.store(), chunks, book.unread)
@@ -201,6 +241,8 @@ async def _ingest(options: argparse.Namespace, clients: Clients) -> int:
         verdict = await _verified(chunks, options)
         if verdict.problems and options.strict:
             raise SourceError("Nothing was changed: --strict wants every link to be there.")
+    if book.skipped and options.strict:
+        raise SourceError("Nothing was changed: --strict wants every file to be read.")
     return await _index(book, chunks, clients, published, options)
 
 
@@ -213,16 +255,17 @@ async def _index(
 ) -> int:
     from sites import name_of
 
-    say = _nothing if options.quiet else print
+    say = _nothing if options.quiet else _say
     embedder = await clients.embedder()
     if not embedder.dimensions:  # a model that is only known by its answers
         await embedder.embed_questions([book.pages[0].title])
     title = clients.settings.book_title or book.title or name_of(book, options.source)
     content = BookContent(title, book.language, book.pages, chunks, book.site_url)
     info = describe(content, embedder, _sparse)
+    skipped = f"; {pluralize(book.skipped, 'file')} skipped, named above" if book.skipped else ""
     say(
         f"{title}: {pluralize(len(book.pages), 'page')} ({book.generator}), "
-        f"{pluralize(len(chunks), 'chunk')}"
+        f"{pluralize(len(chunks), 'chunk')}{skipped}"
     )
     writer = await clients.writer()
     indexer = Indexer(content, embedder, writer, info, _sparse)
@@ -252,9 +295,11 @@ async def _verified(chunks: Iterable[Chunk], options: argparse.Namespace) -> Lin
     ) as site:
         verdict = await check_links(chunks, site)
     for problem in verdict.problems:
-        print(problem, file=sys.stderr)
-    if verdict.problems or not options.quiet:
-        print(describe_links(verdict), file=sys.stderr if verdict.problems else sys.stdout)
+        _warn(str(problem))
+    if verdict.problems:
+        _warn(describe_links(verdict))
+    elif not options.quiet:
+        _say(describe_links(verdict))
     return verdict
 
 
@@ -267,6 +312,7 @@ async def _read_site(options: argparse.Namespace, settings: Settings, old: Seque
         site_url=settings.site_url,
         known={chunk.source_path for chunk in old},
         limits=Limits(pages=options.max_pages),
+        page_seconds=options.page_seconds,
         allow_private=options.allow_private,
         progress=_nothing if options.quiet else ProgressBar(sys.stderr).show_read,
     )
@@ -286,6 +332,14 @@ def _sparse(chunk: Chunk) -> SparseVector:
     from rag.language.tokens import sparse_passage
 
     return sparse_passage(chunk.embedded_text, chunk.language)
+
+
+def _say(text: str) -> None:
+    print(printable(text))
+
+
+def _warn(text: str) -> None:
+    print(printable(text), file=sys.stderr)
 
 
 def _nothing(*_: object) -> None:

@@ -8,9 +8,11 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-_ITEM = r"(?:[#.][^\s{}#.]+|[\w:-]+=(?:\"[^\"{}]*\"|'[^'{}]*'|[^\s{}]+))"
-_LIST = re.compile(rf"\{{(:?)[ \t]*({_ITEM}(?:[ \t]+{_ITEM})*)[ \t]*\}}")
-_TRAILING = re.compile(rf"[ \t]*{_LIST.pattern}[ \t]*$")
+_QUOTED = r"(?:\"[^\"{}]*\"|'[^'{}]*')(?=[ \t}])"
+# Atomic: `a="b"` is also an unquoted value, so that a list with an error could be read in
+# exponentially many ways.
+_ITEM = rf"(?>[#.][^\s{{}}#.]+|[\w:-]+=(?:{_QUOTED}|[^\s{{}}]+))"
+_LIST = re.compile(rf"\{{(:?)[ \t]*+({_ITEM}(?:[ \t]++{_ITEM})*+)[ \t]*+\}}")
 _AFTER = frozenset(")]`*_~>")
 """Characters after which a list without a colon is an attribute list, not text."""
 
@@ -20,10 +22,13 @@ def trailing_id(tokens: list[Token]) -> str:
     if not tokens:
         return ""
     last = tokens[-1]
-    match = _TRAILING.search(last.content) if last.type in ("text", "attributes") else None
+    if last.type not in ("text", "attributes"):
+        return ""
+    text = last.content.rstrip(" \t")
+    match = _LIST.fullmatch(text, max(0, text.rfind("{")))
     if match is None:
         return ""
-    last.content = last.content[: match.start()]
+    last.content = text[: match.start()].rstrip(" \t")
     ids = [word[1:] for word in match[2].split() if word.startswith("#")]
     return ids[-1] if ids else ""
 

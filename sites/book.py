@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,14 +12,14 @@ from typing import Protocol
 from rag.errors import SourceError
 from rag.models import Page
 from sites import docusaurus, html, mdbook, mkdocs, plain, vitepress
-from sites.files import MARKDOWN, Report, list_files
+from sites.files import MARKDOWN, MAX_FILE_BYTES, Files, Limits, Refused, Report, real_path
 from sites.source import Book, Request, is_address, public_url
 
 
 class Reader(Protocol):
     """The functions that every reader module has."""
 
-    def recognise(self, folder: Path) -> bool: ...
+    def recognise(self, request: Request) -> bool: ...
 
     def read(self, request: Request) -> Book: ...
 
@@ -39,26 +38,35 @@ COMMON_FOLDERS = ("docs", "doc", "documentation", "content", "src", "book", "/")
 """Folder names too common to serve as a book's title."""
 
 
-def read_book(folder: Path, *, generator: str = "auto", base_path: str | None = None) -> Book:
+def read_book(
+    folder: Path,
+    *,
+    generator: str = "auto",
+    base_path: str | None = None,
+    root: Path | None = None,
+    limits: Limits | None = None,
+) -> Book:
     """Read a folder of sources: the site's root or its folder of pages.
 
     `base_path` is the path of the pages on the site (`/` for the root); None takes it from the
-    generator's configuration or default. Raises SourceError if there is nothing to read. Files
-    that cannot be used are listed in `problems`.
+    generator's configuration or default. Links, includes and configured folders may lead
+    anywhere in `root`, by default the site's folder. Raises SourceError if there is nothing to
+    read. Files that cannot be used are listed in `problems`.
     """
     if generator not in GENERATORS:
         raise SourceError(f"There is no reader called {generator}; there are {_listed()}.")
     folder = Path(folder)
-    if not folder.exists():
+    if not os.path.lexists(folder):
         raise SourceError(f"There is no folder {folder}.")
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise SourceError(f"{folder} is a file; name the folder it is in.")
+    request = Request(folder, base_path, Files(folder, root, limits))
+    report = request.report
     if generator == "auto":
-        generator = next(name for name, reader in READERS.items() if reader.recognise(folder))
-        if generator != "html" and html.recognise(folder) and not _has_markdown(folder):
+        generator = next(name for name, reader in READERS.items() if reader.recognise(request))
+        if generator != "html" and html.recognise(request) and not _has_markdown(request):
             generator = "html"  # built output inside a generator's project
-    report = Report()
-    book = READERS[generator].read(Request(folder, base_path, report))
+    book = READERS[generator].read(request)
     pages = _one_per_address(book.pages, report)
     book = replace(
         book, pages=pages, problems=tuple(report.problems), site_url=public_url(book.site_url)
@@ -69,21 +77,36 @@ def read_book(folder: Path, *, generator: str = "auto", base_path: str | None = 
     return book
 
 
-def _has_markdown(folder: Path) -> bool:
-    """Return whether a folder contains Markdown at any depth."""
-    return bool(list_files(folder, MARKDOWN, Report()))
+def _has_markdown(request: Request) -> bool:
+    """Return whether the folder contains Markdown at any depth."""
+    return bool(request.files.find(request.folder, MARKDOWN, quiet=True))
 
 
-def read_path(path: str, *, generator: str = "auto", base_path: str | None = None) -> Book:
+def read_path(
+    path: str,
+    *,
+    generator: str = "auto",
+    base_path: str | None = None,
+    root: str | None = None,
+    limits: Limits | None = None,
+) -> Book:
     """Read a folder like `read_book`, or a single file as a book of one page."""
     place = Path(path).expanduser()
-    if not place.is_file():
-        return read_book(place, generator=generator, base_path=base_path)
+    if not os.path.isfile(place):
+        above = Path(root).expanduser() if root else None
+        if above and not os.path.isdir(above):
+            raise SourceError(f"There is no folder {above}, which --root names.")
+        return read_book(place, generator=generator, base_path=base_path, root=above, limits=limits)
+    real = real_path(place)
+    try:
+        data = Files(real.parent).read(real, MAX_FILE_BYTES, hidden=True)
+    except Refused as refusal:
+        raise SourceError(f"{place} {refusal}.") from None
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(place, folder)
+        Path(folder, place.name).write_bytes(data)
         if generator == "auto":
             generator = "html" if place.suffix.lower() in html.SUFFIXES else "plain"
-        return read_book(Path(folder), generator=generator, base_path=base_path)
+        return read_book(Path(folder), generator=generator, base_path=base_path, limits=limits)
 
 
 def name_of(book: Book, source: str) -> str:
@@ -105,7 +128,7 @@ def _one_per_address(pages: Iterable[Page], report: Report) -> tuple[Page, ...]:
         if address in kept:
             first = kept[address].source_path
             message = f"has the same address as {first} ({page.slug}); it was skipped."
-            report.add(page.source_path, message)
+            report.add(page.source_path, message, skipped=True)
         else:
             kept[address] = page
     return tuple(kept.values())

@@ -11,9 +11,10 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from rag.errors import NotFound, SourceError
 from rag.models import Page
+from sites.clock import PAGE_SECONDS, TooSlow, page_clock
 from sites.discovery import Scope, list_pages, same_page
 from sites.fetch import Excluded, Fetcher, Limits, Response, Unavailable
-from sites.files import Report
+from sites.files import MAX_CHARACTERS, Report
 from sites.html import NOT_PAGES, make_page, site_title
 from sites.html_blocks import read_page
 from sites.html_links import read_targets
@@ -48,6 +49,7 @@ async def read_site(
     known: Collection[str] = (),
     limits: Limits | None = None,
     allow_private: bool = False,
+    page_seconds: float = PAGE_SECONDS,
     progress: Callable[[int, int], None] = lambda read, found: None,
 ) -> Book:
     """Read the pages at and below an address of a live site.
@@ -63,7 +65,7 @@ async def read_site(
             start = await fetcher.get(url)
         except (Unavailable, Excluded, NotFound) as error:
             raise SourceError(f"{url} cannot be read: it {error}") from None
-        crawl = _Crawl(fetcher, Scope.of(start.url), site_url, progress)
+        crawl = _Crawl(fetcher, Scope.of(start.url), site_url, page_seconds, progress)
         await crawl.run(start)
     return crawl.book({path for path in known if crawl.scope.address(path) == path})
 
@@ -73,6 +75,7 @@ class _Crawl:
     fetcher: Fetcher
     scope: Scope
     site_url: str
+    page_seconds: float
     progress: Callable[[int, int], None]
     report: Report = field(default_factory=Report)
     read: list[_CrawledPage] = field(default_factory=list)
@@ -80,6 +83,8 @@ class _Crawl:
     """Keys (`same_page`) of pages that were read or are gone."""
     missed: set[str] = field(default_factory=set)
     """Keys (`same_page`) of pages that could not be read this time."""
+    characters: int = 0
+    """Of the HTML of all pages."""
     complete: bool = True
     """Whether every page of the site has been requested."""
     _queue: deque[str] = field(default_factory=deque)
@@ -96,7 +101,7 @@ class _Crawl:
         self._follow = len({same_page(url) for url in (start.url, *listing.urls)}) < 2
         self._add([start.url])
         self._queue.clear()
-        first = await asyncio.to_thread(self._parse, start)
+        first = self._parse(start)
         self._record(start.url, first)
         self._add(listing.urls[: listing.curated])
         if isinstance(first, _CrawledPage):  # navigation links are in reading order
@@ -122,6 +127,8 @@ class _Crawl:
     def _limit_reached(self) -> str:
         if len(self.settled) + len(self.missed) >= self.fetcher.limits.pages:
             return f"{self.fetcher.limits.pages} pages"
+        if self.characters > MAX_CHARACTERS:
+            return f"{MAX_CHARACTERS:,} characters"
         return self.fetcher.exhausted
 
     def _add(self, urls: Sequence[str]) -> None:
@@ -133,9 +140,10 @@ class _Crawl:
 
     async def _get(self, url: str) -> _CrawledPage | SourceError | NotFound:
         try:
-            return await asyncio.to_thread(self._parse, await self.fetcher.get(url))
+            response = await self.fetcher.get(url)
         except (SourceError, NotFound) as error:
             return error
+        return self._parse(response)
 
     def _record(self, url: str, result: _CrawledPage | SourceError | NotFound) -> None:
         """Record the result for one address."""
@@ -152,7 +160,7 @@ class _Crawl:
             self._consecutive_failures += 1
             self.complete = self.complete and not self._follow  # its links are unknown
             self.missed.add(same_page(url))
-            self.report.add(url, str(result))
+            self.report.add(url, str(result), skipped=True)
             if self._consecutive_failures >= MAX_CONSECUTIVE_FAILURES:
                 raise SourceError(
                     f"{self.scope.site} stopped responding after {len(self.read)} pages: "
@@ -164,12 +172,21 @@ class _Crawl:
                 self.report.add(url, str(result))
 
     def _parse(self, response: Response) -> _CrawledPage | SourceError:
+        """Parse a page within its time, which is only measured in the main thread."""
+        try:
+            with page_clock(self.page_seconds):
+                return self._parsed(response)
+        except TooSlow:
+            return Unavailable(f"took longer than {self.page_seconds:g} s to parse.")
+
+    def _parsed(self, response: Response) -> _CrawledPage | SourceError:
         if response.media_type not in _HTML:
             return Excluded(f"is {response.media_type[:60]}, not an HTML page, so it was skipped.")
         address = self.scope.address(response.url)
         if address is None:
             return Excluded("redirects outside the book, so it was skipped.")
         html = response.text()
+        self.characters += len(html)
         head, page = read_targets(html), read_page(html)
         slug = self._slug(address)
         name = humanize(slug.rstrip("/").rpartition("/")[2]) or "Start"

@@ -7,8 +7,9 @@ The rules follow @docusaurus/plugin-content-docs (slug.js, docs.js, numberPrefix
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,7 +18,9 @@ from markdown_it.token import Token
 
 from rag.models import Page
 from sites.directives import directives
-from sites.files import Report, list_files, load_yaml, read_text, real_path, split_front_matter
+from sites.files import Files, Report, real_path
+from sites.front_matter import load_yaml, split_front_matter
+from sites.includes import Include, Includes
 from sites.inline_text import plain_text
 from sites.javascript import read_script
 from sites.markdown import Dialect, give_anchors, read_tokens
@@ -27,6 +30,10 @@ from sites.slugs import github_slugger
 from sites.source import Book, Request, find_above, natural_key, site_path
 
 CONFIGS = tuple(f"docusaurus.config.{ending}" for ending in ("js", "ts", "mjs", "cjs", "mts"))
+_CATEGORIES = ("_category_.json", "_category_.yml", "_category_.yaml")
+_HEAD = re.compile(
+    rb"\A---.*^(sidebar_(label|position)|slug|hide_title|pagination_(next|prev)):", re.M | re.S
+)
 _IMPORT = re.compile(r"import\s+(\w+)\s+from\s+['\"]([^'\"]+\.mdx?)['\"]")
 _DATED = re.compile(r"\d+[-_.]\d+")
 _PREFIX = re.compile(r"(\d+)\s*[-_.]+\s*([^-_.\s].*)", re.DOTALL)
@@ -35,25 +42,14 @@ _CLASSIC_ID = re.compile(r"\s*\{#((?:.(?!\{#|\}))*.)\}$")
 _COMMENT_ID = re.compile(r"\s*/\*\s*#([^\s*]+).*\*/\s*", re.DOTALL)
 
 
-def recognise(folder: Path) -> bool:
+def recognise(request: Request) -> bool:
     """Look for a configuration, category files, MDX, or Docusaurus front matter."""
-    if find_above(folder, CONFIGS):
+    if find_above(request.folder, CONFIGS):
         return True
-    checked = 0
-    for path in sorted(folder.rglob("*"))[:2000]:
-        if path.name in ("_category_.json", "_category_.yml", "_category_.yaml"):
-            return True
-        if path.suffix == ".mdx":
-            return True
-        if path.suffix == ".md" and checked < 40:
-            checked += 1
-            with path.open("rb") as file:
-                head = file.read(600)
-            if head.startswith(b"---") and re.search(
-                rb"^(sidebar_(label|position)|slug|hide_title|pagination_(next|prev)):", head, re.M
-            ):
-                return True
-    return False
+    if request.files.find(request.folder, (".mdx", *_CATEGORIES), quiet=True):
+        return True
+    pages = request.files.find(request.folder, (".md",), quiet=True)[:40]
+    return any(_HEAD.search(request.files.head(request.folder / path, 600)) for path in pages)
 
 
 def strip_number(name: str) -> tuple[str, int | None]:
@@ -124,7 +120,8 @@ class _Docs:
     """Folder that pages may import from."""
     language: str = "en"
     site_url: str = ""
-    sidebars: Path | None = None
+    sidebars: str | None = None
+    """File with the order of the pages, below `site`."""
     trailing_slash: bool | None = None
 
 
@@ -132,34 +129,33 @@ def read(request: Request) -> Book:
     """Read the docs of the site's latest version in its default language."""
     docs = _read_settings(request)
     root, report = docs.folder, request.report
-    partials = _Partials(docs.site)
-    pages: list[tuple[list[Any], Page]] = []
+    partials = _Partials(request.files, docs)
     ids: dict[str, str] = {}
     positions = _category_positions(root, request)
-    for path in list_files(root, (".md", ".mdx"), report):
-        if any(part.startswith("_") for part in path.split("/")) or _is_test(path):
-            continue
-        text = read_text(root, path, report)
-        if text is None:
-            continue
+
+    def parse(path: str, text: str) -> tuple[list[Any], Page] | None:
+        """Return the page and its sort key."""
         meta, body = split_front_matter(text, path, report)
         # Unlisted pages are for people who were given the address; drafts are not published.
         if meta.get("draft") is True or meta.get("unlisted") is True:
-            continue
+            return None
         slug = site_path(docs.base_path, doc_slug(path, meta))
         stem = strip_number(PurePosixPath(path).stem)[0]
         title = str(meta.get("title") or "")
-        tokens = partials.parse(body, root / path)
+        tokens = partials.read(path, body)
         document = read_tokens(tokens, DIALECT, title, str(meta.get("id") or stem))
         report.add_all(path, document.warnings)
         if docs.trailing_slash is not None:
             slug = slug.rstrip("/") + ("/" if docs.trailing_slash and slug.strip("/") else "")
         page = Page(path, document.title, slug, document.sections, docs.language)
         ids[path] = doc_id(path, meta)
-        pages.append((_order(path, meta, positions), page))
+        return _order(path, meta, positions), page
+
+    found = request.files.find(root, (".md", ".mdx"))
+    pages = request.files.pages(root, filter(_is_page, found), parse)
     pages.sort(key=lambda item: item[0])
     documents = [(ids[page.source_path], page.source_path, page) for _, page in pages]
-    entries = read_sidebars(docs.sidebars) if docs.sidebars else []
+    entries = read_sidebars(request.files, docs.site, docs.sidebars) if docs.sidebars else []
     ordered = tuple(arrange(documents, entries))
     return Book(docs.title, docs.language, "docusaurus", ordered, site_url=docs.site_url)
 
@@ -167,46 +163,52 @@ def read(request: Request) -> Book:
 class _Partials:
     """Parses pages and inserts the partials they import, such as `<Part />` of `_part.mdx`."""
 
-    def __init__(self, site: Path) -> None:
-        self._site = site.resolve()
+    def __init__(self, files: Files, docs: _Docs) -> None:
+        self._files = files
+        self._docs = docs
         self._parser = DIALECT.parser()
         self._parsed: dict[Path, list[Token]] = {}
 
-    def parse(self, text: str, path: Path, depth: int = 0) -> list[Token]:
-        tokens = self._parser.parse(text)
+    def read(self, path: str, text: str) -> list[Token]:
+        includes = Includes(self._files, self._docs.folder, path)
+        place = self._docs.folder / path
+        tokens = list(self._insert(self._parser.parse(text), place, includes))
+        includes.report()
+        return tokens
+
+    def _insert(self, tokens: Sequence[Token], place: Path, includes: Includes) -> Iterator[Token]:
+        """Yield the tokens of the file at `place`, and those of a partial in place of its tag."""
         imports = {
             name: source
             for token in tokens
             if token.type == "mdx_esm"
             for name, source in _IMPORT.findall(token.content)
         }
-        done: list[Token] = []
         for token in tokens:
             names = [name for name, _ in token.meta["tags"]] if token.type == "mdx_tags" else []
-            if len(names) == 1 and names[0] in imports and depth < 5:
-                done += self._partial(imports[names[0]], path, depth)
-            else:
-                done.append(token)
-        return done
+            if len(names) != 1 or names[0] not in imports:
+                yield token
+                continue
+            source = imports[names[0]]
+            below = source.startswith("@site/")
+            partial = real_path(self._docs.site / source[6:] if below else place.parent / source)
+            with includes.including(Include(source, partial)) as text:
+                yield from self._insert(self._tokens(partial, text), partial, includes)
 
-    def _partial(self, source: str, path: Path, depth: int) -> list[Token]:
-        below = source.startswith("@site/")
-        place = self._site / source[6:] if below else path.parent / source
-        place = real_path(place)
+    def _tokens(self, place: Path, text: str) -> list[Token]:
+        """Parse a partial once; each file numbers its own headings."""
+        if not text:
+            return []
         if place not in self._parsed:
-            self._parsed[place] = []  # a partial that includes itself adds nothing
-            if place.is_relative_to(self._site):
-                text = read_text(place.parent, place.name, Report())
-                body = split_front_matter(text or "", place.name, Report())[1]
-                tokens = self.parse(body, place, depth + 1)
-                give_anchors(tokens, DIALECT)  # each file numbers its own headings
-                self._parsed[place] = tokens
+            tokens = self._parser.parse(split_front_matter(text, place.name, Report())[1])
+            give_anchors(tokens, DIALECT)
+            self._parsed[place] = tokens
         return self._parsed[place]
 
 
-def _is_test(path: str) -> bool:
-    """Return whether Docusaurus excludes a path: `**/*.test.*` and `**/__tests__/**`."""
-    return bool(re.search(r"\.test\.mdx?$|(^|/)__tests__/", path))
+def _is_page(path: str) -> bool:
+    """Return whether Docusaurus publishes a path: no partial, `*.test.*` or `__tests__`."""
+    return not re.search(r"\.test\.mdx?$|(^|/)_", path)
 
 
 def doc_slug(path: str, meta: dict[str, Any]) -> str:
@@ -262,10 +264,8 @@ def _number(value: Any, default: float | None) -> float | None:
 
 def _category_positions(root: Path, request: Request) -> dict[str, float]:
     positions: dict[str, float] = {}
-    for path in list_files(
-        root, ("_category_.json", "_category_.yml", "_category_.yaml"), type(request.report)()
-    ):
-        data = load_yaml(root, path, request.report)  # JSON is YAML
+    for path in request.files.find(root, _CATEGORIES, quiet=True):
+        data = load_yaml(request.files, root, path)  # JSON is YAML
         position = _number(data.get("position"), None)
         if position is not None:
             positions[path.rpartition("/")[0]] = position
@@ -274,45 +274,46 @@ def _category_positions(root: Path, request: Request) -> dict[str, float]:
 
 def _read_settings(request: Request) -> _Docs:
     """Find the configuration and read the settings needed from its literals."""
-    found = find_above(request.folder, CONFIGS)
+    found = request.find_site(CONFIGS)
     base = request.base_path
     if found is None:
-        folder = _only_docs(request.folder) or request.folder
+        folder = _only_docs(request) or request.folder
         return _Docs(folder, "docs" if base is None else base, "", request.folder)
-    site = found.parent
-    script = read_script(found)
+    site, files = found.parent, request.files
+    script = read_script(files.config(site, found.name))
     title = script.text("title") or ""
     language = script.text("defaultLocale") or "en"
     url = (script.text("url") or "") + (script.text("baseUrl") or "")
     if base is None:
         route = script.text("routeBasePath")
         base = "docs" if route is None else route
-    folder, sidebars = request.folder.resolve(), find_sidebars(site, script)
+    folder, sidebars = real_path(request.folder), find_sidebars(site, script)
     if folder == site:
-        folder = site / (script.text("path") or "docs")
-        versions = _versions(site)
-        if versions:
+        name = script.text("path") or "docs"
+        if versions := _versions(files, site):
             last = script.text("lastVersion") or versions[0]
             if last != "current":
-                folder = site / "versioned_docs" / f"version-{last}"
-                sidebars = site / "versioned_sidebars" / f"version-{last}-sidebars.json"
-        if not folder.is_dir():
-            folder = site
+                name = f"versioned_docs/version-{last}"
+                sidebars = f"versioned_sidebars/version-{last}-sidebars.json"
+        folder = files.subfolder(site, name, found.name) or site
     slash = script.flag("trailingSlash")
     return _Docs(folder, base, title, site, language, url.rstrip("/"), sidebars, slash)
 
 
-def _only_docs(site: Path) -> Path | None:
+def _only_docs(request: Request) -> Path | None:
     """Return the folder `docs` if all Markdown is in it: a site without its configuration."""
-    docs = site / "docs"
-    names = list_files(site, (".md", ".mdx"), Report())
+    names = request.files.find(request.folder, (".md", ".mdx"), quiet=True)
     pages = [name for name in names if PurePosixPath(name).name.lower() != "readme.md"]
-    return docs if pages and all(name.startswith("docs/") for name in pages) else None
+    inside = pages and all(name.startswith("docs/") for name in pages)
+    return request.folder / "docs" if inside else None
 
 
-def _versions(site: Path) -> list[str]:
+def _versions(files: Files, site: Path) -> list[str]:
+    """Return the names in `versions.json`, newest first."""
+    if not os.path.isfile(site / "versions.json"):
+        return []
     try:
-        data = json.loads((site / "versions.json").read_text("utf-8"))
-    except (OSError, ValueError):
+        data = json.loads(files.config(site, "versions.json"))
+    except (ValueError, RecursionError):
         return []
     return [item for item in data if isinstance(item, str)] if isinstance(data, list) else []

@@ -21,7 +21,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from rag.errors import NotFound, SourceError
-from sites.addresses import resolve
+from sites.addresses import check_host, resolve
 from sites.robots import MAX_BYTES, Robots
 
 AGENT = "AskTheBook"
@@ -103,6 +103,7 @@ def origin(url: str) -> str:
         raise SourceError(f"{url} does not begin with https:// or http://.")
     if parts.username is not None or parts.password is not None:
         raise SourceError("Addresses with a user name or password are not read.")
+    check_host(parts.hostname)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     standard = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, standard) else "")
@@ -118,7 +119,10 @@ class Fetcher:
         self.received = 0
         """Bytes received so far."""
         self._allow_private = allow_private
-        self._base = httpx.URL(self.origin)
+        try:
+            self._base = httpx.URL(self.origin)
+        except httpx.InvalidURL:
+            raise SourceError(f"{url} is not an address.") from None
         self._addresses: list[str] = []
         self._slots = asyncio.Semaphore(self.limits.concurrent)
         self._next = 0.0

@@ -1,22 +1,29 @@
-"""Read untrusted source folders safely: links, sizes, encodings, front matter."""
+"""Open the files of a book: regular ones inside its root, of bounded size, and no others."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-import yaml
+from rag.errors import SourceError
+from sites.clock import PAGE_SECONDS, TooSlow, page_clock
 
+T = TypeVar("T")
 MAX_FILE_BYTES = 4_000_000
 """Larger files are not hand-written prose."""
+MAX_CONFIG_BYTES = 500_000
 MAX_FILES = 50_000
-MAX_FRONT_MATTER = 64_000
-"""Characters; anything longer is not front matter."""
+MAX_CHARACTERS = 100_000_000
+"""Characters of a book by default: about fifty times the longest real book."""
 SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__"})
 MARKDOWN = (".md", ".mdx", ".markdown")
+_PSEUDO = ("/proc", "/sys", "/dev")
+"""Folders whose files show the state of this machine, such as a process's environment."""
 
 
 def real_path(path: Path) -> Path:
@@ -30,6 +37,8 @@ class Problem:
 
     source_path: str
     message: str
+    skipped: bool = False
+    """Whether nothing of the file was read."""
 
 
 @dataclass(slots=True)
@@ -38,133 +47,241 @@ class Report:
 
     problems: list[Problem] = field(default_factory=list)
 
-    def add(self, source_path: str, message: str) -> None:
-        """Add a problem. The message reads on from the path: `is empty, so it was skipped.`"""
-        self.problems.append(Problem(source_path, f"{source_path} {message}"))
+    def add(self, source_path: str, message: str, *, skipped: bool = False) -> None:
+        """Add a problem. The message reads on from the path: `has broken front matter.`"""
+        self.problems.append(Problem(source_path, f"{source_path} {message}", skipped))
 
     def add_all(self, source_path: str, messages: Sequence[str]) -> None:
         for message in messages:
             self.add(source_path, message)
 
-
-def list_files(root: Path, suffixes: Sequence[str], report: Report) -> list[str]:
-    """List paths below `root` with one of the suffixes, sorted, with forward slashes.
-
-    Symbolic links are followed, but no folder is entered twice: a link to a parent is a
-    problem, not a loop. Hidden folders and `node_modules` are left out.
-    """
-    found: list[str] = []
-    seen: set[str] = set()
-    for folder, names, files in os.walk(root, followlinks=True):
-        relative = Path(folder).relative_to(root).as_posix()
-        real = os.path.realpath(folder)
-        if real in seen:
-            report.add(relative, "is a link to a folder that was already read, so it was skipped.")
-            names.clear()
-            continue
-        seen.add(real)
-        names[:] = sorted(n for n in names if not n.startswith(".") and n not in SKIPPED_FOLDERS)
-        prefix = "" if relative == "." else f"{relative}/"
-        found += [prefix + name for name in files if name.lower().endswith(tuple(suffixes))]
-        if len(found) > MAX_FILES:
-            report.add(relative, f"is where reading stopped: the limit is {MAX_FILES:,} files.")
-            del found[MAX_FILES:]
-            break
-    return sorted(found)
+    def skip(self, source_path: str, reason: str) -> None:
+        """Add a file that is left out. The reason reads on from the path: `is empty`."""
+        self.add(source_path, f"{reason}, so it was skipped.", skipped=True)
 
 
-def read_text(root: Path, path: str, report: Report) -> str | None:
-    """Read a file as text with `\\n` line ends, or report a problem and return None."""
-    try:
-        with open(root / path, "rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        report.add(path, f"could not be read ({reason}), so it was skipped.")
-        return None
-    if len(data) > MAX_FILE_BYTES:
-        limit = f"{MAX_FILE_BYTES // 1_000_000} MB"
-        report.add(path, f"is larger than {limit}, so it was skipped.")
-        return None
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What reading a folder may take."""
+
+    page_seconds: float = PAGE_SECONDS
+    """For parsing one page."""
+    characters: int = MAX_CHARACTERS
+    """Of all files that are read, included ones each time."""
+
+
+class Refused(Exception):
+    """A file that is not read; the message reads on from its path."""
+
+
+class Files:
+    """The files of a book. All readers open files here."""
+
+    def __init__(
+        self, folder: Path, root: Path | None = None, limits: Limits | None = None
+    ) -> None:
+        """`root` is the folder that links and configurations may lead to; else it is `folder`.
+
+        Raises SourceError if the folder is not inside its root.
+        """
+        self.report = Report()
+        self.limits = limits or Limits()
+        self._folder = real_path(folder)
+        self._root = real_path(root or folder)
+        self._root_is_given = root is not None
+        self._left = self.limits.characters
+        if not self._folder.is_relative_to(self._root):
+            raise SourceError(f"{folder} is not inside {root}, which --root names.")
+
+    def widen(self, site: Path) -> None:
+        """Make a site's folder the root if the book is inside it and its author named no root."""
+        site = real_path(site)
+        if not self._root_is_given and self._root.is_relative_to(site):
+            self._root = site
+
+    def locate(self, path: Path, *, hidden: bool = False) -> Path:
+        """Return the real place of a path. Raises Refused if it is outside the book or hidden."""
+        try:
+            real = real_path(path)
+        except (OSError, ValueError):
+            raise Refused("has a name that no file can have") from None
+        if not real.is_relative_to(self._root) or any(map(real.is_relative_to, _PSEUDO)):
+            raise Refused("leads outside the book (see --root)")
+        base = self._folder if real.is_relative_to(self._folder) else self._root
+        if not hidden and any(part.startswith(".") for part in real.relative_to(base).parts):
+            raise Refused("leads to a hidden file")  # such as .env or .git/config
+        return real
+
+    def read(self, path: Path, limit: int, *, hidden: bool = False) -> bytes:
+        """Return the contents of a file. Raises Refused."""
+        real = self.locate(path, hidden=hidden)
+        try:
+            mode = os.stat(real).st_mode
+            if not stat.S_ISREG(mode):  # opening a pipe would wait for its writer
+                kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
+                raise Refused(f"is {kind}, not a file")
+            with open(real, "rb") as file:
+                data = file.read(limit + 1)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise Refused(f"could not be read ({reason})") from None
+        if len(data) > limit:
+            size = f"{limit // 1_000_000} MB" if limit >= 1_000_000 else f"{limit // 1000} KB"
+            raise Refused(f"is larger than {size}")
+        return data
+
+    def head(self, path: Path, size: int) -> bytes:
+        """Return the first bytes of a file; none if it cannot be read."""
+        try:
+            return self.read(path, MAX_FILE_BYTES)[:size]
+        except Refused:
+            return b""
+
+    def text(self, folder: Path, path: str) -> str | None:
+        """Read a file as text with `\\n` line ends, or report a problem and return None."""
+        try:
+            data = self.read(folder / path, MAX_FILE_BYTES)
+            text, broken = _decode(data)
+            if not text.strip():
+                raise Refused("is empty")
+            self.spend(len(text))
+        except Refused as refusal:
+            self.report.skip(path, str(refusal))
+            return None
+        if broken:
+            self.report.add(path, f"is not valid UTF-8 (line {broken}); unreadable bytes became �.")
+        return text
+
+    def included(self, path: Path, limit: int) -> str:
+        """Return the text of a file that a page includes. Raises Refused."""
+        return _decode(self.read(path, limit))[0]
+
+    def spend(self, characters: int) -> None:
+        """Count characters. Raises Refused if the book has too many."""
+        if characters > self._left:
+            limit = self.limits.characters
+            raise Refused(f"would make the book longer than {limit:,} characters")
+        self._left -= characters
+
+    def config(self, folder: Path, path: str) -> str:
+        """Return the text of a configuration; one that cannot be read is a problem and empty."""
+        try:
+            return _decode(self.read(folder / path, MAX_CONFIG_BYTES, hidden=True))[0]
+        except Refused as refusal:
+            self.report.add(path, f"{refusal}; it was ignored.")
+            return ""
+
+    def subfolder(self, site: Path, name: str, config: str) -> Path | None:
+        """Return a folder that a configuration names; one outside the book is a problem."""
+        try:
+            return site / name if os.path.isdir(self.locate(site / name)) else None
+        except Refused as refusal:
+            self.report.add(config, f"names the folder {name}, which {refusal}; it was not read.")
+            return None
+
+    def find(self, folder: Path, suffixes: Sequence[str], *, quiet: bool = False) -> list[str]:
+        """Find the paths below `folder` with one of the suffixes, sorted, with forward slashes.
+
+        Symbolic links inside the book are followed, but no folder is entered twice: a link to
+        a parent is a problem, not a loop. Hidden folders and `node_modules` are left out.
+        """
+        report = Report() if quiet else self.report
+        found: list[str] = []
+        seen: set[str] = set()
+
+        def failed(error: OSError) -> None:
+            relative = _relative(error.filename, folder)
+            name = str(folder) if relative == "." else relative
+            report.skip(name, f"could not be read ({error.strerror})")
+
+        for place, names, files in os.walk(folder, followlinks=True, onerror=failed):
+            relative = _relative(place, folder)
+            try:
+                real = str(self.locate(Path(place)))
+                if real in seen:
+                    raise Refused("is a link to a folder that was already read")
+            except Refused as refusal:
+                report.skip(relative, str(refusal))
+                names.clear()
+                continue
+            seen.add(real)
+            prefix = "" if relative == "." else f"{relative}/"
+            for name in (*names, *files):
+                if not _is_utf8(name):
+                    report.skip(prefix + _shown(name), "has a name that is not UTF-8")
+            names[:] = sorted(n for n in names if _is_read(n) and n not in SKIPPED_FOLDERS)
+            for name in names:
+                if name.lower().endswith(tuple(suffixes)):
+                    report.add(prefix + name, "is a folder, not a page; the files in it were read.")
+            found += [
+                prefix + name
+                for name in files
+                if name.lower().endswith(tuple(suffixes)) and _is_utf8(name)
+            ]
+            if len(found) > MAX_FILES:
+                report.add(relative, f"is where reading stopped: the limit is {MAX_FILES:,} files.")
+                del found[MAX_FILES:]
+                break
+        return sorted(found)
+
+    def pages(
+        self, folder: Path, paths: Iterable[str], parse: Callable[[str, str], T | None]
+    ) -> list[T]:
+        """Return the results of `parse(path, text)` for each page, without those that are None.
+
+        A page that cannot be read or parsed is reported and left out.
+        """
+        parsed: list[T] = []
+        for path in paths:
+            text = self.text(folder, path)
+            if text is None:
+                continue
+            with self.page(path):
+                result = parse(path, text)
+                if result is not None:
+                    parsed.append(result)
+        return parsed
+
+    @contextmanager
+    def page(self, path: str) -> Iterator[None]:
+        """Run the block that parses a page. If it fails or takes too long, report the page."""
+        try:
+            with page_clock(self.limits.page_seconds):
+                yield
+        except TooSlow:
+            self.report.skip(path, f"took longer than {self.limits.page_seconds:g} s to parse")
+        except Exception as error:  # noqa: BLE001 - one page must not stop the others
+            self.report.skip(path, f"could not be parsed ({type(error).__name__})")
+
+
+def _decode(data: bytes) -> tuple[str, int]:
+    """Return the text and the first line that is not UTF-8, or 0. Raises Refused."""
+    broken = 0
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = data.decode("utf-16", errors="replace")
     elif b"\0" in data:
-        report.add(path, "is a binary file, not text, so it was skipped.")
-        return None
+        raise Refused("is a binary file, not text")
     else:
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             text = data.decode("utf-8-sig", errors="replace")
-            line = data.count(b"\n", 0, error.start) + 1
-            report.add(path, f"is not valid UTF-8 (line {line}); unreadable bytes became �.")
-    if not text.strip():
-        report.add(path, "is empty, so it was skipped.")
-        return None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+            broken = data.count(b"\n", 0, error.start) + 1
+    return text.replace("\r\n", "\n").replace("\r", "\n"), broken
 
 
-def split_front_matter(text: str, path: str, report: Report) -> tuple[dict[str, Any], str]:
-    """Split a page into its YAML front matter, as a dictionary, and the body.
-
-    Invalid front matter is reported as a problem and dropped.
-    """
-    if not text.startswith("---"):
-        return {}, text
-    first, _, rest = text.partition("\n")
-    if first.strip("- \t"):
-        return {}, text
-    end = 0
-    for line in rest[:MAX_FRONT_MATTER].splitlines(keepends=True):
-        if line.rstrip() in ("---", "..."):
-            break
-        end += len(line)
-    else:
-        return {}, text
-    head, body = rest[:end], rest[end:].partition("\n")[2]
-    try:
-        data = yaml.safe_load(head)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 2}" if mark else ""
-        reason = getattr(error, "problem", None) or "it cannot be parsed"
-        report.add(path, f"has broken front matter{where} ({reason}); the page is read without it.")
-        return {}, body
-    if data is None:
-        return {}, body
-    if not isinstance(data, dict):  # two horizontal rules with prose between them
-        return {}, text
-    return {str(key): value for key, value in data.items()}, body
+def _relative(place: str, folder: Path) -> str:
+    return _shown(Path(place).relative_to(folder).as_posix())
 
 
-def load_yaml(root: Path, path: str, report: Report) -> dict[str, Any]:
-    """Read a YAML mapping; tags such as `!!python/name:…` and `!ENV` become plain values.
-
-    Nothing is constructed or executed. A broken file is a problem and gives {}.
-    """
-    text = read_text(root, path, report)
-    if text is None:
-        return {}
-    try:
-        # The loader below extends SafeLoader and creates plain values only.
-        data = yaml.load(text, Loader=_PlainLoader)  # noqa: S506
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        report.add(path, f"is not valid YAML ({type(error).__name__}); it was ignored.")
-        return {}
-    return data if isinstance(data, dict) else {}
+def _is_read(name: str) -> bool:
+    return not name.startswith(".") and _is_utf8(name)
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """A safe YAML loader that ignores unknown tags."""
+def _is_utf8(name: str) -> bool:
+    """Return whether a name from the file system is text; Python keeps other bytes apart."""
+    return not any("\ud800" <= ch <= "\udfff" for ch in name)
 
 
-def _plain(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return node.value
-
-
-_PlainLoader.add_multi_constructor("!", _plain)
-_PlainLoader.add_multi_constructor("tag:yaml.org,2002:python/", _plain)
+def _shown(name: str) -> str:
+    return name.encode("utf-8", "replace").decode("utf-8")

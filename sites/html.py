@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
+from typing import Any
 
 from rag.models import Page
-from sites.files import list_files, read_text
 from sites.html_blocks import HtmlPage, read_page
 from sites.sections import SectionBuilder
 from sites.source import Book, Request, humanize, natural_key, site_path
@@ -22,25 +22,24 @@ _SEPARATOR = re.compile(r"\s+(?:[|·•»–—-]|::)\s+")
 """Separates a page's title from the site's."""
 
 
-def recognise(folder: Path) -> bool:
+def recognise(request: Request) -> bool:
     """Look for HTML but no Markdown at the top of the folder."""
-    names = [path.suffix.lower() for path in folder.iterdir() if path.is_file()]
+    found = request.files.find(request.folder, (*SUFFIXES, ".md"), quiet=True)
+    names = [PurePosixPath(path).suffix.lower() for path in found if "/" not in path]
     return any(name in SUFFIXES for name in names) and ".md" not in names
 
 
 def read(request: Request) -> Book:
     """Read every page. Its slug is its path; for `index.html`, its folder's path."""
-    pages, titles = [], []
+    titles: list[str] = []
     language, first = "en", ""
-    for path in list_files(request.folder, SUFFIXES, request.report):
-        if NOT_PAGES.search(path):
-            continue
-        text = read_text(request.folder, path, request.report)
-        if text is None:
-            continue
+
+    def parse(path: str, text: str) -> tuple[Any, Page] | None:
+        """Return the page and its sort key."""
+        nonlocal language, first
         html = read_page(text)
         if html.redirects:
-            continue
+            return None
         source = PurePosixPath(path)
         if source.stem == "index":
             slug = site_path(request.base_path or "", str(source.parent), "")
@@ -51,7 +50,11 @@ def read(request: Request) -> Book:
         titles.append(html.title)
         page = make_page(html, path, slug, humanize(source.stem), language)
         place = [natural_key(part) for part in source.with_suffix("").parts]
-        pages.append(((source.stem != "index", place), page))
+        return (source.stem != "index", place), page
+
+    found = request.files.find(request.folder, SUFFIXES)
+    paths = [path for path in found if not NOT_PAGES.search(path)]
+    pages = request.files.pages(request.folder, paths, parse)
     pages.sort(key=lambda item: item[0])
     title = site_title(titles) or first
     return Book(title, language, "html", tuple(page for _, page in pages))

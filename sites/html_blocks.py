@@ -29,6 +29,8 @@ _BREAKING = frozenset(
     | {"section", "summary", "tbody", "tfoot", "thead", "caption"}
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
+MAX_LIST_DEPTH = 20
+"""Levels of lists that are indented; deeper ones are read at the last level."""
 _BREAK = "\x00"
 """Stands for `<br>` until the text is joined."""
 
@@ -286,7 +288,7 @@ class _Reader(HTMLParser):
             cell = text.replace("\n", " ").replace("|", "\\|")
             self._rows[-1][-1] = f"{self._rows[-1][-1]} {cell}".strip()
         elif self._lists:
-            indent = "  " * (len(self._lists) - 1)
+            indent = "  " * (min(len(self._lists), MAX_LIST_DEPTH) - 1)
             body = text.replace("\n", f"\n{indent}  ")
             self._lines.append(f"{indent}{self._marker or '  '}{body}")
             self._marker = ""
@@ -300,7 +302,7 @@ class _Reader(HTMLParser):
             return
         code = fenced(raw, language)
         if self._lists:
-            indent = "  " * len(self._lists)
+            indent = "  " * min(len(self._lists), MAX_LIST_DEPTH)
             self._lines += [indent + line if line else "" for line in code.split("\n")]
         else:
             self.items.append(Block("code", code))

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-MAX_SCRIPT = 500_000
-"""Bytes; the rest of a longer configuration is ignored."""
 _STRING = r"'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\])*`"
 _COMMENTS = re.compile(rf"({_STRING})|//[^\n]*|/\*.*?\*/", re.DOTALL)
 
@@ -41,13 +38,8 @@ class Script:
         return [_unquote(string) for string in re.findall(_STRING, self.source)]
 
 
-def read_script(path: Path) -> Script:
-    """Read a configuration; an unreadable one is empty."""
-    try:
-        with path.open("rb") as file:
-            source = file.read(MAX_SCRIPT).decode("utf-8", errors="replace")
-    except OSError:
-        source = ""
+def read_script(source: str) -> Script:
+    """Remove the comments of a configuration."""
     return Script(_COMMENTS.sub(lambda match: match[1] or " ", source))
 
 

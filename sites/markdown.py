@@ -34,8 +34,8 @@ MAX_INLINE = 20_000
 """Characters of one paragraph; longer ones are kept as raw text."""
 MAX_UNCLOSED = 100
 """Unclosed brackets in one paragraph; with more it is kept as raw text."""
-MAX_NESTING = 100
-"""Levels of lists and quotes; deeper content is left out."""
+MAX_NESTING = 40
+"""Levels of quotes, and twice those of lists; deeper content is left out."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,8 @@ def read_tokens(
         warnings.append("has an HTML comment that is never closed; it is read as text.")
     if any(token.level >= MAX_NESTING - 1 for token in tokens):
         warnings.append(
-            f"is nested more than {MAX_NESTING} levels deep; deeper content is left out."
+            f"has lists nested more than {MAX_NESTING // 2} levels deep, or quotes {MAX_NESTING}; "
+            "deeper content is left out."
         )
     return replace(document, warnings=tuple(warnings))
 

@@ -6,9 +6,11 @@ SUMMARY.md gives the pages, their order and their titles. Anchors follow mdBook'
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 from typing import Any
@@ -18,24 +20,24 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from rag.models import Page
-from sites.files import Report, list_files, read_text, real_path
 from sites.html_blocks import tag_words
+from sites.includes import Include, Includes
 from sites.inline_text import plain_text
 from sites.markdown import Dialect, read_markdown
 from sites.slugs import mdbook_slugger
-from sites.source import Book, Request, find_above, is_address, site_path
+from sites.source import Book, Request, is_address, site_path
 
 _DIRECTIVE = re.compile(
     r"(\\?)\{\{\s*#(include|rustdoc_include|playground|title|shiftinclude)\s+([^}]*?)\s*\}\}"
 )
 _HIDDEN = re.compile(r"[ \t]*#(?:[ \t]|$)")
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _ANCHOR = re.compile(r"ANCHOR(_END)?:\s*(\S+)")
-MAX_INCLUDED = 1_000_000
-"""Characters that the includes of one page may add in total."""
 
 
-def recognise(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in ("book.toml", "SUMMARY.md", "src/SUMMARY.md"))
+def recognise(request: Request) -> bool:
+    names = ("book.toml", "SUMMARY.md", "src/SUMMARY.md")
+    return any(os.path.isfile(request.folder / name) for name in names)
 
 
 def _tag_words(name: str, attributes: dict[str, str]) -> str:
@@ -84,35 +86,31 @@ DIALECT = Dialect(
 def read(request: Request) -> Book:
     """Read the pages listed in SUMMARY.md, in its order; without one, the whole folder."""
     root, config = _root(request)
+    files = request.files
     book = config.get("book", {}) if isinstance(config.get("book"), dict) else {}
     title, language = str(book.get("title") or ""), str(book.get("language") or "en")
-    summary = read_text(root, "SUMMARY.md", request.report)
     parser = DIALECT.parser()
-    entries: list[tuple[str, str]] = []
-    if summary is not None:
-        heading, entries = _summary(summary, parser)
+    summaries = files.pages(root, ["SUMMARY.md"], lambda path, text: _summary(text, parser))
+    for heading, _ in summaries:
         title = title or ("" if heading.lower() == "summary" else heading)
-    else:
-        entries = [(p, "") for p in list_files(root, (".md",), request.report)]
-    pages, seen = [], set[str]()
-    for path, name in entries:
-        if path in seen:
-            continue
-        seen.add(path)
-        if not real_path(root / path).is_relative_to(real_path(root)):
-            request.report.add(path, "is listed in SUMMARY.md but is outside the book.")
-            continue
-        text = read_text(root, path, request.report)
-        if text is None:
-            continue
+    names = dict[str, str]()
+    for path, name in [entry for _, entries in summaries for entry in entries]:
+        names.setdefault(path, name)
+
+    def parse(path: str, text: str) -> Page:
         source = PurePosixPath(path)
-        text = _include(root, path, text)
-        document = read_markdown(text, DIALECT, parser, name, source.stem)
+        includes = Includes(files, root, path)
+        text = includes.expand(text, _DIRECTIVE, _include)
+        includes.report()
+        document = read_markdown(text, DIALECT, parser, names.get(path, ""), source.stem)
         request.report.add_all(path, document.warnings)
         stem = "index" if source.stem.lower() == "readme" else source.stem
         slug = site_path(request.base_path or "", str(source.parent), f"{stem}.html")
-        pages.append(Page(path, document.title, slug, document.sections, language))
-    return Book(title, language, "mdbook", tuple(pages), site_url=_site_url(config))
+        return Page(path, document.title, slug, document.sections, language)
+
+    paths = list(names) if summaries else files.find(root, (".md",))
+    pages = tuple(files.pages(root, paths, parse))
+    return Book(title, language, "mdbook", pages, site_url=_site_url(config))
 
 
 def _site_url(config: dict[str, Any]) -> str:
@@ -128,17 +126,17 @@ def _root(request: Request) -> tuple[Path, dict[str, Any]]:
     """Return the source folder and the contents of `book.toml`."""
     folder = request.folder
     config: dict[str, Any] = {}
-    found = find_above(folder, ("book.toml",), levels=2)
+    found = request.find_site(("book.toml",), levels=2)
     if found:
         try:
-            config = tomllib.loads(found.read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            config = tomllib.loads(request.files.config(found.parent, found.name))
+        except (ValueError, RecursionError) as error:
             request.report.add("book.toml", f"is not valid TOML ({error}); it was ignored.")
-    if (folder / "SUMMARY.md").is_file():
+    if os.path.isfile(folder / "SUMMARY.md"):
         return folder, config
     book = config.get("book")
     source = str(book.get("src", "src")) if isinstance(book, dict) else "src"
-    return (folder / source if (folder / source).is_dir() else folder), config
+    return request.files.subfolder(folder, source, "book.toml") or folder, config
 
 
 def _summary(text: str, parser: MarkdownIt) -> tuple[str, list[tuple[str, str]]]:
@@ -161,38 +159,24 @@ def _summary(text: str, parser: MarkdownIt) -> tuple[str, list[tuple[str, str]]]
     return heading, entries
 
 
-def _include(root: Path, page: str, text: str, depth: int = 0) -> str:
-    """Insert files named in `{{#include}}` if they are inside the book; else drop the line."""
-    budget = MAX_INCLUDED
-
-    def put(match: re.Match[str]) -> str:
-        nonlocal budget
-        escaped, kind, rest = match.groups()
-        if escaped:
-            return match[0][1:]
-        if kind == "title":
-            return ""
-        name, *window = rest.split()[0].split(":") if rest else [""]
-        target = (root / page).parent / name
-        # Many books keep their listings next to the source folder.
-        if not real_path(target).is_relative_to(real_path(root).parent) or not target.is_file():
-            return ""
-        found = read_text(target.parent, target.name, Report())
-        if found is None:
-            return ""
-        found = "\n".join(_window(found.split("\n"), window)).strip("\n")
-        if len(found) > budget:
-            return ""
-        budget -= len(found)
-        inner = str(PurePosixPath(page).parent / name)
-        return _include(root, inner, found, depth + 1) if depth < 5 else found
-
-    return _DIRECTIVE.sub(put, text)
+def _include(match: re.Match[str], folder: Path) -> Include | str:
+    """Return the file that an `{{#include}}` names, with the lines that it selects."""
+    escaped, kind, rest = match.groups()
+    if escaped:
+        return match[0][1:]
+    if kind == "title" or not rest:
+        return ""
+    name, *window = rest.split()[0].split(":")
+    return Include(name, folder / name, partial(_cut, window))
 
 
-def _window(lines: list[str], window: list[str]) -> Iterator[str]:
+def _cut(window: Sequence[str], text: str) -> str:
+    return "\n".join(_window(text.split("\n"), window)).strip("\n")
+
+
+def _window(lines: Sequence[str], window: Sequence[str]) -> Iterator[str]:
     """Yield the lines selected by `:from:to` or `:anchor`, without the anchor comments."""
-    if window and window[0] and not window[0].isdigit():
+    if window and window[0] and not _NUMBER.fullmatch(window[0]):
         inside = False
         for line in lines:
             mark = _ANCHOR.search(line)
@@ -201,7 +185,7 @@ def _window(lines: list[str], window: list[str]) -> Iterator[str]:
             elif inside and not mark:
                 yield line
         return
-    numbers = [int(part) if part.isdigit() else None for part in window[:2]]
+    numbers = [int(part) if _NUMBER.fullmatch(part) else None for part in window[:2]]
     first = numbers[0] or 1 if numbers else 1
     last = numbers[1] if len(numbers) > 1 else (first if numbers else None)
     for line in lines[first - 1 : last]:

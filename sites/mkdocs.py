@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,9 @@ from markdown_it.token import Token
 
 from rag.models import Page
 from sites.attributes import attribute_lists
-from sites.files import list_files, load_yaml, read_text, real_path, split_front_matter
+from sites.files import real_path
+from sites.front_matter import load_yaml, split_front_matter
+from sites.includes import Include, Includes
 from sites.inline_text import plain_text
 from sites.markdown import Dialect, read_markdown
 from sites.pymarkdown import python_markdown
@@ -25,12 +28,12 @@ from sites.source import Book, Request, find_above, humanize, natural_key, site_
 MARKDOWN = (".markdown", ".mdown", ".mkdn", ".mkd", ".md")
 CONFIGS = ("mkdocs.yml", "mkdocs.yaml", "properdocs.yml", "zensical.yml")
 _ICON = re.compile(r":[a-z0-9_+][\w+-]*:")
-_SNIPPET = re.compile(r"^([ \t]*)-+8<-+[ \t]+\"([^\"\n]+)\"[ \t]*$", re.MULTILINE)
+_SNIPPET = re.compile(r"^([ \t]{0,100})-+8<-+[ \t]+\"([^\"\n]+)\"[ \t]*$", re.MULTILINE)
 _TOC_MARK = re.compile(r"^\[TOC\][ \t]*$", re.MULTILINE)
 
 
-def recognise(folder: Path) -> bool:
-    return find_above(folder, CONFIGS, levels=2) is not None
+def recognise(request: Request) -> bool:
+    return find_above(request.folder, CONFIGS, levels=2) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +59,24 @@ def read(request: Request) -> Book:
     directory_urls = site.config.get("use_directory_urls") is not False
     navigation = list(_navigation(site.config.get("nav")))
     titles = dict(navigation)
-    paths = list_files(root, MARKDOWN, report)
+    paths = request.files.find(root, MARKDOWN)
     excluded = str(site.config.get("exclude_docs") or "").split()
     ranks = {path: rank for rank, (path, _) in enumerate(navigation)}
     paths.sort(key=lambda path: (ranks.get(path, len(ranks)), _default_order(path)))
-    pages = []
-    for path in paths:
+    known = set(paths)
+
+    def published(path: str) -> bool:
         source = PurePosixPath(path)
-        twin = str(source.with_name("index.md"))
-        if _matches(path, excluded) or (source.name == "README.md" and twin in paths):
-            continue
-        text = read_text(root, path, report)
-        if text is None:
-            continue
+        twin = source.name == "README.md" and str(source.with_name("index.md")) in known
+        return not twin and not _matches(path, excluded)
+
+    def parse(path: str, text: str) -> Page:
+        source = PurePosixPath(path)
         meta, body = split_front_matter(text, path, report)
         if site.has("pymdownx.snippets"):
-            body = _SNIPPET.sub(partial(_snippet, site), body)
+            includes = Includes(request.files, root, path)
+            body = includes.expand(body, _SNIPPET, partial(_snippet, site))
+            includes.report()
         title = titles.get(path) or str(meta.get("title") or "")
         body = _TOC_MARK.sub("", body)
         document = read_markdown(body, dialect, parser, title, humanize(source.stem))
@@ -82,30 +87,33 @@ def read(request: Request) -> Book:
         else:
             last = "" if stem == "index" else stem
             slug = site_path(request.base_path or "", str(source.parent), last, "")
-        pages.append(Page(path, document.title, slug, document.sections, language))
+        return Page(path, document.title, slug, document.sections, language)
+
+    pages = request.files.pages(root, filter(published, paths), parse)
     title = str(site.config.get("site_name") or "")
     url = str(site.config.get("site_url") or "")
     return Book(title, language, "mkdocs", tuple(pages), site_url=url.rstrip("/"))
 
 
 def _site(request: Request) -> _Site:
-    found = find_above(request.folder, CONFIGS, levels=2)
+    found = request.find_site(CONFIGS, levels=2)
     if found is None:
         return _Site(request.folder, {}, {})
-    config = load_yaml(found.parent, found.name, request.report)
+    config = load_yaml(request.files, found.parent, found.name)
     inherited = config.get("INHERIT")
-    if isinstance(inherited, str) and (found.parent / inherited).is_file():
-        config = {**load_yaml(found.parent, inherited, request.report), **config}
-    root = found.parent / str(config.get("docs_dir") or "docs")
-    folder = request.folder.resolve()
-    if folder != found.parent.resolve() or not root.is_dir():
-        root = request.folder
+    if isinstance(inherited, str):
+        config = {**load_yaml(request.files, found.parent, inherited), **config}
+    root = request.folder
+    if real_path(root) == found.parent:
+        named = str(config.get("docs_dir") or "docs")
+        root = request.files.subfolder(found.parent, named, found.name) or root
     return _Site(root, config, dict(_extensions(config.get("markdown_extensions"))))
 
 
 def _extensions(listed: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield extension names and options; the configuration may be a list or a mapping."""
-    entries = listed.items() if isinstance(listed, dict) else ((e, None) for e in listed or ())
+    entries = list(listed.items()) if isinstance(listed, dict) else []
+    entries += [(entry, None) for entry in listed] if isinstance(listed, list) else []
     for entry, options in entries:
         if isinstance(entry, dict):
             yield from _extensions(entry)
@@ -113,19 +121,15 @@ def _extensions(listed: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield str(entry), options if isinstance(options, dict) else {}
 
 
-def _navigation(
-    items: Any, title: str = "", depth: int = 0, seen: set[int] | None = None
-) -> Iterator[tuple[str, str]]:
-    """Yield (path, title) of the pages in `nav`; YAML aliases can make it circular."""
-    seen = set() if seen is None else seen
+def _navigation(items: Any, title: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (path, title) of the pages in `nav`."""
     if isinstance(items, str):
         if "://" not in items:
             yield site_path(items), title
-    elif isinstance(items, dict | list) and depth < 50 and id(items) not in seen:
-        seen.add(id(items))
+    elif isinstance(items, dict | list):
         pairs = items.items() if isinstance(items, dict) else (("", inner) for inner in items)
         for name, inner in pairs:
-            yield from _navigation(inner, str(name), depth + 1, seen)
+            yield from _navigation(inner, str(name))
 
 
 def _default_order(path: str) -> list[Any]:
@@ -148,16 +152,17 @@ def _matches(path: str, patterns: Sequence[str]) -> bool:
     return hit
 
 
-def _snippet(site: _Site, match: re.Match[str]) -> str:
-    """Return the file named in a snippet line if it is inside the site."""
+def _snippet(site: _Site, match: re.Match[str], folder: Path) -> Include:
+    """Return the file that a snippet line names, indented like the line."""
     base = site.extensions.get("pymdownx.snippets", {}).get("base_path", ".")
-    home = site.root.parent.resolve()
-    for folder in base if isinstance(base, list) else [base]:
-        target = real_path(home / str(folder) / match[2])
-        if target.is_relative_to(home) and target.is_file() and target.stat().st_size < 1_000_000:
-            text = target.read_text("utf-8", errors="replace")
-            return "\n".join(match[1] + line for line in text.splitlines())
-    return ""
+    bases = base if isinstance(base, list) and base else [base]
+    places = [real_path(site.root.parent) / str(each) / match[2] for each in bases]
+    place = next((place for place in places if os.path.isfile(place)), places[0])
+    return Include(match[2], place, partial(_indent, match[1]))
+
+
+def _indent(indent: str, text: str) -> str:
+    return "\n".join(indent + line for line in text.splitlines())
 
 
 # ---------------------------------------------------------------- anchors

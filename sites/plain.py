@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
+from typing import Any
 
 from markdown_it import MarkdownIt
 
 from rag.models import Page
 from sites.directives import directives
-from sites.files import MARKDOWN, list_files, read_text, split_front_matter
+from sites.files import MARKDOWN
+from sites.front_matter import split_front_matter
 from sites.markdown import Dialect, read_markdown
 from sites.slugs import github_slugger
 from sites.source import Book, Request, humanize, natural_key, site_path
@@ -16,7 +18,7 @@ from sites.source import Book, Request, humanize, natural_key, site_path
 DIALECT = Dialect(slugger=github_slugger, plugins=(directives,))
 
 
-def recognise(folder: Path) -> bool:
+def recognise(request: Request) -> bool:
     """Accept any folder."""
     return True
 
@@ -24,11 +26,9 @@ def recognise(folder: Path) -> bool:
 def read(request: Request) -> Book:
     """Read every Markdown file as a page; its slug is its path without the suffix."""
     parser: MarkdownIt = DIALECT.parser()
-    pages = []
-    for path in list_files(request.folder, MARKDOWN, request.report):
-        text = read_text(request.folder, path, request.report)
-        if text is None:
-            continue
+
+    def parse(path: str, text: str) -> tuple[Any, Page]:
+        """Return the page and its sort key."""
         meta, body = split_front_matter(text, path, request.report)
         source = PurePosixPath(path)
         index = source.stem.lower() in ("index", "readme")
@@ -39,7 +39,9 @@ def read(request: Request) -> Book:
         slug = site_path(request.base_path or "", str(place))
         language = str(meta.get("lang") or "en")
         page = Page(path, document.title, slug, document.sections, language)
-        key = [natural_key(part) for part in place.parts]
-        pages.append(((key, not index), page))
+        return ([natural_key(part) for part in place.parts], not index), page
+
+    paths = request.files.find(request.folder, MARKDOWN)
+    pages = request.files.pages(request.folder, paths, parse)
     pages.sort(key=lambda item: item[0])
     return Book("", "en", "plain", tuple(page for _, page in pages))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from rag.errors import NotFound, SourceError
 from sites.fetch import Excluded, Fetcher, Unavailable
-from sites.files import Report, list_files, read_text
+from sites.files import MAX_FILE_BYTES, Files, Refused
 from sites.html import SUFFIXES
 from sites.html_links import read_targets
 from sites.source import is_address
@@ -37,10 +38,11 @@ class BuiltFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise SourceError(f"There is no folder {folder}.")
         self._folder = folder
-        self._files = frozenset(list_files(folder, SUFFIXES, Report()))
+        self._opened = Files(folder)
+        self._files = frozenset(self._opened.find(folder, SUFFIXES, quiet=True))
         if not self._files:
             raise SourceError(f"There is no HTML in {folder}: build the site first.")
         self._lower: Mapping[str, str] = {name.lower(): name for name in self._files}
@@ -51,10 +53,12 @@ class BuiltFolder:
         Raises NotFound if there is no such page, SourceError if it cannot be read.
         """
         name = self._find(unquote(path))
-        report = Report()
-        text = await asyncio.to_thread(read_text, self._folder, name, report)
-        if text is None:
-            raise SourceError(report.problems[0].message)
+        try:
+            text = await asyncio.to_thread(
+                self._opened.included, self._folder / name, MAX_FILE_BYTES
+            )
+        except Refused as refusal:
+            raise SourceError(f"{name} {refusal}.") from None
         return (await asyncio.to_thread(read_targets, text)).ids
 
     def _find(self, path: str) -> str:

@@ -5,12 +5,13 @@ Computed entries, such as items from a variable, are skipped; their pages come l
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from sites.files import real_path
+from sites.files import Files
 from sites.javascript import Script, read_literals, read_script
 
 T = TypeVar("T")
@@ -25,22 +26,17 @@ class Entry(NamedTuple):
     folder: bool = False
 
 
-def find_sidebars(site: Path, config: Script) -> Path | None:
-    """Find the file set in the configuration, if it is inside the site, else the default one."""
-    named = _PATH.search(config.source)
-    for name in [named[1]] if named else NAMES:
-        path = real_path(site / name)
-        if path.is_file() and path.is_relative_to(site.resolve()):
-            return path
-    return None
+def find_sidebars(site: Path, config: Script) -> str | None:
+    """Return the file set in the configuration, else the default one if it exists."""
+    if named := _PATH.search(config.source):
+        return named[1]
+    return next((name for name in NAMES if os.path.isfile(site / name)), None)
 
 
-def read_sidebars(path: Path) -> list[Entry]:
+def read_sidebars(files: Files, site: Path, path: str) -> list[Entry]:
     """Return the entries of all sidebars in a file, in order."""
-    entries = [
-        entry for literal in read_literals(read_script(path).source) for entry in _walk(literal)
-    ]
-    return list(dict.fromkeys(entries))
+    literals = read_literals(read_script(files.config(site, path)).source)
+    return list(dict.fromkeys(entry for literal in literals for entry in _walk(literal)))
 
 
 def _walk(item: Any) -> Iterator[Entry]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from rag.models import Page
-from sites.files import Problem, Report
+from sites.files import Files, Problem, Report, real_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class Book:
     unread: tuple[str, ...] = ()
     """Source paths of known pages that could not be read this time but may exist."""
 
+    @property
+    def skipped(self) -> int:
+        """Number of files or pages of which nothing was read."""
+        return sum(problem.skipped for problem in self.problems)
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -36,7 +42,18 @@ class Request:
     folder: Path
     base_path: str | None
     """Path of the pages on the site; None takes the generator's."""
-    report: Report
+    files: Files
+
+    @property
+    def report(self) -> Report:
+        return self.files.report
+
+    def find_site(self, names: tuple[str, ...], levels: int = 3) -> Path | None:
+        """Find the site's configuration. Its folder becomes the root of the book's files."""
+        found = find_above(self.folder, names, levels)
+        if found:
+            self.files.widen(found.parent)
+        return found
 
 
 def is_address(source: str) -> bool:
@@ -91,12 +108,12 @@ def humanize(name: str) -> str:
 
 def find_above(folder: Path, names: tuple[str, ...], levels: int = 3) -> Path | None:
     """Find the first of the files that exists in the folder or one of its parents."""
-    current = folder.resolve()
+    current = real_path(folder)
     for _ in range(levels + 1):
         for name in names:
-            if (current / name).is_file():
+            if os.path.isfile(current / name):
                 return current / name
-        if current.parent == current or (current / ".git").exists():
+        if current.parent == current or os.path.exists(current / ".git"):
             break
         current = current.parent
     return None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,7 +17,9 @@ from markdown_it.token import Token
 from rag.models import Block, Page, Section
 from sites.attributes import attribute_lists
 from sites.directives import directives
-from sites.files import Report, list_files, read_text, real_path, split_front_matter
+from sites.files import Report, real_path
+from sites.front_matter import split_front_matter
+from sites.includes import Include, Includes
 from sites.javascript import Script, read_script
 from sites.markdown import Dialect, read_markdown
 from sites.slugs import vitepress_slugger
@@ -24,21 +28,23 @@ from sites.source import Book, Request, natural_key, site_path
 CONFIGS = tuple(f".vitepress/config.{ending}" for ending in ("ts", "mts", "js", "mjs", "cjs"))
 CONFIGS += tuple(f".vitepress/config/index.{ending}" for ending in ("ts", "mts", "js", "mjs"))
 _EMOJI = re.compile(r"(?<![:\w]):[a-z0-9_+-]+:(?![:\w])")
-_INCLUDE = re.compile(r"<!--\s*@include:\s*([^\s{#]+)(?:#[\w-]+)?(?:\{(\d*)(?:,(\d*))?\})?\s*-->")
+_INCLUDE = re.compile(
+    r"<!--\s*@include:\s*([^\s{#]+)(?:#[\w-]+)?(?:\{([0-9]{0,9})(?:,([0-9]{0,9}))?\})?\s*-->"
+)
 _MARK = re.compile(r"[ \t]*(?://|#|--|/\*|<!--)[ \t]*\[!code [^\]\n]*\][ \t]*(?:\*/|-->)?")
 _NOISE = re.compile(r"^[ \t]*(?:\[\[toc\]\]|<<<[ \t].*)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _SETUP = re.compile(r"^<(script|style)\b.*?^</\1>[ \t]*$", re.DOTALL | re.MULTILINE)
 
 
-def recognise(folder: Path) -> bool:
-    return _site_folder(folder) is not None
+def recognise(request: Request) -> bool:
+    return _site_folder(request.folder) is not None
 
 
 def _site_folder(folder: Path) -> Path | None:
     """Find the site's folder: this one, its `docs`, or one of its parents."""
-    folder = folder.resolve()
+    folder = real_path(folder)
     places = (folder, folder / "docs", *list(folder.parents)[:3])
-    return next((place for place in places if (place / ".vitepress").is_dir()), None)
+    return next((place for place in places if os.path.isdir(place / ".vitepress")), None)
 
 
 def _anchor_text(tokens: Sequence[Token]) -> str:
@@ -82,26 +88,31 @@ DIALECT = Dialect(
 
 def read(request: Request) -> Book:
     """Read every page: first those in the sidebar, in its order."""
-    site = _site_folder(request.folder) or request.folder.resolve()
-    script = next((read_script(site / c) for c in CONFIGS if (site / c).is_file()), Script(""))
-    folder = request.folder.resolve()
+    files = request.files
+    folder = real_path(request.folder)
+    site = _site_folder(folder) or folder
+    files.widen(site)
+    config = next((name for name in CONFIGS if os.path.isfile(site / name)), "")
+    script = read_script(files.config(site, config)) if config else Script("")
     root = folder if folder.is_relative_to(site) and folder != site else site
     if root == site:
-        root = site / (script.text("srcDir") or ".")
+        root = files.subfolder(site, script.text("srcDir") or ".", config) or site
     clean = script.flag("cleanUrls")
     language = script.text("lang") or "en"
     excluded = script.texts("srcExclude")
     order = {link: rank for rank, link in reversed(list(enumerate(script.texts("link"))))}
     parser = DIALECT.parser()
-    pages: list[tuple[Any, Page]] = []
-    for path in list_files(root, (".md",), request.report):
-        if any(fnmatch(f"/{path}", f"*/{glob.removeprefix('**/')}") for glob in excluded):
-            continue
-        text = read_text(root, path, request.report)
-        if text is None:
-            continue
+
+    def published(path: str) -> bool:
+        return not any(fnmatch(f"/{path}", f"*/{glob.removeprefix('**/')}") for glob in excluded)
+
+    def parse(path: str, text: str) -> tuple[Any, Page]:
+        """Return the page and its sort key."""
         meta, body = split_front_matter(text, path, request.report)
-        body = _NOISE.sub("", _SETUP.sub("", _include(root, path, body)))
+        includes = Includes(files, root, path)
+        body = includes.expand(body, _INCLUDE, partial(_include, root))
+        includes.report()
+        body = _NOISE.sub("", _SETUP.sub("", body))
         source = PurePosixPath(path)
         title = str(meta.get("title") or "")
         document = read_markdown(body, DIALECT, parser, title, source.stem)
@@ -116,7 +127,9 @@ def read(request: Request) -> Book:
         place = path.removesuffix(".md").removesuffix("index")
         ranks = (order.get(f"/{place}"), order.get(f"/{place}/"), order.get(f"/{path}"), 10**6)
         rank = next(r for r in ranks if r is not None)
-        pages.append(((0 if path == "index.md" else 1, rank, natural_key(place)), page))
+        return (0 if path == "index.md" else 1, rank, natural_key(place)), page
+
+    pages = files.pages(root, filter(published, files.find(root, (".md",))), parse)
     pages.sort(key=lambda item: item[0])
     title = script.text("title") or ""
     hostname, base = script.text("hostname") or "", script.text("base") or ""
@@ -125,29 +138,18 @@ def read(request: Request) -> Book:
     return Book(title, language, "vitepress", ordered, site_url=url)
 
 
-def _include(root: Path, page: str, text: str, depth: int = 0) -> str:
-    """Insert files named in `<!--@include: ./part.md-->` if they are inside the site."""
+def _include(root: Path, match: re.Match[str], folder: Path) -> Include:
+    """Return the file that an `<!--@include: ./part.md-->` names, with the lines it selects."""
+    name = match[1]
+    place = root / name[2:] if name.startswith("@/") else folder / name
+    return Include(name, place, partial(_cut, match[2], match[3]))
 
-    def put(match: re.Match[str]) -> str:
-        name = match[1]
-        place = root / name[2:] if name.startswith("@/") else (root / page).parent / name
-        place = real_path(place)
-        if depth > 5 or not place.is_relative_to(root.resolve()) or not place.is_file():
-            return ""
-        path = place.relative_to(root.resolve()).as_posix()
-        found = read_text(root, path, Report())
-        if found is None:
-            return ""
-        if match[2] is None:
-            found = split_front_matter(found, path, Report())[1]
-        else:
-            last = match[2] if match[3] is None else match[3]
-            found = "\n".join(
-                found.split("\n")[int(match[2] or 1) - 1 : int(last) if last else None]
-            )
-        return _include(root, path, found, depth + 1)
 
-    return _INCLUDE.sub(put, text)
+def _cut(first: str | None, last: str | None, text: str) -> str:
+    if first is None:
+        return split_front_matter(text, "", Report())[1]
+    last = first if last is None else last
+    return "\n".join(text.split("\n")[int(first or 1) - 1 : int(last) if last else None])
 
 
 def _home(meta: dict[str, Any], title: str) -> Section | None:

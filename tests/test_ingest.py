@@ -207,6 +207,109 @@ def test_a_broken_index_is_made_again(tmp_path: Path, book: Path) -> None:
     assert found.chunks == 10
 
 
+def test_bad_files_are_a_sentence_each_and_the_rest_is_indexed(
+    tmp_path: Path, book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(book / "pipe.md")
+    (book / "dangling.md").symlink_to("nowhere.md")
+    (book / "loop.md").symlink_to("loop.md")
+    (book / "environment.md").symlink_to("/proc/self/environ")
+    (book / "bomb.md").write_text("---\na: &a [1]\nb: *a\n---\n\n# Bomb\n\nText.\n")
+    (book / "title.md").write_text(f"---\ntitle: 0x{'f' * 5_000}\n---\n\nText.\n")
+    Path(os.fsdecode(os.fsencode(book) + b"/caf\xe9.md")).write_text("text")
+    assert call(tmp_path / "d", book) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("My Book: 6 pages (plain), 12 chunks; 5 files skipped, named above\n")
+    lines = err.splitlines()[:6]
+    for name in ("pipe.md is a pipe", "dangling.md could not", "loop.md could not", "bomb.md has",
+                 "environment.md leads outside", "caf"):  # fmt: skip
+        assert sum(line.startswith(name) for line in lines) == 1
+    assert "Traceback" not in err
+
+
+def test_nothing_of_a_title_or_path_is_obeyed_by_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "\x1b]0;owned\x07\x1b[31m\x9b2J\u202egnp\u2028x"
+    folder = tmp_path / "a\x1b[2Jb\rc"
+    folder.mkdir()
+    (folder / "a.md").write_text(f"# Title {evil}\n\nText.\n")
+    (folder / "b\x1b[1m.md").write_bytes(b"\0")
+    (folder / "c.md").write_text("---\n\x1b: [\n---\n\nText {{#include \x1b[1m}}\n")
+    runs: list[list[object]] = [
+        [folder],
+        [folder, "--dry-run"],
+        [folder / "none\x1b[1m"],
+        [folder, "--root", "/\x1b[1m"],
+        [f"http://\x1b[1m.invalid/{evil}"],
+    ]
+    for arguments in runs:
+        call(tmp_path / "d", *arguments, title=f"Set {evil}" if len(arguments) == 2 else "")
+        out, err = capsys.readouterr()
+        assert out + err
+        for ch in (out + err).replace("\n", ""):
+            assert ch.isprintable(), repr(out + err)
+
+
+def test_a_dead_link_is_printed_without_escapes(
+    tmp_path: Path, book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (book / "x\x1b[1m.md").write_text("# X\x1b[1m\n\nText.\n")
+    built = tmp_path / "built"
+    built.mkdir()
+    (built / "index.html").write_text("<p>x")
+    assert call(tmp_path / "d", book, "--verify", built, "--strict") == 1
+    assert "\x1b" not in "".join(capsys.readouterr())
+
+
+def test_strict_wants_every_file_to_be_read(
+    tmp_path: Path, book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built = tmp_path / "built"
+    for page in ("", "guide/part-0", "guide/part-1", "guide/part-2"):
+        (built / page).mkdir(parents=True, exist_ok=True)
+        ids = "".join(f"<p id='step-{n}'>" for n in range(3))
+        (built / page / "index.html").write_text(f"<p id='install'><p id='my-book'>{ids}")
+    assert call(tmp_path / "d", book, "--verify", built, "--strict") == 0
+    (book / "pipe.md").symlink_to("/dev/zero")
+    assert call(tmp_path / "d", book, "--verify", built, "--strict") == 1
+    assert "--strict wants every file to be read" in capsys.readouterr().err
+    assert call(tmp_path / "d", book, "--verify", built) == 0
+
+
+def test_the_limits_of_reading_are_options(
+    tmp_path: Path, book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (book / "guide" / "more.md").symlink_to("../../more.md")
+    (tmp_path / "more.md").write_text("# More\n\nText.\n")
+    assert call(tmp_path / "d", book, "--root", tmp_path) == 0
+    assert "My Book: 5 pages" in capsys.readouterr().out
+    assert call(tmp_path / "d", book, "--max-characters", 100) == 0
+    assert "My Book: 1 page (plain)" in capsys.readouterr().out
+    for option, value in (
+        ("--max-characters", 0),
+        ("--page-seconds", "nan"),
+        ("--page-seconds", 0),
+    ):
+        with pytest.raises(SystemExit):
+            call(tmp_path / "d", book, option, value)
+
+
+def test_a_data_folder_that_cannot_be_written(
+    tmp_path: Path, book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also as root, who may write to a folder that is read-only for others."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "dangling").symlink_to("/nowhere/else")
+    for data in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/data"), Path("/sys/d"),
+                 tmp_path / "dangling"):  # fmt: skip
+        assert call(data, book) == 1
+        err = capsys.readouterr().err
+        assert str(data) in err, err
+        assert "Traceback" not in err
+        assert len(err.splitlines()) <= 2, err
+
+
 INTERRUPTED = """
 import asyncio, sys
 from pathlib import Path

@@ -12,6 +12,17 @@ CHARACTERS_PER_TOKEN = 4
 """Approximate number for English. Other languages need more tokens."""
 
 
+def printable(text: str) -> str:
+    """Remove what a terminal would obey: escapes, controls, invisible and reversing characters.
+
+    Titles, paths and errors come from books and sites. White space becomes a space.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    cleaned = (ch if ch.isprintable() else " " if ch.isspace() else "" for ch in text)
+    return "".join(cleaned)
+
+
 class ProgressBar:
     """Shows progress on one line of a terminal, or else as a new line every ten seconds."""
 

@@ -44,6 +44,38 @@ LIMITS = Limits(delay=0.0, backoff=0.01)
         "64:ff9b::7f00:1",
         "2002:7f00:1::",
         "2001:0:53aa:64c:0:0:f5ff:fffe",
+        "64:ff9b:1::7f00:1",
+        "64:ff9b:1:ffff::808:808",
+        "64:ff9b::a00:1",
+        "64:ff9b::a8:3f81:10",
+        "::ffff:0:7f00:1",
+        "::ffff:0:808:808",
+        "::ffff:192.0.0.192",
+        "::ffff:168.63.129.16",
+        "::7f00:1",
+        "::8.8.8.8",
+        "2002:a00:1::1",
+        "2002:808:808::1",
+        "2001::1",
+        "2001:db8::1",
+        "2001:10::1",
+        "3fff::1",
+        "5f00::1",
+        "4000::1",
+        "100::1",
+        "fd00:ec2::254",
+        "fd20:ce::254",
+        "fe80::1%eth0",
+        "2606:4700::5efe:a00:1",
+        "2606:4700::200:5efe:7f00:1",
+        "192.0.0.8",
+        "192.0.0.192",
+        "192.88.99.1",
+        "198.18.0.1",
+        "203.0.113.1",
+        "168.63.129.16",
+        "100.100.100.200",
+        "240.0.0.1",
     ],
 )
 def test_addresses_that_are_not_public(address: str) -> None:
@@ -51,7 +83,12 @@ def test_addresses_that_are_not_public(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["1.1.1.1", "2606:4700::1111", "64:ff9b::101:101", "::ffff:1.1.1.1"]
+    "address",
+    [
+        *("1.1.1.1", "168.63.129.17", "192.0.1.1", "100.128.0.1"),
+        *("2606:4700::1111", "2a00:1450::1", "2001:4860:4860::8888"),
+        *("64:ff9b::101:101", "::ffff:1.1.1.1", "2606:4700::5efe:101:101"),
+    ],
 )
 def test_public_addresses(address: str) -> None:
     assert is_public(ip_address(address))
@@ -61,6 +98,30 @@ def test_public_addresses(address: str) -> None:
 def test_every_spelling_of_this_machine_is_refused(host: str) -> None:
     with pytest.raises(SourceError, match="not read" if host != "no" else ""):
         asyncio.run(resolve(host, 80, allow_private=False))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://0177.0.0.1/", "http://010.8.8.8/", "http://8.8.8.010/", "http://1.2.3.256/"),
+        *("http://127.1/", "http://2130706433/", "http://0x7f.0.0.1/", "http://0x7f000001/"),
+        *("http://0/", "http://0x/", "http://127.0.0.1./", "http://１２７.0.0.1/", "http://x.0x1/"),
+        *("http://ⓛocalhost/", "http://a..b/", "http://xn--/", "http://[v1.x]/", "http://\x1b[1m/"),
+        *("http://a\0b/", f"http://{'a' * 300}/", "http://[::1%25x]/", "http://x:99999/"),
+        *("http://[::ffff:127.0.0.1]/", "http://127。0。0。1/", "http://[fe80::1%eth0]/"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("allow_private", [False, True])
+def test_odd_spellings_are_a_sentence(url: str, allow_private: bool) -> None:
+    async def body() -> None:
+        async with Fetcher(url, LIMITS, allow_private=allow_private):
+            pass
+
+    if allow_private and any(part in url for part in ("[::ffff", "。", "fe80")):
+        return  # another spelling of an address that may be read
+    with pytest.raises(SourceError):
+        asyncio.run(body())
 
 
 def test_a_host_that_does_not_exist() -> None:

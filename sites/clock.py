@@ -1,0 +1,46 @@
+"""Stop the parsing of a page that takes too long."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+PAGE_SECONDS = 10.0
+"""Seconds that the parsing of one page may take by default. An ordinary page takes 20 ms."""
+
+
+class TooSlow(Exception):
+    """The time for a page is over."""
+
+
+@contextmanager
+def page_clock(seconds: float) -> Iterator[None]:
+    """Raise TooSlow in the block once it has run for `seconds`.
+
+    Works in the main thread of a system with SIGALRM; elsewhere the block is not interrupted.
+    """
+    # A signal is the one thing that also interrupts a regular expression. A worker process
+    # would too, but every page would have to be sent to it and back.
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGALRM"):
+        yield
+        return
+    running = True
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        if running:
+            raise TooSlow
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        # Repeated in case that the first exception is lost, as in a callback from C.
+        signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+        try:
+            yield
+        finally:
+            running = False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,132 @@
+"""Parse the YAML of a configuration or of a page's front matter as plain, bounded data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sites.files import Files, Report
+
+MAX_FRONT_MATTER = 64_000
+"""Characters; anything longer is not front matter."""
+MAX_YAML = 200_000
+"""Characters of a configuration."""
+MAX_YAML_DEPTH = 50
+MAX_DIGITS = 40
+"""Longer numbers are text: Python refuses to print an integer of 4,300 digits."""
+
+
+class BadYaml(Exception):
+    """The text is not YAML or more than is read; the message says why."""
+
+    def __init__(self, reason: str, line: int | None = None) -> None:
+        super().__init__(reason)
+        self.line = line
+        """Counted from 0."""
+
+
+def parse_yaml(text: str) -> Any:
+    """Parse YAML into plain values. Raises BadYaml.
+
+    Tags such as `!!python/name:…` and `!ENV` are ignored: nothing is constructed or executed.
+    """
+    if len(text) > MAX_YAML:
+        raise BadYaml(f"it is longer than {MAX_YAML:,} characters")
+    try:
+        _check(text)
+        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - creates plain values only
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = mark.line if mark else None
+        raise BadYaml(error.problem or "it cannot be parsed", line) from None
+    except (yaml.YAMLError, RecursionError):
+        raise BadYaml("it cannot be parsed") from None
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):
+        # PyYAML lets these out for values such as `!!bool maybe` and `2020-99-99`.
+        raise BadYaml("a value is not of its type") from None
+
+
+def _check(text: str) -> None:
+    """Raise BadYaml for what makes a small text large, or recursive, when it is loaded."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_PlainLoader):
+        line = event.start_mark.line if event.start_mark else None
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise BadYaml("aliases and anchors (* and &) are not read", line)
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_YAML_DEPTH:
+            raise BadYaml(f"it is nested more than {MAX_YAML_DEPTH} levels deep", line)
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """A safe loader that ignores unknown tags."""
+
+
+def _text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
+    """Return a text without half surrogates, which `"\\ud800"` makes and nothing can store."""
+    value = str(loader.construct_scalar(node))
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+    too_long = len(node.value) > MAX_DIGITS
+    return _text(loader, node) if too_long else loader.construct_yaml_int(node)
+
+
+def _plain(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return _text(loader, node) if isinstance(node, yaml.ScalarNode) else None
+
+
+_PlainLoader.add_constructor("tag:yaml.org,2002:str", _text)
+_PlainLoader.add_constructor("tag:yaml.org,2002:int", _integer)
+_PlainLoader.add_multi_constructor("!", _plain)
+_PlainLoader.add_multi_constructor("tag:yaml.org,2002:python/", _plain)
+
+
+def load_yaml(files: Files, folder: Path, path: str) -> dict[str, Any]:
+    """Read a YAML mapping. A broken or missing file is a problem and gives {}."""
+    try:
+        data = parse_yaml(files.config(folder, path))
+    except BadYaml as error:
+        where = f" in line {error.line + 1}" if error.line is not None else ""
+        files.report.add(path, f"is not valid YAML{where} ({error}); it was ignored.")
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def split_front_matter(text: str, path: str, report: Report) -> tuple[dict[str, Any], str]:
+    """Split a page into its YAML front matter, as a dictionary, and the body.
+
+    Invalid front matter is reported as a problem and dropped.
+    """
+    if not text.startswith("---"):
+        return {}, text
+    first, _, rest = text.partition("\n")
+    if first.strip("- \t"):
+        return {}, text
+    end = 0
+    for line in rest[:MAX_FRONT_MATTER].splitlines(keepends=True):
+        if line.rstrip() in ("---", "..."):
+            break
+        end += len(line)
+    else:
+        return {}, text
+    head, body = rest[:end], rest[end:].partition("\n")[2]
+    try:
+        data = parse_yaml(head)
+    except BadYaml as error:
+        where = f" in line {error.line + 2}" if error.line is not None else ""
+        report.add(path, f"has broken front matter{where} ({error}); the page is read without it.")
+        return {}, body
+    if data is None:
+        return {}, body
+    if not isinstance(data, dict):  # two horizontal rules with prose between them
+        return {}, text
+    return {str(key): value for key, value in data.items()}, body

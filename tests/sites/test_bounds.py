@@ -1,0 +1,361 @@
+"""Small files that would take endless time or memory are bounded, named and left out."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from rag.errors import SourceError
+from sites import Book, crawler, read_book
+from sites.attributes import attribute_lists, trailing_id
+from sites.book import READERS
+from sites.clock import TooSlow, page_clock
+from sites.crawler import read_site
+from sites.fetch import Limits as CrawlLimits
+from sites.files import Limits, Report
+from sites.front_matter import BadYaml, parse_yaml, split_front_matter
+from sites.html_blocks import read_page
+from sites.markdown import Dialect
+from tests.sites.test_root import INCLUDES, said, write
+from tests.support.served_site import html, served
+
+
+@pytest.fixture(autouse=True)
+def quick() -> Iterator[None]:
+    """Fail a test whose main thread works for longer than 20 s."""
+    started = time.process_time()
+    yield
+    assert time.process_time() - started < 20
+
+
+# ---------------------------------------------------------------- YAML
+
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n"
+    for a, b in zip("abcdefghi", "bcdefghij", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (BOMB, "aliases and anchors"),
+        ("a: &a [1]", "aliases and anchors"),
+        ("a: &x y\nb: *x", "aliases and anchors"),
+        ("a: &a\n  b: *a", "aliases and anchors"),
+        ("x: &d {a: 1}\ny:\n  <<: *d", "aliases and anchors"),
+        ("*a : 1", "aliases and anchors"),
+        ("[" * 50_000, "nested more than"),
+        ("{a: " * 50_000, "nested more than"),
+        ("- " * 50_000 + "a", "nested more than"),
+        ("? " * 50_000, "nested more than"),
+        ("\n".join(" " * n + "a:" for n in range(300)), "nested more than"),
+        ("a: " + "x" * 300_000, "longer than"),
+        ("a: !!bool maybe", "not of its type"),
+        ("a: !!timestamp soon", "not of its type"),
+        ("a: !!int ''", "not of its type"),
+        ("a: 2020-99-99", "not of its type"),
+        ("? [a]\n: b", "unhashable"),
+        ("a: [", "expected"),
+    ],
+    ids=lambda text: repr(text[:20]),
+)
+def test_yaml_that_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(BadYaml, match=reason):
+        parse_yaml(text)
+    report = Report()
+    meta, body = split_front_matter(f"---\n{text[:60_000]}\n---\nWords.", "a.md", report)
+    if len(text) < 60_000:
+        assert (meta, body) == ({}, "Words.")
+        assert re.match(
+            r"a\.md has broken front matter( in line \d+)? \(", report.problems[0].message
+        )
+
+
+def test_values_that_could_not_be_printed_or_stored() -> None:
+    read = parse_yaml(f'a: {"9" * 5_000}\nb: 0x{"f" * 5_000}\nc: "\\ud800"\nd: "\\ud83d\\ude00"\n')
+    assert str(read["a"]) + str(read["b"])
+    repr(read).encode()
+    assert read["d"] == "😀"
+    assert parse_yaml("a: 7\nb: 1.5\nc: yes\nd: !ENV x\ne: 'y: &z'") == {
+        "a": 7, "b": 1.5, "c": True, "d": "x", "e": "y: &z",
+    }  # fmt: skip
+
+
+def test_broken_configurations_are_named_and_the_pages_are_read(tmp_path: Path) -> None:
+    for number, text in enumerate(
+        [BOMB, "markdown_extensions: 5", "theme: [1]", "nav: {1: [2, {3: null}]}", "[" * 9_000,
+         "markdown_extensions:\n- pymdownx.snippets: {base_path: []}"]
+    ):  # fmt: skip
+        files = {"mkdocs.yml": text, "docs/a.md": '# A\n\nWords.\n\n--8<-- "x"\n'}
+        assert len(read_book(write(tmp_path / str(number), files)).pages) == 1
+    for name in ("book.toml", "versions.json"):
+        files = {name: "a = " * (name == "book.toml") + "[" * 100_000, "a.md": "Words."}
+        generator = "mdbook" if name == "book.toml" else "docusaurus"
+        files["docusaurus.config.js"] = ""
+        assert read_book(write(tmp_path / name, files), generator=generator).pages
+
+
+# ---------------------------------------------------------------- attribute lists
+
+ITEMS = ['a="b"', "a='b'", 'a="b', ".c", "#d", "a=b", 'a="b"c', "  ", "\t", "{", "}", '"', "=", ":"]
+
+
+@pytest.mark.parametrize("item", ITEMS)
+@pytest.mark.parametrize("start", ["## x {", "`x`{", "## x {: ", "[x](y){"])
+@pytest.mark.parametrize("end", ["", " !", "}", "{"])
+def test_attribute_lists_take_linear_time(item: str, start: str, end: str) -> None:
+    parser = Dialect(plugins=(attribute_lists,)).parser()
+    started = time.process_time()
+    for token in parser.parse(start + f"{item} " * 4_000 + end):
+        if token.type == "inline":
+            trailing_id(token.children or [])
+    assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("heading", "name", "words"),
+    [
+        ('Title {#a .b key="v w"}', "a", "Title"),
+        ("Title {: #a }", "a", "Title"),
+        ("Title {key='v w' #z}", "z", "Title"),
+        ('Title {a="b"c #d}', "d", "Title"),
+        ('Title {a="b #d}', "d", "Title"),
+        ("Title {not a list}", "", "Title {not a list}"),
+        ("Title {#a} more", "", "Title {#a} more"),
+    ],
+)
+def test_attribute_lists_are_still_read(heading: str, name: str, words: str) -> None:
+    (inline,) = Dialect().parser().parseInline(heading)
+    assert inline.children
+    assert trailing_id(inline.children) == name
+    assert inline.children[0].content == words
+
+
+# ---------------------------------------------------------------- includes
+
+
+def expect(read: Book, reason: str) -> None:
+    assert "first words" in repr(read.pages)
+    assert reason in said(read)
+
+
+def book_of(tmp_path: Path, generator: str, files: dict[str, str]) -> Book:
+    config = "docs_dir: .\nmarkdown_extensions:\n- pymdownx.snippets: {base_path: [book]}"
+    pages = "".join(f"- [{name}]({name})\n" for name in files)
+    own = {"mkdocs.yml": config} if generator == "mkdocs" else {"SUMMARY.md": pages}
+    return read_book(write(tmp_path / "book", {**own, **files}), generator=generator)
+
+
+def includes(generator: str, *names: str) -> str:
+    """A page that includes files; imports come first in MDX."""
+    if generator != "docusaurus":
+        lines = [INCLUDES[generator].format(name) for name in names]
+        return "\n\n".join(lines) + "\n\n# A\n\nfirst words\n"
+    imports = "".join(f"import P{n} from './{name}';\n" for n, name in enumerate(names))
+    return imports + "\n" + "".join(f"<P{n} />\n\n" for n in range(len(names))) + "first words\n"
+
+
+@pytest.mark.parametrize("generator", INCLUDES)
+def test_a_page_that_includes_itself(tmp_path: Path, generator: str) -> None:
+    read = book_of(tmp_path, generator, {"a.md": includes(generator, *["a.md"] * 6)})
+    expect(read, "a.md includes ")
+    expect(read, "which includes itself")
+    assert repr(read.pages).count("first words") == 1
+
+
+@pytest.mark.parametrize("generator", INCLUDES)
+def test_pages_that_include_each_other(tmp_path: Path, generator: str) -> None:
+    names = ["a.md", "b.md", "c.md"]
+    files = {name: includes(generator, *names * 3) for name in names}
+    expect(book_of(tmp_path, generator, files), "which includes itself")
+
+
+@pytest.mark.parametrize("generator", INCLUDES)
+def test_a_tree_of_includes(tmp_path: Path, generator: str) -> None:
+    files = {f"p{n}.md": includes(generator, *[f"p{n + 1}.md"] * 12) for n in range(5)}
+    files["p5.md"] = "leaf\n"
+    expect(book_of(tmp_path, generator, files), "is beyond the limit of 500 includes for a page")
+
+
+@pytest.mark.parametrize("generator", INCLUDES)
+def test_a_chain_of_includes(tmp_path: Path, generator: str) -> None:
+    files = {f"p{n}.md": includes(generator, f"p{n + 1}.md") for n in range(12)}
+    expect(book_of(tmp_path, generator, files), "is included more than 6 levels deep")
+
+
+@pytest.mark.parametrize("generator", INCLUDES)
+def test_the_characters_of_includes(tmp_path: Path, generator: str) -> None:
+    big = ("big words " * 800 + "\n\n") * 40
+    files = {"a.md": includes(generator, *["big.md"] * 9), "big.md": big}
+    expect(book_of(tmp_path, generator, files), "limit of 1,000,000 included characters for a page")
+
+
+def test_numbers_of_lines_that_are_no_numbers(tmp_path: Path) -> None:
+    lines = [
+        f"{{{{#include b.md:{n}}}}}" for n in ("9" * 5_000, "²:³", "1:" + "9" * 5_000, ":", "-1")
+    ]
+    files = {"a.md": "\n\n".join(lines) + "\n\nfirst words\n", "b.md": "B."}
+    assert "first words" in repr(book_of(tmp_path, "mdbook", files).pages)
+    line = f"<!--@include: ./b.md{{{'9' * 5_000},}}-->"
+    assert "first words" in repr(
+        book_of(
+            tmp_path / "v", "vitepress", {"a.md": f"first words\n\n{line}\n", "b.md": "B."}
+        ).pages
+    )
+
+
+# ---------------------------------------------------------------- depth, characters
+
+NESTED = {
+    "lists": "\n".join("  " * n + f"- word{n}" for n in range(300)),
+    "markers": "- " * 20_000 + "a",
+    "numbers": "1. " * 15_000 + "a",
+    "quotes": "> " * 20_000 + "a",
+    "mixed": "> - " * 10_000 + "a",
+    "deep quote of lists": "\n".join("> " * (n % 90) + "- " * 90 + "a" for n in range(250)),
+    "html lists": "<div>\n" + "<ul><li>word" * 4_000,
+    "html numbers": "<ol><li>word\n" * 4_000,
+    "html code": "<ul>" * 4_000 + "<pre>" + "code\n" * 4_000,
+    "boxes": "\n".join("    " * n + "!!! note" for n in range(300)),
+    "notes": "".join(f"[^{n}]: " for n in range(4_000)),
+}
+
+
+@pytest.mark.parametrize("generator", ["plain", "mkdocs", "docusaurus", "html"])
+@pytest.mark.parametrize("kind", NESTED)
+def test_deep_nesting_stays_small(tmp_path: Path, generator: str, kind: str) -> None:
+    text = NESTED[kind]
+    name = "a.html" if generator == "html" else "a.md"
+    read = read_book(
+        write(tmp_path, {name: f"first words\n\n{text}\n", "b.md": "B.", "b.html": "<p>B"}),
+        generator=generator,
+    )
+    assert any(page.source_path.startswith("b.") for page in read.pages)
+    assert sum(len(block.text) for p in read.pages for s in p.sections for block in s.blocks) < (
+        45 * (len(text) + 1_000)
+    )
+
+
+@pytest.mark.parametrize("generator", READERS)
+def test_a_book_has_so_many_characters(tmp_path: Path, generator: str) -> None:
+    end = "html" if generator == "html" else "md"
+    files = {f"p{n}.{end}": f"<p>Page {n}.</p>\n" for n in range(9)}
+    files["SUMMARY.md"] = "".join(f"- [x](p{n}.md)\n" for n in range(9))
+    limits = Limits(characters=60 if generator in ("html", "mkdocs", "vitepress") else 230)
+    files = files if limits.characters > 60 else {k: v for k, v in files.items() if k[0] == "p"}
+    read = read_book(write(tmp_path, files), generator=generator, limits=limits)
+    assert 0 < len(read.pages) < 9
+    reason = f"would make the book longer than {limits.characters} characters, so it was skipped"
+    assert f"p8.{end} {reason}" in said(read)
+    with pytest.raises(SourceError, match="longer than 3 characters"):
+        read_book(tmp_path, generator=generator, limits=Limits(characters=3))
+
+
+# ---------------------------------------------------------------- the clock
+
+
+def test_the_clock_stops_python_and_regular_expressions() -> None:
+    for work in (
+        lambda: [None for _ in iter(int, 1)],
+        lambda: re.match(r"(a+)+$", "a" * 40 + "b"),
+    ):
+        started = time.monotonic()
+        with pytest.raises(TooSlow), page_clock(0.1):
+            work()
+        assert time.monotonic() - started < 5
+    with page_clock(0.05):
+        pass
+    time.sleep(0.1)  # nothing rings afterwards
+
+
+def test_the_clock_rings_again_if_a_parser_swallows_it() -> None:
+    started = time.monotonic()
+
+    def swallow() -> None:
+        with suppress(TooSlow):
+            while True:
+                pass
+        while True:
+            pass
+
+    with pytest.raises(TooSlow), page_clock(0.05):
+        swallow()
+    assert time.monotonic() - started < 10
+
+
+def test_another_thread_has_no_clock() -> None:
+    done: list[bool] = []
+
+    def work() -> None:
+        with page_clock(0.01):
+            time.sleep(0.05)
+            done.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done
+
+
+@pytest.mark.parametrize("generator", READERS)
+def test_a_slow_page_is_named_and_the_rest_is_read(
+    tmp_path: Path, generator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = "html" if generator == "html" else "md"
+    slow = f"slow.{end}"
+    files = {slow: "slow", f"a.{end}": "<p>A.</p>", f"z.{end}": "<p>Z.</p>"}
+    files["SUMMARY.md"] = "".join(f"- [x]({name})\n" for name in files)
+    module = READERS[generator]
+    name = "read_page" if generator == "html" else "site_path"
+    actual = getattr(module, name)
+
+    def sometimes_slow(*arguments: str) -> object:
+        while any("slow" in argument for argument in arguments):
+            pass
+        return actual(*arguments)
+
+    monkeypatch.setattr(module, name, sometimes_slow)
+    read = read_book(write(tmp_path, files), generator=generator, limits=Limits(page_seconds=0.2))
+    assert {f"a.{end}", f"z.{end}"} <= {page.source_path for page in read.pages}
+    assert f"{slow} took longer than 0.2 s to parse, so it was skipped." in said(read)
+    assert read.skipped >= 1
+
+
+def test_a_page_that_breaks_a_parser_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: str) -> str:
+        raise ValueError("no")
+
+    write(tmp_path, {"a.md": "A."})
+    monkeypatch.setattr(READERS["plain"], "site_path", broken)
+    with pytest.raises(SourceError, match=r"a\.md could not be parsed \(ValueError\)"):
+        read_book(tmp_path, generator="plain")
+
+
+def test_a_slow_page_of_a_live_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sometimes_slow(text: str) -> object:
+        while "slow" in text:
+            pass
+        return read_page(text)
+
+    monkeypatch.setattr(crawler, "read_page", sometimes_slow)
+    pages = {
+        "/": html("Start", "<p>words</p><a href='/a'>a</a><a href='/b'>b</a>"),
+        "/a": html("A", "<p>slow</p>"),
+        "/b": html("B", "<p>other words</p>"),
+    }
+    with served(pages) as site:
+        book = asyncio.run(
+            read_site(site.url, limits=CrawlLimits(delay=0.0), allow_private=True, page_seconds=0.2)
+        )
+    assert [page.title for page in book.pages] == ["Start", "B"]
+    assert "/a took longer than 0.2 s to parse." in said(book)
