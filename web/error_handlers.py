@@ -19,6 +19,7 @@ from rag.errors import (
     Unauthorized,
     UpstreamError,
 )
+from web.disconnect import CLIENT_GONE
 from web.problem_details import (
     MEDIA_TYPE,
     TITLES,
@@ -32,6 +33,7 @@ DETAILS = {
     404: "This URL does not exist.",
     405: "This URL does not support this method.",
     413: "This request is too large.",
+    CLIENT_GONE: "The client disconnected before the response.",
     415: "Compressed requests are not supported. Send uncompressed JSON.",
 }
 
