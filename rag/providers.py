@@ -19,6 +19,7 @@ import logging
 import os
 import tempfile
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,7 +29,7 @@ from weakref import WeakKeyDictionary
 
 from rag.conversations import migrations
 from rag.conversations.rate_limits import MemoryLimits
-from rag.errors import ConfigurationError
+from rag.errors import BookError, ConfigurationError, UpstreamError
 from rag.interfaces import (
     Answerer,
     Database,
@@ -44,6 +45,15 @@ log = logging.getLogger(__name__)
 RETRIEVALS = 64
 """Maximum concurrent retrievals per process; others queue. Without a limit, a thousand
 simultaneous questions would hold 100 MB of candidates and upstream requests would time out."""
+
+DATABASE_SECONDS = 20.0
+"""How long a question waits for the database to start. Answers do not need it."""
+NO_DATABASE_SECONDS = 60.0
+"""How long a failed start is remembered, so that questions do not wait for another."""
+NO_DATABASE = (
+    "Conversations are not being kept at the moment, so they can be neither read nor changed. "
+    "The book still answers questions."
+)
 
 Client = TypeVar("Client")
 
@@ -73,6 +83,9 @@ class Clients:
         self.author_lock = asyncio.Lock()
         """Held during analytics queries, so that they use only one connection."""
         self.author_limits = MemoryLimits()
+        self._no_database = ""
+        """Why there is no database."""
+        self._no_database_until = 0.0
 
     async def embedder(self) -> Embedder:
         return await self._once("embedder", self._make_embedder)
@@ -96,7 +109,28 @@ class Clients:
         return await self._once("extractive", self._make_extractive)
 
     async def database(self) -> Database:
-        return await self._once("database", self._make_database)
+        """Return the database. Raises UpstreamError if it cannot be used or does not start in time.
+
+        The book answers without it, so this waits for a few seconds at most, and not again before
+        a minute has passed. A start that takes longer goes on.
+        """
+        made = self._made.get("database")
+        if made and made.done() and not made.cancelled() and not made.exception():
+            return cast(Database, made.result())
+        if time.monotonic() >= self._no_database_until:
+            try:
+                async with asyncio.timeout(DATABASE_SECONDS):
+                    return await self._once("database", self._make_database)
+            except TimeoutError:
+                error: Exception = ConfigurationError("the database is still starting")
+            except Exception as failure:  # noqa: BLE001 (whatever it is, the book answers)
+                error = failure
+            if time.monotonic() >= self._no_database_until:  # the first of those that waited
+                self._no_database_until = time.monotonic() + NO_DATABASE_SECONDS
+                self._no_database = str(error)
+                unknown = None if isinstance(error, BookError) else error
+                log.error("conversations are not kept: %s", error, exc_info=unknown)
+        raise UpstreamError(self._no_database, service="postgres", detail=NO_DATABASE)
 
     async def writer(self) -> IndexWriter:
         """Create a writer for one ingest run. The caller closes it."""
@@ -247,7 +281,8 @@ def _writable(folder: Path) -> Path:
 
 _per_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Clients] = WeakKeyDictionary()
 _engines: dict[str, Any] = {}
-_engines_lock = threading.Lock()
+_starting: dict[str, threading.Lock] = {}
+"""Held while an engine starts. One that hangs does not keep the others from starting."""
 
 
 async def _load(module: str, *needed: str) -> ModuleType:
@@ -267,7 +302,7 @@ async def _engine(module: str, make: Callable[[ModuleType], Any]) -> Any:
     """Return an embedded engine of this process. The first caller starts it, in a thread."""
 
     def start() -> Any:
-        with _engines_lock:
+        with _starting.setdefault(module, threading.Lock()):
             if module not in _engines:
                 _engines[module] = make(importlib.import_module(module))
             return _engines[module]
@@ -296,10 +331,9 @@ def check_free(settings: Settings) -> None:
 @atexit.register
 def stop_engines() -> None:
     """Stop the embedded engines: the PostgreSQL server and the Qdrant shard."""
-    with _engines_lock:
-        while _engines:
-            _, engine = _engines.popitem()
-            if stop := getattr(engine, "stop", None):
+    for module, starting in list(_starting.items()):
+        with starting:
+            if stop := getattr(_engines.pop(module, None), "stop", None):
                 stop()
 
 
