@@ -146,9 +146,14 @@ class Settings:
     """Public host name of a Hugging Face Space."""
 
     @property
+    def local(self) -> bool:
+        """Whether the service runs on a laptop: on no known host, and reachable only from there."""
+        return not self.platform and self.host in ("127.0.0.1", "localhost", "::1")
+
+    @property
     def preview(self) -> bool:
         """Whether citations link to the local preview: on a laptop, with the embedded index."""
-        return not (self.platform or self.qdrant_url) and self.host in ("127.0.0.1", "localhost")
+        return self.local and not self.qdrant_url
 
     @property
     def book_url(self) -> str:
