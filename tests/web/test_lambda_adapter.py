@@ -139,6 +139,10 @@ def test_every_kind_of_event_is_answered(
 
     status, kept, _ = invoke(function, make("GET", f"/chat/sessions/{session}", None, headers))
     assert (status, kept["total"]) == (200, 2)
+    status, file, _ = invoke(
+        function, make("GET", f"/chat/sessions/{session}/export", None, headers)
+    )
+    assert (status, file.count(QUESTION)) == (200, 2)
     status, gone, _ = invoke(function, make("DELETE", f"/chat/sessions/{session}", None, headers))
     assert (status, gone["deleted"]) == (200, 2)
     status, problem, answered = invoke(
