@@ -68,6 +68,30 @@ class Settings:
         "Vercel project whose preview deployments may call the service; needs `VERCEL_SCOPE`.",
     )
     vercel_scope: str = _setting("VERCEL_SCOPE", "", "Vercel account or team of that project.")
+    vercel_branches: bool = _setting(
+        "VERCEL_BRANCHES",
+        False,
+        "Allow its branch addresses too, which a stranger's project could imitate.",
+    )
+    require_origin: bool = _setting(
+        "REQUIRE_ORIGIN", False, "Refuse questions and searches from other sites and programs."
+    )
+    ticket_secret: str = _setting(
+        "TICKET_SECRET",
+        "",
+        "If set, questions and searches need a ticket that your site has signed with it; at least "
+        "16 characters.",
+        secret=True,
+    )
+    turnstile_secret: str = _setting(
+        "TURNSTILE_SECRET",
+        "",
+        "If set, questions and searches need a token of Cloudflare Turnstile.",
+        secret=True,
+    )
+    turnstile_url: str = _setting(
+        "TURNSTILE_URL", "", "Address that checks its tokens, if not Cloudflare's."
+    )
 
     collection: str = _setting("QDRANT_COLLECTION", "book", "Name of the Qdrant collection.")
     cohere_base_url: str = _setting(
@@ -234,7 +258,7 @@ def _parse(name: str, raw: str, default: Any) -> Any:
         return tuple(part.strip().rstrip("/") for part in raw.split(separator) if part.strip())
     if isinstance(default, Path):
         return Path(raw).expanduser()
-    if name == "admin_token" and not re.fullmatch(r"[!-~]{16,}", raw):
+    if name in ("admin_token", "ticket_secret") and not re.fullmatch(r"[!-~]{16,}", raw):
         raise ValueError("must be 16 or more visible ASCII characters")
     if name == "log_format":
         if raw.lower() not in ("text", "json"):

@@ -152,6 +152,18 @@ def test_every_kind_of_event_is_answered(
     assert answered["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("make", EVENTS, ids=lambda make: make.__name__)
+def test_a_large_body_is_refused(
+    function: Mangum, make: Callable[[str, str, str | None, dict[str, str]], Event]
+) -> None:
+    headers = {"content-type": "application/json", "origin": "http://localhost:3000"}
+    body = json.dumps({"message": QUESTION, "context": "x" * 65_536})
+    status, problem, answered = invoke(function, make("POST", "/chat", body, headers))
+    assert (status, problem["status"]) == (413, 413)
+    assert "64 KB" in problem["detail"]
+    assert answered["access-control-allow-origin"] == "http://localhost:3000"
+
+
 def test_a_stream_arrives_in_one_piece(function: Mangum) -> None:
     headers = {"content-type": "application/json", "accept": "text/event-stream"}
     event = http_api("POST", "/chat", json.dumps({"message": QUESTION}), headers)
