@@ -22,6 +22,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from rag import VERSION
+from rag.engines import check_platform
 from rag.errors import (
     BookError,
     ConfigurationError,
@@ -51,7 +52,7 @@ from rag.models import (
     Page,
     SparseVector,
 )
-from rag.providers import check_platform, get_clients
+from rag.providers import get_clients
 from rag.settings import Settings
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import ModuleType
 from typing import Any, TypeAlias, get_args, get_type_hints
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
@@ -35,15 +35,10 @@ from handlers import (
     search,
 )
 from rag import VERSION
+from rag.engines import check_database_url, check_platform, stop_engines
 from rag.errors import BookError, ConfigurationError
-from rag.providers import (
-    check_database_url,
-    check_platform,
-    get_clients,
-    get_settings,
-    stop_engines,
-)
-from web import cors, error_handlers, log_format
+from rag.providers import get_clients, get_settings
+from web import cors, error_handlers, log_format, visitors
 from web.lambda_adapter import LambdaFunction
 from web.middleware import RequestMiddleware
 from web.server import end_with_supervisor, read_arguments, serve
@@ -124,6 +119,7 @@ def create_app(routes: Sequence[Route] = ROUTES) -> App:
             response_class=_response_class(handler),
             responses=_responses(handler),
             operation_id=handler.__name__,
+            dependencies=[Depends(visitors.check)] if path in visitors.PAID else None,
         )
     return app
 

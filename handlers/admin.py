@@ -6,23 +6,19 @@ header, which does not appear in URLs, referrers or logs.
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import Header, Query, Response
 from pydantic import BaseModel
 
+from handlers.author import has_token
 from handlers.schemas import ReaderAddress
 from handlers.static_files import file, inline_hashes
-from rag.conversations.rate_limits import Limits, client_key
 from rag.errors import NotFound, Unauthorized
 from rag.providers import get_clients
 
 NEEDS = ("DATABASE_URL",)
-
-RATE = Limits(per_minute=60, burst=120)
-"""Limit per address, which also prevents guessing the token."""
 
 
 class InsightsResponse(BaseModel):
@@ -62,9 +58,7 @@ async def insights(
     settings = clients.settings
     if not settings.admin_token:
         raise NotFound
-    clients.author_limits.admit([client_key("", address)], RATE)
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not _equal(token.strip(), settings.admin_token):
+    if not has_token(clients, authorization, address):
         raise Unauthorized
     view = domain.TableView(
         days=days,
@@ -87,8 +81,3 @@ async def insights(
     return InsightsResponse(
         table=table, days=days, rows=rows, next=offset + limit if more else None
     )
-
-
-def _equal(one: str, other: str) -> bool:
-    """Constant-time comparison."""
-    return hmac.compare_digest(one.encode(), other.encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Header
@@ -20,6 +20,7 @@ from handlers.schemas import (
 )
 from rag.chat import sse
 from rag.providers import get_clients
+from web.disconnect import Connection, while_connected
 from web.problem_details import problem
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ async def chat(
     accept: Annotated[str, Header(include_in_schema=False)] = "",
     idempotency_key: Annotated[str, Header(max_length=200)] = "",
     address: ReaderAddress = "",
+    connection: Connection = None,
 ) -> ChatResponse | StreamingResponse:
     """Answer a question from the book, with numbered citations.
 
@@ -72,9 +74,8 @@ async def chat(
     `token` (repeated) and `done`, which contains the same JSON as the plain response, or `error`,
     which contains problem details. Retries with the same `Idempotency-Key` return the same turn
     instead of adding another. For a new conversation the key must be a random UUID, because anyone
-    who repeats the request receives the answer.
+    who repeats the request receives the answer. When the client disconnects, the model is stopped.
     """
-    from rag.chat import answer_stream
     from rag.chat import pipeline as domain
 
     streamed = "text/event-stream" in accept
@@ -87,12 +88,19 @@ async def chat(
         address,
         streamed,
     )
-    events = await domain.ask(get_clients(), question)
+    asking = domain.ask(get_clients(), question)
     if not streamed:
-        return _response(await answer_stream.collect(events))
+        return await while_connected(connection, _whole(asking))
+    events = await while_connected(connection, asking)
     return _Stream(
         sse.stream(_encoded(events), problem), media_type="text/event-stream", headers=sse.HEADERS
     )
+
+
+async def _whole(asking: Awaitable[AsyncGenerator[answer_stream.Event]]) -> ChatResponse:
+    from rag.chat import answer_stream
+
+    return _response(await answer_stream.collect(await asking))
 
 
 class _Stream(StreamingResponse):

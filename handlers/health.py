@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import Depends, Response
+from fastapi import Depends, Header, Response
 from pydantic import BaseModel
 
+from handlers.author import is_author
 from handlers.schemas import ReaderAddress
 from rag.chat import admission
 from rag.ops import diagnostics
-from rag.providers import get_clients
+from rag.providers import Clients, get_clients
 
 NEEDS = ()
 
@@ -26,7 +27,7 @@ class HealthResponse(BaseModel):
     cohere: State
     engines: dict[str, str]
     problems: dict[str, str] = {}
-    """A sentence per failing service; only with `deep=true`."""
+    """A sentence per failing service; only with `deep=true`. Details are for the author only."""
 
 
 async def _uncached(response: Response) -> None:
@@ -40,23 +41,29 @@ async def _uncached(response: Response) -> None:
 
 async def health(
     deep: bool = False,
+    authorization: Annotated[str, Header()] = "",
     address: ReaderAddress = "",
     uncached: Annotated[None, Depends(_uncached)] = None,
 ) -> HealthResponse:
     """Report the service's health.
 
     By default, only the settings are checked, and a sleeping database is not woken. With `deep`,
-    each service is called once, so the request is rate limited like a question.
+    each service is called, at most once a minute, so the request is rate limited like a question.
+    Only the author learns more than which services are down: with the admin token or, where none
+    is set, on the machine that the service runs on.
     """
-    clients, problems = get_clients(), {}
-    states = clients.states()
-    if deep:
-        await admission.admit(clients, address, questions=0)
-        problems = await diagnostics.check_services(clients)
-        states = {
-            name: "down" if name in problems else "ok" if state == "configured" else state
-            for name, state in states.items()
-        }
+    clients = get_clients()
+    found = await _deep_check(clients, address) if deep else {}
+    detailed = found and is_author(clients, authorization, address)
+    problems = {
+        service: problem.remedy if detailed else problem.public
+        for service, problem in found.items()
+        if detailed or service in clients.states()
+    }
+    states = {
+        name: "down" if name in problems else "ok" if deep and state == "configured" else state
+        for name, state in clients.states().items()
+    }
     return HealthResponse.model_validate(
         {
             "status": "degraded" if problems else "ok",
@@ -65,3 +72,11 @@ async def health(
             "problems": problems,
         }
     )
+
+
+async def _deep_check(clients: Clients, address: str) -> diagnostics.Problems:
+    """Return the last minute's check, or make one, which counts as a request."""
+    if (recent := diagnostics.recent_check(clients)) is not None:
+        return recent
+    await admission.admit(clients, address, questions=0)
+    return await diagnostics.shared_check(clients)

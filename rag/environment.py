@@ -121,7 +121,7 @@ def _parse(name: str, raw: str, default: Any) -> Any:
             return Path(raw).expanduser()
         except RuntimeError:
             raise ValueError("starts with ~, but there is no such home folder") from None
-    if name == "admin_token" and not re.fullmatch(r"[!-~]{16,}", raw):
+    if name in ("admin_token", "ticket_secret") and not re.fullmatch(r"[!-~]{16,}", raw):
         raise ValueError("must be 16 or more visible ASCII characters")
     if name == "log_format":
         if raw.lower() not in ("text", "json"):

@@ -11,25 +11,18 @@ second and would block the loop.
 from __future__ import annotations
 
 import asyncio
-import atexit
-import contextlib
 import functools
-import importlib
 import logging
-import os
-import tempfile
-import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from importlib.util import find_spec
-from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from rag.conversations import migrations
 from rag.conversations.rate_limits import MemoryLimits
+from rag.engines import engine, load_adapter, running, stop_engines, writable
 from rag.environment import load_settings
-from rag.errors import ConfigurationError
+from rag.errors import BookError, ConfigurationError, UpstreamError
 from rag.interfaces import (
     Answerer,
     Database,
@@ -45,6 +38,15 @@ log = logging.getLogger(__name__)
 RETRIEVALS = 64
 """Maximum concurrent retrievals per process; others queue. Without a limit, a thousand
 simultaneous questions would hold 100 MB of candidates and upstream requests would time out."""
+
+DATABASE_SECONDS = 20.0
+"""How long a question waits for the database to start. Answers do not need it."""
+NO_DATABASE_SECONDS = 60.0
+"""How long a failed start is remembered, so that questions do not wait for another."""
+NO_DATABASE = (
+    "Conversations are not being kept at the moment, so they can be neither read nor changed. "
+    "The book still answers questions."
+)
 
 Client = TypeVar("Client")
 
@@ -74,6 +76,9 @@ class Clients:
         self.author_lock = asyncio.Lock()
         """Held during analytics queries, so that they use only one connection."""
         self.author_limits = MemoryLimits()
+        self._no_database = ""
+        """Why there is no database."""
+        self._no_database_until = 0.0
 
     async def embedder(self) -> Embedder:
         return await self._once("embedder", self._make_embedder)
@@ -97,14 +102,35 @@ class Clients:
         return await self._once("extractive", self._make_extractive)
 
     async def database(self) -> Database:
-        return await self._once("database", self._make_database)
+        """Return the database. Raises UpstreamError if it cannot be used or does not start in time.
+
+        The book answers without it, so this waits for a few seconds at most, and not again before
+        a minute has passed. A start that takes longer goes on.
+        """
+        made = self._made.get("database")
+        if made and made.done() and not made.cancelled() and not made.exception():
+            return cast(Database, made.result())
+        if time.monotonic() >= self._no_database_until:
+            try:
+                async with asyncio.timeout(DATABASE_SECONDS):
+                    return await self._once("database", self._make_database)
+            except TimeoutError:
+                error: Exception = ConfigurationError("the database is still starting")
+            except Exception as failure:  # noqa: BLE001 (whatever it is, the book answers)
+                error = failure
+            if time.monotonic() >= self._no_database_until:  # the first of those that waited
+                self._no_database_until = time.monotonic() + NO_DATABASE_SECONDS
+                self._no_database = str(error)
+                unknown = None if isinstance(error, BookError) else error
+                log.error("conversations are not kept: %s", error, exc_info=unknown)
+        raise UpstreamError(self._no_database, service="postgres", detail=NO_DATABASE)
 
     async def writer(self) -> IndexWriter:
         """Create a writer for one ingest run. The caller closes it."""
         if self.settings.qdrant_url:
-            module = await _load("rag.adapters.vector_store.qdrant_writer", "qdrant_client")
+            module = await load_adapter("rag.adapters.vector_store.qdrant_writer", "qdrant_client")
             return cast(IndexWriter, module.QdrantWriter(*self._qdrant()))
-        module = await _load("rag.adapters.vector_store.edge")
+        module = await load_adapter("rag.adapters.vector_store.edge")
         return cast(IndexWriter, module.EdgeWriter(self.settings.data_dir))
 
     def engines(self) -> dict[str, str]:
@@ -138,14 +164,14 @@ class Clients:
                 task.cancel()
             elif not task.cancelled() and not task.exception():
                 client = task.result()
-                if not any(client is engine for engine in _engines.values()):
+                if not any(client is each for each in running()):
                     await client.close()
 
     # -------------------------------------------------------------- one factory per role
 
     async def _make_embedder(self) -> Embedder:
         if self.settings.cohere_api_key:
-            module = await _load("rag.adapters.embedding.cohere")
+            module = await load_adapter("rag.adapters.embedding.cohere")
             embedder = module.CohereEmbedder(
                 self.settings.cohere_api_key,
                 self.settings.cohere_embed_model,
@@ -153,21 +179,21 @@ class Clients:
             )
             return cast(Embedder, await _prepared(embedder))
         return cast(
-            Embedder, await _engine("rag.adapters.embedding.minilm", lambda m: m.LocalEmbedder())
+            Embedder, await engine("rag.adapters.embedding.minilm", lambda m: m.LocalEmbedder())
         )
 
     async def _make_store(self) -> VectorStore:
         if self.settings.qdrant_url:
-            module = await _load("rag.adapters.vector_store.qdrant")
+            module = await load_adapter("rag.adapters.vector_store.qdrant")
             return cast(VectorStore, await _prepared(module.QdrantStore(*self._qdrant())))
         folder = self.settings.data_dir
         return cast(
             VectorStore,
-            await _engine("rag.adapters.vector_store.edge", lambda m: m.EdgeStore(folder)),
+            await engine("rag.adapters.vector_store.edge", lambda m: m.EdgeStore(folder)),
         )
 
     async def _make_reranker(self) -> Reranker:
-        module = await _load("rag.adapters.embedding.cohere")
+        module = await load_adapter("rag.adapters.embedding.cohere")
         reranker = module.CohereReranker(
             self.settings.cohere_api_key,
             self.settings.rerank_model,
@@ -176,7 +202,7 @@ class Clients:
         return cast(Reranker, await _prepared(reranker))
 
     async def _make_model(self) -> Answerer:
-        s, module = self.settings, await _load("rag.adapters.chat_model.openai")
+        s, module = self.settings, await load_adapter("rag.adapters.chat_model.openai")
         answerer = module.OpenAIAnswerer(
             s.openai_api_key,
             s.chat_model,
@@ -189,7 +215,7 @@ class Clients:
         return cast(Answerer, await _prepared(answerer))
 
     async def _make_extractive(self) -> Answerer:
-        module = await _load("rag.answering.extractive")
+        module = await load_adapter("rag.answering.extractive")
         # Extractive answers are free, so they must not use a paid embedder.
         embedder = None if self.settings.cohere_api_key else await self.embedder()
         return cast(Answerer, module.ExtractiveAnswerer(embedder))
@@ -197,9 +223,9 @@ class Clients:
     async def _make_database(self) -> Database:
         url = self.settings.database_url
         if not url:
-            folder = _writable(self.settings.data_dir) / "postgres"
-            url = (await _engine("rag.adapters.database.embedded", lambda m: m.start(folder))).url
-        module = await _load("rag.adapters.database.postgres")
+            folder = writable(self.settings.data_dir) / "postgres"
+            url = (await engine("rag.adapters.database.embedded", lambda m: m.start(folder))).url
+        module = await load_adapter("rag.adapters.database.postgres")
         return cast(Database, await _prepared(module.Postgres(url, schema=migrations.SCRIPT)))
 
     def _qdrant(self) -> tuple[str, str, str]:
@@ -227,91 +253,13 @@ class Clients:
             await self.close()
 
 
-def _writable(folder: Path) -> Path:
-    """Return the folder, or a temporary one if it is read-only.
-
-    A container with a read-only disk then keeps conversations until it stops.
-    """
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-    if os.access(folder, os.W_OK):
-        return folder
-    try:
-        elsewhere = Path(tempfile.gettempdir()) / "ask-the-book"
-    except FileNotFoundError:
-        return folder  # nothing is writable; the engine will report it
-    log.warning("%s is read-only: conversations are kept in %s until exit", folder, elsewhere)
-    return elsewhere
-
-
-# ------------------------------------------------------------------ for the whole process
-
-_per_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Clients] = WeakKeyDictionary()
-_engines: dict[str, Any] = {}
-_engines_lock = threading.Lock()
-
-
-async def _load(module: str, *needed: str) -> ModuleType:
-    """Import an adapter in a thread, after the modules that it would import lazily."""
-    for name in needed:
-        await asyncio.to_thread(importlib.import_module, name)
-    return await asyncio.to_thread(importlib.import_module, module)
-
-
 async def _prepared(client: Any) -> Any:
     """Import the client's SDK in a thread, then return the client."""
     await asyncio.to_thread(client.prepare)
     return client
 
 
-async def _engine(module: str, make: Callable[[ModuleType], Any]) -> Any:
-    """Return an embedded engine of this process. The first caller starts it, in a thread."""
-
-    def start() -> Any:
-        with _engines_lock:
-            if module not in _engines:
-                _engines[module] = make(importlib.import_module(module))
-            return _engines[module]
-
-    return await asyncio.to_thread(start)
-
-
-def check_platform(*urls: str) -> None:
-    """Raise ConfigurationError where a URL is unset and its embedded engine cannot run."""
-    if not all(urls) and not find_spec("fcntl"):
-        raise ConfigurationError(
-            "The embedded engines need Linux or macOS. On Windows, run Ask the Book in WSL "
-            "(https://learn.microsoft.com/windows/wsl/install), or set QDRANT_URL and "
-            "DATABASE_URL to use servers instead."
-        )
-
-
-def check_database_url(settings: Settings) -> None:
-    """Raise ConfigurationError if the connection string or its certificate cannot be read."""
-    if settings.database_url:
-        server = importlib.import_module("rag.adapters.database.postgres_url").parse_url(
-            settings.database_url
-        )
-        if server.ssl_root:
-            _ = server.ssl_context
-
-
-def check_free(settings: Settings) -> None:
-    """Raise ConfigurationError if another process uses the embedded engines' folder."""
-    if not settings.database_url:
-        importlib.import_module("rag.adapters.database.embedded").check_free(
-            settings.data_dir / "postgres"
-        )
-
-
-@atexit.register
-def stop_engines() -> None:
-    """Stop the embedded engines: the PostgreSQL server and the Qdrant shard."""
-    with _engines_lock:
-        while _engines:
-            _, engine = _engines.popitem()
-            if stop := getattr(engine, "stop", None):
-                stop()
+_per_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Clients] = WeakKeyDictionary()
 
 
 def reset() -> None:

@@ -65,6 +65,30 @@ class Settings:
         "Vercel project whose preview deployments may call the service; needs `VERCEL_SCOPE`.",
     )
     vercel_scope: str = _setting("VERCEL_SCOPE", "", "Vercel account or team of that project.")
+    vercel_branches: bool = _setting(
+        "VERCEL_BRANCHES",
+        False,
+        "Allow its branch addresses too, which a stranger's project could imitate.",
+    )
+    require_origin: bool = _setting(
+        "REQUIRE_ORIGIN", False, "Refuse questions and searches from other sites and programs."
+    )
+    ticket_secret: str = _setting(
+        "TICKET_SECRET",
+        "",
+        "If set, questions and searches need a ticket that your site has signed with it; at least "
+        "16 characters.",
+        secret=True,
+    )
+    turnstile_secret: str = _setting(
+        "TURNSTILE_SECRET",
+        "",
+        "If set, questions and searches need a token of Cloudflare Turnstile.",
+        secret=True,
+    )
+    turnstile_url: str = _setting(
+        "TURNSTILE_URL", "", "Address that checks its tokens, if not Cloudflare's."
+    )
 
     collection: str = _setting("QDRANT_COLLECTION", "book", "Name of the Qdrant collection.")
     cohere_base_url: str = _setting(
@@ -143,9 +167,14 @@ class Settings:
     """Public host name of a Hugging Face Space."""
 
     @property
+    def local(self) -> bool:
+        """Whether the service runs on a laptop: on no known host, and reachable only from there."""
+        return not self.platform and self.host in ("127.0.0.1", "localhost", "::1")
+
+    @property
     def preview(self) -> bool:
         """Whether citations link to the local preview: on a laptop, with the embedded index."""
-        return not (self.platform or self.qdrant_url) and self.host in ("127.0.0.1", "localhost")
+        return self.local and not self.qdrant_url
 
     @property
     def book_url(self) -> str:

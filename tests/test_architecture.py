@@ -16,6 +16,7 @@ FLOORS = (
     {"rag.ops"},
     {"rag.chat"},
     {"rag.providers"},
+    {"rag.engines"},
     {"rag.adapters"},
     {"rag.indexing", "rag.conversations"},
     {"rag.answering"},

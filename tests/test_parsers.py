@@ -183,7 +183,7 @@ def test_only_previews_of_the_one_project_are_origins(scheme: str, name: str, en
     assert pattern
     origin = f"{scheme}://{name}{end}"
     if re.fullmatch(pattern, origin):
-        assert re.fullmatch(r"https://book-[a-z0-9-]+-team\.vercel\.app", origin)
+        assert re.fullmatch(r"https://book-[a-z0-9]{9}-team\.vercel\.app", origin)
         assert "\n" not in origin
 
 

@@ -114,7 +114,7 @@ def test_a_refused_method_is_told_all_that_are_taken(settings: None) -> None:
 def test_the_document_names_every_answer(settings: None) -> None:
     """A client can be made from it: no status and no kind of content comes as a surprise."""
     document = router.create_app().openapi()
-    failures = {"401", "404", "405", "413", "415", "422", "429", "500", "503"}
+    failures = {"401", "403", "404", "405", "413", "415", "422", "429", "500", "503"}
     kinds = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():

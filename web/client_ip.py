@@ -16,6 +16,7 @@ that it overwrites, is reliable.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from typing import Any
 
@@ -34,6 +35,14 @@ def client_address(scope: Scope, platform: str) -> str:
     if platform == "AWS_LAMBDA_FUNCTION_NAME" and (context := _context(headers)):
         return _source(context) or _forwarded(scope)
     return _connected(scope)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether the client runs on the same machine."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _from_lambda(scope: Scope) -> str:

@@ -1,4 +1,7 @@
-"""Origins that may call the API from a browser (CORS)."""
+"""Origins that may call the API from a browser (CORS).
+
+Nothing is protected by an origin: there are no cookies, and programs send any origin they like.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,35 @@ import re
 from rag.settings import Settings
 
 LOCAL = ("http://localhost:3000", "http://127.0.0.1:3000")
+"""Development servers of a site. Allowed only if the service itself runs on a laptop."""
 METHODS = ("GET", "POST", "DELETE", "OPTIONS")
+LONGEST_LABEL = 63
+"""Vercel cuts longer names, https://vercel.com/docs/deployments/generated-urls."""
 
 
 def allowed_origins(settings: Settings) -> list[str]:
-    """Return the configured origins and those of local development servers."""
-    return [*LOCAL, *settings.allowed_origins]
+    """Return the configured origins and, on a laptop, those of local development servers."""
+    return [*(LOCAL if settings.local else ()), *settings.allowed_origins]
 
 
 def preview_pattern(settings: Settings) -> str | None:
-    """Return a pattern for a Vercel project's previews, `{project}-{hash}-{scope}.vercel.app`.
+    """Return a pattern for the previews of one Vercel project, or None if there are none.
 
-    Return None unless both project and scope are set. Without the scope, another account's project
-    with the same prefix would match.
+    A deployment is at `{project}-{hash}-{scope}.vercel.app`; the hash has nine letters and digits.
+    A branch is at `{project}-git-{branch}-{scope}.vercel.app`. A branch may have any name, and so
+    may a stranger's project at the same address, so branches are off unless the author allows them.
     """
     if not (settings.vercel_project and settings.vercel_scope):
         return None
-    project, scope = re.escape(settings.vercel_project), re.escape(settings.vercel_scope)
-    return rf"https://{project}-[a-z0-9-]+-{scope}\.vercel\.app"
+    project, scope = settings.vercel_project.lower(), settings.vercel_scope.lower()
+    middle = "[a-z0-9]{9}"
+    if settings.vercel_branches:
+        middle = rf"(?:{middle}|git-[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)"
+    label = rf"{re.escape(project)}-{middle}-{re.escape(scope)}"
+    return rf"https://(?=[^.]{{1,{LONGEST_LABEL}}}\.){label}\.vercel\.app"
+
+
+def is_allowed(settings: Settings, origin: str) -> bool:
+    """Whether a page of this origin may call the API."""
+    pattern = preview_pattern(settings)
+    return origin in allowed_origins(settings) or bool(pattern and re.fullmatch(pattern, origin))

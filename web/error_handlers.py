@@ -19,6 +19,7 @@ from rag.errors import (
     Unauthorized,
     UpstreamError,
 )
+from web.disconnect import CLIENT_GONE
 from web.problem_details import (
     MEDIA_TYPE,
     TITLES,
@@ -28,10 +29,14 @@ from web.problem_details import (
 
 log = logging.getLogger(__name__)
 
+TOO_LARGE = (
+    "This request is too large: the limit is 64 KB. If text is highlighted, highlight less of it."
+)
 DETAILS = {
     404: "This URL does not exist.",
     405: "This URL does not support this method.",
-    413: "This request is too large.",
+    413: TOO_LARGE,
+    CLIENT_GONE: "The client disconnected before the response.",
     415: "Compressed requests are not supported. Send uncompressed JSON.",
 }
 
@@ -53,7 +58,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": TITLES[status],
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for status in (401, 404, 405, 413, 415, 422, 429, 500, 503)
+    for status in (401, 403, 404, 405, 413, 415, 422, 429, 500, 503)
 }
 """Error responses that OpenAPI lists for every endpoint."""
 

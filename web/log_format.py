@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,10 @@ _ESCAPES = {n: f"\\u{n:04x}" for n in (*range(0x20), *range(0x7F, 0xA0), 0x2028,
 """Line ends and control characters; left as they are, a path could forge lines or colours."""
 _QUIET = ("httpx", "httpx2")
 """Libraries that log whole addresses, which may hold secrets."""
+REPEAT_SECONDS = 600.0
+"""For this long, an identical warning is not written again."""
+REMEMBERED = 1000
+"""Messages remembered for this, at most."""
 _NOT_FACTS = ("method", "path", "status", "ms", "stages_ms", "passages")
 """Shown in front of a request's other facts, or too long for a line of text."""
 
@@ -22,6 +27,7 @@ def configure(settings: Settings) -> None:
     """Send the log of this process to standard output, in the format of LOG_FORMAT."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines() if chosen(settings) == "json" else TextLines())
+    handler.addFilter(Unrepeated())
     # Lambda installs a handler of its own, which hides everything below a warning.
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=bool(settings.platform))
     for name in _QUIET:
@@ -33,6 +39,28 @@ def chosen(settings: Settings) -> str:
     if settings.log_format:
         return settings.log_format
     return "text" if sys.stdout.isatty() and not settings.platform else "json"
+
+
+class Unrepeated(logging.Filter):
+    """Drops a warning that was written within the last minutes.
+
+    What is down is down for every question, and its reason need not be read a thousand times.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        message, now = (record.name, record.getMessage()), time.monotonic()
+        if now - self._written.get(message, -REPEAT_SECONDS) < REPEAT_SECONDS:
+            return False
+        if len(self._written) >= REMEMBERED:
+            self._written.clear()
+        self._written[message] = now
+        return True
 
 
 class JsonLines(logging.Formatter):

@@ -14,6 +14,7 @@ from rag.errors import (
     Unauthorized,
     UpstreamError,
 )
+from web.visitors import Forbidden
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -21,6 +22,7 @@ STATUS: dict[type[BookError], int] = {
     RequestTooLarge: 413,
     InvalidRequest: 422,
     Unauthorized: 401,
+    Forbidden: 403,
     NotFound: 404,
     RateLimited: 429,
     UpstreamError: 503,
@@ -32,6 +34,7 @@ STATUS: dict[type[BookError], int] = {
 TITLES = {
     400: "Bad request",
     401: "Unauthorized",
+    403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
     413: "Too large",

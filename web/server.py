@@ -16,8 +16,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from rag import VERSION
+from rag.engines import check_free
 from rag.errors import ConfigurationError
-from rag.providers import Clients, check_free, get_settings
+from rag.providers import Clients, get_settings
 from rag.settings import Settings
 
 if TYPE_CHECKING:

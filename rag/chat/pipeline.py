@@ -229,9 +229,12 @@ class ChatPipeline:
             return [message]
         answerer, *others = await self.clients.answerers()
         if others and (await self.meter.admission()).within_budget:
-            with request_log.stage("rewrite"):
-                rewritten = await answerer.rewrite_question(message, history)
-            self.meter.add_rewrite(message, history, rewritten)
+            rewritten = ""
+            try:
+                with request_log.stage("rewrite"):
+                    rewritten = await answerer.rewrite_question(message, history)
+            finally:  # also if the reader has left: the prompt is paid for
+                self.meter.add_rewrite(message, history, rewritten)
             self.rewritten = rewritten != message
             return list(dict.fromkeys((message, rewritten)))
         return [message, f"{asked[-1]}\n{message}"]
@@ -305,6 +308,9 @@ class ChatPipeline:
                         parts = await model.answer(request)
                 self.meter.start_answer(request)
                 return model, parts
+            except asyncio.CancelledError:
+                self.meter.start_answer(request)  # the reader has left, the prompt is paid for
+                raise
             except (UpstreamError, TimeoutError) as error:
                 self.fallback = fallback_code(error)
         if request.passages:

@@ -1,4 +1,4 @@
-"""Export a conversation as a file, in Markdown or JSON.
+"""Write a conversation as a file, in Markdown or JSON, a few turns at a time.
 
 The session id is left out, so that sharing the file does not give access to the conversation.
 """
@@ -6,48 +6,143 @@ The session id is left out, so that sharing the file does not give access to the
 from __future__ import annotations
 
 import json
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import NamedTuple
 from urllib.parse import quote
 
 from rag.answering.citation_filter import link_markers
+from rag.conversations import store
+from rag.errors import BookError, NotFound
+from rag.interfaces import Database
 from rag.models import Source, Turn
+
+log = logging.getLogger(__name__)
+
+PAGE_TURNS = 50
+"""Turns in memory at a time."""
+DELETED = "This conversation does not exist or has been deleted."
 
 _ENDS_TARGET = re.compile(r"[<>\\\s\x00-\x1f]")
 _LINK_TEXT = re.compile(r"([\\\[\]<>*_`])")
 
 
-def as_json(turns: Sequence[Turn], title: str) -> str:
-    """Return `{"book", "turns": [{n, asked_at, question, answer, sources, rating}]}`."""
-    document = {
-        "book": title,
-        "turns": [
-            {
-                "n": turn.n,
-                "asked_at": turn.created_at.isoformat() if turn.created_at else None,
-                "question": turn.question,
-                "answer": turn.answer,
-                "sources": [asdict(source) for source in turn.sources],
-                "rating": turn.rating,
-            }
-            for turn in turns
-        ],
+class Format(NamedTuple):
+    """How to write a file: its begin, its turns, and its end."""
+
+    media_type: str
+    name: str
+    begin: Callable[[str], str]
+    """Takes the book's title."""
+    turn: Callable[[Turn, bool], str]
+    """Takes a turn, and whether it is the first one."""
+    end: Callable[[str], str]
+    """Takes a sentence that says why turns are missing, or ""."""
+
+
+async def export(
+    db: Database, session_id: str, how: Format, title: str, *, retention_days: int
+) -> AsyncGenerator[str]:
+    """Read the first turns and return the file in pieces. Raises NotFound.
+
+    Turns that are added meanwhile are left out. If the rest cannot be read, the file says so.
+    """
+    first = await store.page(db, session_id, 0, PAGE_TURNS, retention_days=retention_days)
+    if first is None:
+        raise NotFound(detail=DELETED)
+    return _pieces(db, session_id, how, title, first, retention_days)
+
+
+async def _pieces(
+    db: Database,
+    session_id: str,
+    how: Format,
+    title: str,
+    page: store.History | None,
+    retention_days: int,
+) -> AsyncGenerator[str]:
+    yield how.begin(title)
+    last, total, missing = 0, page.total if page else 0, ""
+    while page and page.turns:
+        yield "".join(how.turn(turn, turn is page.turns[0] and not last) for turn in page.turns)
+        last, page = page.turns[-1].n, None
+        if last >= total:
+            break
+        try:
+            page = await store.page(
+                db, session_id, last, min(PAGE_TURNS, total - last), retention_days=retention_days
+            )
+        except BookError as error:
+            log.error("an export broke off after %s of %s turns: %s", last, total, error)
+            missing = error.detail
+        else:
+            missing = "" if page else DELETED
+    yield how.end(missing and f"This file ends after turn {last} of {total}. {missing}")
+
+
+# ---------------------------------------------------------------- JSON
+
+
+def _json_begin(title: str) -> str:
+    return f'{{\n  "book": {_json(title)},\n  "turns": ['
+
+
+def _json_turn(turn: Turn, first: bool) -> str:
+    record = {
+        "n": turn.n,
+        "asked_at": turn.created_at.isoformat() if turn.created_at else None,
+        "question": turn.question,
+        "answer": turn.answer,
+        "sources": [asdict(source) for source in turn.sources],
+        "rating": turn.rating,
     }
-    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+    return f"{'' if first else ','}\n{_json(record)}"
 
 
-def as_markdown(turns: Sequence[Turn], title: str) -> str:
-    """Return each turn as a block quote of the question, the answer, and its numbered sources."""
-    parts = [f"# {_plain(title or 'The book')}"]
-    for turn in turns:
-        parts.append(f"## {turn.n}{_when(turn.created_at)}")
-        parts.append("\n".join(f"> {line}".rstrip() for line in turn.question.splitlines()))
-        parts.append(_linked_answer(turn))
-        if turn.sources:
-            parts.append("\n".join(_cited(n, source) for n, source in enumerate(turn.sources, 1)))
-    return "\n\n".join(parts) + "\n"
+def _json_end(missing: str) -> str:
+    return f'\n  ],\n  "incomplete": {_json(missing)}\n}}\n' if missing else "\n  ]\n}\n"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+# ---------------------------------------------------------------- Markdown
+
+
+def _markdown_begin(title: str) -> str:
+    return f"# {_plain(title or 'The book')}\n"
+
+
+def _markdown_turn(turn: Turn, first: bool) -> str:
+    """Return the question as a block quote, the answer, and its numbered sources."""
+    parts = [
+        f"## {turn.n}{_when(turn.created_at)}",
+        "\n".join(f"> {line}".rstrip() for line in turn.question.splitlines()),
+        _linked_answer(turn),
+    ]
+    if turn.sources:
+        parts.append("\n".join(_cited(n, source) for n, source in enumerate(turn.sources, 1)))
+    return "".join(f"\n{part}\n" for part in parts)
+
+
+def _markdown_end(missing: str) -> str:
+    return f"\n**{missing}**\n" if missing else ""
+
+
+FORMATS = {
+    "markdown": Format(
+        "text/markdown; charset=utf-8",
+        "conversation.md",
+        _markdown_begin,
+        _markdown_turn,
+        _markdown_end,
+    ),
+    "json": Format("application/json", "conversation.json", _json_begin, _json_turn, _json_end),
+}
 
 
 def _linked_answer(turn: Turn) -> str:

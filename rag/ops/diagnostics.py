@@ -12,7 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
 
 from rag.chat import admission
 from rag.conversations import rate_limits
@@ -33,11 +37,65 @@ CHECK_SECONDS = 15.0
 """Time limit per service. A suspended database needs a few seconds."""
 SERVICES = ("cohere", "qdrant", "openai", "postgres", "budget")
 
+CHECKED_SECONDS = 60.0
+"""How long the result of `shared_check` is used again."""
+
 Check = Callable[[Clients], Awaitable[None]]
 
 
-async def check_services(clients: Clients) -> dict[str, str]:
-    """Check all services. Return the problem and its remedy for each one that fails."""
+class Problem(NamedTuple):
+    """What is wrong with a service."""
+
+    remedy: str
+    """The problem and how to fix it. May name settings, paths and what the service has said."""
+    public: str
+    """A sentence that anybody may read."""
+
+
+Problems: TypeAlias = Mapping[str, Problem]
+"""By service; those that work are left out."""
+
+
+@dataclass(slots=True)
+class _Shared:
+    running: asyncio.Task[Problems] | None = None
+    problems: Problems | None = None
+    until: float = 0.0
+
+
+_shared: WeakKeyDictionary[Clients, _Shared] = WeakKeyDictionary()
+
+
+def recent_check(clients: Clients) -> Problems | None:
+    """Return the result of the last minute's `shared_check`, or None."""
+    shared = _shared.get(clients)
+    return shared.problems if shared and time.monotonic() < shared.until else None
+
+
+async def shared_check(clients: Clients) -> Problems:
+    """Check all services, at most once a minute and once at a time, whoever asks.
+
+    The check goes on if its caller is cancelled.
+    """
+    if (recent := recent_check(clients)) is not None:
+        return recent
+    shared = _shared.setdefault(clients, _Shared())
+    if shared.running is None:
+        shared.running = asyncio.create_task(_fill(clients, shared))
+    return await asyncio.shield(shared.running)
+
+
+async def _fill(clients: Clients, shared: _Shared) -> Problems:
+    try:
+        shared.problems = await check_services(clients)
+        shared.until = time.monotonic() + CHECKED_SECONDS
+        return shared.problems
+    finally:
+        shared.running = None
+
+
+async def check_services(clients: Clients) -> dict[str, Problem]:
+    """Check all services. Return the problem of each one that fails."""
     checks: tuple[Check, ...] = (_embeddings, _vectors, _answers, _history, _budget)
     results = await asyncio.gather(
         *(_check(name, check, clients) for name, check in zip(SERVICES, checks, strict=True))
@@ -45,7 +103,7 @@ async def check_services(clients: Clients) -> dict[str, str]:
     return {name: result for name, result in zip(SERVICES, results, strict=True) if result}
 
 
-async def _check(service: str, check: Check, clients: Clients) -> str:
+async def _check(service: str, check: Check, clients: Clients) -> Problem | None:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await check(clients)
@@ -54,13 +112,16 @@ async def _check(service: str, check: Check, clients: Clients) -> str:
         return await _describe(service, slow, clients.settings)
     except BookError as error:
         return await _describe(service, error, clients.settings)
-    return ""
+    return None
 
 
-async def _describe(service: str, error: BookError, settings: Settings) -> str:
+async def _describe(service: str, error: BookError, settings: Settings) -> Problem:
     """Describe a problem and its remedy."""
     wrong = str(error).removeprefix(f"{service}: ").rstrip(".")
-    return f"{wrong}. {await asyncio.to_thread(remedy_for, service, error, settings)}".rstrip()
+    remedy = ""
+    with contextlib.suppress(ConfigurationError):  # an address that cannot be understood
+        remedy = await asyncio.to_thread(remedy_for, service, error, settings)
+    return Problem(f"{wrong}. {remedy}".rstrip(), error.detail)
 
 
 async def _embeddings(clients: Clients) -> None:
@@ -166,9 +227,11 @@ async def main() -> int:
         notes |= await _notes(clients)
     states = clients.states()
     for service in SERVICES:
-        line = problems.get(service) or ", ".join(filter(None, ("works", notes.get(service))))
+        line = ", ".join(filter(None, ("works", notes.get(service))))
         if service == "budget":
-            line = problems.get(service) or notes.get(service) or "no chat model, no budget needed"
+            line = notes.get(service) or "no chat model, no budget needed"
+        if service in problems:
+            line = problems[service].remedy
         sys.stdout.write(f"{service:<10} {states.get(service, ''):<10} {line}\n")
     return 1 if problems else 0
 

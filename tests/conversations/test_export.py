@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 import json
+import shutil
+import threading
+import time
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
+import httpx
+import psutil
+import pytest
 from markdown_it import MarkdownIt
 
-from rag.conversations.export import as_json, as_markdown
+from rag.adapters.database.postgres import Postgres
+from rag.conversations import export, store
+from rag.conversations.export import FORMATS
+from rag.errors import NotFound, UpstreamError
 from rag.models import Claim, Source, Turn
+from tests.support.postgres import using
+from tests.support.service import Service, serving
 
 AT = datetime(2026, 5, 1, 12, 30, tzinfo=timezone(timedelta(hours=5)))
 SOURCE = Source("c", "Set [up]", "a*b*", "docs/a", "https://x/a_(b)#c:~:text=d>e", "s", 0.9)
 TURN = Turn("Why?\n\n# and how?", "Like *this* [1].", (SOURCE,), {}, 1, AT, 1)
+
+
+def as_markdown(turns: Sequence[Turn], title: str) -> str:
+    return written("markdown", turns, title)
+
+
+def as_json(turns: Sequence[Turn], title: str) -> str:
+    return written("json", turns, title)
+
+
+def written(name: str, turns: Sequence[Turn], title: str) -> str:
+    how = FORMATS[name]
+    parts = (how.turn(turn, n == 0) for n, turn in enumerate(turns))
+    return how.begin(title) + "".join(parts) + how.end("")
 
 
 def test_markdown_can_be_read_and_followed() -> None:
@@ -55,3 +82,149 @@ def test_json_holds_the_same() -> None:
 def test_a_conversation_without_turns_is_a_file_too() -> None:
     assert as_markdown([], "") == "# The book\n"
     assert json.loads(as_json([], ""))["turns"] == []
+
+
+# ---------------------------------------------------------------- in pages, from PostgreSQL
+
+DAYS = 90
+FILL = """
+INSERT INTO book.turns
+  (session_id, n, question, answer, sources, metadata, request_key, created_at)
+SELECT :session_id::uuid, n, 'Question ' || n, repeat('An answer of some length [1]. ', 60),
+  :sources::jsonb, '{}'::jsonb, gen_random_uuid(), now()
+FROM generate_series(:first::integer, :last::integer) AS n
+"""
+
+
+async def fill(db: Postgres, turns: int, passages: int = 1) -> str:
+    """A conversation with so many turns, each of so many sources."""
+    session = store.new_session_id()
+    found = tuple(replace(SOURCE, snippet="What it says. " * 30) for _ in range(passages))
+    turn = Turn("Question 1", "An answer [1].", found)
+    await store.save(db, session, turn, new=True, retention_days=DAYS)
+    sources = (await db.run("SELECT sources::text FROM book.turns"))[0][0]
+    for first in range(2, turns + 1, 1000):
+        last = min(first + 999, turns)
+        await db.run(FILL, session_id=session, first=first, last=last, sources=sources)
+    await db.run("UPDATE book.sessions SET turns = :n WHERE session_id = :s", n=turns, s=session)
+    return session
+
+
+async def pieces(db: Postgres, session: str, name: str = "json") -> AsyncGenerator[str]:
+    return await export.export(db, session, FORMATS[name], "My Book", retention_days=DAYS)
+
+
+@pytest.mark.parametrize("turns", [1, 49, 50, 51, 100, 120])
+def test_every_turn_is_there_once_and_in_order(database_url: str, turns: int) -> None:
+    async def work(db: Postgres) -> None:
+        session = await fill(db, turns)
+        document = json.loads("".join([piece async for piece in await pieces(db, session)]))
+        assert [turn["n"] for turn in document["turns"]] == list(range(1, turns + 1))
+        assert document.keys() == {"book", "turns"}
+        text = "".join([piece async for piece in await pieces(db, session, "markdown")])
+        assert text.count("\n## ") == turns
+
+    using(database_url, work)
+
+
+def test_who_is_not_there_has_no_file(database_url: str) -> None:
+    async def work(db: Postgres) -> None:
+        await fill(db, 1)
+        for session in (store.new_session_id(), "../etc/passwd"):
+            with pytest.raises(NotFound):
+                await pieces(db, session)
+
+    using(database_url, work)
+
+
+@pytest.mark.parametrize("name", ["json", "markdown"])
+@pytest.mark.parametrize("why", ["deleted", "down"])
+def test_a_file_that_breaks_off_says_so(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, name: str, why: str
+) -> None:
+    async def down(*_: object, **__: object) -> None:
+        raise UpstreamError("secret", service="postgres")
+
+    async def work(db: Postgres) -> None:
+        session = await fill(db, 120)
+        reading = await pieces(db, session, name)
+        text = await anext(reading) + await anext(reading)
+        if why == "deleted":
+            await store.delete(db, session)
+        else:
+            monkeypatch.setattr(store, "page", down)
+        text += "".join([piece async for piece in reading])
+        sentence = "has been deleted." if why == "deleted" else "is not responding."
+        assert "This file ends after turn 50 of 120." in text
+        assert sentence in text
+        assert "secret" not in text
+        if name == "json":
+            document = json.loads(text)
+            assert len(document["turns"]) == 50
+            assert document["incomplete"].startswith("This file ends")
+
+    using(database_url, work)
+
+
+def test_turns_that_are_added_meanwhile_do_not_keep_it_going(database_url: str) -> None:
+    async def work(db: Postgres) -> None:
+        session = await fill(db, 60)
+        reading = await pieces(db, session)
+        text = await anext(reading)
+        for _ in range(3):
+            await store.save(db, session, TURN, new=False, retention_days=DAYS)
+        text += "".join([piece async for piece in reading])
+        assert len(json.loads(text)["turns"]) == 60
+
+    using(database_url, work)
+
+
+@pytest.fixture
+def busy(handbook: Path, database_url: str, tmp_path: Path) -> Iterator[tuple[Service, str]]:
+    """A service, and a conversation of 2,000 turns in its database."""
+    session = using(database_url, lambda db: fill(db, 2000, 8))
+    shutil.copytree(handbook / "index", tmp_path / "data" / "index")
+    variables = {"DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": database_url}
+    with serving(tmp_path / "log", **variables) as service:
+        yield service, session
+
+
+def test_a_long_conversation_takes_little_memory(busy: tuple[Service, str]) -> None:
+    service, session = busy
+    process, done, peak = psutil.Process(service.process.pid), threading.Event(), 0
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.01):
+            peak = max(peak, process.memory_info().rss)
+
+    with service.client() as client:
+        client.post("/chat", json={"message": "How do I delete a conversation?"})
+        client.get(f"/chat/sessions/{session}", params={"limit": 100})
+        before = process.memory_info().rss
+        watching = threading.Thread(target=watch)
+        watching.start()
+        for name in FORMATS:
+            path, params, size = f"/chat/sessions/{session}/export", {"format": name}, 0
+            with client.stream("GET", path, params=params) as response:
+                assert response.status_code == 200
+                for n, piece in enumerate(response.iter_raw()):
+                    size += len(piece)
+                    if n % 200 == 0:  # others are served meanwhile
+                        assert client.get("/health").elapsed.total_seconds() < 5
+            assert size > 5_000_000
+        done.set()
+        watching.join()
+    assert peak - before < 30_000_000
+
+
+def test_a_reader_who_stops_reading_stops_the_queries(busy: tuple[Service, str]) -> None:
+    service, session = busy
+    url = f"{service.url}/chat/sessions/{session}/export"
+    with httpx.stream("GET", url, timeout=60) as response:
+        next(response.iter_bytes())
+    deadline = time.monotonic() + 5
+    while not any("export" in line["path"] for line in service.requests):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert "Traceback" not in service.log

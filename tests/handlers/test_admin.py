@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from handlers import admin
+from handlers import author as tokens
 from rag import providers
 from rag.adapters.database.postgres import Postgres
 from rag.conversations import analytics
@@ -145,7 +146,7 @@ def test_guessing_is_bounded(
     providers.reset()
 
     async def guess() -> None:
-        for n in range(admin.RATE.burst):
+        for n in range(tokens.RATE.burst):
             address = addresses[n % len(addresses)]
             with pytest.raises(Unauthorized):
                 await admin.insights("days", authorization=f"Bearer {n:020}", address=address)

@@ -35,12 +35,18 @@ def ask(message: str, session_id: str | None = None, key: str = "") -> ChatRespo
     return answer
 
 
+async def downloaded(session_id: str) -> str:
+    response = await export(session_id)
+    assert isinstance(response, StreamingResponse)
+    return "".join([str(piece) async for piece in response.body_iterator])
+
+
 def test_ask_read_and_delete() -> None:
     answer = ask(QUESTION)
     assert "delete" in answer.sources[0].slug.partition("#")[2]
     kept = asyncio.run(history(answer.session_id))
     assert [turn.question for turn in kept.turns] == [QUESTION]
-    exported = bytes(asyncio.run(export(answer.session_id)).body).decode()
+    exported = asyncio.run(downloaded(answer.session_id))
     assert answer.message.split(" [1]")[0] in exported
     assert f"[\\[1\\]](<{answer.sources[0].claims[0].url}>)" in exported
     assert asyncio.run(delete(answer.session_id)).deleted == 1

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 import router
 from handlers import health
 from rag import providers
+from rag.environment import load_settings
 from rag.errors import (
     InvalidRequest,
     NotFound,
@@ -19,12 +20,13 @@ from rag.errors import (
     RequestTooLarge,
     UpstreamError,
 )
+from web import cors
 
 SITE = "https://2-book.vercel.app"
 ALLOWED = (
     SITE,
-    "https://2-book-git-main-9f3k2-ada.vercel.app",
-    "https://2-book-8dk3j2-ada.vercel.app",
+    "https://2-book-8dk3j2lxq-ada.vercel.app",
+    "https://2-book-000000000-ada.vercel.app",
     "http://localhost:3000",
     "http://127.0.0.1:3000",
 )
@@ -33,10 +35,26 @@ FORBIDDEN = (
     "https://evil.example",
     "https://evil-2-book.vercel.app",
     "https://2-book.vercel.app.evil.com",
-    "https://2-book-x-eve.vercel.app",
-    "https://2-book-x-ada.vercel.app.evil.com",
-    "https://2-book-x-adaxvercel.app",
-    "https://evil.example/2-book-x-ada.vercel.app",
+    "https://2-book-x-ada.vercel.app",
+    "https://2-book-ada.vercel.app",
+    "https://2-book--ada.vercel.app",
+    "https://2-book-git-main-ada.vercel.app",
+    "https://2-book-8dk3j2lx-ada.vercel.app",
+    "https://2-book-8dk3j2lxq0-ada.vercel.app",
+    "https://2-book-8dk3j2lxQ-ada.vercel.app",
+    "https://2-book-8dk3-2lxq-ada.vercel.app",
+    "https://2-book-8dk3j2lxq-8dk3j2lxq-ada.vercel.app",
+    "https://2-book-x-8dk3j2lxq-ada.vercel.app",
+    "https://2-book-8dk3j2lxq-x-ada.vercel.app",
+    "https://x.2-book-8dk3j2lxq-ada.vercel.app",
+    "https://2-book-8dk3j2lxq-ada.vercel.app:443",
+    "https://2-book-8dk3j2lxq-ada.vercel.app.",
+    "https://2-book-8dk3j2lxq-ada.vercel.app/",
+    "http://2-book-8dk3j2lxq-ada.vercel.app",
+    "https://2-book-8dk3j2lxq-eve.vercel.app",
+    "https://2-book-8dk3j2lxq-ada.vercel.app.evil.com",
+    "https://2-book-8dk3j2lxq-adaxvercel.app",
+    "https://evil.example/2-book-8dk3j2lxq-ada.vercel.app",
     "https://localhost:3000",
     "http://2-book.vercel.app",
     "https://2-book.vercel.app:8443",
@@ -124,6 +142,57 @@ def test_a_forbidden_origin_may_read_none(http: TestClient, origin: str) -> None
         "/chat", headers={"Origin": origin, "Access-Control-Request-Method": "POST"}
     )
     assert "access-control-allow-origin" not in preflight.headers
+
+
+def allowed(origin: str, **variables: str) -> bool:
+    names = {"VERCEL_PROJECT": "docs", "VERCEL_SCOPE": "acme"}
+    return cors.is_allowed(load_settings({**names, **variables}), origin)
+
+
+@pytest.mark.parametrize("branch", ["main", "feature-x", "8dk3j2lxq", "a", "a-b-c-1"])
+def test_branches_are_previews_only_if_the_author_says_so(branch: str) -> None:
+    origin = f"https://docs-git-{branch}-acme.vercel.app"
+    assert not allowed(origin)
+    assert allowed(origin, VERCEL_BRANCHES="1")
+    for other in (
+        f"https://docs-{branch}-acme.vercel.app" if len(branch) != 9 else "https://docs-acme",
+        f"https://docs-git-{branch}-eve.vercel.app",
+        f"https://evil-docs-git-{branch}-acme.vercel.app",
+        f"https://docs-git-{branch}--acme.vercel.app",
+        f"https://docs-git--{branch}-acme.vercel.app",
+        f"https://docs-git-{branch}-acme.vercel.app.evil.example",
+        "https://docs-git-acme.vercel.app",
+    ):
+        assert not allowed(other, VERCEL_BRANCHES="1"), other
+
+
+def test_no_name_longer_than_vercel_makes_is_a_preview() -> None:
+    longest = "b" * (63 - len("docs-git--acme"))
+    for branch, expected in ((longest, True), (longest + "b", False)):
+        origin = f"https://docs-git-{branch}-acme.vercel.app"
+        assert allowed(origin, VERCEL_BRANCHES="1") is expected
+    project = "p" * 50
+    cut = f"https://{project}-8dk3j2lxq-acme.vercel.app"
+    assert not allowed(cut, VERCEL_PROJECT=project)
+
+
+def test_a_project_or_scope_is_no_pattern() -> None:
+    assert not allowed("https://docsx8dk3j2lxq-acme.vercel.app", VERCEL_PROJECT="docs.*")
+    assert not allowed("https://docs-8dk3j2lxq-evil.vercel.app", VERCEL_SCOPE="(acme|evil)")
+    assert allowed("https://docs-8dk3j2lxq-acme.vercel.app", VERCEL_PROJECT="Docs")
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1:3000"])
+def test_the_site_on_the_author_s_machine_may_ask_a_service_that_runs_there(origin: str) -> None:
+    host = {"SPACE_ID": "a/b"}
+    assert allowed(origin)
+    assert allowed(origin, HOST="localhost")
+    for elsewhere in (host, {"VERCEL": "1"}, {"AWS_LAMBDA_FUNCTION_NAME": "f"}):
+        assert not allowed(origin, **elsewhere)
+    for public in ("0.0.0.0", "::", "192.0.2.7"):
+        assert not allowed(origin, HOST=public)
+    assert allowed(origin, **host, ALLOWED_ORIGINS=f"https://book.example, {origin}")
+    assert not allowed("http://localhost:3001")
 
 
 def test_every_response_protects_itself(http: TestClient) -> None:

@@ -139,6 +139,10 @@ def test_every_kind_of_event_is_answered(
 
     status, kept, _ = invoke(function, make("GET", f"/chat/sessions/{session}", None, headers))
     assert (status, kept["total"]) == (200, 2)
+    status, file, _ = invoke(
+        function, make("GET", f"/chat/sessions/{session}/export", None, headers)
+    )
+    assert (status, file.count(QUESTION)) == (200, 2)
     status, gone, _ = invoke(function, make("DELETE", f"/chat/sessions/{session}", None, headers))
     assert (status, gone["deleted"]) == (200, 2)
     status, problem, answered = invoke(
@@ -146,6 +150,18 @@ def test_every_kind_of_event_is_answered(
     )
     assert (status, problem["status"]) == (404, 404)
     assert answered["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("make", EVENTS, ids=lambda make: make.__name__)
+def test_a_large_body_is_refused(
+    function: Mangum, make: Callable[[str, str, str | None, dict[str, str]], Event]
+) -> None:
+    headers = {"content-type": "application/json", "origin": "http://localhost:3000"}
+    body = json.dumps({"message": QUESTION, "context": "x" * 65_536})
+    status, problem, answered = invoke(function, make("POST", "/chat", body, headers))
+    assert (status, problem["status"]) == (413, 413)
+    assert "64 KB" in problem["detail"]
+    assert answered["access-control-allow-origin"] == "http://localhost:3000"
 
 
 def test_a_stream_arrives_in_one_piece(function: Mangum) -> None:

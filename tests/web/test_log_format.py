@@ -20,7 +20,8 @@ import pytest
 from rag.environment import load_settings
 from rag.errors import ConfigurationError
 from tests.support.service import ROOT, environment, free_port, serving
-from web.log_format import JsonLines, TextLines, chosen
+from web import log_format
+from web.log_format import JsonLines, TextLines, Unrepeated, chosen
 
 REQUEST = {
     "request_id": "0123456789abcdef",
@@ -149,3 +150,17 @@ def test_elsewhere_every_line_after_the_banner_is_json(tmp_path: Path) -> None:
         lines = [json.loads(line) for line in service.log.splitlines()[5:]]
         assert "python ingest.py PATH" in next(x["message"] for x in lines if "message" in x)
         assert service.requests[0]["path"] == "/health"
+
+
+def test_the_same_warning_is_written_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = Unrepeated()
+    assert [seen.filter(record("it is down")) for _ in range(3)] == [True, False, False]
+    assert seen.filter(record("something else is down"))
+    told = record("a request")
+    told.levelno = logging.INFO
+    assert all(seen.filter(told) for _ in range(3))
+    for n in range(3 * log_format.REMEMBERED):
+        assert seen.filter(record(f"failure {n}"))
+    assert len(seen._written) <= log_format.REMEMBERED
+    monkeypatch.setattr(log_format, "REPEAT_SECONDS", 0.0)  # time goes by
+    assert seen.filter(record("failure 1"))

@@ -191,12 +191,17 @@ def test_no_cell_of_a_sheet_is_a_formula(cells: list[str], examples: list[str]) 
             assert value in (cell, f"'{cell}")
 
 
+def written(name: str, turn: Turn, title: str) -> str:
+    how = export.FORMATS[name]
+    return how.begin(title) + how.turn(turn, True) + how.end("")
+
+
 @given(TEXT, TEXT, TEXT)
 def test_a_question_stays_a_quotation_in_a_transcript(question: str, title: str, url: str) -> None:
     source = Source("c", title, title, "a", url, "", 0.9)
     turn = Turn(question, "The answer [1].", (source,), {}, n=1)
-    written = export.as_markdown([turn], title)
-    head, _, rest = written.partition("\n\n## 1\n\n")
+    file = written("markdown", turn, title)
+    head, _, rest = file.partition("\n\n## 1\n\n")
     assert head.startswith("# ")
     assert len(head.splitlines()) == 1
     quoted, _, answer = rest.partition("\n\nThe answer [\\[1\\]](<")
@@ -205,5 +210,5 @@ def test_a_question_stays_a_quotation_in_a_transcript(question: str, title: str,
     assert not set(target) & set("<>\n")
     (listed,) = answer.removesuffix("\n").split("\n")
     assert re.fullmatch(r"1\. \[.*\]\(<[^<>\n]*>\)", listed)
-    kept = json.loads(export.as_json([turn], title))
+    kept = json.loads(written("json", turn, title))
     assert kept["turns"][0]["question"] == question
