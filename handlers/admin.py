@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from handlers.schemas import ReaderAddress
 from handlers.static_files import file, inline_hashes
-from rag.conversations.rate_limits import Limits, client_key
+from rag.conversations.rate_limits import Limits, client_keys
 from rag.errors import NotFound, Unauthorized
 from rag.providers import get_clients
 
@@ -62,7 +62,7 @@ async def insights(
     settings = clients.settings
     if not settings.admin_token:
         raise NotFound
-    clients.author_limits.admit([client_key("", address)], RATE)
+    clients.author_limits.admit(client_keys("", address), RATE)
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not _equal(token.strip(), settings.admin_token):
         raise Unauthorized

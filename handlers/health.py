@@ -51,7 +51,7 @@ async def health(
     clients, problems = get_clients(), {}
     states = clients.states()
     if deep:
-        await admission.admit(clients, address, questions=0)
+        await admission.admit(clients, address)
         problems = await diagnostics.check_services(clients)
         states = {
             name: "down" if name in problems else "ok" if state == "configured" else state

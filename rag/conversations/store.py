@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
 
-from rag.errors import StatementRejected
+from rag.errors import ConversationFull, StatementRejected
 from rag.interfaces import Database
 from rag.models import (
     Claim,
@@ -67,6 +67,20 @@ class QuestionEmbedding:
     model: str
     text: str
     vector: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What may be saved with a turn, and the limit that applies."""
+
+    key: str = ""
+    """A `request_key`; random if empty."""
+    embedding: QuestionEmbedding | None = None
+    max_turns: int = 2**31 - 1
+    """Turns that the conversation may have."""
+
+
+NO_EXTRAS = Extras()
 
 
 def new_session_id() -> str:
@@ -173,11 +187,14 @@ async def find_saved(db: Database, key: str) -> tuple[str, Turn] | None:
 
 
 _SAVE = """
-SELECT n, upkeep_due FROM book.append(
+SELECT n, upkeep_due, filled FROM book.append(
   :session_id::uuid, :new::boolean, :retention_days::integer, :request_key::uuid,
-  :question, :answer, :sources::jsonb, :metadata::jsonb, :embedding::uuid, :vector::bytea
+  :question, :answer, :sources::jsonb, :metadata::jsonb, :embedding::uuid, :vector::bytea,
+  :max_turns::integer
 )
 """
+_ROW_BYTES = 500
+"""What a turn takes besides its texts: row headers, numbers and entries of indexes."""
 
 
 async def save(
@@ -187,19 +204,18 @@ async def save(
     *,
     new: bool,
     retention_days: int,
-    key: str = "",
-    embedding: QuestionEmbedding | None = None,
+    extras: Extras = NO_EXTRAS,
 ) -> Saved | None:
     """Append a turn, and cache its question's embedding, in one statement.
 
     `new` also creates the session. Return None, without saving, if an existing session was deleted
-    or has expired meanwhile. If a turn with the same `key` (a `request_key`) exists, possibly in
-    another session, return that turn and add nothing. About once an hour, a save also deletes
-    expired conversations.
+    or has expired meanwhile. If a turn with the same key exists, possibly in another session,
+    return that turn and add nothing. Raises ConversationFull. About once an hour, a save also
+    deletes expired conversations.
     """
     if not is_session_id(session_id):
         return None
-    key = key or str(uuid.uuid4())
+    key, embedding = extras.key or str(uuid.uuid4()), extras.embedding
     try:
         rows = await db.run(
             _SAVE,
@@ -209,10 +225,11 @@ async def save(
             request_key=key,
             question=_storable(turn.question),
             answer=_storable(turn.answer),
-            sources=_json([asdict(source) for source in turn.sources]),
-            metadata=_json({**turn.metadata, _RELATED: [asdict(r) for r in turn.related]}),
+            sources=_sources_json(turn),
+            metadata=_metadata_json(turn),
             embedding=_embedding_key(embedding.model, embedding.text) if embedding else None,
             vector=_pack(embedding.vector) if embedding else None,
+            max_turns=extras.max_turns,
         )
     except StatementRejected as error:
         if error.sqlstate != _UNIQUE_VIOLATION:
@@ -221,12 +238,21 @@ async def save(
         if earlier is None:
             raise
         return Saved(earlier[0], earlier[1].n, earlier[1])
-    n, due = rows[0]
+    n, due, filled = rows[0]
+    if filled:
+        raise ConversationFull
     if n is None:
         return None
     if due:
         await expire(db, retention_days)
     return Saved(session_id, n)
+
+
+def stored_bytes(turn: Turn, embedding: QuestionEmbedding | None = None) -> int:
+    """Return about how many bytes a turn takes in the database, before compression."""
+    texts = (turn.question, turn.answer, _sources_json(turn), _metadata_json(turn))
+    size = sum(len(_storable(text).encode()) for text in texts) + _ROW_BYTES
+    return size + (2 * len(embedding.vector) if embedding else 0)
 
 
 async def delete(db: Database, session_id: str) -> int:
@@ -322,6 +348,14 @@ def _known_fields(kind: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _storable(text: str) -> str:
     return _UNSTORABLE.sub("\ufffd", text)
+
+
+def _sources_json(turn: Turn) -> str:
+    return _json([asdict(source) for source in turn.sources])
+
+
+def _metadata_json(turn: Turn) -> str:
+    return _json({**turn.metadata, _RELATED: [asdict(related) for related in turn.related]})
 
 
 def _json(value: Any) -> str:

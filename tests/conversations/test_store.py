@@ -11,7 +11,7 @@ import pytest
 
 from rag.adapters.database.postgres import Postgres
 from rag.conversations import store as conversations
-from rag.conversations.store import QuestionEmbedding, Saved
+from rag.conversations.store import Extras, QuestionEmbedding, Saved
 from rag.errors import UpstreamError
 from rag.models import (
     Claim,
@@ -42,7 +42,9 @@ DAYS = 90
 
 
 async def _save(db: Postgres, sid: str, question: str = "How?", **options: object) -> Saved | None:
-    options = {"new": False, "retention_days": DAYS, **options}
+    names = [name for name in ("key", "embedding", "max_turns") if name in options]
+    extras = Extras(**{name: options.pop(name) for name in names})  # type: ignore[arg-type]
+    options = {"new": False, "retention_days": DAYS, "extras": extras, **options}
     return await conversations.save(db, sid, replace(TURN, question=question), **options)  # type: ignore[arg-type]
 
 
@@ -343,7 +345,7 @@ def test_what_postgresql_cannot_hold_is_replaced(database_url: str) -> None:
         turn = Turn(bad, bad, (source,), {bad: {"deep": [bad]}}, related=near)
         embedding = QuestionEmbedding("m", bad, [1.0])
         saved = await conversations.save(
-            db, sid, turn, new=True, retention_days=DAYS, embedding=embedding
+            db, sid, turn, new=True, retention_days=DAYS, extras=Extras(embedding=embedding)
         )
         assert saved
         (found,) = await conversations.recent(db, sid, 1, retention_days=DAYS) or []
