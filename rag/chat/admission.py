@@ -211,7 +211,9 @@ class UsageMeter:
 
     async def admission(self) -> Admission:
         """Wait until the request is admitted. Raises RateLimited."""
-        return self._admission or await asyncio.shield(self._admitting)
+        if self._admission is None:
+            self._admission = await asyncio.shield(self._admitting)
+        return self._admission
 
     async def calls(self) -> PaidCalls:
         """Wait until the request is admitted. Return the paid calls that it may make."""
