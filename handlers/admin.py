@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from handlers.schemas import ReaderAddress
 from handlers.static_files import file, inline_hashes
-from rag.conversations.rate_limits import Limits, client_keys
+from rag.conversations.rate_limits import Limits
+from rag.conversations.reader_keys import client_keys
 from rag.errors import NotFound, Unauthorized
 from rag.providers import get_clients
 

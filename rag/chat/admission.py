@@ -15,6 +15,7 @@ import ipaddress
 import logging
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rag import request_log
@@ -24,10 +25,9 @@ from rag.answering.prompt import (
     count_tokens,
     rewrite_messages,
 )
-from rag.chat.retrieval import PaidCalls
-from rag.conversations import rate_limits
+from rag.conversations import rate_limits, reader_keys
 from rag.conversations import store as conversations
-from rag.conversations.rate_limits import NOTHING, Admission, Cost, Key, Limits, MemoryLimits
+from rag.conversations.rate_limits import NOTHING, Admission, Cost, Limits, MemoryLimits
 from rag.errors import UpstreamError
 from rag.interfaces import Database
 from rag.models import AnswerRequest, Turn, Usage
@@ -176,6 +176,16 @@ def _bytes(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
+@dataclass(slots=True)
+class PaidCalls:
+    """The paid calls that a request may make, and the number that it has made."""
+
+    embed: bool = True
+    """Otherwise, with a paid embedder, only words are compared."""
+    rerank: bool = True
+    made: int = 0
+
+
 class UsageMeter:
     """Meters what one question costs, from admission to settling.
 
@@ -291,14 +301,14 @@ def _tokens(messages: Sequence[Message]) -> int:
     return sum(count_tokens(message["content"]) for message in messages)
 
 
-def _keys(settings: Settings, address: str, session_id: str) -> list[Key]:
+def _keys(settings: Settings, address: str, session_id: str) -> list[reader_keys.Key]:
     """Return the rate limit keys. The address comes first, so that it is checked first."""
     if not address or (not settings.platform and _is_own_machine(address)):
         return []
     secret = settings.database_url or _process_secret
-    keys = rate_limits.client_keys(secret, address)
+    keys = reader_keys.client_keys(secret, address)
     if conversations.is_session_id(session_id):
-        keys.append(Key(rate_limits.session_key(secret, session_id)))
+        keys.append(reader_keys.Key(reader_keys.session_key(secret, session_id)))
     return keys
 
 

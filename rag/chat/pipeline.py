@@ -22,7 +22,7 @@ from rag.chat.answer_stream import (
     fallback_code,
     replay,
 )
-from rag.chat.retrieval import PaidCalls, embed, index_info, retrieve
+from rag.chat.retrieval import embed, index_info, retrieve
 from rag.conversations import store as conversations
 from rag.deadlines import until
 from rag.errors import ConversationFull, UpstreamError, UpstreamTimeout
@@ -244,7 +244,7 @@ class ChatPipeline:
         """Embed the texts. Use the cached embedding of the question, if there is one."""
         embedder, message = await self.clients.embedder(), texts[0]
         if not embedder.is_paid:
-            return await embed(self.clients, texts, PaidCalls())
+            return await embed(self.clients, texts, admission.PaidCalls())
         cached = None
         with request_log.stage("cache"):
             try:

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rag import request_log
+from rag.chat.admission import PaidCalls
 from rag.errors import IndexMismatch, IndexMissing
 from rag.models import IndexInfo, SearchResult
 from rag.providers import Clients
 from rag.retrieval.search import CANDIDATES, Query, search
 from rag.retrieval.spelling import correct
-
-
-@dataclass(slots=True)
-class PaidCalls:
-    """The paid calls that a request may make, and the number that it has made."""
-
-    embed: bool = True
-    """Otherwise, with a paid embedder, only words are compared."""
-    rerank: bool = True
-    made: int = 0
 
 
 async def retrieve(

@@ -7,7 +7,8 @@ import contextlib
 import gc
 
 from rag.answering import sources
-from rag.chat.retrieval import PaidCalls, retrieve
+from rag.chat.admission import PaidCalls
+from rag.chat.retrieval import retrieve
 from rag.conversations import rate_limits
 from rag.errors import BookError
 from rag.models import AnswerRequest

@@ -18,22 +18,19 @@ from pathlib import Path
 import pytest
 
 from rag.adapters.database.postgres import Postgres
-from rag.conversations import rate_limits
+from rag.conversations import reader_keys
 from rag.conversations.rate_limits import (
     Admission,
     Cost,
-    Key,
     Limits,
     MemoryLimits,
     Over,
     admit,
-    client_key,
-    client_keys,
     reserve,
-    session_key,
     settle,
     used_today,
 )
+from rag.conversations.reader_keys import Key, client_key, client_keys, session_key
 from rag.errors import RateLimited
 from tests.support.postgres import query, using
 
@@ -291,7 +288,8 @@ def test_counting_reads_no_table_from_end_to_end(database_url: str) -> None:
 _CLIENTS = """
 import asyncio, json, sys
 from rag.conversations import migrations
-from rag.conversations.rate_limits import Cost, Key, Limits, admit
+from rag.conversations.reader_keys import Key
+from rag.conversations.rate_limits import Cost, Limits, admit
 from rag.adapters.database.postgres import Postgres
 from rag.errors import RateLimited
 
@@ -353,7 +351,7 @@ def test_ipv6_counts_by_its_64_bit_net() -> None:
 
 
 def test_the_default_is_a_day_in_utc() -> None:
-    assert rate_limits.client_key("s", "::1") in {
+    assert reader_keys.client_key("s", "::1") in {
         client_key("s", "::1", datetime.now(UTC).date()),
     }
 
@@ -537,7 +535,8 @@ def test_the_shares_survive_a_host_that_sleeps(database_url: str) -> None:
 _READERS = """
 import asyncio, json, random, sys
 from rag.conversations import migrations
-from rag.conversations.rate_limits import Cost, Key, Limits, admit, reserve, settle
+from rag.conversations.reader_keys import Key
+from rag.conversations.rate_limits import Cost, Limits, admit, reserve, settle
 from rag.adapters.database.postgres import Postgres
 
 async def main(url, keys, clients):

@@ -12,7 +12,7 @@ import pytest
 from rag.adapters.database.postgres import Postgres
 from rag.conversations import store as conversations
 from rag.conversations.store import Extras, QuestionEmbedding, Saved
-from rag.errors import UpstreamError
+from rag.errors import ConversationFull, UpstreamError
 from rag.models import (
     Claim,
     RelatedSection,
@@ -433,5 +433,18 @@ def test_a_failure_is_not_hidden(database_url: str) -> None:
         with pytest.raises(UpstreamError, match="23514"):
             await _save(db, sid, "no")
         assert await _texts(db, sid) == ["How?"]
+
+    using(database_url, work)
+
+
+def test_a_conversation_takes_no_more_turns_than_allowed(database_url: str) -> None:
+    async def work(db: Postgres) -> None:
+        sid = await _new(db, max_turns=5)
+        saving = (_save(db, sid, f"q{i}", max_turns=5) for i in range(12))
+        found = await asyncio.gather(*saving, return_exceptions=True)
+        assert sum(isinstance(each, ConversationFull) for each in found) == 8
+        assert sorted(each.n for each in found if isinstance(each, Saved)) == [2, 3, 4, 5]
+        assert await _count(db, "turns") == 5
+        assert await _save(db, conversations.new_session_id(), max_turns=5) is None
 
     using(database_url, work)
