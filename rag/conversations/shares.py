@@ -124,9 +124,9 @@ CREATE FUNCTION book.append(
   OUT n integer, OUT upkeep_due boolean, OUT filled boolean
 ) LANGUAGE plpgsql AS $append$
 BEGIN
-  filled := NOT fresh AND EXISTS (
-    SELECT FROM book.sessions WHERE session_id = session AND turns >= most_turns FOR UPDATE
-  );
+  -- Locks the row, so that concurrent questions are counted one after the other.
+  SELECT turns >= most_turns INTO filled FROM book.sessions WHERE session_id = session FOR UPDATE;
+  filled := coalesce(filled, false);
   IF NOT filled THEN
     SELECT a.n, a.upkeep_due INTO n, upkeep_due FROM book.append(
       session, fresh, retention_days, request, question, answer, sources, metadata, embedding,
