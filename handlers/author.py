@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hmac
 
-from rag.conversations.rate_limits import Limits, client_key
+from rag.conversations.rate_limits import Limits
+from rag.conversations.reader_keys import client_keys
 from rag.providers import Clients
 from web.client_ip import is_loopback
 
@@ -14,7 +15,7 @@ RATE = Limits(per_minute=60, burst=120)
 
 def has_token(clients: Clients, authorization: str, address: str) -> bool:
     """Whether the header holds the admin token. Counts as a guess: may raise RateLimited."""
-    clients.author_limits.admit([client_key("", address)], RATE)
+    clients.author_limits.admit(client_keys("", address), RATE)
     scheme, _, token = authorization.partition(" ")
     expected = clients.settings.admin_token
     return scheme.lower() == "bearer" and bool(expected) and _equal(token.strip(), expected)

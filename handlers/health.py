@@ -78,5 +78,5 @@ async def _deep_check(clients: Clients, address: str) -> diagnostics.Problems:
     """Return the last minute's check, or make one, which counts as a request."""
     if (recent := diagnostics.recent_check(clients)) is not None:
         return recent
-    await admission.admit(clients, address, questions=0)
+    await admission.admit(clients, address)
     return await diagnostics.shared_check(clients)

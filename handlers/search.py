@@ -36,16 +36,23 @@ class SearchResponse(BaseModel):
 async def search(request: SearchRequest, address: ReaderAddress = "") -> SearchResponse:
     """Return the passages closest to a query, in descending relevance, however low it is.
 
-    Rate limited. With a reranker, the request also counts against the daily question budget.
+    Rate limited. Paid calls for embeddings and reranking count against the day's budget; beyond it,
+    only the words of the query are looked for.
     """
     from rag.answering import sources
-    from rag.chat import admission
+    from rag.chat import admission, notices
     from rag.chat.retrieval import retrieve
 
     clients = get_clients()
-    reranked = await clients.reranker() is not None
-    admitted = await admission.admit(clients, address, questions=int(reranked))
-    found = await retrieve(clients, [request.query], request.top_k, rerank=admitted.within_budget)
+    cost = await admission.search_cost(clients)
+    admitted = await admission.admit(clients, address, cost=cost)
+    calls = admission.paid_calls(admitted)
+    try:
+        found = await retrieve(clients, [request.query], request.top_k, calls)
+    finally:
+        await admission.settle(clients, admitted, admitted.reserved._replace(calls=calls.made))
+    if admitted.calls and not found.passages:
+        raise notices.nothing_by_words(admitted.calls)
     site = await sources.citation_base(clients.settings, await clients.store())
     results = [
         {**dataclasses.asdict(sources.make_source(p, site, [request.query])), "text": p.chunk.text}

@@ -13,7 +13,8 @@ class BookError(Exception):
     │   ├── IndexMissing        nothing has been indexed yet
     │   └── IndexMismatch       the index was built with another embedding model
     ├── InvalidRequest          the client must change the request
-    │   └── RequestTooLarge
+    │   ├── RequestTooLarge
+    │   └── ConversationFull    it has as many turns as are allowed
     ├── Unauthorized            the admin token is missing or wrong
     ├── NotFound                no such page, conversation or answer
     ├── RateLimited             too many requests; has `retry_after`
@@ -59,6 +60,11 @@ class InvalidRequest(BookError):
 class RequestTooLarge(InvalidRequest):
     code = "too_large"
     detail = "This request is too large."
+
+
+class ConversationFull(InvalidRequest):
+    code = "conversation_full"
+    detail = "This conversation is as long as it can get. Please start a new one."
 
 
 class Unauthorized(BookError):

@@ -27,6 +27,10 @@ class Embedder(Protocol):
         """Name stored in the index. Queries embedded with another model are rejected."""
 
     @property
+    def is_paid(self) -> bool:
+        """Whether calls cost money. They then count in the day's budget."""
+
+    @property
     def dimensions(self) -> int: ...
 
     @property
@@ -109,6 +113,9 @@ class Answerer(Protocol):
     @property
     def model(self) -> str: ...
 
+    @property
+    def is_paid(self) -> bool: ...
+
     async def rewrite_question(self, question: str, history: Sequence[Turn]) -> str:
         """Rewrite a follow-up question so that it can be searched for without the history."""
 
@@ -130,6 +137,9 @@ class Reranker(Protocol):
 
     @property
     def model(self) -> str: ...
+
+    @property
+    def is_paid(self) -> bool: ...
 
     async def rerank(self, question: str, texts: Sequence[str]) -> Sequence[float]:
         """Return a relevance from 0 to 1 for each text, in order."""

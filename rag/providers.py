@@ -217,8 +217,8 @@ class Clients:
     async def _make_extractive(self) -> Answerer:
         module = await load_adapter("rag.answering.extractive")
         # Extractive answers are free, so they must not use a paid embedder.
-        embedder = None if self.settings.cohere_api_key else await self.embedder()
-        return cast(Answerer, module.ExtractiveAnswerer(embedder))
+        embedder = await self.embedder()
+        return cast(Answerer, module.ExtractiveAnswerer(None if embedder.is_paid else embedder))
 
     async def _make_database(self) -> Database:
         url = self.settings.database_url

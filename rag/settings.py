@@ -143,8 +143,24 @@ class Settings:
     daily_question_budget: int = _setting(
         "DAILY_QUESTION_BUDGET",
         5000,
-        "Questions per day that may use the chat model or the reranker.",
+        "Questions and searches per day that may use the chat model or the reranker.",
     )
+    daily_embedding_budget: int = _setting(
+        "DAILY_EMBEDDING_BUDGET",
+        2000,
+        "Calls per day to a paid embedding or reranking model; beyond it, only words are compared.",
+    )
+    daily_storage_budget: int = _setting(
+        "DAILY_STORAGE_BUDGET",
+        5_000_000,
+        "Bytes of conversations saved per day; beyond it, answers are given but not saved.",
+    )
+    reader_share: float = _setting(
+        "READER_SHARE",
+        5.0,
+        "Percent of each daily budget for one client address or one conversation.",
+    )
+    max_turns: int = _setting("MAX_TURNS", 200, "Questions per conversation.")
     log_questions: bool = _setting("LOG_QUESTIONS", False, "Write questions to the log.")
     log_format: str = _setting(
         "LOG_FORMAT",

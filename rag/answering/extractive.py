@@ -70,6 +70,7 @@ class ExtractiveAnswerer:
     """
 
     model = "extractive"
+    is_paid = False
 
     def __init__(self, embedder: Embedder | None = None) -> None:
         self._embedder = embedder

@@ -1,4 +1,4 @@
-"""Admission control: rate limits and the daily budget of the chat model.
+"""Admission control: rate limits, daily budgets, and each reader's share of them.
 
 Requests are counted in PostgreSQL, so limits hold across all processes and hosts. While the
 database is unavailable, limits still apply, per process.
@@ -15,6 +15,7 @@ import ipaddress
 import logging
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rag import request_log
@@ -24,9 +25,9 @@ from rag.answering.prompt import (
     count_tokens,
     rewrite_messages,
 )
-from rag.conversations import rate_limits
+from rag.conversations import rate_limits, reader_keys
 from rag.conversations import store as conversations
-from rag.conversations.rate_limits import Admission, Limits, MemoryLimits
+from rag.conversations.rate_limits import NOTHING, Admission, Cost, Limits, MemoryLimits
 from rag.errors import UpstreamError
 from rag.interfaces import Database
 from rag.models import AnswerRequest, Turn, Usage
@@ -39,9 +40,14 @@ COUNT_SECONDS = 10.0
 """Time limit for counting in the database. After that, this process counts in memory."""
 SETTLE_SECONDS = 4.0
 """How long a response waits for settling, which then continues in the background."""
+TURN_BYTES = 16_000
+"""Reserved to save a turn, until its size is known. Most turns are smaller."""
+_SEARCHES = 2
+"""A question that finds no answer is searched for once more, with typos corrected."""
 _INSTRUCTION_TOKENS = 1000
 _PASSAGE_TOKENS = 500
-_SELECTION_TOKENS = 1500
+_SELECTION_BYTES = 6500
+"""No longer selection is sent to the model."""
 _REWRITE_TOKENS = 1700
 
 _memory = MemoryLimits()
@@ -51,37 +57,50 @@ _process_secret = secrets.token_hex()
 
 
 async def admit(
-    clients: Clients, address: str, session_id: str = "", *, questions: int = 1, tokens: int = 0
+    clients: Clients, address: str, session_id: str = "", cost: Cost = NOTHING
 ) -> Admission:
-    """Count a request and reserve `tokens` of the daily budget. Raises RateLimited.
+    """Count a request and reserve its `cost`. Raises RateLimited.
 
-    If the budget is used up, `within_budget` is False and the request should pay for nothing but
-    an embedding. Plain function calls, which have no `address`, are not rate limited. Neither are
-    requests from loopback addresses, except on a hosting platform.
+    The result says which parts of the cost are over a limit; the request must do without them.
+    Plain function calls, which have no `address`, are not rate limited and have no share. Neither
+    have requests from loopback addresses, except on a hosting platform.
     """
     settings = clients.settings
     keys = _keys(settings, address, session_id)
-    paid = settings.openai_api_key or (settings.rerank_model and settings.cohere_api_key)
-    if not keys and not (questions and paid):
-        return Admission(datetime.now(UTC).date(), True, 0, in_memory=True)
+    if not keys:
+        cost = cost._replace(bytes=0)
+        if not any(cost):
+            return Admission(datetime.now(UTC).date(), in_memory=True)
     rules = _limits(settings)
     with request_log.stage("limits"):
         try:
             if settings.missing(("DATABASE_URL",)):
-                return _memory.admit(keys, rules, questions=questions, tokens=tokens)
+                return _memory.admit(keys, rules, cost)
             async with asyncio.timeout(COUNT_SECONDS):
                 database = await clients.database()
-                admission = await rate_limits.admit(
-                    database, keys, rules, questions=questions, tokens=tokens
-                )
+                admission = await rate_limits.admit(database, keys, rules, cost)
         except (UpstreamError, TimeoutError) as error:
             log.warning("limits are counted in memory: %s", error or "the database is too slow")
             request_log.note(limits="memory")
-            return _memory.admit(keys, rules, questions=questions, tokens=tokens)
+            return _memory.admit(keys, rules, cost)
     if admission.upkeep_due:
         with request_log.stage("upkeep"):
             await _upkeep(database, settings.retention_days)
     return admission
+
+
+async def _reserve(clients: Clients, admission: Admission, tokens: int) -> Admission:
+    """Raise a reservation to `tokens`. Without the database, the admission stays as it is."""
+    rules = _limits(clients.settings)
+    if admission.in_memory:
+        return _memory.reserve(admission, rules, tokens)
+    try:
+        async with asyncio.timeout(COUNT_SECONDS):
+            database = await clients.database()
+            return await rate_limits.reserve(database, admission, rules, tokens)
+    except (UpstreamError, TimeoutError) as error:
+        log.warning("tokens were not reserved: %s", error or "the database is too slow")
+        return admission
 
 
 async def _upkeep(database: Database, retention_days: int) -> None:
@@ -92,22 +111,22 @@ async def _upkeep(database: Database, retention_days: int) -> None:
         log.warning("old rows were not deleted: %s", error)
 
 
-async def settle(clients: Clients, admission: Admission, tokens: int) -> None:
-    """Replace the reserved tokens by those used. If this fails, the reservation stays."""
+async def settle(clients: Clients, admission: Admission, used: Cost) -> None:
+    """Replace what was reserved by what was used. If this fails, the reservation stays."""
     if admission.in_memory:
-        _memory.settle(admission, tokens)
-    elif tokens != admission.tokens:
-        task = asyncio.create_task(_settle(clients, admission, tokens))
+        _memory.settle(admission, used)
+    elif used != admission.reserved:
+        task = asyncio.create_task(_settle(clients, admission, used))
         _settling.add(task)
         task.add_done_callback(_settling.discard)
         await asyncio.wait([task], timeout=SETTLE_SECONDS)
 
 
-async def _settle(clients: Clients, admission: Admission, tokens: int) -> None:
+async def _settle(clients: Clients, admission: Admission, used: Cost) -> None:
     try:
-        await rate_limits.settle(await clients.database(), admission, tokens)
+        await rate_limits.settle(await clients.database(), admission, used)
     except UpstreamError as error:
-        log.warning("%s tokens were not settled: %s", admission.tokens - tokens, error)
+        log.warning("%s was not replaced by %s: %s", admission.reserved, used, error)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -116,24 +135,59 @@ def _limits(settings: Settings) -> Limits:
         settings.rate_burst,
         settings.daily_question_budget,
         settings.daily_token_budget,
+        settings.daily_embedding_budget,
+        settings.daily_storage_budget,
+        settings.reader_share / 100,
     )
+
+
+async def search_cost(clients: Clients) -> Cost:
+    """Return what a search may cost."""
+    embedder, reranker = await asyncio.gather(clients.embedder(), clients.reranker())
+    reranked = reranker is not None and reranker.is_paid
+    return Cost(questions=int(reranked), calls=_SEARCHES * (embedder.is_paid + reranked))
+
+
+async def question_cost(
+    clients: Clients, question: str, highlighted: str = "", *, follow_up: bool = False
+) -> Cost:
+    """Return the most that a question may cost, as far as that is known before the search."""
+    (model, *_), cost = await asyncio.gather(clients.answerers(), search_cost(clients))
+    if model.is_paid:
+        tokens = estimate_tokens(clients.settings, question, highlighted, follow_up=follow_up)
+        cost = cost._replace(questions=1, tokens=tokens)
+    return cost._replace(bytes=TURN_BYTES)
 
 
 def estimate_tokens(
     settings: Settings, question: str, highlighted: str = "", *, follow_up: bool = False
 ) -> int:
-    """Estimate the most tokens that an answer may use; 0 without a chat model."""
-    if not settings.openai_api_key:
-        return 0
-    tokens = (
-        _INSTRUCTION_TOKENS + settings.context_passages * _PASSAGE_TOKENS + count_tokens(question)
-    )
-    tokens += min(_SELECTION_TOKENS, count_tokens(highlighted)) + settings.max_answer_tokens
-    return tokens + (settings.history_tokens + _REWRITE_TOKENS if follow_up else 0)
+    """Estimate the most tokens that an answer of the chat model may use.
+
+    A reader can choose text that has more tokens than usual, but not more than bytes.
+    """
+    asked = _bytes(question)
+    tokens = _INSTRUCTION_TOKENS + settings.context_passages * _PASSAGE_TOKENS + asked
+    tokens += min(_SELECTION_BYTES, _bytes(highlighted)) + settings.max_answer_tokens
+    return tokens + (settings.history_tokens + _REWRITE_TOKENS + 2 * asked if follow_up else 0)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+@dataclass(slots=True)
+class PaidCalls:
+    """The paid calls that a request may make, and the number that it has made."""
+
+    embed: bool = True
+    """Otherwise, with a paid embedder, only words are compared."""
+    rerank: bool = True
+    made: int = 0
 
 
 class UsageMeter:
-    """Meters the token usage of one question, from admission to settling.
+    """Meters what one question costs, from admission to settling.
 
     Admission runs concurrently with the caller, which must await `admission` before anything that
     costs money.
@@ -142,26 +196,70 @@ class UsageMeter:
     def __init__(
         self, clients: Clients, address: str, session_id: str, question: str, highlighted: str
     ) -> None:
-        settings, follow_up = clients.settings, conversations.is_session_id(session_id)
-        tokens = estimate_tokens(settings, question, highlighted, follow_up=follow_up)
         self._clients = clients
-        self._admitting = asyncio.create_task(admit(clients, address, session_id, tokens=tokens))
+        self._admitting = asyncio.create_task(
+            self._admit(address, session_id, question, highlighted)
+        )
+        self._admission: Admission | None = None
+        self._calls = PaidCalls()
         self._used = 0
-        self._unreported: AnswerRequest | None = None
+        self._prompt_tokens = 0
+        self._prompt = 0
+        """Tokens of the prompt, while the model has not reported its usage."""
         self._written: list[str] = []
+        self._size = 0
         self._settled = False
+
+    async def _admit(
+        self, address: str, session_id: str, question: str, highlighted: str
+    ) -> Admission:
+        follow_up = conversations.is_session_id(session_id)
+        cost = await question_cost(self._clients, question, highlighted, follow_up=follow_up)
+        admission = await admit(self._clients, address, session_id, cost)
+        self._calls = paid_calls(admission)
+        return admission
 
     async def admission(self) -> Admission:
         """Wait until the request is admitted. Raises RateLimited."""
-        return await asyncio.shield(self._admitting)
+        if self._admission is None:
+            self._admission = await asyncio.shield(self._admitting)
+        return self._admission
 
-    def add_rewrite(self, question: str, history: Sequence[Turn], standalone: str) -> None:
+    async def calls(self) -> PaidCalls:
+        """Wait until the request is admitted. Return the paid calls that it may make."""
+        await self.admission()
+        return self._calls
+
+    async def reserve(self, request: AnswerRequest) -> Admission:
+        """Reserve what the model needs to answer `request`.
+
+        The estimate at admission is nearly always enough. So the database is asked again only for
+        a longer prompt, or if the estimate was over a limit.
+        """
+        settings, admission = self._clients.settings, await self.admission()
+        messages = answer_messages(
+            request, history_tokens=settings.history_tokens, book=settings.book_title
+        )
+        typed = (request.question, request.standalone, request.highlighted[:_SELECTION_BYTES])
+        unusual = sum(max(0, _bytes(text) - count_tokens(text)) for text in typed)
+        self._prompt_tokens = _tokens(messages)
+        needed = self._used + self._prompt_tokens + unusual + settings.max_answer_tokens
+        if not admission.within_budget or needed > admission.reserved.tokens:
+            self._admission = await _reserve(self._clients, admission, needed)
+        return await self.admission()
+
+    def start_rewrite(self, question: str, history: Sequence[Turn]) -> None:
         """Add the estimated usage of rewriting a follow-up question."""
-        self._used += _tokens(rewrite_messages(question, history)) + count_tokens(standalone)
+        self._used += _tokens(rewrite_messages(question, history)) + count_tokens(question)
 
-    def start_answer(self, request: AnswerRequest) -> None:
-        """Record that the model started to answer `request`."""
-        self._unreported = request
+    def start_answer(self) -> None:
+        """Record that the model was asked to answer the request that was reserved for."""
+        self._prompt = self._prompt_tokens
+
+    def stop_answer(self, *, paid: bool) -> None:
+        """Record that the model did not start to answer, and whether the prompt is paid for."""
+        self._used += self._prompt if paid else 0
+        self._prompt = 0
 
     def add_text(self, text: str) -> None:
         """Record text that the model wrote."""
@@ -169,7 +267,11 @@ class UsageMeter:
 
     def add_usage(self, usage: Usage) -> None:
         """Add the usage that an answerer reported."""
-        self._used, self._unreported = self._used + usage.total, None
+        self._used, self._prompt = self._used + usage.total, 0
+
+    def add_turn(self, size: int) -> None:
+        """Record the size of the turn that is saved."""
+        self._size = size
 
     async def settle(self) -> None:
         """Charge the actual usage, however the answer ended. Further calls do nothing.
@@ -181,27 +283,32 @@ class UsageMeter:
         if self._settled or self._admitting.cancelled() or self._admitting.exception():
             return
         self._settled = True
-        if request := self._unreported:
-            settings = self._clients.settings
-            messages = answer_messages(
-                request, history_tokens=settings.history_tokens, book=settings.book_title
-            )
-            self._used += _tokens(messages) + count_tokens("".join(self._written))
-        await settle(self._clients, self._admitting.result(), self._used)
+        if self._prompt:
+            self._used += self._prompt + count_tokens("".join(self._written))
+        admission = await self.admission()
+        questions = admission.reserved.questions
+        used = Cost(questions, self._used, self._calls.made, self._size)
+        await settle(self._clients, admission, used)
+
+
+def paid_calls(admission: Admission) -> PaidCalls:
+    """Return the paid calls that an admitted request may make."""
+    within = not admission.calls
+    return PaidCalls(embed=within, rerank=within and admission.within_budget)
 
 
 def _tokens(messages: Sequence[Message]) -> int:
     return sum(count_tokens(message["content"]) for message in messages)
 
 
-def _keys(settings: Settings, address: str, session_id: str) -> list[str]:
+def _keys(settings: Settings, address: str, session_id: str) -> list[reader_keys.Key]:
     """Return the rate limit keys. The address comes first, so that it is checked first."""
     if not address or (not settings.platform and _is_own_machine(address)):
         return []
     secret = settings.database_url or _process_secret
-    keys = [rate_limits.client_key(secret, address)]
+    keys = reader_keys.client_keys(secret, address)
     if conversations.is_session_id(session_id):
-        keys.append(rate_limits.session_key(secret, session_id))
+        keys.append(reader_keys.Key(reader_keys.session_key(secret, session_id)))
     return keys
 
 

@@ -14,9 +14,9 @@ from rag.answering import sources
 from rag.answering.citation_filter import CitationFilter, renumber
 from rag.answering.claims import find_markers
 from rag.answering.support import supporting_passages
-from rag.chat import admission
+from rag.chat import admission, notices
 from rag.conversations import store as conversations
-from rag.errors import UpstreamError, UpstreamTimeout
+from rag.errors import ConversationFull, UpstreamError, UpstreamTimeout
 from rag.interfaces import Answerer, AnswerPart
 from rag.models import (
     AnswerRequest,
@@ -146,6 +146,8 @@ class AnswerStream:
     """The question's embedding, to be cached if it came from a paid service."""
     fallback: str | None
     """Why the model did not answer, as an error code."""
+    notices: list[str]
+    """Sentences that tell the reader about limits."""
 
     async def events(self) -> AsyncGenerator[Event]:
         """Yield session, sources, tokens and the final answer.
@@ -182,9 +184,7 @@ class AnswerStream:
                 if aclose := getattr(parts, "aclose", None):
                     await aclose()
             finished = self._final_answer(answer)
-            settling = asyncio.create_task(self.meter.settle())
-            saved = await self._save(finished)
-            await settling
+            saved = await self._settle_and_save(finished)
             if saved and saved.earlier:  # an attempt that seemed to fail was saved after all
                 yield _saved_answer(saved.session_id, saved.earlier)
                 return
@@ -192,6 +192,7 @@ class AnswerStream:
                 **finished.metadata,
                 "saved": saved is not None,
                 "turn": saved.n if saved else None,
+                "notice": " ".join(self.notices),
             }
             yield replace(finished, metadata=metadata)
         finally:
@@ -233,6 +234,7 @@ class AnswerStream:
             "answered_by": self.answerer.model,
             "fallback": self.fallback,
             "finish_reason": answer.usage.finish_reason,
+            "notice": " ".join(self.notices),
         }
         request_log.note(
             session=self.session_id[:8],
@@ -245,8 +247,8 @@ class AnswerStream:
         related = sources.related_sections(passages, shown, site) if shown else ()
         return FinalAnswer(self.session_id, message, tuple(shown), metadata, related)
 
-    async def _save(self, finished: FinalAnswer) -> conversations.Saved | None:
-        """Save the turn. Return None if that was not possible."""
+    async def _settle_and_save(self, finished: FinalAnswer) -> conversations.Saved | None:
+        """Charge what was used and save the turn. Return None if it could not be saved."""
         turn = Turn(
             self.request.question,
             finished.message,
@@ -254,6 +256,20 @@ class AnswerStream:
             finished.metadata,
             related=finished.related,
         )
+        over = (await self.meter.admission()).bytes
+        if over:
+            log.warning("the turn is not saved: the %s is used up", over.name.lower())
+            self.notices.append(notices.NOT_SAVED[over])
+        else:
+            self.meter.add_turn(conversations.stored_bytes(turn, self.embedding))
+        settling = asyncio.create_task(self.meter.settle())
+        saved = None if over else await self._save(turn)
+        await settling
+        return saved
+
+    async def _save(self, turn: Turn) -> conversations.Saved | None:
+        settings = self.clients.settings
+        extras = conversations.Extras(self.request_key, self.embedding, settings.max_turns)
         with request_log.stage("save"):
             try:
                 async with asyncio.timeout_at(self.deadline):
@@ -262,13 +278,14 @@ class AnswerStream:
                         self.session_id,
                         turn,
                         new=self.new_session,
-                        retention_days=self.clients.settings.retention_days,
-                        key=self.request_key,
-                        embedding=self.embedding,
+                        retention_days=settings.retention_days,
+                        extras=extras,
                     )
+            except ConversationFull as error:
+                self.notices.append(error.detail)
             except (UpstreamError, TimeoutError) as error:
                 log.warning("the turn was not saved: %s", error or "the deadline has passed")
-                return None
+        return None
 
 
 def _saved_answer(session_id: str, turn: Turn) -> FinalAnswer:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from rag import request_log
 from rag.answering import sources
 from rag.answering.introduction import introduction
-from rag.chat import admission
+from rag.chat import admission, notices
 from rag.chat.answer_stream import (
     RESERVE_SECONDS,
     AnswerStream,
@@ -22,10 +22,10 @@ from rag.chat.answer_stream import (
     fallback_code,
     replay,
 )
-from rag.chat.retrieval import index_info, retrieve
+from rag.chat.retrieval import embed, index_info, retrieve
 from rag.conversations import store as conversations
 from rag.deadlines import until
-from rag.errors import UpstreamError, UpstreamTimeout
+from rag.errors import ConversationFull, UpstreamError, UpstreamTimeout
 from rag.interfaces import Answerer, AnswerPart
 from rag.language.small_talk import SmallTalk, classify_small_talk, reply_language
 from rag.models import AnswerRequest, Chunk, Passage, SearchResult, Turn
@@ -42,8 +42,6 @@ NEIGHBOURS = 2
 """Chunks loaded on each side of the best passage, to quote its whole section."""
 NEIGHBOUR_SECONDS = 2.0
 """Time limit for loading them. Without them the section is quoted in part."""
-OVER_BUDGET = "over_budget"
-"""Fallback code if the daily budget is used up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +66,9 @@ async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
     """Start an answer and return its events: session, sources, tokens and the final answer.
 
     Errors that have an HTTP status are raised here, before the first event: RateLimited,
-    UpstreamError if embeddings or vectors are unavailable, ConfigurationError if the book is not
-    indexed. If the chat model is unavailable or over budget, the extractive answerer takes over.
+    ConversationFull, UpstreamError if embeddings or vectors are unavailable, ConfigurationError if
+    the book is not indexed. If the chat model is unavailable or over budget, the extractive
+    answerer takes over.
     """
     pipeline = ChatPipeline(clients, question)
     try:
@@ -104,6 +103,8 @@ class ChatPipeline:
     """Whether a model rewrote the question to stand alone."""
     fallback: str | None = None
     """Why the model did not answer, as an error code."""
+    notices: list[str] = field(default_factory=list)
+    """Sentences that tell the reader about limits."""
     meter: admission.UsageMeter = field(init=False)
 
     def __post_init__(self) -> None:
@@ -161,6 +162,7 @@ class ChatPipeline:
             request_key=self.request_key,
             embedding=self.embedding,
             fallback=self.fallback,
+            notices=self.notices,
         )
         return stream.events()
 
@@ -192,6 +194,8 @@ class ChatPipeline:
                 return _Session(session_id, exists=True)
         if recent is None:
             return _Session(conversations.new_session_id())
+        if recent and recent[-1].n >= self.clients.settings.max_turns:
+            raise ConversationFull
         return _Session(session_id, True, recent)
 
     async def _build_request(self, session: _Session, site: str) -> AnswerRequest:
@@ -229,49 +233,49 @@ class ChatPipeline:
             return [message]
         answerer, *others = await self.clients.answerers()
         if others and (await self.meter.admission()).within_budget:
-            rewritten = ""
-            try:
-                with request_log.stage("rewrite"):
-                    rewritten = await answerer.rewrite_question(message, history)
-            finally:  # also if the reader has left: the prompt is paid for
-                self.meter.add_rewrite(message, history, rewritten)
+            self.meter.start_rewrite(message, history)
+            with request_log.stage("rewrite"):
+                rewritten = await answerer.rewrite_question(message, history)
             self.rewritten = rewritten != message
             return list(dict.fromkeys((message, rewritten)))
         return [message, f"{asked[-1]}\n{message}"]
 
-    async def _embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    async def _embed(self, texts: Sequence[str]) -> Sequence[Sequence[float] | None]:
         """Embed the texts. Use the cached embedding of the question, if there is one."""
         embedder, message = await self.clients.embedder(), texts[0]
-        with request_log.stage("embed"):
-            if not self.clients.settings.cohere_api_key:
-                return await embedder.embed_questions(texts)
-            cached = None
+        if not embedder.is_paid:
+            return await embed(self.clients, texts, admission.PaidCalls())
+        cached = None
+        with request_log.stage("cache"):
             try:
                 database = await self.clients.database()
                 cached = await conversations.cached_embedding(database, embedder.model, message)
             except UpstreamError as error:
                 log.warning("cannot read the embedding cache: %s", error)
-            await self.meter.admission()
-            known = [cached] if cached else []
-            missing = texts[len(known) :]
-            made = await embedder.embed_questions(missing) if missing else ()
-            vectors = [*known, *made]
+        known = [cached] if cached else []
+        made = await embed(self.clients, texts[len(known) :], await self.meter.calls())
+        vectors = [*known, *made]
+        if vectors[0]:
             self.embedding = conversations.QuestionEmbedding(embedder.model, message, vectors[0])
-            return vectors
+        return vectors
 
     async def _retrieve(self, texts: Sequence[str]) -> SearchResult:
         """Find the best passages. The passage that the reader selected comes first."""
         selected, limit = self.question.selected, self.clients.settings.context_passages
         async with self.clients.retrieving:
             vectors = await self._embed(texts)
-            admitted = await self.meter.admission()
             found = await retrieve(
                 self.clients,
                 texts,
                 CANDIDATES if searchable_selection(selected) else limit,
+                await self.meter.calls(),
                 vectors=vectors,
-                rerank=admitted.within_budget,
             )
+        if None in vectors:
+            over = (await self.meter.admission()).calls
+            if found.grade == "nothing":
+                raise notices.nothing_by_words(over)
+            self.notices.append(notices.WORDS_ONLY[over])
         if searchable_selection(selected):
             found = put_highlighted_first(found, selected)
         return replace(found, passages=found.passages[:limit])
@@ -297,21 +301,20 @@ class ChatPipeline:
         *models, extractive = await self.clients.answerers()
         if not request.passages:
             models = []
-        elif models and not (await self.meter.admission()).within_budget:
+        elif models and (over := (await self.meter.reserve(request)).model):
             models = []
-            self.fallback = OVER_BUDGET
-            log.warning("answering without the model: the daily budget is used up")
+            self.fallback = notices.FALLBACKS[over]
+            self.notices.append(notices.QUOTED[over])
+            log.warning("answering without the model: %s", self.fallback)
         for model in models:
+            self.meter.start_answer()
             try:
                 with request_log.stage("model"):
                     async with until(self.deadline - RESERVE_SECONDS):
                         parts = await model.answer(request)
-                self.meter.start_answer(request)
                 return model, parts
-            except asyncio.CancelledError:
-                self.meter.start_answer(request)  # the reader has left, the prompt is paid for
-                raise
             except (UpstreamError, TimeoutError) as error:
+                self.meter.stop_answer(paid=isinstance(error, UpstreamTimeout | TimeoutError))
                 self.fallback = fallback_code(error)
         if request.passages:
             neighbours = await self._neighbours(request.passages[0].chunk.order_index)

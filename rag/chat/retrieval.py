@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from rag import request_log
+from rag.chat.admission import PaidCalls
 from rag.errors import IndexMismatch, IndexMissing
 from rag.models import IndexInfo, SearchResult
 from rag.providers import Clients
@@ -17,17 +19,16 @@ async def retrieve(
     clients: Clients,
     texts: Sequence[str],
     limit: int,
+    calls: PaidCalls,
     *,
-    vectors: Sequence[Sequence[float]] | None = None,
-    rerank: bool = True,
+    vectors: Sequence[Sequence[float] | None] | None = None,
     correct_typos: bool = True,
 ) -> SearchResult:
     """Search with each of `texts` and return the best passages.
 
-    `vectors` are the embeddings of `texts`, if known. With `rerank=False` a configured reranker
-    is not called, since each call costs money. A search without an answer is repeated with typos
-    corrected, which costs another embedding; its result counts only if it is an answer. Raises
-    IndexMissing, and IndexMismatch if the index was built with another embedding model.
+    `vectors` are the embeddings of `texts`, if known. A search without an answer is repeated with
+    typos corrected, which costs another embedding; its result counts only if it is an answer.
+    Raises IndexMissing, and IndexMismatch if the index was built with another embedding model.
     """
     embedder, info = await clients.embedder(), await index_info(clients)
     if info.embedding_model and info.embedding_model != embedder.model:  # old indexes name none
@@ -35,35 +36,53 @@ async def retrieve(
             f"the index was built with {info.embedding_model}, but questions are embedded with "
             f"{embedder.model}: run python ingest.py PATH"
         )
-    found = await _search(clients, texts, vectors, info.language, rerank=rerank)
+    if vectors is None:
+        vectors = await embed(clients, texts, calls)
+    found = await _search(clients, texts, vectors, info, calls)
     if correct_typos and found.grade != "answer":
         corrected = [correct(text, found.passages, info.language) or text for text in texts]
         if corrected != list(texts):
-            again = await _search(clients, corrected, None, info.language, rerank=rerank)
+            vectors = await embed(clients, corrected, calls)
+            again = await _search(clients, corrected, vectors, info, calls)
             found = again if again.grade == "answer" else found
     return replace(found, passages=found.passages[:limit])
+
+
+async def embed(
+    clients: Clients, texts: Sequence[str], calls: PaidCalls
+) -> Sequence[Sequence[float] | None]:
+    """Embed texts with one call. Return None for each if the call may not be made."""
+    embedder = await clients.embedder()
+    if not texts or (embedder.is_paid and not calls.embed):
+        return [None] * len(texts)
+    calls.made += embedder.is_paid
+    with request_log.stage("embed"):
+        return await embedder.embed_questions(texts)
 
 
 async def _search(
     clients: Clients,
     texts: Sequence[str],
-    vectors: Sequence[Sequence[float]] | None,
-    language: str,
-    *,
-    rerank: bool,
+    vectors: Sequence[Sequence[float] | None],
+    info: IndexInfo,
+    calls: PaidCalls,
 ) -> SearchResult:
     store, embedder = await clients.store(), await clients.embedder()
-    if vectors is None:
-        with request_log.stage("embed"):
-            vectors = await embedder.embed_questions(texts)
+    reranker = await clients.reranker() if calls.rerank else None
+    calls.made += reranker is not None and reranker.is_paid
+    length = info.dimensions or embedder.dimensions or 1
+    anywhere = [1 / math.sqrt(length)] * length
     with request_log.stage("search"):
         return await search(
             store,
-            [Query(text, vector) for text, vector in zip(texts, vectors, strict=True)],
+            [
+                Query(text, vector or anywhere, words_only=vector is None)
+                for text, vector in zip(texts, vectors, strict=True)
+            ],
             CANDIDATES,
             cosine_range=embedder.cosine_range,
-            language=language,
-            reranker=await clients.reranker() if rerank else None,
+            language=info.language,
+            reranker=reranker,
         )
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import math
-from collections.abc import Sequence
 
 from rag.answering import sources
+from rag.chat.admission import PaidCalls
 from rag.chat.retrieval import retrieve
 from rag.conversations import rate_limits
 from rag.errors import BookError
@@ -39,24 +38,14 @@ async def warm_up(clients: Clients) -> None:
 
 
 async def _answer(clients: Clients) -> None:
-    """Search the index and quote an answer. Use a dummy vector if embeddings cost money."""
-    settings, embedder = clients.settings, await clients.embedder()
-    if settings.cohere_api_key:
-        length = embedder.dimensions or 1
-        vectors: Sequence[Sequence[float]] = [[1 / math.sqrt(length)] * length]
-    else:
-        vectors = await embedder.embed_questions([QUESTION])
+    """Search the index and quote an answer. Only words are compared if embeddings cost money."""
+    settings, nothing_paid = clients.settings, PaidCalls(embed=False, rerank=False)
     found = await retrieve(
-        clients,
-        [QUESTION],
-        settings.context_passages,
-        vectors=vectors,
-        rerank=False,
-        correct_typos=False,
+        clients, [QUESTION], settings.context_passages, nothing_paid, correct_typos=False
     )
-    if not settings.openai_api_key:
-        extractive = await clients.extractive()
-        async for _ in await extractive.answer(AnswerRequest(QUESTION, found.passages)):
+    answerer = (await clients.answerers())[0]
+    if not answerer.is_paid:
+        async for _ in await answerer.answer(AnswerRequest(QUESTION, found.passages)):
             pass
     site = await sources.citation_base(settings, await clients.store())
     for passage in found.passages:

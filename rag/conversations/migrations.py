@@ -1,4 +1,4 @@
-"""The database schema and its migrations. Imports nothing, so any layer may use it.
+"""The database schema and its migrations. Imports only SQL, so any layer may use it.
 
 `SCRIPT` creates the schema or migrates it from any version. Several processes may run it at once:
 it is one transaction that first takes an advisory lock, which also works through PgBouncer.
@@ -10,6 +10,8 @@ Everything is in a schema named `book`, because the database may contain other t
 """
 
 from collections.abc import Sequence
+
+from rag.conversations.shares import SHARES
 
 _SESSIONS = """
 -- turns: number of the last turn. Incremented to number a new turn.
@@ -186,7 +188,7 @@ BEGIN
 END $append$;
 """
 
-MIGRATIONS = (_SESSIONS, _FUNCTIONS)
+MIGRATIONS = (_SESSIONS, _FUNCTIONS, SHARES)
 """Migrations in order. Never change a released one: a database at version n has had the first n."""
 
 

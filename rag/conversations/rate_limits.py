@@ -1,24 +1,54 @@
-"""Rate limits per reader and daily budgets, counted in PostgreSQL.
+"""Rate limits, daily budgets, and each reader's share of them, counted in PostgreSQL.
 
 Rates use the generic cell rate algorithm (ITU-T I.371). Each key has one timestamp, the time when
 its past requests are paid off. A request is admitted if this time is not too far in the future for
 the burst. The clock is the database's, so the limits are exact for any number of processes.
 
-Readers are counted by keyed hashes of their addresses, which change every day.
+Each key also has a share of the day's budgets. A request that is within its rate but over its share
+is answered without what it would have cost, and other readers keep the rest of the budget.
 """
 
 from __future__ import annotations
 
-import hmac
-import ipaddress
 import time
-import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from enum import IntEnum
+from typing import NamedTuple
 
+from rag.conversations.reader_keys import Key
 from rag.errors import RateLimited
 from rag.interfaces import Database
+
+_UNLIMITED = 2**50
+
+
+class Cost(NamedTuple):
+    """What a request may cost, or has cost."""
+
+    questions: int = 0
+    """Questions and searches that may use a paid model."""
+    tokens: int = 0
+    """Tokens of the chat model."""
+    calls: int = 0
+    """Paid calls for embeddings and reranking."""
+    bytes: int = 0
+    """Size of the saved turn."""
+
+
+NOTHING = Cost()
+QUESTION = Cost(questions=1)
+
+
+class Over(IntEnum):
+    """Which limit keeps a cost from being reserved."""
+
+    NOTHING = 0
+    SHARE = 1
+    """The share of the reader or of the conversation."""
+    DAY = 2
+    """The day's budget of all readers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,160 +62,243 @@ class Limits:
     whose page retries may send 35 requests in two minutes, in any pattern."""
     daily_questions: int | None = None
     daily_tokens: int | None = None
+    daily_calls: int | None = None
+    daily_bytes: int | None = None
+    share: float = 1.0
+    """Part of each daily limit that one key may use. One request passes even if it needs more."""
+
+    def daily(self) -> Cost:
+        """Return the daily limits."""
+        limits = (self.daily_questions, self.daily_tokens, self.daily_calls, self.daily_bytes)
+        return Cost(*(_UNLIMITED if limit is None else limit for limit in limits))
+
+    def shares(self, cost: Cost) -> Cost:
+        """Return the share of a key of weight 1, which is never less than one request's `cost`."""
+        both = zip(self.daily(), cost, strict=True)
+        return Cost(*(max(int(limit * self.share), least) for limit, least in both))
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """An admitted request."""
+    """An admitted request, and what has been reserved for it."""
 
     day: date
     """The day (UTC) that it is charged to."""
-    within_budget: bool
-    """Whether the tokens were within the daily budget and have been reserved."""
-    tokens: int
-    """Number of reserved tokens."""
+    reserved: Cost = NOTHING
+    """Without the parts that are over a limit."""
+    model: Over = Over.NOTHING
+    """Whether questions and tokens are over a limit. If so, neither has been reserved."""
+    calls: Over = Over.NOTHING
+    bytes: Over = Over.NOTHING
+    keys: tuple[Key, ...] = field(default=(), compare=False)
+    """What it was counted under."""
     upkeep_due: bool = False
     """Whether expired rows should be deleted now. True about once an hour."""
     in_memory: bool = field(default=False, compare=False)
     """Whether it was counted only in this process."""
 
-
-def client_key(secret: str, address: str, today: date | None = None) -> str:
-    """Return the key of a client's address: a keyed hash that changes every day (UTC).
-
-    An IPv6 address is reduced to its /64 network, the smallest that a household gets.
-    """
-    try:
-        ip = ipaddress.ip_address(address.strip().partition("%")[0])
-    except ValueError:
-        net = address
-    else:
-        if isinstance(ip, ipaddress.IPv6Address):
-            mapped = ip.ipv4_mapped
-            ip = mapped or ipaddress.IPv6Network((ip, 64), strict=False).network_address
-        net = str(ip)
-    return _key(secret, "client", str(today or datetime.now(UTC).date()), net)
-
-
-def session_key(secret: str, session_id: str) -> str:
-    """Return the key of a session, a keyed hash of its id."""
-    return _key(secret, "session", session_id)
-
-
-def _key(secret: str, *parts: str) -> str:
-    message = "\0".join(parts).encode("utf-8", "replace")
-    digest = hmac.digest(secret.encode("utf-8", "replace"), message, "sha256")
-    return str(uuid.UUID(bytes=digest[:16]))
+    @property
+    def within_budget(self) -> bool:
+        """Whether the chat model and the reranker may be used."""
+        return self.model is Over.NOTHING
 
 
 # The comment keeps this from being retried like a SELECT: a request must not be counted twice.
 _ADMIT = """
-/* once */ SELECT today, booked, refused, wait, upkeep_due FROM book.admit(
-  :keys::uuid[], :interval::interval, :burst::interval, :questions::bigint, :tokens::bigint,
-  :daily_questions::bigint, :daily_tokens::bigint
+/* once */ SELECT today, model, calls, bytes, refused, wait, upkeep_due FROM book.admit(
+  :keys::uuid[], :weights::integer[], :tick::interval, :burst::interval, :day::date,
+  :cost::bigint[], :daily::bigint[], :share::bigint[]
 )
 """
 
-_SETTLE = """
-UPDATE book.days SET tokens = greatest(0, tokens + :more::bigint)
-FROM set_config('synchronous_commit', 'off', true)
-WHERE day = :day
-"""
+_SETTLE = "/* once */ SELECT book.charge(:keys::uuid[], :day::date, :more::bigint[])"
 
 
 async def admit(
-    db: Database, keys: Sequence[str], limits: Limits, *, questions: int = 1, tokens: int = 0
+    db: Database, keys: Sequence[Key], limits: Limits, cost: Cost = QUESTION
 ) -> Admission:
-    """Count one request under each of `keys` and reserve `tokens` of the daily budget.
+    """Count one request under each of `keys` and reserve its `cost`.
 
-    With `questions=0`, only the rate is checked. Raises RateLimited, with the seconds to wait, if a
-    key is over its rate; the keys before it have been charged. If the budget is used up, nothing is
-    reserved and `within_budget` is False.
+    Keys must come in the same order everywhere: addresses, networks from small to large, sessions.
+    Raises RateLimited, with the seconds to wait, if a key is over its rate; nothing is charged
+    then. What is over a share or a daily limit is not reserved, and the result says so.
     """
     interval = 60.0 / limits.per_minute
-    (row,) = await db.run(
-        _ADMIT,
-        keys=list(dict.fromkeys(keys)),
-        interval=f"{interval:.6f} seconds",
-        burst=f"{interval * limits.burst:.6f} seconds",
-        questions=questions,
-        tokens=tokens,
-        daily_questions=limits.daily_questions,
-        daily_tokens=limits.daily_tokens,
-    )
-    day, booked, refused, wait, due = row
+    admission, refused, wait = await _run(db, keys, limits, cost, limits.shares(cost))
     if refused:
         # Concurrent requests may have changed the timestamp, so the wait may not be positive.
         raise RateLimited(retry_after=max(wait or interval, 0.1))
-    within_budget = booked or not questions
-    return Admission(day, within_budget, tokens if within_budget else 0, upkeep_due=due)
+    return admission
 
 
-async def settle(db: Database, admission: Admission, tokens: int) -> None:
-    """Replace the reserved tokens by the number actually used."""
-    if tokens != admission.tokens:
-        await db.run(
-            _SETTLE,
-            more=tokens - admission.tokens,
-            day=admission.day,
-        )
+async def reserve(db: Database, admission: Admission, limits: Limits, tokens: int) -> Admission:
+    """Raise the reservation of an admitted question to `tokens`. Charges no rate.
+
+    If that many are not left, the result is over a limit, and keeps its earlier reservation.
+    """
+    cost = _lacking(admission, tokens)
+    if not any(cost):
+        return admission
+    share = limits.shares(Cost(1, tokens))
+    more, _, _ = await _run(db, admission.keys, limits, cost, share, admission.day)
+    return _extended(admission, more)
 
 
-async def used_today(db: Database) -> tuple[int, int]:
-    """Return the questions and tokens charged today (UTC)."""
-    rows = await db.run(
-        "SELECT questions, tokens FROM book.days WHERE day = (now() AT TIME ZONE 'UTC')::date"
+def _lacking(admission: Admission, tokens: int) -> Cost:
+    """Return what the reservation lacks for one question with `tokens`."""
+    reserved = admission.reserved
+    return Cost(max(0, 1 - reserved.questions), max(0, tokens - reserved.tokens))
+
+
+def _extended(admission: Admission, more: Admission) -> Admission:
+    reserved = Cost(*map(sum, zip(admission.reserved, more.reserved, strict=True)))
+    return replace(admission, model=more.model, reserved=reserved)
+
+
+async def _run(
+    db: Database,
+    keys: Iterable[Key],
+    limits: Limits,
+    cost: Cost,
+    share: Cost,
+    day: date | None = None,
+) -> tuple[Admission, bool, float | None]:
+    """Return the admission, whether the rate is exceeded, and the seconds to wait.
+
+    With a `day`, the cost is added to one that has been admitted on that day.
+    """
+    keys, interval = tuple(dict.fromkeys(keys)), 60.0 / limits.per_minute
+    (row,) = await db.run(
+        _ADMIT,
+        keys=[key.name for key in keys],
+        weights=[key.weight for key in keys],
+        tick=f"{0.0 if day else interval:.6f} seconds",
+        burst=f"{interval * limits.burst:.6f} seconds",
+        day=day,
+        cost=list(cost),
+        daily=list(limits.daily()),
+        share=list(share),
     )
-    return (int(rows[0][0]), int(rows[0][1])) if rows else (0, 0)
+    today, model, calls, size, refused, wait, due = row
+    over = Over(model), Over(calls), Over(size)
+    return replace(_admission(today, cost, over, keys), upkeep_due=due), refused, wait
+
+
+def _admission(
+    day: date, cost: Cost, over: tuple[Over, Over, Over], keys: tuple[Key, ...]
+) -> Admission:
+    model, calls, size = over
+    reserved = Cost(
+        0 if model else cost.questions,
+        0 if model else cost.tokens,
+        0 if calls else cost.calls,
+        0 if size else cost.bytes,
+    )
+    return Admission(day, reserved, model, calls, size, keys)
+
+
+async def settle(db: Database, admission: Admission, used: Cost) -> None:
+    """Replace what was reserved by what was actually used."""
+    more = _difference(used, admission.reserved)
+    if any(more):
+        names = [key.name for key in admission.keys]
+        await db.run(_SETTLE, keys=names, day=admission.day, more=more)
+
+
+def _difference(used: Cost, reserved: Cost) -> list[int]:
+    return [a - b for a, b in zip(used, reserved, strict=True)]
+
+
+async def used_today(db: Database) -> Cost:
+    """Return what has been charged today (UTC)."""
+    rows = await db.run(
+        "SELECT questions, tokens, calls, bytes FROM book.days"
+        " WHERE day = (now() AT TIME ZONE 'UTC')::date"
+    )
+    return Cost(*map(int, rows[0])) if rows else NOTHING
+
+
+@dataclass(slots=True)
+class _Row:
+    """What is counted under one key."""
+
+    free_at: float
+    day: date
+    used: list[int]
 
 
 class MemoryLimits:
-    """Rate limits in the memory of one process, for use while PostgreSQL is unavailable."""
+    """The same limits in the memory of one process, for use while PostgreSQL is unavailable."""
 
     MAX_KEYS = 10_000
 
     def __init__(self) -> None:
-        self._free_at: dict[str, float] = {}
+        self._rows: dict[str, _Row] = {}
         self._day = date.min
-        self._questions = 0
-        self._tokens = 0
+        self._used = [0, 0, 0, 0]
 
-    def admit(
-        self, keys: Sequence[str], limits: Limits, *, questions: int = 1, tokens: int = 0
-    ) -> Admission:
+    def admit(self, keys: Sequence[Key], limits: Limits, cost: Cost = QUESTION) -> Admission:
         """Like the function `admit`."""
-        now = time.monotonic()
+        now, keys = time.monotonic(), tuple(dict.fromkeys(keys))
         interval = 60.0 / limits.per_minute
-        for key in dict.fromkeys(keys):
-            free_at = max(self._free_at.get(key, now), now) + interval
-            if free_at > now + interval * limits.burst + 1e-9:
-                raise RateLimited(retry_after=free_at - now - interval * limits.burst)
-            self._free_at[key] = free_at
+        latest = now + interval * limits.burst
+        free = {}
+        for key in keys:
+            row = self._rows.get(key.name)
+            free[key.name] = max(row.free_at if row else now, now) + interval / key.weight
+            if free[key.name] > latest + 1e-9:
+                raise RateLimited(retry_after=free[key.name] - latest)
+        for name, free_at in free.items():
+            self._rows.setdefault(name, _Row(now, date.min, [])).free_at = free_at
             self._prune(now)
-        return self._book(limits, questions, tokens)
+        return self._book(keys, limits, cost, limits.shares(cost))
 
-    def settle(self, admission: Admission, tokens: int) -> None:
+    def reserve(self, admission: Admission, limits: Limits, tokens: int) -> Admission:
+        """Like the function `reserve`."""
+        cost, share = _lacking(admission, tokens), limits.shares(Cost(1, tokens))
+        if not any(cost):
+            return admission
+        return _extended(admission, self._book(admission.keys, limits, cost, share))
+
+    def settle(self, admission: Admission, used: Cost) -> None:
         """Like the function `settle`."""
-        if admission.day == self._day:
-            self._tokens = max(0, self._tokens + tokens - admission.tokens)
+        self._charge(admission.keys, admission.day, _difference(used, admission.reserved))
 
-    def _book(self, limits: Limits, questions: int, tokens: int) -> Admission:
+    def _book(self, keys: tuple[Key, ...], limits: Limits, cost: Cost, share: Cost) -> Admission:
         today = datetime.now(UTC).date()
         if today != self._day:
-            self._day, self._questions, self._tokens = today, 0, 0
-        asked, used = self._questions + questions, self._tokens + tokens
-        if questions and (
-            (limits.daily_questions is not None and asked > limits.daily_questions)
-            or (limits.daily_tokens is not None and used > limits.daily_tokens)
-        ):
-            return Admission(today, False, 0, in_memory=True)
-        self._questions, self._tokens = asked, used
-        return Admission(today, True, tokens, in_memory=True)
+            self._day, self._used = today, [0, 0, 0, 0]
+        counted = [(key, row) for key in keys if (row := self._rows.get(key.name))]
+        for _, row in counted:
+            if row.day != today:
+                row.day, row.used = today, [0, 0, 0, 0]
+        self._charge(keys, today, cost)
+        over = [Over.NOTHING] * 4
+        for n, added in enumerate(cost):
+            if added and self._used[n] > limits.daily()[n]:
+                over[n] = Over.DAY
+            elif added and any(row.used[n] > share[n] * key.weight for key, row in counted):
+                over[n] = Over.SHARE
+        groups = max(over[0], over[1]), over[2], over[3]
+        booked = _admission(today, cost, groups, keys)
+        self._charge(keys, today, _difference(booked.reserved, cost))
+        return replace(booked, in_memory=True)
+
+    def _charge(self, keys: Iterable[Key], day: date, more: Iterable[int]) -> None:
+        more = list(more)
+        counts = [row.used for key in keys if (row := self._rows.get(key.name)) and row.day == day]
+        for used in [*counts, *([self._used] if day == self._day else [])]:
+            used[:] = [max(0, a + b) for a, b in zip(used, more, strict=True)]
 
     def _prune(self, now: float) -> None:
         """Limit the number of keys: drop those that are paid off, then the oldest."""
-        if len(self._free_at) <= self.MAX_KEYS:
+        if len(self._rows) <= self.MAX_KEYS:
             return
-        self._free_at = {key: at for key, at in self._free_at.items() if at > now}
-        while len(self._free_at) > self.MAX_KEYS:
-            del self._free_at[next(iter(self._free_at))]
+        today = datetime.now(UTC).date()
+        self._rows = {
+            name: row
+            for name, row in self._rows.items()
+            if row.free_at > now or (row.day == today and any(row.used))
+        }
+        while len(self._rows) > self.MAX_KEYS:
+            del self._rows[next(iter(self._rows))]

@@ -5,8 +5,7 @@ Malformed ids are treated as sessions that do not exist. So are sessions unused 
 `retention_days`, even before they are deleted.
 
 A turn is saved completely or not at all. Turns are numbered from 1 by a counter in the session's
-row; the row's lock serializes concurrent questions in one session. PostgreSQL cannot store NUL
-characters and lone surrogates, so they are replaced by U+FFFD.
+row; the row's lock serializes concurrent questions in one session.
 """
 
 from __future__ import annotations
@@ -16,18 +15,14 @@ import json
 import re
 import struct
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from rag.errors import StatementRejected
+from rag.conversations.turn_rows import metadata_json, read_turns, sources_json, storable
+from rag.errors import ConversationFull, StatementRejected
 from rag.interfaces import Database
-from rag.models import (
-    Claim,
-    RelatedSection,
-    Source,
-    Turn,
-)
+from rag.models import Turn
 
 EXPIRE_BATCH = 200
 """Maximum number of sessions deleted at once."""
@@ -36,9 +31,6 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-
 _RANDOM_KEY = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE
 )
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_RELATED = "related"
-"""Key of the related sections in a row's metadata."""
 _UNIQUE_VIOLATION = "23505"
 
 
@@ -67,6 +59,20 @@ class QuestionEmbedding:
     model: str
     text: str
     vector: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What may be saved with a turn, and the limit that applies."""
+
+    key: str = ""
+    """A `request_key`; random if empty."""
+    embedding: QuestionEmbedding | None = None
+    max_turns: int = 2**31 - 1
+    """Turns that the conversation may have."""
+
+
+NO_EXTRAS = Extras()
 
 
 def new_session_id() -> str:
@@ -140,7 +146,7 @@ async def recent(
     if not is_session_id(session_id):
         return None
     rows = await db.run(_RECENT, session_id=session_id, limit=limit, retention_days=retention_days)
-    return _turns(rows) if rows else None
+    return read_turns(rows) if rows else None
 
 
 async def page(
@@ -154,7 +160,7 @@ async def page(
         limit=limit,
         retention_days=retention_days,
     )
-    return History(_turns(rows), rows[0][7]) if rows else None
+    return History(read_turns(rows), rows[0][7]) if rows else None
 
 
 async def export(db: Database, session_id: str, *, retention_days: int) -> list[Turn] | None:
@@ -166,18 +172,21 @@ async def export(db: Database, session_id: str, *, retention_days: int) -> list[
 async def find_saved(db: Database, key: str) -> tuple[str, Turn] | None:
     """Return the session id and the turn saved under this `request_key`, or None."""
     rows = await db.run(_SAVED, request_key=key)
-    return (str(rows[0][0]), _turns([rows[0][1:]])[0]) if rows else None
+    return (str(rows[0][0]), read_turns([rows[0][1:]])[0]) if rows else None
 
 
 # ---------------------------------------------------------------- writing
 
 
 _SAVE = """
-SELECT n, upkeep_due FROM book.append(
+SELECT n, upkeep_due, filled FROM book.append(
   :session_id::uuid, :new::boolean, :retention_days::integer, :request_key::uuid,
-  :question, :answer, :sources::jsonb, :metadata::jsonb, :embedding::uuid, :vector::bytea
+  :question, :answer, :sources::jsonb, :metadata::jsonb, :embedding::uuid, :vector::bytea,
+  :max_turns::integer
 )
 """
+_ROW_BYTES = 500
+"""What a turn takes besides its texts: row headers, numbers and entries of indexes."""
 
 
 async def save(
@@ -187,19 +196,18 @@ async def save(
     *,
     new: bool,
     retention_days: int,
-    key: str = "",
-    embedding: QuestionEmbedding | None = None,
+    extras: Extras = NO_EXTRAS,
 ) -> Saved | None:
     """Append a turn, and cache its question's embedding, in one statement.
 
     `new` also creates the session. Return None, without saving, if an existing session was deleted
-    or has expired meanwhile. If a turn with the same `key` (a `request_key`) exists, possibly in
-    another session, return that turn and add nothing. About once an hour, a save also deletes
-    expired conversations.
+    or has expired meanwhile. If a turn with the same key exists, possibly in another session,
+    return that turn and add nothing. Raises ConversationFull. About once an hour, a save also
+    deletes expired conversations.
     """
     if not is_session_id(session_id):
         return None
-    key = key or str(uuid.uuid4())
+    key, embedding = extras.key or str(uuid.uuid4()), extras.embedding
     try:
         rows = await db.run(
             _SAVE,
@@ -207,12 +215,13 @@ async def save(
             new=new,
             retention_days=retention_days,
             request_key=key,
-            question=_storable(turn.question),
-            answer=_storable(turn.answer),
-            sources=_json([asdict(source) for source in turn.sources]),
-            metadata=_json({**turn.metadata, _RELATED: [asdict(r) for r in turn.related]}),
+            question=storable(turn.question),
+            answer=storable(turn.answer),
+            sources=sources_json(turn),
+            metadata=metadata_json(turn),
             embedding=_embedding_key(embedding.model, embedding.text) if embedding else None,
             vector=_pack(embedding.vector) if embedding else None,
+            max_turns=extras.max_turns,
         )
     except StatementRejected as error:
         if error.sqlstate != _UNIQUE_VIOLATION:
@@ -221,12 +230,21 @@ async def save(
         if earlier is None:
             raise
         return Saved(earlier[0], earlier[1].n, earlier[1])
-    n, due = rows[0]
+    n, due, filled = rows[0]
+    if filled:
+        raise ConversationFull
     if n is None:
         return None
     if due:
         await expire(db, retention_days)
     return Saved(session_id, n)
+
+
+def stored_bytes(turn: Turn, embedding: QuestionEmbedding | None = None) -> int:
+    """Return about how many bytes a turn takes in the database, before compression."""
+    texts = (turn.question, turn.answer, sources_json(turn), metadata_json(turn))
+    size = sum(len(storable(text).encode()) for text in texts) + _ROW_BYTES
+    return size + (2 * len(embedding.vector) if embedding else 0)
 
 
 async def delete(db: Database, session_id: str) -> int:
@@ -260,7 +278,7 @@ RETURNING n
 
 async def rate(db: Database, session_id: str, n: int, thumbs: int, comment: str = "") -> bool:
     """Store a rating of turn `n`: 1 up, -1 down, 0 to clear. Return False if there is no turn."""
-    parameters = {"thumbs": thumbs or None, "comment": _storable(comment) or None}
+    parameters = {"thumbs": thumbs or None, "comment": storable(comment) or None}
     return bool(await db.run(_RATE, session_id=_queried_id(session_id), n=n, **parameters))
 
 
@@ -281,58 +299,3 @@ def _embedding_key(model: str, text: str) -> str:
 
 def _pack(vector: Sequence[float]) -> bytes:
     return struct.pack(f"<{len(vector)}e", *vector)
-
-
-# ---------------------------------------------------------------- rows
-
-
-def _turns(rows: Sequence[tuple[Any, ...]]) -> list[Turn]:
-    """Convert rows to turns. Skip the empty row that the outer join gives for no turns."""
-    return [
-        Turn(
-            question=question,
-            answer=answer,
-            sources=tuple(map(_source, sources)),
-            related=tuple(
-                RelatedSection(**_known_fields(RelatedSection, r))
-                for r in metadata.pop(_RELATED, ())
-            ),
-            metadata=metadata,
-            n=n,
-            created_at=created_at,
-            rating=thumbs,
-        )
-        for n, question, answer, sources, metadata, created_at, thumbs, *_ in rows
-        if n is not None
-    ]
-
-
-def _source(record: dict[str, Any]) -> Source:
-    """Convert a stored source. Older rows have no claims; the source itself is the only one."""
-    source = Source(**_known_fields(Source, record))
-    claims = tuple(Claim(**_known_fields(Claim, claim)) for claim in record.get("claims", [record]))
-    return replace(source, claims=claims)
-
-
-def _known_fields(kind: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep only the fields that this version has."""
-    names = {field.name for field in fields(kind)}
-    return {name: value for name, value in record.items() if name in names}
-
-
-def _storable(text: str) -> str:
-    return _UNSTORABLE.sub("\ufffd", text)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(_storable_json(value), ensure_ascii=False, allow_nan=False)
-
-
-def _storable_json(value: Any) -> Any:
-    if isinstance(value, str):
-        return _storable(value)
-    if isinstance(value, Mapping):
-        return {_storable(str(key)): _storable_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_storable_json(item) for item in value]
-    return value

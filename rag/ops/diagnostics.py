@@ -153,24 +153,41 @@ async def _history(clients: Clients) -> None:
 
 
 async def _budget(clients: Clients) -> None:
-    """Check the daily budget. Raises ConfigurationError if it is used up or too small."""
-    settings = clients.settings
-    if not (needed := admission.estimate_tokens(settings, "")):
-        return
+    """Check the daily budgets. Raises ConfigurationError if one is used up or too small."""
+    settings, needed = clients.settings, await _needed_tokens(clients)
     if needed > settings.daily_token_budget:
         raise ConfigurationError(
             f"one answer may need {needed:,} tokens, more than the daily budget of "
             f"{settings.daily_token_budget:,}, so the chat model is never used"
         )
     try:
-        questions, tokens = await rate_limits.used_today(await clients.database())
+        used = await rate_limits.used_today(await clients.database())
     except UpstreamError:
         return  # reported by the database check
-    if tokens + needed > settings.daily_token_budget or questions >= settings.daily_question_budget:
+    if needed and (
+        used.tokens + needed > settings.daily_token_budget
+        or used.questions >= settings.daily_question_budget
+    ):
         raise ConfigurationError(
-            f"the daily budget is used up ({_used(settings, questions, tokens)}): until midnight "
-            "UTC answers are extractive"
+            f"the daily budget is used up ({_used(settings, used)}): until midnight UTC answers "
+            "are extractive"
         )
+    if used.calls >= settings.daily_embedding_budget:
+        raise ConfigurationError(
+            f"the {used.calls:,} calls per day for embeddings and reranking are used up: until "
+            "midnight UTC only the words of a question are looked for"
+        )
+    if used.bytes >= settings.daily_storage_budget:
+        raise ConfigurationError(
+            f"the {used.bytes:,} bytes per day for conversations are used up: until midnight UTC "
+            "answers are not saved"
+        )
+
+
+async def _needed_tokens(clients: Clients) -> int:
+    """Return the tokens that a first question may need; 0 if the chat model costs nothing."""
+    is_paid = (await clients.answerers())[0].is_paid
+    return admission.estimate_tokens(clients.settings, "") if is_paid else 0
 
 
 # ---------------------------------------------------------------- for the command line
@@ -182,15 +199,15 @@ async def _notes(clients: Clients) -> dict[str, str]:
     info = await (await clients.store()).info()
     if info:
         notes["qdrant"] = f"{info.chunks:,} passages, {info.embedding_model or 'older layout'}"
-    if admission.estimate_tokens(settings, ""):
-        questions, tokens = await rate_limits.used_today(await clients.database())
-        notes["budget"] = f"{_used(settings, questions, tokens)} used today"
+    if await _needed_tokens(clients):
+        used = await rate_limits.used_today(await clients.database())
+        notes["budget"] = f"{_used(settings, used)} used today"
     return notes
 
 
-def _used(settings: Settings, questions: int, tokens: int) -> str:
+def _used(settings: Settings, used: rate_limits.Cost) -> str:
     return (
-        f"{tokens:,} of {settings.daily_token_budget:,} tokens and {questions:,} of "
+        f"{used.tokens:,} of {settings.daily_token_budget:,} tokens and {used.questions:,} of "
         f"{settings.daily_question_budget:,} questions"
     )
 

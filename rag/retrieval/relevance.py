@@ -42,6 +42,12 @@ def relevance(
     ]
 
 
+def word_relevance(question: SparseVector, found: Candidates) -> list[float]:
+    """Return the relevance of each hit, in order, by its words alone."""
+    best = best_bm25(question, found.document_frequencies, found.total)
+    return [hit.sparse / best if best else 0.0 for hit in found.hits]
+
+
 def scale_cosine(cosine: float, cosine_range: tuple[float, float]) -> float:
     """Scale a cosine to 0 for unrelated and 1 for closely related texts. It may exceed 1."""
     low, high = cosine_range

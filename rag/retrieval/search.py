@@ -16,7 +16,7 @@ from rag.errors import UpstreamError
 from rag.interfaces import Reranker, VectorStore
 from rag.language.tokens import sparse_question
 from rag.models import Chunk, Passage, SearchResult
-from rag.retrieval.relevance import clip, grade, relevance
+from rag.retrieval.relevance import clip, grade, relevance, word_relevance
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,8 @@ class Query:
 
     text: str
     vector: Sequence[float]
+    words_only: bool = False
+    """Whether the text has no embedding. `vector` is then any unit vector, and is not scored."""
 
 
 async def search(
@@ -71,10 +73,14 @@ async def _score_candidates(
     """Return the candidates of one query and their relevance, by chunk id."""
     sparse = sparse_question(query.text, language)
     candidates = await store.candidates(query.vector, sparse, CANDIDATES)
-    scores = relevance(sparse, candidates, cosine_range)
+    if query.words_only:
+        scores = word_relevance(sparse, candidates)
+    else:
+        scores = relevance(sparse, candidates, cosine_range)
     return {
         hit.chunk.chunk_id: (hit.chunk, score)
         for hit, score in zip(candidates.hits, scores, strict=True)
+        if score or not query.words_only
     }
 
 

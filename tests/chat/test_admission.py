@@ -7,7 +7,7 @@ import itertools
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from rag.adapters.database.postgres import Postgres
 from rag.chat import admission, answer_stream, pipeline
 from rag.environment import load_settings
 from rag.interfaces import Database
+from rag.models import AnswerRequest, Chunk, Passage
 from rag.providers import Clients
 from rag.settings import Settings
 from tests.support.postgres import new_database, query, using
@@ -256,6 +257,8 @@ def test_over_the_budget_the_book_still_answers(
         first = ask(client, QUESTION).json()
         assert first["metadata"]["fallback"] is None
         assert reranked(upstreams) == 1
+        spent = expected(QUESTION) - 1000
+        query(database, "UPDATE book.days SET tokens = :spent", spent=spent)
         upstreams.heal()
         for session in ("", first["session_id"]):
             answer = ask(client, "and how do I delete it?", session_id=session).json()
@@ -266,11 +269,11 @@ def test_over_the_budget_the_book_still_answers(
         assert answer["sources"]
         assert upstreams.openai.requests == []  # not even to rewrite the follow-up
         assert reranked(upstreams) == 0
-        assert used(database) == (1, first["metadata"]["tokens_used"])
+        assert used(database) == (1, spent)
         for _ in range(2):  # the second search is over the budget of questions
             assert client.post("/search", json={"query": "delete"}).json()["results"]
             assert reranked(upstreams) == 1
-        assert used(database) == (2, first["metadata"]["tokens_used"])
+        assert used(database) == (2, spent)
 
         deep = client.get("/health", params={"deep": True}).json()
         assert deep["status"] == "degraded"
@@ -409,3 +412,167 @@ def test_a_weak_key_shows_no_stranger_a_conversation(
     # A random one will do anywhere.
     key = str(uuid.uuid4())
     assert answer("192.0.2.110", key)["session_id"] == answer("192.0.2.111", key)["session_id"]
+
+
+# ---------------------------------------------------------------- a fair share
+
+
+def calls(upstreams: Upstreams, path: str = "/v2/embed") -> int:
+    return sum(request.path == path for request in upstreams.cohere.requests)
+
+
+@pytest.fixture
+def small(
+    upstreams: Upstreams, postgres_server: str, tmp_path: Path
+) -> Iterator[Callable[..., tuple[Service, str]]]:
+    """Start a service with limits of its own, and return it with its database."""
+    with ExitStack() as stack:
+
+        def start(**rules: str) -> tuple[Service, str]:
+            url = stack.enter_context(new_database(postgres_server))
+            variables = {**upstreams.environ(), "DATABASE_URL": url, **rules}
+            return stack.enter_context(serving(tmp_path / "log", **variables)), url
+
+        yield start
+
+
+Small = Callable[..., tuple[Service, str]]
+
+
+def test_a_reader_over_their_share_is_quoted_and_others_keep_the_model(small: Small) -> None:
+    service, url = small(
+        DAILY_TOKEN_BUDGET="200000", READER_SHARE="4", DAILY_STORAGE_BUDGET="99000000"
+    )
+    with reading(service, "203.0.113.1") as greedy, reading(service, "203.0.113.2") as other:
+        answers = [ask(greedy).json()["metadata"] for _ in range(30)]
+        causes = [answer["fallback"] for answer in answers]
+        assert set(causes) == {None, "over_share"}
+        assert causes == sorted(causes, key=lambda cause: cause or "")
+        assert answers[-1]["answered_by"] == "extractive"
+        assert answers[-1]["saved"]
+        assert answers[-1]["notice"].startswith("You have used your share")
+        assert answers[0]["notice"] == ""
+        assert used(url)[1] <= 8000
+        assert ask(other).json()["metadata"]["fallback"] is None
+
+
+def test_a_conversation_has_a_share_of_its_own(small: Small) -> None:
+    service, _ = small(DAILY_TOKEN_BUDGET="400000", READER_SHARE="5")
+    session, causes = "", []
+    for n in range(30):
+        with reading(service, f"203.0.113.{n}") as client:
+            answer = ask(client, session_id=session).json()
+            session = answer["session_id"]
+            causes.append(answer["metadata"]["fallback"])
+    assert "over_share" in causes
+    with reading(service, "203.0.113.99") as client:
+        assert ask(client).json()["metadata"]["fallback"] is None
+
+
+def test_a_tiny_share_still_allows_a_question(small: Small) -> None:
+    service, _ = small(DAILY_TOKEN_BUDGET="20000", READER_SHARE="0.1", DAILY_EMBEDDING_BUDGET="4")
+    with reading(service, "203.0.113.1") as client:
+        assert ask(client).json()["metadata"]["fallback"] is None
+
+
+def test_when_the_calls_are_used_up_words_are_looked_for(
+    small: Small, upstreams: Upstreams
+) -> None:
+    service, url = small(DAILY_EMBEDDING_BUDGET="5", READER_SHARE="100")
+    upstreams.heal()
+    with service.client() as client:
+        known = ask(client, QUESTION).json()["metadata"]
+        assert known["notice"] == ""
+        for n in range(8):
+            answer = ask(client, f"{QUESTION} Again: {n}").json()
+        assert "searches by meaning" in answer["metadata"]["notice"]
+        assert "midnight UTC" in answer["metadata"]["notice"]
+        assert answer["metadata"]["fallback"] is None, "the model has tokens left"
+        assert answer["sources"]
+        assert client.post("/search", json={"query": "delete"}).json()["results"]
+        before = calls(upstreams)
+        assert before == query(url, "SELECT calls::int FROM book.days")[0][0] <= 5
+        assert ask(client, QUESTION).json()["metadata"]["notice"] == "", "its embedding is cached"
+        for path, body in (("/chat", {"message": "zyx wvu"}), ("/search", {"query": "zyx wvu"})):
+            refused = client.post(path, json=body)
+            assert refused.status_code == 429
+            assert "midnight UTC" in refused.json()["detail"]
+            assert 0 < int(refused.headers["retry-after"]) <= 86400
+        assert calls(upstreams) == before
+        deep = client.get("/health", params={"deep": True}).json()
+        assert deep["status"] in ("ok", "degraded")
+
+
+def test_embeddings_have_a_share_too(small: Small, upstreams: Upstreams) -> None:
+    service, _ = small(DAILY_EMBEDDING_BUDGET="100", READER_SHARE="5")
+    upstreams.heal()
+    with reading(service, "203.0.113.1") as greedy, reading(service, "203.0.113.2") as other:
+        for _ in range(12):
+            assert greedy.post("/search", json={"query": f"delete {next(_numbers)}"}).json()
+        assert calls(upstreams) <= 5
+        before = calls(upstreams)
+        assert other.post("/search", json={"query": "delete"}).json()["results"]
+        assert calls(upstreams) > before
+
+
+def test_reranking_counts_as_a_paid_call(small: Small, upstreams: Upstreams) -> None:
+    service, url = small(RERANK="rerank-v3.5", DAILY_EMBEDDING_BUDGET="9", READER_SHARE="100")
+    upstreams.heal()
+    with service.client() as client:
+        for _ in range(9):
+            assert client.post("/search", json={"query": "delete"}).status_code == 200
+    paid = calls(upstreams) + calls(upstreams, "/v2/rerank")
+    assert paid == query(url, "SELECT calls::int FROM book.days")[0][0] <= 9
+
+
+def test_beyond_the_space_answers_are_given_but_not_saved(small: Small) -> None:
+    service, url = small(DAILY_STORAGE_BUDGET="200000", READER_SHARE="10")
+    with reading(service, "203.0.113.1") as greedy, reading(service, "203.0.113.2") as other:
+        answers = [ask(greedy).json() for _ in range(30)]
+        saved = [answer["metadata"]["saved"] for answer in answers]
+        assert saved == sorted(saved, reverse=True)
+        assert answers[-1]["message"]
+        assert not saved[-1]
+        assert "not kept" in answers[-1]["metadata"]["notice"]
+        assert ask(other).json()["metadata"]["saved"]
+    ((counted,),) = query(url, "SELECT bytes::int FROM book.days")
+    ((size,),) = query(
+        url,
+        "SELECT sum(octet_length(question) + octet_length(answer) + octet_length(sources::text)"
+        " + octet_length(metadata::text))::int FROM book.turns",
+    )
+    assert size <= counted <= 40_000
+
+
+def test_a_conversation_that_is_full_asks_for_a_new_one(small: Small, upstreams: Upstreams) -> None:
+    service, _ = small(MAX_TURNS="2")
+    with service.client() as client:
+        session = ask(client).json()["session_id"]
+        assert ask(client, session_id=session).json()["metadata"]["saved"]
+        upstreams.heal()
+        refused = ask(client, session_id=session)
+        assert (refused.status_code, refused.json()["code"]) == (422, "conversation_full")
+        assert "start a new one" in refused.json()["detail"]
+        assert not upstreams.openai.requests
+        assert client.get(f"/chat/sessions/{session}").json()["total"] == 2
+        assert ask(client).status_code == 200
+
+
+def test_the_reservation_covers_the_passages_that_are_sent(upstreams: Upstreams) -> None:
+    """Passages in a script with many tokens, and text of the reader with more than usual."""
+    chunk = Chunk("id", "ሰው ልጅ ሁሉ ሲወለድ ነጻና በክብርና። " * 60, "T", "S", "s", "a.md", 0)
+    sent = AnswerRequest("qx zj " * 300, [Passage(chunk, 0.9)] * 10, highlighted="q!z#" * 2000)
+    real = 10 * len(chunk.text.encode()) * 3 // 4 + 1000 + 4000
+
+    async def test() -> None:
+        clients = Clients(load_settings(upstreams.environ()))
+        meter = admission.UsageMeter(clients, "203.0.113.7", "", sent.question, sent.highlighted)
+        first = (await meter.admission()).reserved
+        assert first.tokens < real
+        raised = await meter.reserve(sent)
+        assert raised.within_budget
+        assert raised.reserved.tokens > real
+        await meter.settle()
+        await clients.close()
+
+    asyncio.run(test())

@@ -11,8 +11,8 @@ import pytest
 
 from rag.adapters.database.postgres import Postgres
 from rag.conversations import store as conversations
-from rag.conversations.store import QuestionEmbedding, Saved
-from rag.errors import UpstreamError
+from rag.conversations.store import Extras, QuestionEmbedding, Saved
+from rag.errors import ConversationFull, UpstreamError
 from rag.models import (
     Claim,
     RelatedSection,
@@ -42,7 +42,9 @@ DAYS = 90
 
 
 async def _save(db: Postgres, sid: str, question: str = "How?", **options: object) -> Saved | None:
-    options = {"new": False, "retention_days": DAYS, **options}
+    names = [name for name in ("key", "embedding", "max_turns") if name in options]
+    extras = Extras(**{name: options.pop(name) for name in names})  # type: ignore[arg-type]
+    options = {"new": False, "retention_days": DAYS, "extras": extras, **options}
     return await conversations.save(db, sid, replace(TURN, question=question), **options)  # type: ignore[arg-type]
 
 
@@ -343,7 +345,7 @@ def test_what_postgresql_cannot_hold_is_replaced(database_url: str) -> None:
         turn = Turn(bad, bad, (source,), {bad: {"deep": [bad]}}, related=near)
         embedding = QuestionEmbedding("m", bad, [1.0])
         saved = await conversations.save(
-            db, sid, turn, new=True, retention_days=DAYS, embedding=embedding
+            db, sid, turn, new=True, retention_days=DAYS, extras=Extras(embedding=embedding)
         )
         assert saved
         (found,) = await conversations.recent(db, sid, 1, retention_days=DAYS) or []
@@ -431,5 +433,18 @@ def test_a_failure_is_not_hidden(database_url: str) -> None:
         with pytest.raises(UpstreamError, match="23514"):
             await _save(db, sid, "no")
         assert await _texts(db, sid) == ["How?"]
+
+    using(database_url, work)
+
+
+def test_a_conversation_takes_no_more_turns_than_allowed(database_url: str) -> None:
+    async def work(db: Postgres) -> None:
+        sid = await _new(db, max_turns=5)
+        saving = (_save(db, sid, f"q{i}", max_turns=5) for i in range(12))
+        found = await asyncio.gather(*saving, return_exceptions=True)
+        assert sum(isinstance(each, ConversationFull) for each in found) == 8
+        assert sorted(each.n for each in found if isinstance(each, Saved)) == [2, 3, 4, 5]
+        assert await _count(db, "turns") == 5
+        assert await _save(db, conversations.new_session_id(), max_turns=5) is None
 
     using(database_url, work)

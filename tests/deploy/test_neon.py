@@ -58,7 +58,12 @@ def test_a_conversation_is_kept_and_deleted(neon: Neon) -> None:
         embedding = conversations.QuestionEmbedding("m", "How?", (0.5, -0.25))
         for n in (1, 2):
             saved = await conversations.save(
-                database, session, TURN, new=n == 1, retention_days=DAYS, embedding=embedding
+                database,
+                session,
+                TURN,
+                new=n == 1,
+                retention_days=DAYS,
+                extras=conversations.Extras(embedding=embedding),
             )
             assert saved
             assert (saved.session_id, saved.n) == (session, n)

@@ -124,6 +124,8 @@ def check_scores(folder: Path, points: Sequence[Point], questions: int = 10) -> 
 class HashEmbedder:
     """A tiny embedder that derives vectors from the text's hash and counts its calls."""
 
+    is_paid = False
+
     def __init__(self, model: str = "hash", dimensions: int = 16, fail_after: int = 10**9) -> None:
         self.model = model
         self.dimensions = dimensions

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from rag.conversations import export
 from rag.conversations.csv_table import as_csv
-from rag.conversations.rate_limits import client_key
+from rag.conversations.reader_keys import client_key
 from rag.errors import SourceError
 from rag.models import Source, Turn
 from sites.discovery import Scope, read_sitemap

@@ -55,6 +55,8 @@ _PING_SECONDS = 10.0
 class OpenAIAnswerer:
     """Answers with a chat model, streamed."""
 
+    is_paid = True
+
     def __init__(
         self,
         api_key: str,

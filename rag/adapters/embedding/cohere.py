@@ -144,6 +144,8 @@ class CohereEmbedder:
     For a model that is not in the table, `dimensions` is 0 until its first answer.
     """
 
+    is_paid = True
+
     def __init__(
         self,
         api_key: str,
@@ -257,6 +259,8 @@ class CohereEmbedder:
 
 
 class CohereReranker:
+    is_paid = True
+
     def __init__(
         self,
         api_key: str,

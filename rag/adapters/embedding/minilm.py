@@ -45,6 +45,7 @@ class LocalEmbedder:
     """An `Embedder` that loads on first use and computes in worker threads."""
 
     model = f"all-MiniLM-L6-v2 int8 {MAX_TOKENS}"
+    is_paid = False
     """Includes the token limit, so that vectors made with another limit are not mixed in."""
     dimensions = WIDTH
     cosine_range = (0.1, 0.8)
