@@ -198,12 +198,7 @@ class Indexer:
         return Plan(
             missing=missing,
             reused=len(wanted & known.keys()),
-            moved=sum(
-                (chunk.slug, chunk.source_path)
-                != (known[chunk.chunk_id].slug, known[chunk.chunk_id].source_path)
-                for chunk in chunks
-                if chunk.chunk_id in known
-            ),
+            moved=sum(known.get(chunk.chunk_id, "") not in ("", chunk.place) for chunk in chunks),
             removed=len(known.keys() - wanted),
             calls=-(-len(missing) // batch),
             batch=batch,
