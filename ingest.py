@@ -35,9 +35,11 @@ from rag.indexing.console import (
     describe_summary,
     pluralize,
 )
+from rag.indexing.costs import check_cost, count_tokens, price_of
 from rag.indexing.indexer import (
     BookContent,
     Indexer,
+    Plan,
     carry_over,
     describe,
     published_chunks,
@@ -65,7 +67,8 @@ meanwhile; it serves the old index until the new one is complete.
 
   ingest.py docs                             a folder of Markdown; here the handbook
   ingest.py https://my-book.vercel.app/docs/ a live site
-  ingest.py docs --dry-run                   show what would be embedded
+  ingest.py docs --dry-run                   show what would be embedded, and its cost
+  ingest.py docs --max-cost 0.50             stop if embedding costs more than 50 cents
   ingest.py docs --verify build --strict     index only if no link is dead
 """
 
@@ -130,6 +133,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--base-path", metavar="PATH", help="path of the book on its site, such as docs")
     add("--dry-run", action="store_true", help="show what would be embedded; change nothing")
+    add(
+        "--max-cost",
+        type=float,
+        metavar="DOLLARS",
+        help="stop before paying if embedding would cost more",
+    )
     add("--verify", metavar="SITE", help="check all links against a built site or an address")
     add("--strict", action="store_true", help="with --verify: change nothing if a link is dead")
     add(
@@ -149,6 +158,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--strict needs --verify SITE")
     if options.max_pages < 1:
         parser.error("--max-pages must be 1 or more")
+    if options.max_cost is not None and not 0 <= options.max_cost < float("inf"):
+        parser.error("--max-cost must be 0 or more dollars")
     return options
 
 
@@ -168,6 +179,7 @@ async def _run(options: argparse.Namespace, get: Callable[[], Clients]) -> int:
 
 
 async def _ingest(options: argparse.Namespace, clients: Clients) -> int:
+    from rag.indexing.bounds import within_bounds
     from rag.indexing.chunking import chunk_book
     from sites import is_address, read_path
 
@@ -185,7 +197,14 @@ async def _ingest(options: argparse.Namespace, clients: Clients) -> int:
         )
     for problem in book.problems:
         print(problem.message, file=sys.stderr)
-    chunks: Sequence[Chunk] = await asyncio.to_thread(chunk_book, book.pages)
+    settings = clients.settings
+    chunks, too_long = within_bounds(
+        await asyncio.to_thread(chunk_book, book.pages),
+        settings.max_page_chunks,
+        settings.max_book_characters,
+    )
+    for message in too_long:
+        print(message, file=sys.stderr)
     if not chunks:
         raise SourceError(f"There is no text to index in {options.source}.")
     if book.unread:
@@ -215,7 +234,10 @@ async def _index(
 
     say = _nothing if options.quiet else print
     embedder = await clients.embedder()
+    price = price_of(embedder.model, clients.settings.embed_price)
     if not embedder.dimensions:  # a model that is only known by its answers
+        if options.max_cost is not None:
+            check_cost(embedder.model, 100, price, options.max_cost)
         await embedder.embed_questions([book.pages[0].title])
     title = clients.settings.book_title or book.title or name_of(book, options.source)
     content = BookContent(title, book.language, book.pages, chunks, book.site_url)
@@ -226,12 +248,19 @@ async def _index(
     )
     writer = await clients.writer()
     indexer = Indexer(content, embedder, writer, info, _sparse)
+
+    def approve(plan: Plan) -> None:
+        if options.max_cost is not None:
+            tokens = count_tokens(plan.missing)
+            check_cost(embedder.model, tokens, price, options.max_cost)
+
     try:
         if options.dry_run:
-            say(describe_plan(await indexer.plan()))
+            say(describe_plan(await indexer.plan(), price))
             return 0
         summary = await indexer.build(
             published=published,
+            approve=approve,
             progress=_nothing if options.quiet else ProgressBar(sys.stderr).show_embedded,
         )
     finally:
