@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import pytest
 from rag.adapters.vector_store import qdrant_writer
 from rag.adapters.vector_store.qdrant_writer import QdrantWriter
 from rag.models import Chunk, IndexInfo, Point, SparseVector
+from tests.support.service import environment, run
 
 INFO = IndexInfo("model", 4, 3)
 MANY = [200_000, pytest.param(1_000_000, marks=pytest.mark.slow)]
@@ -94,13 +96,13 @@ async def opened(connection: Connection, info: IndexInfo = INFO) -> QdrantWriter
 def test_many_chunks_are_read_marked_and_deleted_in_bounded_requests(many: int) -> None:
     connection = Connection(many)
 
-    async def run() -> None:
+    async def body() -> None:
         made = await opened(connection)
         assert len(connection.read) == many / qdrant_writer._READ
         assert all("text" not in fields for _, fields in connection.read)
         await made.publish(INFO, [], {})
 
-    asyncio.run(run())
+    asyncio.run(body())
     assert sum(connection.named) >= 2 * many  # marked, then deleted
     assert max(connection.named) <= 5_000
     assert max(connection.sizes) < 4 * MB
@@ -112,11 +114,11 @@ def test_staged_chunks_are_shown_in_bounded_requests() -> None:
     long = Chunk(name(0), "", "t" * 200, "s" * 1000, "g" * 1000, "p" * 200, 0)
     chunks = [replace(long, chunk_id=name(n), order_index=n) for n in range(20_000)]
 
-    async def run() -> None:
+    async def body() -> None:
         made = await opened(connection)
         await made.publish(INFO, chunks, {})
 
-    asyncio.run(run())
+    asyncio.run(body())
     assert max(connection.sizes) < 4 * MB
     assert max(connection.named) <= 5_000
 
@@ -130,13 +132,13 @@ def test_vectors_words_and_texts_of_any_size_make_bounded_requests() -> None:
     chunks = [Chunk(name(n), "書" * 1500, "T", "", "s", "p", n) for n in range(300)]
     counts = {term * 999 % 2**32: 10**6 for term in range(600_000)}
 
-    async def run() -> None:
+    async def body() -> None:
         made = await opened(connection, info)
         await made.stage([Point(chunk, dense, terms) for chunk in chunks])
         sparse = {chunk.chunk_id: terms for chunk in chunks}
         await made.publish(info, chunks, counts, sparse)
 
-    asyncio.run(run())
+    asyncio.run(body())
     assert sum(connection.sizes) > 40 * MB
     assert max(connection.sizes) < 4 * MB
 
@@ -145,7 +147,7 @@ def test_a_first_publication_marks_nothing() -> None:
     """Its chunks are staged as live: the record is all that is written before the alias."""
     connection = Connection()
 
-    async def run() -> None:
+    async def body() -> None:
         made = writer(connection)
         await made.open(INFO)
         made._ready = True
@@ -156,8 +158,16 @@ def test_a_first_publication_marks_nothing() -> None:
         made._switch = _nothing  # type: ignore[method-assign]
         await made.publish(INFO, chunks, {1: 1_000})
 
-    asyncio.run(run())
+    asyncio.run(body())
     assert sum(connection.named) == 1 + 1 + 511  # a bucket, the record, buckets without terms
 
 
 async def _nothing() -> None: ...
+
+
+def test_the_benchmark_publishes_and_publishes_again() -> None:
+    finished = run("bench/publish.py", "200", env=environment())
+    assert finished.returncode == 0, finished.stderr
+    results = json.loads(finished.stdout.splitlines()[-1])
+    assert [found.get("chunks") for found in results.values()] == [200, 20, 10, None]
+    assert results["first"]["largest request MB"] < 4
