@@ -17,7 +17,7 @@ from rag.models import Chunk, IndexInfo, Point, SparseVector
 from tests.support.service import environment, run
 
 INFO = IndexInfo("model", 4, 3)
-MANY = [200_000, pytest.param(1_000_000, marks=pytest.mark.slow)]
+MANY = [60_000, pytest.param(1_000_000, marks=pytest.mark.slow)]
 MB = 2**20
 
 
