@@ -6,7 +6,7 @@
 #
 # A Space passes its variables to the build, so a variable EMBEDDED has the same effect.
 
-FROM python:3.11-slim AS build
+FROM python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7 AS build
 WORKDIR /app
 ARG EMBEDDED=
 COPY requirements.txt requirements-embedded.txt deploy/prune.py ./
@@ -25,7 +25,7 @@ RUN rm -rf deploy requirements*.txt \
       PYTHONPATH=/install/lib/python3.11/site-packages DATA_DIR=/data python ingest.py docs;; esac \
  && rm -rf docs
 
-FROM python:3.11-slim
+FROM python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7
 # openai's client uses the system's certificates. The base image has no bytecode of the standard
 # library; compiling it would take half a second at every start.
 RUN test -s /etc/ssl/certs/ca-certificates.crt && useradd --create-home --uid 1000 user \

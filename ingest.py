@@ -13,15 +13,14 @@ Exit status: 0 done, 1 nothing could be done and the old index is untouched, or 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from rag import VERSION
 from rag.engines import check_platform
 from rag.errors import (
     BookError,
@@ -29,6 +28,7 @@ from rag.errors import (
     IndexMissing,
     SourceError,
 )
+from rag.indexing.arguments import parse_arguments
 from rag.indexing.console import (
     ProgressBar,
     describe_links,
@@ -37,9 +37,11 @@ from rag.indexing.console import (
     pluralize,
     printable,
 )
+from rag.indexing.costs import check_cost, count_tokens, price_of
 from rag.indexing.indexer import (
     BookContent,
     Indexer,
+    Plan,
     carry_over,
     describe,
     published_chunks,
@@ -57,19 +59,6 @@ from rag.settings import Settings
 
 if TYPE_CHECKING:
     from sites import Book
-
-
-USAGE = """\
-Index a book, so that `python router.py` can answer questions about it.
-
-Run it again after each edit: only what changed is embedded. The service may run
-meanwhile; it serves the old index until the new one is complete.
-
-  ingest.py docs                             a folder of Markdown; here the handbook
-  ingest.py https://my-book.vercel.app/docs/ a live site
-  ingest.py docs --dry-run                   show what would be embedded
-  ingest.py docs --verify build --strict     index only if no link is dead
-"""
 
 
 class Clients(Protocol):
@@ -91,7 +80,7 @@ def main(
     arguments: Sequence[str] | None = None, clients: Callable[[], Clients] = get_clients
 ) -> int:
     """The command. Whatever goes wrong, its user meets a sentence, never a stack trace."""
-    options = _options(arguments)
+    options = parse_arguments(arguments)
     try:
         return asyncio.run(_run(options, clients))
     except BookError as error:
@@ -110,85 +99,7 @@ def main(
         return 130
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    from sites import GENERATORS
-    from sites.clock import PAGE_SECONDS
-    from sites.files import MAX_CHARACTERS
-
-    parser = argparse.ArgumentParser(
-        prog="ingest.py",
-        usage="%(prog)s [options] SOURCE",
-        description=USAGE,
-        epilog="Exit status: 0 done, 1 nothing could be done or links are dead, 2 wrong usage, "
-        "130 interrupted.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add(
-        "source",
-        nargs="?",
-        metavar="SOURCE",
-        help="a folder or file of Markdown or HTML, or the address of a live site",
-    )
-    add(
-        "--generator",
-        choices=GENERATORS,
-        default="auto",
-        help="what builds the site; recognised if not given",
-    )
-    add("--base-path", metavar="PATH", help="path of the book on its site, such as docs")
-    add(
-        "--root",
-        metavar="FOLDER",
-        help="folder around SOURCE that links, includes and the configuration may lead to, "
-        "such as the repository; else the site's own folder",
-    )
-    add("--dry-run", action="store_true", help="show what would be embedded; change nothing")
-    add("--verify", metavar="SITE", help="check all links against a built site or an address")
-    add(
-        "--strict",
-        action="store_true",
-        help="with --verify: change nothing if a link is dead or a file was skipped",
-    )
-    add(
-        "--max-pages",
-        type=int,
-        default=5_000,
-        metavar="N",
-        help="read at most N pages of a live site (default: %(default)s)",
-    )
-    add(
-        "--page-seconds",
-        type=float,
-        default=PAGE_SECONDS,
-        metavar="S",
-        help="skip a page whose parsing takes longer (default: %(default)g)",
-    )
-    add(
-        "--max-characters",
-        type=int,
-        default=MAX_CHARACTERS,
-        metavar="N",
-        help="read at most N characters of a folder (default: %(default)s)",
-    )
-    add("--allow-private", action="store_true", help="also read sites on this machine or network")
-    add("--quiet", action="store_true", help="print problems only")
-    add("--version", action="version", version=f"Ask the Book {VERSION}")
-    options = parser.parse_args(arguments)
-    if options.source is None and not options.verify:
-        parser.error("name the book to index, or the site to --verify the index against")
-    if options.strict and not options.verify:
-        parser.error("--strict needs --verify SITE")
-    if options.max_pages < 1:
-        parser.error("--max-pages must be 1 or more")
-    if options.max_characters < 1:
-        parser.error("--max-characters must be 1 or more")
-    if not 0.01 <= options.page_seconds <= 86_400:
-        parser.error("--page-seconds must be between 0.01 and 86,400")
-    return options
-
-
-async def _run(options: argparse.Namespace, get: Callable[[], Clients]) -> int:
+async def _run(options: Namespace, get: Callable[[], Clients]) -> int:
     clients = get()
     check_platform(clients.settings.qdrant_url)
     try:
@@ -203,19 +114,20 @@ async def _run(options: argparse.Namespace, get: Callable[[], Clients]) -> int:
         await clients.close()
 
 
-async def _ingest(options: argparse.Namespace, clients: Clients) -> int:
+async def _ingest(options: Namespace, clients: Clients) -> int:
+    from rag.indexing.bounds import within_bounds
     from rag.indexing.chunking import chunk_book
     from sites import is_address, read_path
     from sites.files import Limits
 
-    live = is_address(options.source)
+    live, settings = is_address(options.source), clients.settings
     published, old = None, list[Chunk]()
     with suppress(ConfigurationError):  # an index that cannot be read is made again
         store = await clients.store()
         published = await store.info()
         old = await published_chunks(store) if live else []
     if live:
-        book = await _read_site(options, clients.settings, old)
+        book = await _read_site(options, settings, old)
     else:
         # In this thread, which the clock for each page can interrupt.
         book = read_path(
@@ -223,11 +135,17 @@ async def _ingest(options: argparse.Namespace, clients: Clients) -> int:
             generator=options.generator,
             base_path=options.base_path,
             root=options.root,
-            limits=Limits(options.page_seconds, options.max_characters),
+            limits=Limits(options.page_seconds, settings.max_book_characters),
         )
     for problem in book.problems:
         _warn(problem.message)
-    chunks: Sequence[Chunk] = await asyncio.to_thread(chunk_book, book.pages)
+    chunks, too_long = within_bounds(
+        await asyncio.to_thread(chunk_book, book.pages),
+        settings.max_page_chunks,
+        settings.max_book_characters,
+    )
+    for message in too_long:
+        _warn(message)
     if not chunks:
         raise SourceError(f"There is no text to index in {options.source}.")
     if book.unread:
@@ -252,13 +170,16 @@ async def _index(
     chunks: Sequence[Chunk],
     clients: Clients,
     published: IndexInfo | None,
-    options: argparse.Namespace,
+    options: Namespace,
 ) -> int:
     from sites import name_of
 
     say = _nothing if options.quiet else _say
     embedder = await clients.embedder()
+    price = price_of(embedder.model, clients.settings.embed_price)
     if not embedder.dimensions:  # a model that is only known by its answers
+        if options.max_cost is not None:
+            check_cost(embedder.model, 100, price, options.max_cost)
         await embedder.embed_questions([book.pages[0].title])
     title = clients.settings.book_title or book.title or name_of(book, options.source)
     content = BookContent(title, book.language, book.pages, chunks, book.site_url)
@@ -270,12 +191,19 @@ async def _index(
     )
     writer = await clients.writer()
     indexer = Indexer(content, embedder, writer, info, _sparse)
+
+    def approve(plan: Plan) -> None:
+        if options.max_cost is not None:
+            tokens = count_tokens(plan.missing)
+            check_cost(embedder.model, tokens, price, options.max_cost)
+
     try:
         if options.dry_run:
-            say(describe_plan(await indexer.plan()))
+            say(describe_plan(await indexer.plan(), price))
             return 0
         summary = await indexer.build(
             published=published,
+            approve=approve,
             progress=_nothing if options.quiet else ProgressBar(sys.stderr).show_embedded,
         )
     finally:
@@ -284,7 +212,7 @@ async def _index(
     return 0
 
 
-async def _verified(chunks: Iterable[Chunk], options: argparse.Namespace) -> LinkReport:
+async def _verified(chunks: Iterable[Chunk], options: Namespace) -> LinkReport:
     """Check the links and list those that are dead."""
     from sites.published_site import open_site
 
@@ -304,7 +232,7 @@ async def _verified(chunks: Iterable[Chunk], options: argparse.Namespace) -> Lin
     return verdict
 
 
-async def _read_site(options: argparse.Namespace, settings: Settings, old: Sequence[Chunk]) -> Book:
+async def _read_site(options: Namespace, settings: Settings, old: Sequence[Chunk]) -> Book:
     from sites.crawler import read_site
     from sites.fetch import Limits
 

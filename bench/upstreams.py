@@ -143,8 +143,7 @@ class Answers:
         both = [{"points": points(True, True)}, {"points": points(True, False)}]
         self.batch = done([*both, {"points": [records, *frequencies]}])
         self.retrieve = done([{k: v for k, v in records.items() if k != "score"}])
-        near = {"points": points(False, True)[:9], "next_page_offset": None}
-        self.scroll = done(near)
+        self.neighbours = done([{"points": points(False, True)[:9]}, {"points": [records]}])
 
     def _openai(self, tokens: int, words: int) -> None:
         """Make an answer of `tokens` tokens that cites two passages, as JSON and as a stream."""
@@ -241,9 +240,8 @@ class Connection(asyncio.Protocol):
             texts = len(json.loads(body)["texts"])
             self._later(latencies.embed, answers.embed(texts, b'"base64"' in body))
         elif path.endswith("/points/query/batch"):
-            self._later(latencies.search, answers.batch)
-        elif path.endswith("/points/scroll"):
-            self._later(latencies.search, answers.scroll)
+            searched = b'"prefetch"' in body
+            self._later(latencies.search, answers.batch if searched else answers.neighbours)
         elif path.endswith("/points"):
             self._later(latencies.search, answers.retrieve)
         elif path.endswith("/chat/completions"):

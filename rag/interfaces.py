@@ -81,8 +81,11 @@ class IndexWriter(Protocol):
     the same model finds the staged points again, so nothing is embedded twice.
     """
 
-    async def open(self, info: IndexInfo) -> Mapping[str, Chunk]:
-        """Return all stored chunks, published or staged, by id. Their texts may be empty."""
+    async def open(self, info: IndexInfo) -> Mapping[str, str]:
+        """Return the `place` of every stored chunk, published or staged, by id.
+
+        It is empty if an older release stored the chunk.
+        """
 
     async def stage(self, points: Sequence[Point]) -> None: ...
 

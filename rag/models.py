@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -85,6 +86,12 @@ class Chunk:
         """The text to embed: page title and heading path, then the chunk's text."""
         head = self.title if not self.section else f"{self.title} › {self.section}"
         return f"{head}\n\n{self.text}"
+
+    @property
+    def place(self) -> str:
+        """Hash of what may change while the id stays: page, section, links and language."""
+        known = (self.title, self.section, self.slug, self.source_path, self.language, self.anchors)
+        return hashlib.sha256(repr(known).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 # ---------------------------------------------------------------- retrieval

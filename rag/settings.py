@@ -97,6 +97,19 @@ class Settings:
     cohere_embed_model: str = _setting(
         "COHERE_EMBED_MODEL", "embed-english-v3.0", "Cohere embedding model."
     )
+    embed_price: float = _setting(
+        "EMBED_PRICE",
+        0.0,
+        "Dollars per million tokens of the embedding model; if unset, Cohere's list price.",
+    )
+    max_page_chunks: int = _setting(
+        "MAX_PAGE_CHUNKS", 2000, "Ingest leaves out a page that makes more chunks than this."
+    )
+    max_book_characters: int = _setting(
+        "MAX_BOOK_CHARACTERS",
+        100_000_000,
+        "Ingest refuses a book with more characters to embed than this.",
+    )
     rerank_model: str = _setting(
         "RERANK", "", "Cohere rerank model, such as rerank-v3.5; no reranking if unset."
     )

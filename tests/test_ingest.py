@@ -75,12 +75,67 @@ def test_a_dry_run_changes_nothing(
     embedder = HashEmbedder()
     assert call(tmp_path / "d", book, "--dry-run", embedder=embedder) == 0
     assert re.search(
-        r"Would embed 10 chunks \(1 call of up to 96, about [\d,]+ tokens\), "
+        r"Would embed 10 chunks \(1 call of up to 96, about [\d,]+ tokens, price unknown, "
+        r"see EMBED_PRICE\), "
         r"reuse 0 \(0 moved\) and remove 0\.",
         capsys.readouterr().out,
     )
     assert embedder.texts == []
     assert run(info(tmp_path / "d")) is None
+
+
+COHERE = "embed-english-v3.0"
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [(COHERE, r"about \$0\.000\d\)"), ("all-MiniLM-L6-v2 int8 256", r"tokens, free\)")],
+)
+def test_a_dry_run_says_what_embedding_costs(
+    tmp_path: Path, book: Path, model: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(tmp_path / "d", book, "--dry-run", embedder=HashEmbedder(model)) == 0
+    assert re.search(said, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("model", "most", "said"),
+    [
+        (COHERE, "0.0001", "more than --max-cost 0.0001. Nothing was embedded."),
+        ("unknown", "100", "Set EMBED_PRICE"),
+    ],
+)
+def test_a_run_that_would_cost_too_much_pays_nothing(
+    tmp_path: Path, book: Path, model: str, most: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    embedder = HashEmbedder(model)
+    assert call(tmp_path / "d", book, "--max-cost", most, embedder=embedder) == 1
+    assert said in capsys.readouterr().err
+    assert embedder.texts == []
+    assert run(info(tmp_path / "d")) is None
+    assert call(tmp_path / "d", book, "--max-cost", "1", embedder=HashEmbedder(COHERE)) == 0
+    cost_of_nothing = call(tmp_path / "d", book, "--max-cost", "0", embedder=HashEmbedder(COHERE))
+    assert cost_of_nothing == 0
+
+
+def test_a_model_that_is_not_known_is_not_asked_for_its_size_before_the_cost_is(
+    tmp_path: Path, book: Path
+) -> None:
+    embedder = HashEmbedder("unknown", dimensions=0)
+    assert call(tmp_path / "d", book, "--max-cost", "1", embedder=embedder) == 1
+    assert embedder.questions == 0
+
+
+def test_a_page_of_too_many_chunks_is_named_and_the_rest_indexed(
+    tmp_path: Path, book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sections = "".join(f"## Is it {n}?\n\nIt is {n}.\n\n" for n in range(2_001))
+    (book / "endless.md").write_text(f"# Endless\n\n{sections}")
+    assert call(tmp_path / "d", book) == 0
+    assert "endless.md makes 2,001 chunks, more than MAX_PAGE_CHUNKS" in capsys.readouterr().err
+    found = run(info(tmp_path / "d"))
+    assert found is not None
+    assert found.chunks == 10
 
 
 @pytest.mark.parametrize("spelling", ["folder", "slash", "relative", "home", "file"])
@@ -159,7 +214,10 @@ def test_nothing_could_be_done(
     assert run(info(tmp_path / "d")) == before
 
 
-@pytest.mark.parametrize("arguments", [[], ["book", "--generator", "word"], ["a", "b"], ["--what"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["book", "--generator", "word"], ["a", "b"], ["--what"], ["a", "--max-cost", "-1"]],
+)
 def test_usage(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         ingest.main(arguments)
@@ -284,13 +342,7 @@ def test_the_limits_of_reading_are_options(
     (tmp_path / "more.md").write_text("# More\n\nText.\n")
     assert call(tmp_path / "d", book, "--root", tmp_path) == 0
     assert "My Book: 5 pages" in capsys.readouterr().out
-    assert call(tmp_path / "d", book, "--max-characters", 100) == 0
-    assert "My Book: 1 page (plain)" in capsys.readouterr().out
-    for option, value in (
-        ("--max-characters", 0),
-        ("--page-seconds", "nan"),
-        ("--page-seconds", 0),
-    ):
+    for option, value in (("--page-seconds", "nan"), ("--page-seconds", 0), ("--max-cost", -1)):
         with pytest.raises(SystemExit):
             call(tmp_path / "d", book, option, value)
 

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from rag.indexing.bounds import shallow, with_short_context
 from rag.language.sentences import sentences
 from rag.models import Block, Chunk, Page, Section
 
@@ -41,25 +42,32 @@ def chunk_book(
     chunks: list[Chunk] = []
     seen: dict[str, int] = {}
     for page in pages:
-        for draft in _join(page, _drafts(page, target, limit), target, limit, small):
-            section = draft.sections[0]
-            path = " › ".join(section.heading_path)
-            slug = f"{page.slug}#{section.anchor}" if section.anchor else page.slug
-            chunk = Chunk(
-                "",
-                draft.text,
-                page.title,
-                path,
-                slug,
-                page.source_path,
-                len(chunks),
-                page.language,
-                tuple(section.anchor for section in draft.shown),
-            )
+        made = [
+            _chunk(page, draft)
+            for draft in _join(page, _drafts(page, target, limit), target, limit, small)
+        ]
+        for chunk in with_short_context(page, made):
             ordinal = seen[chunk.embedded_text] = seen.get(chunk.embedded_text, -1) + 1
             name = f"{chunk.embedded_text}\0{ordinal}" if ordinal else chunk.embedded_text
-            chunks.append(replace(chunk, chunk_id=str(uuid.uuid5(NAMESPACE, name))))
+            chunk_id = str(uuid.uuid5(NAMESPACE, name))
+            chunks.append(replace(chunk, chunk_id=chunk_id, order_index=len(chunks)))
     return chunks
+
+
+def _chunk(page: Page, draft: _Draft) -> Chunk:
+    """Make a chunk without its id and position."""
+    section = draft.sections[0]
+    return Chunk(
+        "",
+        draft.text,
+        page.title,
+        " › ".join(section.heading_path),
+        f"{page.slug}#{section.anchor}" if section.anchor else page.slug,
+        page.source_path,
+        0,
+        page.language,
+        tuple(section.anchor for section in draft.shown),
+    )
 
 
 @dataclass(slots=True)
@@ -207,17 +215,18 @@ def _balanced(pieces: Sequence[tuple[str, str]], ideal: float, limit: int) -> It
 
 def _pieces(block: Block, target: int, limit: int) -> Iterator[str]:
     """Yield the block, or its parts if it is too long."""
-    if len(block.text) <= limit:
-        if block.text.strip():
-            yield block.text
+    text = shallow(block)
+    if len(text) <= limit:
+        if text.strip():
+            yield text
     elif block.kind == "code":
-        yield from _divide_code(block.text, target)
+        yield from _divide_code(text, target)
     elif block.kind == "table":
-        yield from _divide_table(block.text, target)
+        yield from _divide_table(text, target)
     elif block.kind == "paragraph":
-        yield from _divide_prose(block.text, target)
+        yield from _divide_prose(text, target)
     else:
-        yield from _divide_list(block.text, target)
+        yield from _divide_list(text, target)
 
 
 def _divide_code(text: str, target: int) -> Iterator[str]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
+from rag.indexing.costs import count_tokens, describe_cost
 from rag.indexing.indexer import Plan, Progress, Summary
 from rag.indexing.link_check import LinkReport
-
-CHARACTERS_PER_TOKEN = 4
-"""Approximate number for English. Other languages need more tokens."""
 
 
 def printable(text: str) -> str:
@@ -64,10 +62,13 @@ class ProgressBar:
         self._out.flush()
 
 
-def describe_plan(todo: Plan) -> str:
-    """Say what a run would do."""
-    tokens = sum(len(chunk.embedded_text) for chunk in todo.missing) // CHARACTERS_PER_TOKEN
-    cost = f"{pluralize(todo.calls, 'call')} of up to {todo.batch}, about {tokens:,} tokens"
+def describe_plan(todo: Plan, price: float | None) -> str:
+    """Say what a run would do. `price` is in dollars per million tokens, if known."""
+    tokens = count_tokens(todo.missing)
+    cost = (
+        f"{pluralize(todo.calls, 'call')} of up to {todo.batch}, about {tokens:,} tokens, "
+        f"{describe_cost(tokens, price)}"
+    )
     return (
         f"Would embed {pluralize(len(todo.missing), 'chunk')} ({cost}), "
         f"reuse {todo.reused} ({todo.moved} moved) and remove {todo.removed}."

@@ -198,12 +198,7 @@ class Indexer:
         return Plan(
             missing=missing,
             reused=len(wanted & known.keys()),
-            moved=sum(
-                (chunk.slug, chunk.source_path)
-                != (known[chunk.chunk_id].slug, known[chunk.chunk_id].source_path)
-                for chunk in chunks
-                if chunk.chunk_id in known
-            ),
+            moved=sum(known.get(chunk.chunk_id, "") not in ("", chunk.place) for chunk in chunks),
             removed=len(known.keys() - wanted),
             calls=-(-len(missing) // batch),
             batch=batch,
@@ -213,11 +208,13 @@ class Indexer:
         self,
         *,
         published: IndexInfo | None = None,
+        approve: Callable[[Plan], None] = lambda _: None,
         progress: Callable[[Progress], None] = lambda _: None,
     ) -> Summary:
         """Publish the content, and embed only the chunks that are new.
 
         `published` is the metadata of the index in use. If it equals `info`, nothing is done.
+        `approve` may raise a BookError before anything is embedded.
         Embedded chunks are staged immediately, so after an interruption or a service error, which
         is raised, the next run continues where this one stopped.
         """
@@ -226,13 +223,18 @@ class Indexer:
         if published == self.info:
             return Summary(len(pages), len(chunks), reused=len(chunks))
         todo = await self.plan()
+        approve(todo)
         calls = await self._embed(todo.missing, progress)
-        vectors = {chunk.chunk_id: self.sparse(chunk) for chunk in chunks}
-        frequencies = Counter(term for vector in vectors.values() for term in vector.indices)
+        unchanged = {chunk.chunk_id for chunk in todo.missing}
         if _same_rules(self.info, published):
-            vectors = {}
-        for chunk in todo.missing:
-            vectors.pop(chunk.chunk_id, None)
+            unchanged = {chunk.chunk_id for chunk in chunks}
+        frequencies = Counter[int]()
+        vectors: dict[str, SparseVector] = {}
+        for chunk in chunks:
+            vector = self.sparse(chunk)
+            frequencies.update(vector.indices)
+            if chunk.chunk_id not in unchanged:
+                vectors[chunk.chunk_id] = vector
         if isinstance(self.writer, PageKeeper):
             self.writer.keep(pages)
         await self.writer.publish(self.info, chunks, frequencies, vectors)

@@ -226,7 +226,7 @@ def stored(folder: Path) -> Sequence[object]:
     assert generation is not None
     shard = Shard(generation)
     try:
-        return sorted(shard.vectors([*shard.all_chunks()]).items())
+        return sorted(shard.vectors([at for at, _ in shard.all_chunks()]).items())
     finally:
         shard.close()
         generation.release()

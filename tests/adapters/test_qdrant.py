@@ -9,14 +9,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from typing import Any, TypeVar
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import httpx
 import pytest
 
-from rag.adapters.vector_store import qdrant_writer
-from rag.adapters.vector_store.qdrant import BUCKETS, FIELDS, QdrantStore
+from rag.adapters.vector_store import qdrant_updates, qdrant_writer
+from rag.adapters.vector_store.qdrant import BUCKETS, RECORD, QdrantStore
 from rag.adapters.vector_store.qdrant_rest import base_url, headers_for
 from rag.adapters.vector_store.qdrant_writer import QdrantWriter
 from rag.errors import (
@@ -316,7 +317,7 @@ def test_an_interrupted_run_is_taken_up_again(up: World) -> None:
     up.run(first.stage(POINTS[:2]))
     second = up.writer()
     there = up.run(second.open(INFO))
-    assert there == {p.chunk.chunk_id: replace(p.chunk, text="") for p in POINTS[:2]}
+    assert there == {p.chunk.chunk_id: p.chunk.place for p in POINTS[:2]}
     assert up.run(up.store().info()) is None
     with pytest.raises(IndexMissing):
         up.find()
@@ -411,7 +412,7 @@ def test_a_new_model_is_built_beside_the_old_and_switched_to(up: World) -> None:
 def test_a_first_publication_is_the_switch_of_the_alias(up: World) -> None:
     up.qdrant.forget()
     up.publish()
-    assert operations(up) == [["delete", "upsert"]]  # of document frequencies and the record
+    assert operations(up) == [["upsert", "delete"]]  # of document frequencies and the record
     assert len(up.find().hits) == 3
 
 
@@ -450,7 +451,8 @@ def test_opening_reads_no_texts(up: World) -> None:
     up.qdrant.forget()
     up.run(up.writer().open(INFO))
     (read,) = [r.json() for r in up.qdrant.requests if r.path.endswith("/scroll")]
-    assert {*read["with_payload"]} == {*FIELDS, "live"} - {"text"}
+    marks = {"live", "gone", "switching"}
+    assert {*read["with_payload"]} == {"place", "order_index"} | marks
 
 
 def test_many_chunks_are_published_in_steps(up: World) -> None:
@@ -461,26 +463,131 @@ def test_many_chunks_are_published_in_steps(up: World) -> None:
     ]
     up.qdrant.forget()
     up.publish(moved[:-1])
-    assert [len(request) for request in operations(up)] == [500, 101]
+    # 599 moved, the last one marked, frequencies and the record, unused buckets; then the last
+    # one deleted and the end of the switch
+    assert [len(request) for request in operations(up)] == [500, 102, 2]
     store = up.store()
     assert [c.order_index for c in up.run(store.neighbours(599, 3))] == [596, 597, 598, 599]
 
 
-def test_a_request_names_a_bounded_number_of_points(
-    up: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    up.publish([point(f"old{n}", n, [1, n, 0, 0], port=1.0) for n in range(70)])
-    monkeypatch.setattr(qdrant_writer, "_POINTS", 50)
+OLD = [point(f"old{n}", n, [1, n, 0, 0], port=1.0) for n in range(70)]
+NEW = [*OLD[:5], *(point(f"new{n}", n, [1, n, 0, 0], port=1.0) for n in range(5, 120))]
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qdrant_updates, "POINTS", 50)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_request_names_a_bounded_number_of_points(up: World) -> None:
+    up.publish(OLD)
     up.qdrant.forget()
-    up.publish([point(f"new{n}", n, [1, n, 0, 0], port=1.0) for n in range(120)])
-    # 120 to show; 70, and as many buckets as no term uses, to delete; two buckets and the record
+    up.publish(NEW)
+    # 65 to mark as gone, a bucket and the record, as many buckets as no term uses to delete;
+    # 115 to mark as live, 65 to delete, the record
     assert BUCKETS == 512
     assert operations(up) == [
-        *[["set_payload"]] * 3,
+        ["set_payload"],
+        ["set_payload", "upsert"],
         *[["delete"]] * 11,
-        ["delete", "upsert"],
+        *[["set_payload"]] * 3,
+        *[["delete"]],
+        ["delete", "set_payload"],
     ]
     assert len(up.run(up.store().neighbours(60, 100))) == 120
+
+
+def interrupted(up: World, after: int) -> bool:
+    """Publish NEW until `after` updates are done. Return whether it came to an end."""
+    writer = up.writer()
+    send, done = writer._update, 0
+
+    async def update(*changes: Any) -> None:
+        nonlocal done
+        for operations in qdrant_updates.requests(chain.from_iterable(changes)):
+            if done == after:
+                raise KeyboardInterrupt
+            done += 1
+            await send([(1, 1, operation) for operation in operations])
+
+    async def run() -> bool:
+        there = await writer.open(INFO)
+        await writer.stage([p for p in NEW if p.chunk.chunk_id not in there])
+        writer._update = update  # type: ignore[method-assign]
+        try:
+            await writer.publish(replace(INFO, chunks=120), [p.chunk for p in NEW], FREQUENCIES)
+        except KeyboardInterrupt:
+            return False
+        return True
+
+    return up.run(run())
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_readers_see_the_old_index_or_the_new_one_at_every_step(
+    up: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader from before, and one that starts then."""
+    monkeypatch.setattr(qdrant_writer, "BUCKETS", 0)  # saves deleting those that no term uses
+    both = [{p.chunk.slug for p in points} for points in (OLD, NEW)]
+    seen, after = [], 0
+    while True:
+        up.collection = a_name()
+        up.publish(OLD)
+        store = up.store()
+        assert len(up.run(store.neighbours(60, 100))) == 70
+        ended = interrupted(up, after)
+        for reader in (store, up.store()):
+            found = up.run(reader.candidates([1, 50, 0, 0], ALL_TERMS, 200))
+            near = up.run(reader.neighbours(60, 100))
+            slugs = {hit.chunk.slug for hit in found.hits}
+            assert slugs in both, after
+            assert slugs == {chunk.slug for chunk in near}
+            assert found.total == (len(slugs) if slugs == both[1] else INFO.chunks)
+        seen.append(both.index(slugs))
+        if ended:
+            break
+        up.publish(OLD[:60])  # completes or takes back what was interrupted
+        assert len(up.run(store.neighbours(60, 100))) == 60
+        after += 1
+    assert seen == sorted(seen)
+    assert seen.count(0) >= 2, "before the switch"
+    assert seen.count(1) > 3, "after it"
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_what_is_staged_after_an_interrupted_switch_is_seen_by_nobody(up: World) -> None:
+    up.publish(OLD)
+    assert not interrupted(up, 4)
+    store = up.store()
+    writer = up.writer()
+    up.run(writer.open(INFO))
+    up.run(writer.stage(POINTS))
+    found = up.run(store.candidates([1, 0, 0, 0], ALL_TERMS, 200))
+    assert {hit.chunk.slug for hit in found.hits} == {p.chunk.slug for p in NEW}
+
+
+def test_an_index_of_an_older_release_is_read_and_published_again(up: World) -> None:
+    """Its payloads have no hash of their place, and its record no state."""
+    up.publish()
+    (name,) = up.names()
+    ids = [p.chunk.chunk_id for p in POINTS]
+    with up.client() as ask:
+        path = f"/collections/{name}/points/payload/delete?wait=true"
+        ask("POST", path, keys=["place", "gone"], points=ids)
+        ask("POST", path, keys=["switching"], points=[RECORD])
+    assert len(up.find().hits) == 3
+    writer = up.writer()
+    assert up.run(writer.open(INFO)) == dict.fromkeys(ids, "")
+    moved = replace(POINTS[0].chunk, slug="moved")
+    up.run(writer.publish(INFO, [moved, *(p.chunk for p in POINTS[1:])], FREQUENCIES))
+    assert {hit.chunk.slug for hit in up.find().hits} == {"moved", "docs/two#a", "docs/three#a"}
+
+
+def test_a_request_over_32_mb_breaks_the_connection(up: World) -> None:
+    with up.client() as ask, pytest.raises(httpx.TransportError):
+        ask("PUT", "/collections/x/points", points="x" * (32 * 2**20))
 
 
 # ---------------------------------------------------------------- faults

@@ -132,9 +132,11 @@ class HashEmbedder:
         self.cosine_range = (0.0, 1.0)
         self.texts: list[str] = []
         self.sizes: list[int] = []
+        self.questions = 0
         self._fail_after = fail_after
 
     async def embed_questions(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        self.questions += len(texts)
         return [self._vector(text) for text in texts]
 
     def _vector(self, text: str) -> Sequence[float]:

@@ -18,9 +18,11 @@ from pydantic_core import from_json
 from qdrant_client import AsyncQdrantClient
 from qdrant_client import models as m
 
-from tests.upstreams.http import Request, Response, Service
+from tests.upstreams.http import Request, Reset, Response, Service
 
 _COLLECTION = r"/collections/(?P<name>[^/]+)"
+_LARGEST = 32 * 2**20
+"""The server breaks the connection while a larger request comes."""
 _NO_KEY = "Must provide an API key or an Authorization bearer token"
 
 
@@ -45,6 +47,8 @@ class Qdrant(Service):
         await self.engine.close()
 
     async def answer(self, request: Request) -> Response:
+        if len(request.body) > _LARGEST:
+            raise Reset
         if (given := request.headers.get("api-key")) != self.key:
             said = "Invalid API key or JWT" if given else _NO_KEY
             return Response(401, said.encode(), {"Content-Type": "text/plain; charset=utf-8"})
@@ -148,6 +152,10 @@ class Qdrant(Service):
         body = _body(request, m.SetPayload)
         return await self.engine.set_payload(name, body.payload, points=body.points or [])
 
+    async def delete_payload(self, request: Request, name: str) -> object:
+        body = _body(request, m.DeletePayload)
+        return await self.engine.delete_payload(name, body.keys, points=body.points or [])
+
     async def _check(self, name: str, body: object) -> None:
         """Enforce strict mode: filters may only use fields with a payload index."""
         await self.engine.get_collection(name)
@@ -179,6 +187,7 @@ _ROUTES: tuple[tuple[str, str, _Handler], ...] = (
     ("POST", _COLLECTION + "/points/batch", Qdrant.batch),
     ("POST", _COLLECTION + "/points/delete", Qdrant.delete),
     ("POST", _COLLECTION + "/points/payload", Qdrant.set_payload),
+    ("POST", _COLLECTION + "/points/payload/delete", Qdrant.delete_payload),
 )
 _READS = (Qdrant.retrieve, Qdrant.scroll, Qdrant.count, Qdrant.query, Qdrant.query_batch)
 

@@ -172,7 +172,7 @@ class EdgeWriter:
         """Set the pages to publish with the chunks, for a local preview."""
         self._book = pages
 
-    async def open(self, info: IndexInfo) -> Mapping[str, Chunk]:
+    async def open(self, info: IndexInfo) -> Mapping[str, str]:
         return await self._thread(self._open, info)
 
     async def stage(self, points: Sequence[Point]) -> None:
@@ -191,25 +191,28 @@ class EdgeWriter:
         await asyncio.to_thread(self._thread.stop)
         self._close()
 
-    def _open(self, info: IndexInfo) -> dict[str, Chunk]:
+    def _open(self, info: IndexInfo) -> dict[str, str]:
         with _writable(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = edge_generations.lock_for_writing(self.folder)
             shutil.rmtree(self.folder / "building", ignore_errors=True)
             key = hashlib.sha256(f"{info.embedding_model}\n{info.dimensions}".encode()).hexdigest()
             self._journal = Journal(self.folder / f"staged-{key[:16]}.jsonl")
-        published: dict[int, Chunk] = {}
+        staged = {chunk.chunk_id: chunk.place for chunk in self._journal.chunks.values()}
+        self._positions = {}
+        places: dict[str, str] = {}
         try:
             self._base = edge_generations.pin(self.folder)
             if self._base and _same_model(self._base.info, info):
                 shard = Shard(self._base)
-                published = shard.all_chunks()
+                for position, chunk in shard.all_chunks():
+                    self._positions[chunk.chunk_id] = position
+                    places[chunk.chunk_id] = chunk.place
                 shard.close()
         except Damaged as error:
             log.warning("%s None of its vectors are reused.", error)
-            published = {}
-        self._positions = {chunk.chunk_id: at for at, chunk in published.items()}
-        return self._journal.chunks | {chunk.chunk_id: chunk for chunk in published.values()}
+            self._positions, places = {}, {}
+        return staged | places
 
     def _stage(self, points: Sequence[Point]) -> None:
         assert self._journal is not None, "call open() first"  # noqa: S101

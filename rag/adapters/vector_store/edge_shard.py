@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 CACHE_SIZE = 8192
 """Decoded chunks to cache, about 20 MB: decoding takes longer than searching."""
+READ = 2_000
+"""Chunks per page when all are read."""
 
 
 class Shard:
@@ -96,13 +98,19 @@ class Shard:
             del self._cache[next(iter(self._cache))]
         return found
 
-    def all_chunks(self) -> dict[int, Chunk]:
+    def all_chunks(self) -> Iterator[tuple[int, Chunk]]:
+        """Yield all chunks and their positions, a page at a time."""
         from qdrant_edge import ScrollRequest
 
-        with self._engine():
-            request = ScrollRequest(limit=max(1, self._count), with_payload=True)
-            records, _ = self._shard.scroll(request)
-            return _chunks(records)
+        offset: Any = None
+        while True:
+            with self._engine():
+                request = ScrollRequest(offset=offset, limit=READ, with_payload=True)
+                records, offset = self._shard.scroll(request)
+                found = _chunks(records)
+            yield from found.items()
+            if offset is None:
+                return
 
     def vectors(self, positions: list[int]) -> dict[int, tuple[list[float], SparseVector]]:
         with self._engine():

@@ -3,15 +3,24 @@
 Layout: `{collection}` is an alias of `{collection}_{hash of the model}`, which has a dense
 vector `dense` (cosine), a sparse vector `bm25` (IDF modifier) and three kinds of points:
 
-- chunks, under their own ids, with all fields as payload, and `live`, which is false while a
-  chunk is staged in a collection in use;
-- the record, one point without vectors, with `IndexInfo` as payload;
+- chunks, under their own ids, with all fields as payload, `place`, the hash of most of them, and
+  two marks: `live` is false while a chunk is staged in a collection in use, `gone` is true while
+  a chunk is on its way out of it;
+- the record, one point without vectors, with `IndexInfo` as payload, and `switching`;
 - document frequencies, up to `BUCKETS` points without vectors: `{term hash: chunks}`.
 
-One batch of queries returns chunks, record and frequencies, all that a question needs. Every
-search filters on `live`, so staged chunks are hidden; publishing makes the new ones live, then
-deletes the old ones. A new model gets a new collection, hidden until the alias moves to it in
-one step. Ids are derived from content, so every write can be repeated.
+One batch of queries returns chunks, record and frequencies, all that a question needs. A search
+sees the chunks that are `live` or, while the record says `switching`, those that are not `gone`.
+So one write of the record shows all new chunks and hides all old ones, however many there are:
+
+1. mark the old ones as gone, which no reader notices;
+2. write the record with `switching`: readers see the new index;
+3. mark the new ones as live, delete the old ones, end `switching`: readers notice nothing.
+
+Each response brings the record, so a reader that searched by the other mark searches again. The
+next run completes an interrupted one. A collection that no alias leads to has no readers: its
+chunks are staged as live, and the alias publishes them. A new model gets such a collection.
+Ids are derived from content, so every write can be repeated.
 
 A collection with one unnamed vector and no record has an older layout and is searched by that
 vector alone.
@@ -21,7 +30,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any
@@ -48,6 +57,8 @@ FIELDS = tuple(field.name for field in fields(Chunk))
 INGEST = "run `python ingest.py PATH`"
 _INFO_SECONDS = 30.0
 """Maximum age of a cached `info`."""
+_SWITCHES = 3
+"""How often a search runs if publications switch the index meanwhile."""
 
 
 class QdrantStore:
@@ -70,6 +81,8 @@ class QdrantStore:
         self._info_until = 0.0
         self._older = False
         """Whether the collection has the older layout."""
+        self._switching = False
+        """What the record said last: by which mark to search."""
 
     def prepare(self) -> None:
         self._qdrant.prepare()
@@ -144,31 +157,28 @@ class QdrantStore:
         queries: dict[str, Any] = {DENSE: list(dense)}
         if sparse.indices:
             queries[SPARSE] = {"indices": sparse.indices, "values": sparse.values}
-        best = [
-            {"query": query, "using": name, "filter": live_and(), "limit": limit}
-            for name, query in queries.items()
-        ]
-        # Score the same union by both vectors, so that every hit has both scores.
-        searches = [
-            {
-                "prefetch": best,
-                "query": query,
-                "using": name,
-                "limit": 2 * limit,
-                "with_payload": name == DENSE,
-            }
-            for name, query in queries.items()
-        ]
-        ids = [RECORD, *sorted({bucket(term) for term in sparse.indices})]
-        by_id = {"must": [{"has_id": ids}]}
-        searches.append({"filter": by_id, "limit": len(ids), "with_payload": True})
-        found = await self._qdrant.post("/points/query/batch", {"searches": searches})
-        by_meaning, *others = [response["points"] for response in found]
-        records = {str(point["id"]): point.get("payload") or {} for point in others[-1]}
-        if RECORD not in records:
-            raise UpstreamRejected("the collection was not made by this project", service=SERVICE)
+
+        def searches(switching: bool) -> list[dict[str, Any]]:
+            """Score the same union by both vectors, so that every hit has both scores."""
+            best = [
+                {"query": query, "using": name, "filter": visible(switching), "limit": limit}
+                for name, query in queries.items()
+            ]
+            return [
+                {
+                    "prefetch": best,
+                    "query": query,
+                    "using": name,
+                    "limit": 2 * limit,
+                    "with_payload": name == DENSE,
+                }
+                for name, query in queries.items()
+            ]
+
+        buckets = sorted({bucket(term) for term in sparse.indices})
+        (by_meaning, *others), records = await self._search(searches, buckets)
         self._keep(info := _info(records[RECORD]))
-        by_words = {point["id"]: point["score"] for points in others[:-1] for point in points}
+        by_words = {point["id"]: point["score"] for points in others for point in points}
         hits = tuple(
             Hit(read_chunk(point["payload"]), point["score"], by_words.get(point["id"], 0.0))
             for point in by_meaning
@@ -179,6 +189,32 @@ class QdrantStore:
             if (count := records.get(bucket(term), {}).get("df", {}).get(str(term)))
         }
         return Candidates(hits, info.chunks, frequencies, info)
+
+    async def _search(
+        self, searches: Callable[[bool], list[dict[str, Any]]], ids: Sequence[str] = ()
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Run searches and fetch the record and the points `ids`, in one round trip.
+
+        `searches` makes them for a state of the index; they run again if it was another one.
+        Returns the points of each search, and payloads by id.
+        """
+        by_id = {"must": [{"has_id": [RECORD, *ids]}]}
+        fetch = {"filter": by_id, "limit": 1 + len(ids), "with_payload": True}
+        for _ in range(_SWITCHES):
+            assumed = self._switching
+            found = await self._qdrant.post(
+                "/points/query/batch", {"searches": [*searches(assumed), fetch]}
+            )
+            *results, fetched = [response["points"] for response in found]
+            payloads = {str(point["id"]): point.get("payload") or {} for point in fetched}
+            if RECORD not in payloads:
+                raise UpstreamRejected(
+                    "the collection was not made by this project", service=SERVICE
+                )
+            self._switching = bool(payloads[RECORD].get("switching"))
+            if self._switching == assumed:
+                break
+        return results, payloads
 
     async def _dense_only(self, dense: Sequence[float], limit: int) -> Candidates:
         info = await self.info()
@@ -195,14 +231,17 @@ class QdrantStore:
         if self._older:
             return ()
         reached = {"gte": order_index - reach, "lte": order_index + reach}
-        near = live_and({"key": "order_index", "range": reached})
+        near = {"key": "order_index", "range": reached}
+
+        def searches(switching: bool) -> list[dict[str, Any]]:
+            size = 2 * reach + 1
+            return [{"filter": visible(switching, near), "limit": size, "with_payload": True}]
+
         try:
-            found = await self._qdrant.post(
-                "/points/scroll", {"filter": near, "limit": 2 * reach + 1, "with_payload": True}
-            )
+            [points], _ = await self._search(searches)
         except Absent:
             raise IndexMissing(f"there is no collection {self._collection}: {INGEST}") from None
-        chunks = (read_chunk(point["payload"]) for point in found["points"])
+        chunks = (read_chunk(point["payload"]) for point in points)
         return sorted(chunks, key=lambda chunk: chunk.order_index)
 
     async def close(self) -> None:
@@ -233,6 +272,7 @@ def _bucket_id(number: int) -> str:
     return str(uuid5(_NAMESPACE, f"df/{number}"))
 
 
-def live_and(*others: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a filter on live chunks."""
-    return {"must": [{"key": "live", "match": {"value": True}}, *others]}
+def visible(switching: bool, *others: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a filter on the chunks that readers see, in a state of the index."""
+    mark = {"key": "gone" if switching else "live", "match": {"value": True}}
+    return {"must": others, "must_not": [mark]} if switching else {"must": [mark, *others]}

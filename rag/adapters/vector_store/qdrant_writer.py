@@ -5,39 +5,28 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import Any, NamedTuple
 
-from rag.adapters.vector_store.qdrant import (
-    BUCKETS,
-    DENSE,
-    FIELDS,
-    RECORD,
-    SPARSE,
-    bucket,
-    read_chunk,
-)
+from rag.adapters.vector_store import qdrant_updates as updates
+from rag.adapters.vector_store.qdrant import BUCKETS, DENSE, FIELDS, RECORD, SPARSE, bucket
 from rag.adapters.vector_store.qdrant_sdk import Connection
 from rag.errors import ConfigurationError, UpstreamRejected
-from rag.models import (
-    Chunk,
-    IndexInfo,
-    Point,
-    SparseVector,
-)
+from rag.models import Chunk, IndexInfo, Point, SparseVector
 
-if TYPE_CHECKING:
-    from qdrant_client import models as m
+_READ = 10_000
+"""Points per read request, of which only ids, hashes and marks are read: about 2 MB."""
 
-_READ = 1_000
-"""Points per read request, without their texts."""
-_OPERATIONS = 500
-"""Operations per request."""
-_POINTS = 5_000
-"""Points per update or delete request: about one second on a small server."""
-_STAGED = 64
-"""Points with vectors per request: 1.5 MB of JSON at 1,024 dimensions."""
+
+class _Stored(NamedTuple):
+    """A point of the collection. Its id stands for its text."""
+
+    place: str
+    order_index: int
+    live: bool
+    gone: bool = False
 
 
 class QdrantWriter:
@@ -56,12 +45,13 @@ class QdrantWriter:
         self._serving = False
         """Whether the alias points to this collection. If not, chunks are staged as live and moving
         the alias publishes them."""
-        self._there: dict[str, tuple[Chunk, bool]] = {}
-        """Chunks in the collection and whether they are live. Chunks read back have no text; their
-        id identifies it."""
+        self._there: dict[str, _Stored] = {}
+        """The chunks in the collection, by id."""
+        self._switching = False
+        """Whether a publication was interrupted after readers saw it."""
 
-    async def open(self, info: IndexInfo) -> Mapping[str, Chunk]:
-        """Return the chunks already in the collection for this model, by id, without texts.
+    async def open(self, info: IndexInfo) -> Mapping[str, str]:
+        """Return the places of the chunks already in the collection for this model, by id.
 
         Nothing is written yet. Raises ConfigurationError if the name belongs to another project's
         collection.
@@ -69,6 +59,7 @@ class QdrantWriter:
         label = f"{info.embedding_model}/{info.dimensions}"
         self._collection = f"{self._alias}_{hashlib.sha256(label.encode()).hexdigest()[:8]}"
         self._dimensions, self._ready = info.dimensions, False
+        self._there, self._switching = {}, False
         names = await self._names()
         if self._alias in names:
             raise ConfigurationError(
@@ -76,8 +67,14 @@ class QdrantWriter:
                 "as it is: set another name, such as book, and ingest into that"
             )
         self._serving = self._collection in (await self._aliases()).values()
-        self._there = await self._scrolled() if self._collection in names else {}
-        return {chunk_id: chunk for chunk_id, (chunk, _) in self._there.items()}
+        if self._collection in names:
+            await self._scroll()
+        # After an interrupted switch, the first write deletes what is gone.
+        return {
+            chunk_id: stored.place
+            for chunk_id, stored in self._there.items()
+            if not (self._switching and stored.gone)
+        }
 
     async def _names(self) -> set[str]:
         found = await self._qdrant.call(lambda client: client.get_collections())
@@ -88,12 +85,14 @@ class QdrantWriter:
         return {alias.alias_name: alias.collection_name for alias in found.aliases}
 
     async def _prepare(self) -> None:
-        """Create the collection and its indexes, if missing, before the first write."""
+        """Before the first write, make the collection, and complete what was interrupted."""
         async with self._preparing:
             if not self._ready:
                 if self._collection not in await self._names():
                     await self._create(self._dimensions)
                 await self._index_payload()
+                if self._switching:  # or readers would see what is staged
+                    await self._settle()
                 self._ready = True
 
     async def _create(self, dimensions: int) -> None:
@@ -123,6 +122,7 @@ class QdrantWriter:
 
         for field, schema in (
             ("live", m.PayloadSchemaType.BOOL),
+            ("gone", m.PayloadSchemaType.BOOL),
             ("order_index", m.PayloadSchemaType.INTEGER),
         ):
             await self._qdrant.call(
@@ -131,9 +131,8 @@ class QdrantWriter:
                 )
             )
 
-    async def _scrolled(self) -> dict[str, tuple[Chunk, bool]]:
-        wanted = [*_COMPARED, "live"]
-        there: dict[str, tuple[Chunk, bool]] = {}
+    async def _scroll(self) -> None:
+        wanted = ["place", "order_index", "live", "gone", "switching"]
         offset: Any = None
         while True:
             points, offset = await self._qdrant.call(
@@ -142,39 +141,31 @@ class QdrantWriter:
                 )
             )
             for point in points:
-                if point.payload and "chunk_id" in point.payload:
-                    chunk = read_chunk({"text": ""} | point.payload)
-                    there[chunk.chunk_id] = chunk, bool(point.payload.get("live"))
+                payload = point.payload or {}
+                if "order_index" in payload:
+                    self._there[str(point.id)] = _Stored(
+                        payload.get("place", ""),
+                        payload["order_index"],
+                        bool(payload.get("live")),
+                        bool(payload.get("gone")),
+                    )
+                elif point.id == RECORD:
+                    self._switching = bool(payload.get("switching"))
             if offset is None:
-                return there
+                return
 
     async def stage(self, points: Sequence[Point]) -> None:
-        from qdrant_client import models as m
-
         await self._prepare()
-        for start in range(0, len(points), _STAGED):
-            structs = [
-                m.PointStruct(
-                    id=point.chunk.chunk_id,
-                    vector={
-                        DENSE: list(point.dense),
-                        SPARSE: m.SparseVector(
-                            indices=list(point.sparse.indices), values=list(point.sparse.values)
-                        ),
-                    },
-                    payload=asdict(point.chunk) | {"live": self._is_live(point.chunk.chunk_id)},
-                )
-                for point in points[start : start + _STAGED]
-            ]
+        marks = [self._is_live(point.chunk.chunk_id) for point in points]
+        for structs in updates.structs(points, marks):
             await self._qdrant.call(
                 lambda client, structs=structs: client.upsert(self._collection, structs, wait=True)  # type: ignore[misc]
             )
-        for point in points:
-            chunk_id = point.chunk.chunk_id
-            self._there[chunk_id] = point.chunk, self._is_live(chunk_id)
+        for point, live in zip(points, marks, strict=True):
+            self._there[point.chunk.chunk_id] = _stored(point.chunk, live)
 
     def _is_live(self, chunk_id: str) -> bool:
-        return self._there[chunk_id][1] if chunk_id in self._there else not self._serving
+        return self._there[chunk_id].live if chunk_id in self._there else not self._serving
 
     async def publish(
         self,
@@ -183,40 +174,65 @@ class QdrantWriter:
         document_frequencies: Mapping[int, int],
         sparse: Mapping[str, SparseVector] | None = None,
     ) -> None:
-        """Make exactly `chunks` the index: first show all new chunks, then delete the old ones.
+        """Make exactly `chunks` the index, in the three steps that `qdrant.py` describes.
 
-        While `sparse` replaces vectors of live chunks, searches may see old and new weights.
-        Raises ValueError if a chunk was never staged.
+        Readers see replaced vectors (`sparse`), document frequencies and changed payloads of
+        chunks that stay, such as the links of a renamed page, as they are written. Raises
+        ValueError if a chunk was never staged.
         """
         wanted = {chunk.chunk_id: chunk for chunk in chunks}
         if missing := wanted.keys() - self._there.keys():
             raise ValueError(f"{len(missing)} chunks were not staged")
         await self._prepare()
-        for replacement in _set_sparse(sparse or {}):
-            await self._update([replacement])
-        buckets = _frequencies(document_frequencies)
-        new = [chunk_id for chunk_id in wanted if not self._is_live(chunk_id)]
         gone = sorted(self._there.keys() - wanted.keys())
-        gone += [bucket(n) for n in range(BUCKETS) if bucket(n) not in buckets]
-        updates = [
-            _set_payload([chunk_id], changed)
-            for chunk_id, chunk in wanted.items()
-            if (changed := _difference(self._there[chunk_id][0], chunk))
-        ]
-        updates += [_set_payload(ids, {"live": True}) for ids in _steps(new)]
-        updates += [_delete(ids) for ids in _steps(gone)]
-        # Write the record last: until then, the next run repeats all of this.
-        updates.append(_upsert(buckets | {RECORD: {"record": asdict(info)}}))
-        for operations in _requests(updates):
-            await self._update(operations)
-        self._there = {chunk_id: (chunk, True) for chunk_id, chunk in wanted.items()}
+        buckets = updates.frequencies(document_frequencies)
+        unused = [bucket(n) for n in range(BUCKETS) if bucket(n) not in buckets]
+        self._switching = bool(gone) or not all(self._there[name].live for name in wanted)
+        record = {"record": asdict(info), "switching": self._switching}
+        await self._update(
+            updates.set_sparse(sparse or {}),
+            (
+                update
+                for chunk_id, chunk in wanted.items()
+                if (changed := _difference(self._there[chunk_id], chunk))
+                for update in updates.set_payload([chunk_id], changed)
+            ),
+            updates.set_payload((i for i in gone if not self._there[i].gone), {"gone": True}),
+            updates.set_payload((i for i in wanted if self._there[i].gone), {"gone": False}),
+            # The record comes last: until then, the next run repeats all of this.
+            updates.upsert(buckets | {RECORD: record}),
+            updates.delete(unused),
+        )
+        self._there = {
+            chunk_id: _stored(wanted[chunk_id], stored.live)
+            if chunk_id in wanted
+            else stored._replace(gone=True)
+            for chunk_id, stored in self._there.items()
+        }
+        if self._switching:
+            await self._settle()
         await self._switch()
         self._serving = True
 
-    async def _update(self, operations: Sequence[m.UpdateOperation]) -> None:
-        await self._qdrant.call(
-            lambda client: client.batch_update_points(self._collection, operations, wait=True)
+    async def _settle(self) -> None:
+        """Bring the marks in line with what readers see since the record was written."""
+        gone = [chunk_id for chunk_id, stored in self._there.items() if stored.gone]
+        kept = {key: stored for key, stored in self._there.items() if not stored.gone}
+        await self._update(
+            updates.set_payload((i for i in kept if not kept[i].live), {"live": True}),
+            updates.delete(gone),
+            updates.set_payload([RECORD], {"switching": False}),
         )
+        self._there = {chunk_id: stored._replace(live=True) for chunk_id, stored in kept.items()}
+        self._switching = False
+
+    async def _update(self, *changes: Iterable[updates.Update]) -> None:
+        for operations in updates.requests(chain.from_iterable(changes)):
+            await self._qdrant.call(
+                lambda client, operations=operations: client.batch_update_points(  # type: ignore[misc]
+                    self._collection, operations, wait=True
+                )
+            )
 
     async def _switch(self) -> None:
         """Move the alias here; delete the old collection and leftovers of failed attempts."""
@@ -244,82 +260,14 @@ class QdrantWriter:
 _COMPARED = tuple(name for name in FIELDS if name != "text")
 
 
-def _difference(before: Chunk, after: Chunk) -> dict[str, Any]:
-    return {
-        name: getattr(after, name)
-        for name in _COMPARED
-        if getattr(after, name) != getattr(before, name)
-    }
+def _stored(chunk: Chunk, live: bool) -> _Stored:
+    return _Stored(chunk.place, chunk.order_index, live)
 
 
-def _frequencies(document_frequencies: Mapping[int, int]) -> dict[str, dict[str, Any]]:
-    buckets: dict[str, dict[str, Any]] = {}
-    for term, count in document_frequencies.items():
-        buckets.setdefault(bucket(term), {"df": {}})["df"][str(term)] = count
-    return buckets
-
-
-def _set_sparse(vectors: Mapping[str, SparseVector]) -> list[m.UpdateOperation]:
-    """Make operations that replace sparse vectors and keep the dense ones."""
-    from qdrant_client import models as m
-
-    points = [
-        m.PointVectors(
-            id=chunk_id,
-            vector={
-                SPARSE: m.SparseVector(indices=list(vector.indices), values=list(vector.values))
-            },
-        )
-        for chunk_id, vector in vectors.items()
-    ]
-    return [
-        m.UpdateVectorsOperation(
-            update_vectors=m.UpdateVectors(points=points[start : start + _STAGED])
-        )
-        for start in range(0, len(points), _STAGED)
-    ]
-
-
-# ---------------------------------------------------------------- updates
-
-if TYPE_CHECKING:
-    Update = tuple[int, m.UpdateOperation]
-    """(number of points, operation); the server rejects operations without points."""
-
-
-def _set_payload(ids: Sequence[str], payload: dict[str, Any]) -> Update:
-    from qdrant_client import models as m
-
-    change = m.SetPayload(payload=payload, points=list(ids))
-    return len(ids), m.SetPayloadOperation(set_payload=change)
-
-
-def _delete(ids: Sequence[str]) -> Update:
-    from qdrant_client import models as m
-
-    return len(ids), m.DeleteOperation(delete=m.PointIdsList(points=list(ids)))
-
-
-def _upsert(payloads: Mapping[str, dict[str, Any]]) -> Update:
-    """Upsert points without vectors."""
-    from qdrant_client import models as m
-
-    points = [m.PointStruct(id=key, vector={}, payload=value) for key, value in payloads.items()]
-    return len(points), m.UpsertOperation(upsert=m.PointsList(points=points))
-
-
-def _steps(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[start : start + _POINTS] for start in range(0, len(ids), _POINTS))
-
-
-def _requests(updates: Iterable[Update]) -> Iterator[list[m.UpdateOperation]]:
-    """Group updates into as few requests as the limits allow, in order."""
-    request: list[m.UpdateOperation] = []
-    size = 0
-    for points, operation in updates:
-        if len(request) == _OPERATIONS or (request and size + points > _POINTS):
-            yield request
-            request, size = [], 0
-        request.append(operation)
-        size += points
-    yield request
+def _difference(before: _Stored, after: Chunk) -> dict[str, Any]:
+    if before.place != after.place:
+        changed = {name: getattr(after, name) for name in _COMPARED}
+        return changed | {"place": after.place}
+    if before.order_index != after.order_index:
+        return {"order_index": after.order_index}
+    return {}
