@@ -197,10 +197,14 @@ class OpenAIAnswerer:
         messages: Sequence[Message],
         parameters: dict[str, Any],
     ) -> T:
-        """Call `create` without the parameters that the server has refused, or refuses now."""
+        """Call `create` without the parameters that the server has refused, or refuses now.
+
+        `extra_body` is sent as it is. The SDK looks for files in `messages`, which takes longer
+        than the rest of the request.
+        """
         from openai import BadRequestError, UnprocessableEntityError
 
-        body = {"messages": messages, **parameters}
+        body = {"messages": [], "extra_body": {"messages": messages}, **parameters}
         while True:
             for name in self._refused & body.keys():
                 value = body.pop(name)
@@ -210,7 +214,7 @@ class OpenAIAnswerer:
                 return await create(**body)
             except (BadRequestError, UnprocessableEntityError) as error:
                 text = f"{error.param} {error_text(error.body) or error.message}"
-                optional = body.keys() - {"model", "stream", "messages"}
+                optional = body.keys() - {"model", "stream", "messages", "extra_body"}
                 refused = {name for name in optional if re.search(rf"\b{name}\b", text)}
                 if not refused - self._refused or _TOO_LONG.search(text):
                     raise
