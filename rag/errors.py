@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
+
+Reason: TypeAlias = Literal[
+    "", "key", "quota", "model", "busy", "tls", "host", "connection", "timeout", "malformed"
+]
+"""Why a service failed, where its adapter knows:
+
+key         the API key or password was refused
+quota       the quota or credit is used up
+model       the model does not exist, or the key may not use it
+busy        too many requests, or the service is starting
+tls         the TLS connection could not be verified
+host        the host name does not exist
+connection  no connection, or it was lost
+timeout     no answer in time
+malformed   the response is not in the documented form
+"""
 
 
 class BookError(Exception):
@@ -19,7 +35,7 @@ class BookError(Exception):
     ├── NotFound                no such page, conversation or answer
     ├── RateLimited             too many requests; has `retry_after`
     ├── SourceError             a file or site cannot be indexed
-    └── UpstreamError           an external service failed; has `service`
+    └── UpstreamError           an external service failed; has `service`, `reason`
         ├── UpstreamTimeout
         ├── UpstreamRejected    refused by the service: key, quota, content
         │   └── StatementRejected   refused by PostgreSQL; has `sqlstate`
@@ -94,22 +110,26 @@ class SourceError(BookError):
 class UpstreamError(BookError):
     code = "upstream"
     detail = "A service that this book depends on is not responding. Please try again in a moment."
+    reason: Reason = ""
 
     def __init__(
         self,
         message: str = "",
         *,
         service: str,
+        reason: Reason = "",
         detail: str = "",
         retry_after: float | None = None,
     ) -> None:
         super().__init__(f"{service}: {message}" if message else service, detail=detail)
         self.service = service
+        self.reason = reason or type(self).reason
         self.retry_after = retry_after
 
 
 class UpstreamTimeout(UpstreamError):
     code = "upstream_timeout"
+    reason = "timeout"
 
 
 class UpstreamRejected(UpstreamError):
@@ -129,3 +149,4 @@ class StatementRejected(UpstreamRejected):
 
 class UpstreamOverloaded(UpstreamError):
     code = "upstream_overloaded"
+    reason = "busy"

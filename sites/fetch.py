@@ -12,8 +12,6 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from time import time
 from types import TracebackType
 from typing import Self
 from urllib.parse import urljoin, urlsplit
@@ -21,6 +19,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from rag.errors import NotFound, SourceError
+from rag.retry_after import retry_after
 from sites.addresses import check_host, resolve
 from sites.robots import MAX_BYTES, Robots
 
@@ -237,7 +236,7 @@ class Fetcher:
         if status in _REDIRECTS and "location" in headers:
             return Response(url, headers, b""), headers["location"]
         if status in _TRANSIENT or status >= 500:
-            raise _Retryable(f"answered {status}.", _retry_after(headers.get("retry-after", "")))
+            raise _Retryable(f"answered {status}.", retry_after(headers))
         if status != 200:
             raise NotFound(f"answered {status}.")
         return Response(url, headers, await self._body(response)), None
@@ -286,18 +285,6 @@ def _joined(url: str, location: str) -> str:
         return urljoin(url, location).partition("#")[0]
     except ValueError:
         raise Excluded("redirects to an invalid address.") from None
-
-
-def _retry_after(value: str) -> float | None:
-    """Parse a Retry-After header, a number or a date, into seconds."""
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
-    except (TypeError, ValueError):
-        return None
 
 
 def unzip(data: bytes, limit: int) -> bytes:

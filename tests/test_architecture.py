@@ -24,7 +24,7 @@ FLOORS = (
     {"rag.language", "rag.deadlines", "rag.request_log", "rag.pace"},
     {"rag.environment"},
     {"rag.interfaces", "rag.settings"},
-    {"rag.models", "rag.errors"},
+    {"rag.models", "rag.errors", "rag.retry_after"},
 )
 """From the top of the house to its bottom; rooms of one floor do not import each other."""
 SDKS: dict[str, str | tuple[str, ...]] = {

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import weakref
 
-from rag.pace import turn
+from rag.pace import wait_for_slot
 
 
 async def _rush() -> list[str]:
@@ -17,7 +17,7 @@ async def _rush() -> list[str]:
         done.append(f"{name} sent")
 
     async def step(name: str) -> None:
-        await turn()
+        await wait_for_slot()
         done.append(name)
         await asyncio.create_task(send(name))
 
@@ -31,7 +31,7 @@ async def _alone() -> bool:
     """Whether a step that nobody else is beside begins without a turn of the loop."""
     noted: list[str] = []
     asyncio.get_running_loop().call_soon(noted.append, "the loop turned")
-    await turn()
+    await wait_for_slot()
     return not noted
 
 
@@ -39,7 +39,7 @@ async def _cancelled() -> list[str]:
     done: list[str] = []
 
     async def step(name: str) -> None:
-        await turn()
+        await wait_for_slot()
         done.append(name)
 
     tasks = [asyncio.create_task(step(name)) for name in "abcd"]
@@ -65,7 +65,7 @@ def test_who_leaves_the_row_holds_nobody_up() -> None:
 
 def test_a_loop_that_ended_is_forgotten() -> None:
     loop = asyncio.new_event_loop()
-    loop.run_until_complete(turn())
+    loop.run_until_complete(wait_for_slot())
     loop.close()
     gone = weakref.ref(loop)
     del loop

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from handlers.schemas import strip_control_characters
 from rag.adapters.database.postgres_url import SSL_MODES, Server, parse_url
-from rag.adapters.retry import retry_after, said
+from rag.adapters.failures import error_text
 from rag.chat import sse
 from rag.conversations import store as conversations
 from rag.environment import load_settings
 from rag.errors import ConfigurationError, SourceError
 from rag.indexing.chunking import chunk_book
+from rag.retry_after import retry_after
 from rag.settings import SECRETS, Settings
 from sites import read_book
 from tests.support.leaks import leak
@@ -208,7 +209,7 @@ def test_a_wait_is_a_number_of_seconds_or_none(headers: dict[str, str]) -> None:
 @given(JSON, st.booleans())
 def test_what_a_service_says_is_one_short_line_without_the_key(body: Any, raw: bool) -> None:
     message = {"error": {"message": body, "detail": f"key {SECRET}"}, "status": f"{body}{SECRET}"}
-    shown = said(json.dumps(message).encode() if raw else message, SECRET)
+    shown = error_text(json.dumps(message).encode() if raw else message, SECRET)
     assert len(shown) <= 300
     assert len(shown.splitlines()) <= 1
     assert SECRET not in shown

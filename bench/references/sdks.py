@@ -1,4 +1,7 @@
-"""The same three calls through the official SDKs, as in their quick starts."""
+"""The same three calls through the official SDKs, as in their quick starts.
+
+Each SDK uses the HTTP client that it uses where only its own dependencies are installed.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import os
 from collections.abc import AsyncIterator
 from typing import Any
 
-from cohere import AsyncClientV2
+from cohere import AsyncClientV2, DefaultAsyncHttpxClient
 from fastapi import FastAPI, Header
 from fastapi.responses import StreamingResponse
 from openai import AsyncOpenAI
@@ -32,7 +35,11 @@ async def health() -> dict[str, str]:
 
 def connect() -> dict[str, Any]:
     if not clients:
-        clients["cohere"] = AsyncClientV2("key", base_url=os.environ["COHERE_BASE_URL"])
+        clients["cohere"] = AsyncClientV2(
+            "key",
+            base_url=os.environ["COHERE_BASE_URL"],
+            httpx_client=DefaultAsyncHttpxClient(),  # with httpx-aiohttp, the default is another
+        )
         clients["qdrant"] = AsyncQdrantClient(
             url=os.environ["QDRANT_URL"], check_compatibility=False, timeout=60
         )

@@ -27,7 +27,7 @@ from rag.models import (
     Turn,
     Usage,
 )
-from rag.pace import turn
+from rag.pace import wait_for_slot
 from rag.providers import Clients
 
 log = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ class AnswerStream:
         try:
             yield SessionEvent(self.session_id)
             if self.streamed:
-                await turn()
+                await wait_for_slot()
                 about = [request.question]
                 offered = (
                     sources.make_source(p, request.site_url, about) for p in request.passages

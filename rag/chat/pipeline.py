@@ -29,7 +29,7 @@ from rag.errors import ConversationFull, UpstreamError, UpstreamTimeout
 from rag.interfaces import Answerer, AnswerPart
 from rag.language.small_talk import SmallTalk, classify_small_talk, reply_language
 from rag.models import AnswerRequest, Chunk, Passage, SearchResult, Turn
-from rag.pace import turn
+from rag.pace import wait_for_slot
 from rag.providers import Clients
 from rag.retrieval.highlighted import put_highlighted_first, searchable_selection
 from rag.retrieval.search import CANDIDATES
@@ -73,7 +73,7 @@ async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
     pipeline = ChatPipeline(clients, question)
     try:
         async with until(pipeline.deadline):
-            await turn()
+            await wait_for_slot()
             return await pipeline.run()
     except TimeoutError:
         raise UpstreamTimeout("retrieval took too long", service="book") from None

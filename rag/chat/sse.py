@@ -12,8 +12,6 @@ from typing import Any, TypeAlias
 
 from pydantic_core import to_json
 
-from rag.deadlines import Patience
-
 Event: TypeAlias = tuple[str, dict[str, Any]]
 """An event's name and its JSON data."""
 Queue: TypeAlias = asyncio.Queue[Event | BaseException | None]
@@ -45,12 +43,12 @@ async def stream(
     _pumps.add(pump)
     pump.add_done_callback(_pumps.discard)
     _queues.add(queue)
-    patience = Patience(silence=HEARTBEAT_SECONDS)
     try:
         waiting: list[Event | BaseException | None] = []
         while None not in waiting:
             try:
-                waiting = [await patience.wait(queue.get())]
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    waiting = [await queue.get()]
             except TimeoutError:
                 yield b": ping\n\n"
                 continue
@@ -67,7 +65,6 @@ async def stream(
             yield encode(("error", problem(error)))
     finally:
         _queues.discard(queue)
-        patience.end()
         pump.cancel()
 
 

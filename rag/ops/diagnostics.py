@@ -236,9 +236,8 @@ async def main() -> int:
     quotas = await _quotas(clients)
     for service, (left, text) in quotas.items():
         if not left and service not in problems:
-            problems[service] = await _describe(
-                service, UpstreamRejected(text, service=service), clients.settings
-            )
+            used_up = UpstreamRejected(text, service=service, reason="quota")
+            problems[service] = await _describe(service, used_up, clients.settings)
     notes = {service: text for service, (_, text) in quotas.items()}
     with contextlib.suppress(BookError):  # already among the problems
         notes |= await _notes(clients)

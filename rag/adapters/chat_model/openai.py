@@ -1,7 +1,7 @@
-"""OpenAI's chat completions, and every server that speaks their protocol.
+"""Answer with OpenAI's chat completions, or any server that implements them.
 
-https://platform.openai.com/docs/api-reference/chat. What other servers lack is tolerated: a
-parameter that one refuses is left out from then on, and missing usage is counted here.
+https://platform.openai.com/docs/api-reference/chat. If a server refuses an optional parameter, it
+is left out from then on. If a server does not report usage, tokens are counted here.
 """
 
 from __future__ import annotations
@@ -10,25 +10,19 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic_core import from_json, to_json
-
 from rag import deadlines
-from rag.adapters.chat_model.openai_stream import (
-    SERVICE,
-    Answer,
-    failure,
-    sdk_errors,
-)
-from rag.adapters.retry import retried, said
+from rag.adapters.chat_model.openai_stream import SERVICE, Answer, failure, sdk_errors
+from rag.adapters.failures import error_text
+from rag.adapters.retry import Limits, with_retries
 from rag.answering.prompt import Message, answer_messages, rewrite_messages
 from rag.errors import UpstreamError, UpstreamRejected
 from rag.interfaces import AnswerPart
 from rag.models import AnswerRequest, Turn
 
 if TYPE_CHECKING:
-    from httpx2 import Response
     from openai import AsyncOpenAI
 
 T = TypeVar("T")
@@ -37,19 +31,19 @@ log = logging.getLogger(__name__)
 
 _URL = "https://api.openai.com/v1"
 _REASONS = re.compile(r"(?:^|/)(?:o\d|gpt-(?:[5-9]|oss)(?!.*chat))")
-"""Models that think before they answer: no temperature, and thoughts count as output."""
-_ROOM_TO_THINK = 2000
-"""Tokens beside the answer's own."""
+"""Reasoning models: they take no temperature, and their thoughts count as output."""
+_REASONING_TOKENS = 2000
+"""Allowed in addition to the answer's own tokens."""
 _TEMPERATURE = 0.2
 _REWRITTEN_TOKENS = 120
 _LONGEST_REWRITE = 600
-"""Characters; a model that writes more has answered instead."""
+"""In characters. A longer text is an answer, not a question."""
 _TOO_LONG = re.compile(r"too (?:large|long)|context (?:length|window)|maximum", re.I)
-"""An error that names a parameter, but not because it is unknown."""
+"""An error that names a parameter although the server knows it."""
 _REPLACED_BY = {"max_completion_tokens": "max_tokens"}
-
-
-_PING_SECONDS = 10.0
+_PING_LIMITS = Limits(10.0, attempts=2)
+_CONNECTIONS = 2000
+"""Answers streamed at once by one process; further requests wait."""
 
 
 class OpenAIAnswerer:
@@ -71,7 +65,7 @@ class OpenAIAnswerer:
         silence: float = 20.0,
         rewrite_seconds: float = 4.0,
     ) -> None:
-        """An answer takes at most `seconds` with all retries, and no pause of `silence`."""
+        """An answer may take `seconds`, retries included, and pause for `silence` seconds."""
         self._key = api_key
         self._model = model
         self._url = base_url
@@ -81,9 +75,9 @@ class OpenAIAnswerer:
         self._history_tokens = history_tokens
         self._seconds = seconds
         self._silence = silence
-        self._rewrite_seconds = rewrite_seconds
+        self._rewrite_limits = Limits(rewrite_seconds, attempts=2)
         self._refused: set[str] = set()
-        """Parameters that this server does not know."""
+        """Parameters that the server does not accept."""
         self._client: AsyncOpenAI | None = None
 
     @property
@@ -92,33 +86,40 @@ class OpenAIAnswerer:
 
     def _connected(self) -> AsyncOpenAI:
         if self._client is None:
-            from httpx2 import AsyncClient
-            from openai import AsyncOpenAI
+            import httpx2
+            from openai import AsyncOpenAI, DefaultAioHttpClient
 
-            from rag.adapters.chat_model.openai_http import Transport
+            from rag.adapters import http
 
+            url = self._url or _URL
+            timeout = httpx2.Timeout(self._seconds, connect=http.CONNECT_SECONDS, pool=None)
             self._client = AsyncOpenAI(
-                api_key=self._key or "none",  # local servers want no key, the SDK does
-                base_url=self._url or _URL,
+                api_key=self._key or "none",  # the SDK requires one, local servers do not
+                base_url=url,
                 max_retries=0,
-                http_client=AsyncClient(
-                    transport=Transport(self._url or _URL, self._seconds),
+                timeout=timeout,
+                http_client=DefaultAioHttpClient(
+                    verify=http.trusted(),
+                    proxy=http.proxy_for(url),
                     trust_env=False,
-                    follow_redirects=True,
+                    timeout=timeout,
+                    limits=httpx2.Limits(
+                        max_connections=_CONNECTIONS, keepalive_expiry=http.KEEP_ALIVE_SECONDS
+                    ),
                 ),
             )
         return self._client
 
     def prepare(self) -> None:
-        """Import and make the client: about 0.4 s, in any thread, before it is needed."""
+        """Import the SDK and create the client ahead of the first request; safe in any thread."""
         self._connected()
 
     # ------------------------------------------------------------ answer
 
     async def answer(self, request: AnswerRequest) -> AsyncIterator[AnswerPart]:
-        """Text as it arrives, then `Usage`. Close the iterator to stop paying for tokens.
+        """Stream the text, then `Usage`. Closing the iterator stops the model.
 
-        Raises UpstreamError: here before the first text, from the iterator after it.
+        Raises UpstreamError: here if it fails before the first text, else from the iterator.
         """
         messages = answer_messages(request, history_tokens=self._history_tokens, book=self._book)
         deadline = min(asyncio.get_running_loop().time() + self._seconds, deadlines.deadline())
@@ -126,112 +127,109 @@ class OpenAIAnswerer:
         async def attempt() -> Answer:
             parameters = self._parameters(self._model, self._max_tokens)
             parameters |= {"stream": True, "stream_options": {"include_usage": True}}
-            answer = Answer(
-                await self._create(messages, parameters),
-                messages,
-                deadline=deadline,
-                silence=self._silence,
-                key=self._key,
-            )
-            try:
+            completions = self._connected().chat.completions.with_streaming_response
+            async with AsyncExitStack() as stack:
+                response = await self._send(
+                    lambda **body: stack.enter_async_context(completions.create(**body)),
+                    messages,
+                    parameters,
+                )
+                answer = Answer(
+                    response, messages, deadline=deadline, silence=self._silence, key=self._key
+                )
                 await answer.start()
-            except BaseException:
-                await answer.aclose()
-                raise
+                stack.pop_all()  # from here on, the answer closes the response
             return answer
 
-        return await self._retried(attempt, self._seconds)
+        return await self._with_retries(attempt, Limits(self._seconds))
 
     # ------------------------------------------------------------ follow-ups
 
     async def rewrite_question(self, question: str, history: Sequence[Turn]) -> str:
-        """The follow-up with what it refers to; `question` itself if that fails."""
+        """Rewrite a follow-up so that it can be understood alone; `question` itself on failure."""
         if not history:
             return question
         messages = rewrite_messages(question, history)
 
         async def attempt() -> str:
             parameters = self._parameters(self._rewrite_model, _REWRITTEN_TOKENS)
-            response = await self._create(messages, parameters)
-            completion = from_json(response.content)
-            choice: dict[str, Any] = next(iter(completion.get("choices") or ()), {})
-            message = choice.get("message") or {}
-            if not message or message.get("refusal"):
-                raise UpstreamRejected("no rewritten question", service=SERVICE)
-            return str(message.get("content") or "")
+            completions = self._connected().chat.completions
+            completion = await self._send(completions.create, messages, parameters)
+            message = completion.choices[0].message
+            if message.refusal:
+                raise UpstreamRejected("the model refused to rewrite", service=SERVICE)
+            return str(message.content or "")
 
         try:
-            text = await self._retried(attempt, self._rewrite_seconds, attempts=2)
+            text = await self._with_retries(attempt, self._rewrite_limits)
         except UpstreamError as error:
-            log.warning("follow-up searched for as it is: %s", error)
+            log.warning("follow-up not rewritten, using the original question: %s", error)
             return question
         text = re.sub(r"^\s*<think>.*?</think>", "", text, flags=re.S).strip().strip('"“”').strip()
         if not text or "\n" in text or len(text) > _LONGEST_REWRITE:
-            log.warning("follow-up searched for as it is: the model did not rewrite it")
+            log.warning("follow-up not rewritten, using the original question: no usable text")
             return question
         return text
 
     async def ping(self) -> None:
-        """Whether key and model are right, by the list of models, which costs no token."""
+        """Check the key and the model's name. Listing models costs no tokens."""
 
         async def attempt() -> None:
             known = {model.id async for model in self._connected().models.list()}
             if known and self._model not in known:
-                raise UpstreamRejected(f"there is no model {self._model}", service=SERVICE)
+                raise UpstreamRejected(
+                    f"there is no model {self._model}", service=SERVICE, reason="model"
+                )
 
-        await self._retried(attempt, _PING_SECONDS, attempts=2)
+        await self._with_retries(attempt, _PING_LIMITS)
 
-    # ------------------------------------------------------------ the wire
+    # ------------------------------------------------------------ requests
 
     def _parameters(self, model: str, tokens: int) -> dict[str, Any]:
         if _REASONS.search(model):
             parameters: dict[str, Any] = {"reasoning_effort": "low"}
-            tokens += _ROOM_TO_THINK
+            tokens += _REASONING_TOKENS
         else:
             parameters = {"temperature": _TEMPERATURE}
         return parameters | {"model": model, "max_completion_tokens": tokens}
 
-    async def _create(self, messages: Sequence[Message], parameters: dict[str, Any]) -> Response:
-        """Ask; without the parameters that the server has refused, or refuses now.
+    async def _send(
+        self,
+        create: Callable[..., Awaitable[T]],
+        messages: Sequence[Message],
+        parameters: dict[str, Any],
+    ) -> T:
+        """Call `create` without the parameters that the server has refused, or refuses now.
 
-        The response, with the completion's JSON or unread events. Asked with the SDK's `post`,
-        its way to any endpoint: `create` looks through the whole prompt for files to encode.
+        `extra_body` is sent as it is. The SDK looks for files in `messages`, which takes longer
+        than the rest of the request.
         """
-        from httpx2 import Response
         from openai import BadRequestError, UnprocessableEntityError
 
-        wanted, client = {"messages": list(messages), **parameters}, self._connected()
+        body = {"messages": [], "extra_body": {"messages": messages}, **parameters}
         while True:
-            for name in self._refused & wanted.keys():
-                value = wanted.pop(name)
+            for name in self._refused & body.keys():
+                value = body.pop(name)
                 if name in _REPLACED_BY:
-                    wanted[_REPLACED_BY[name]] = value
+                    body[_REPLACED_BY[name]] = value
             try:
-                return await client.post(
-                    "/chat/completions",
-                    cast_to=Response,
-                    content=to_json(wanted),
-                    stream=wanted.get("stream", False),
-                )
+                return await create(**body)
             except (BadRequestError, UnprocessableEntityError) as error:
-                text = f"{error.param} {said(error.body) or error.message}"
-                optional = wanted.keys() - {"model", "stream", "messages"}
+                text = f"{error.param} {error_text(error.body) or error.message}"
+                optional = body.keys() - {"model", "stream", "messages", "extra_body"}
                 refused = {name for name in optional if re.search(rf"\b{name}\b", text)}
                 if not refused - self._refused or _TOO_LONG.search(text):
                     raise
-                log.info("the chat server does not know %s", ", ".join(sorted(refused)))
+                log.info("the chat server does not accept %s", ", ".join(sorted(refused)))
                 self._refused |= refused
 
-    async def _retried(
-        self, attempt: Callable[[], Awaitable[T]], seconds: float, attempts: int = 3
-    ) -> T:
-        return await retried(
+    async def _with_retries(self, attempt: Callable[[], Awaitable[T]], limits: Limits) -> T:
+        return await with_retries(
             attempt,
+            limits,
             service=SERVICE,
             errors=sdk_errors(),
             translate=lambda error: failure(error, self._key),
-            seconds=seconds,
-            attempts=attempts,
         )
 
     async def close(self) -> None:

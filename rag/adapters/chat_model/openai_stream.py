@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
-from rag.adapters.retry import said, status_error, timed_out
+from rag.adapters.failures import (
+    connection_error,
+    error_text,
+    malformed_error,
+    quota_error,
+    status_error,
+)
 from rag.answering.prompt import Message, count_tokens
-from rag.deadlines import Patience
 from rag.errors import (
     UpstreamError,
     UpstreamOverloaded,
@@ -21,35 +27,39 @@ from rag.interfaces import AnswerPart
 from rag.models import Usage
 
 if TYPE_CHECKING:
-    from httpx2 import Response
+    from openai import AsyncAPIResponse
 
 SERVICE = "openai"
 
-_FAREWELL_SECONDS = 0.1
-"""How long a connection may take to end its answer after `[DONE]`, to be used again."""
+_DRAIN_SECONDS = 0.1
+"""How long to wait for the end of a response after `[DONE]`, to reuse the connection."""
 
 
 class Answer:
-    """The stream of one answer, as the domain reads it.
+    """The stream of one answer.
 
     A class, not a generator: closing a generator that was never started closes nothing.
     """
 
     def __init__(
         self,
-        response: Response,
+        response: AsyncAPIResponse[Any],
         messages: Sequence[Message],
         *,
         deadline: float,
         silence: float,
         key: str,
     ) -> None:
-        """`deadline` is a time of the loop's clock; `key` is only kept out of messages."""
+        """`deadline` is in the event loop's time, `silence` the longest pause in seconds.
+
+        `key` is removed from error messages.
+        """
         self._response = response
-        self._patience = Patience(deadline, silence)
+        self._deadline = deadline
+        self._silence = silence
         self._key = key
         self._messages = messages
-        self._thoughts = _Thoughts()
+        self._thoughts = _ThoughtFilter()
         self._texts = self._read()
         self._first: str | None = None
         self._text: list[str] = []
@@ -59,16 +69,16 @@ class Answer:
         self._done = False
 
     async def start(self) -> None:
-        """Wait for the first text. Raises if there is none. Another task may read the rest."""
+        """Wait for the first text. Raises UpstreamError if there is none."""
         self._first = await self._next_text()
-        self._patience.end()
         if self._first is not None:
             return
         if self._reason == "content_filter":
-            raise UpstreamRejected("the content filter left nothing", service=SERVICE)
+            raise UpstreamRejected("the content filter removed the whole answer", service=SERVICE)
         if self._reason == "length":
             raise UpstreamRejected(
-                "all of MAX_ANSWER_TOKENS went into thinking, none into an answer", service=SERVICE
+                "the model used all of MAX_ANSWER_TOKENS for reasoning and wrote no answer",
+                service=SERVICE,
             )
         raise UpstreamError("an empty answer", service=SERVICE)
 
@@ -82,52 +92,53 @@ class Answer:
             text, self._first = self._first, None
             return text
         try:
-            found = await self._translated()
+            found = await self._next_text()
         except BaseException:
             await self.aclose()
             raise
         if found is not None:
             return found
-        usage = self._counted()
+        usage = self._usage_total()
         await self.aclose()
         return usage
 
     async def aclose(self) -> None:
-        """Hang up. The connection closes even if the caller is cancelled meanwhile."""
+        """Close the response, even if the caller is cancelled meanwhile."""
         if not self._done:
             self._done = True
-            self._patience.end()
-            await asyncio.shield(asyncio.ensure_future(self._response.aclose()))
-
-    async def _translated(self) -> str | None:
-        try:
-            return await self._next_text()
-        except TimeoutError:
-            raise UpstreamTimeout("the answer stopped coming", service=SERVICE) from None
-        except sdk_errors() as error:
-            raise failure(error, self._key) from error
+            await asyncio.shield(asyncio.ensure_future(self._response.close()))
 
     async def _next_text(self) -> str | None:
-        """The next piece with text in it, None at a proper end."""
-        text = await self._patience.wait(anext(self._texts, None))
+        """Return the next piece of text, or None at the proper end."""
+        limit = asyncio.get_running_loop().time() + self._silence
+        try:
+            async with asyncio.timeout_at(min(limit, self._deadline)):
+                text = await anext(self._texts, None)
+        except TimeoutError:
+            silent = f"no data from the model for {self._silence:g} s"
+            late = "the answer was not complete in time"
+            message = silent if limit < self._deadline else late
+            raise UpstreamTimeout(message, service=SERVICE) from None
+        except sdk_errors() as error:
+            raise failure(error, self._key) from error
         if text is None and not self._reason:
-            raise UpstreamError("the answer was cut off", service=SERVICE)
+            raise UpstreamError("the answer was cut off", service=SERVICE, reason="connection")
         return text
 
     async def _read(self) -> AsyncIterator[str]:
-        """Text as it comes; the tokens that come together are one piece."""
+        """Yield text as it arrives. Tokens that arrive together are one piece."""
         async for events in _events(self._response):
             text = ""
             try:
                 for event in events:
                     text += self._text_of(event)
             except Exception:
-                if text:  # what came before the fault is worth showing
+                if text:  # show what arrived before the failure
                     yield text
                 raise
             if text:
                 yield text
-        if rest := self._told(self._thoughts.end()):
+        if rest := self._record(self._thoughts.end()):
             yield rest
 
     def _text_of(self, event: Mapping[str, Any]) -> str:
@@ -139,33 +150,36 @@ class Answer:
         delta = choice.get("delta") or {}
         refusal = delta.get("refusal") or ""
         self._refusal |= bool(refusal)
-        return self._told(self._thoughts.feed(delta.get("content") or "") + refusal)
+        return self._record(self._thoughts.feed(delta.get("content") or "") + refusal)
 
-    def _told(self, text: str) -> str:
+    def _record(self, text: str) -> str:
         self._text.append(text)
         return text
 
-    def _counted(self) -> Usage:
+    def _usage_total(self) -> Usage:
+        """Return the reported usage; where the server reports none, count tokens."""
         reason: Any = self._reason
         if self._refusal:
             reason = "refusal"
         elif reason not in ("length", "content_filter"):
             reason = "stop"
-        asked = self._usage.get("prompt_tokens")
-        told = self._usage.get("completion_tokens")
-        if asked is None:
-            asked = sum(count_tokens(message["content"]) + 4 for message in self._messages)
-        return Usage(asked, count_tokens("".join(self._text)) if told is None else told, reason)
+        prompt = self._usage.get("prompt_tokens")
+        completion = self._usage.get("completion_tokens")
+        if prompt is None:
+            prompt = sum(count_tokens(message["content"]) + 4 for message in self._messages)
+        if completion is None:
+            completion = count_tokens("".join(self._text))
+        return Usage(prompt, completion, reason)
 
 
-async def _events(response: Response) -> AsyncIterator[Iterator[dict[str, Any]]]:
-    """The JSON events of a streamed completion up to `[DONE]`, those of each read together.
+async def _events(response: AsyncAPIResponse[Any]) -> AsyncIterator[Iterator[dict[str, Any]]]:
+    """Yield the JSON events of a streamed completion up to `[DONE]`, one group per read.
 
-    Read from the bytes: the SDK makes models of every token, which costs it four times as much.
-    Every server writes an event's data on one line.
+    The SDK's own stream makes a model of every token, which costs ten times the CPU, and its
+    `iter_lines` also splits at U+2028, which JSON may contain. An event's data is on one line.
     """
     rest = b""
-    pieces = response.aiter_raw()
+    pieces = response.iter_bytes()
     async for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")
         data = [line[5:].strip() for line in lines if line.startswith(b"data:")]
@@ -175,28 +189,27 @@ async def _events(response: Response) -> AsyncIterator[Iterator[dict[str, Any]]]
             return
 
 
-def _event(text: bytes, response: Response) -> dict[str, Any]:
-    """Raises APIError for an event that is one."""
+def _event(text: bytes, response: AsyncAPIResponse[Any]) -> dict[str, Any]:
+    """Parse one event. Raises APIError if it reports an error."""
     event: dict[str, Any] = from_json(text)
     if error := event.get("error"):
         from openai import APIError
 
         message = error.get("message") if isinstance(error, Mapping) else error
-        raise APIError(str(message), request=response.request, body=error)
+        raise APIError(str(message), request=response.http_request, body=error)
     return event
 
 
 async def _drain(pieces: AsyncIterator[bytes]) -> None:
-    try:
-        async with asyncio.timeout(_FAREWELL_SECONDS):
+    """Read to the end of the response, so that its connection can be reused."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
             async for _ in pieces:
                 pass
-    except TimeoutError:
-        return  # this connection is not used again
 
 
-class _Thoughts:
-    """Leaves out a `<think>` block at the beginning, which some open models write as text."""
+class _ThoughtFilter:
+    """Removes a leading `<think>` block, which some open models write as text."""
 
     _BEGIN, _END = "<think>", "</think>"
 
@@ -219,39 +232,37 @@ class _Thoughts:
         return self.end()
 
     def end(self) -> str:
-        """What was held back and is no thought."""
+        """Return text that was held back and is not a thought."""
         text, self._held = self._held or "", None
         return text if self._thought or not text.lstrip().startswith(self._BEGIN) else ""
 
 
 def sdk_errors() -> tuple[type[Exception], ...]:
-    """What a broken answer raises: the SDK neither validates nor wraps all that it reads."""
+    """Return what a failed request or a malformed response raises. The SDK wraps only a part."""
     from aiohttp import ClientError
+    from httpx2 import HTTPError
     from openai import OpenAIError
 
-    return (OpenAIError, ClientError, ValueError, TypeError, AttributeError)
+    return (OpenAIError, HTTPError, ClientError, ValueError, TypeError, AttributeError, LookupError)
 
 
 def failure(error: Exception, key: str) -> UpstreamError:
-    """Name an error of the SDK. Its own texts can repeat the key, so they are cleaned."""
+    """Translate an error of the SDK. Its messages may repeat the key, which is removed."""
     from aiohttp import ClientError
+    from httpx2 import TransportError
     from openai import APIConnectionError, APIError, APIStatusError
 
-    if isinstance(error, APIConnectionError | ClientError):
-        if timed_out(error):
-            return UpstreamTimeout("no answer", service=SERVICE)
-        reason = type(error.__cause__ or error).__name__
-        return UpstreamError(f"no connection ({reason})", service=SERVICE)
-    if isinstance(error, APIError):
-        message = said(error.body, key) or said(error.message, key)
-        quota = error.code == "insufficient_quota" or error.type == "insufficient_quota"
-        if quota:
-            return UpstreamRejected(f"the quota is used up: {message}", service=SERVICE)
-        if isinstance(error, APIStatusError):
-            if error.status_code in (401, 403):
-                return UpstreamRejected(f"{error.status_code} the key was refused", service=SERVICE)
-            return status_error(SERVICE, error.status_code, message, error.response.headers)
-        if "rate_limit" in f"{error.code} {error.type}":
-            return UpstreamOverloaded(message, service=SERVICE)
-        return UpstreamError(message, service=SERVICE)
-    return UpstreamError(f"an answer of another form: {type(error).__name__}", service=SERVICE)
+    if isinstance(error, APIConnectionError | TransportError | ClientError):
+        return connection_error(SERVICE, error)
+    if not isinstance(error, APIError):
+        return malformed_error(SERVICE, error)
+    message = error_text(error.body, key) or error_text(error.message, key)
+    if "insufficient_quota" in (error.code, error.type):
+        return quota_error(SERVICE, message)
+    if error.code == "model_not_found":
+        return UpstreamRejected(message, service=SERVICE, reason="model")
+    if isinstance(error, APIStatusError):
+        return status_error(SERVICE, error.status_code, message, error.response.headers)
+    if "rate_limit" in f"{error.code} {error.type}":
+        return UpstreamOverloaded(message, service=SERVICE)
+    return UpstreamError(message, service=SERVICE)

@@ -19,7 +19,9 @@ from rag.adapters.database.neon_https import HttpsConnection
 from rag.adapters.database.postgres_sql import render
 from rag.adapters.database.postgres_url import parse_url
 from rag.adapters.database.postgres_wire import Connection, ConnectionLost, ServerError
+from rag.adapters.failures import connection_reason
 from rag.errors import (
+    Reason,
     StatementRejected,
     UpstreamError,
     UpstreamOverloaded,
@@ -145,7 +147,9 @@ class Postgres:
                 failure = UpstreamTimeout("no answer in time", service="postgres")
             except ConnectionLost as error:
                 connection.close()
-                failure = UpstreamError("the connection was lost", service="postgres")
+                failure = UpstreamError(
+                    "the connection was lost", service="postgres", reason="connection"
+                )
                 if not error.sent or _REPEATABLE.match(sql):
                     remedy = "reconnect"
             else:
@@ -174,7 +178,9 @@ class Postgres:
         except TimeoutError as error:
             raise UpstreamTimeout("creating the tables timed out", service="postgres") from error
         except ConnectionLost as error:
-            raise UpstreamError("lost while creating the tables", service="postgres") from error
+            raise UpstreamError(
+                "lost while creating the tables", service="postgres", reason="connection"
+            ) from error
         finally:
             connection.close()
 
@@ -226,7 +232,9 @@ class Postgres:
                     raise failure from error
             except OSError as error:
                 failure = UpstreamError(
-                    f"cannot connect: {error.strerror or error}", service="postgres"
+                    f"cannot connect: {error.strerror or error}",
+                    service="postgres",
+                    reason=connection_reason(error),
                 )
             pause = next(pauses, None)
             if pause is None or time.monotonic() + pause >= deadline:
@@ -255,5 +263,8 @@ def _refusal(error: ServerError, prefix: str = "") -> UpstreamError:
     if error.fatal and error.sqlstate.startswith("57P"):  # shut down during the statement
         return UpstreamError(message, service="postgres")
     if error.fatal:
-        return UpstreamRejected(message, service="postgres")
+        reason: Reason = "key" if error.sqlstate.startswith("28") else ""
+        if connection_reason(error) == "tls":
+            reason = "tls"
+        return UpstreamRejected(message, service="postgres", reason=reason)
     return StatementRejected(message, service="postgres", sqlstate=error.sqlstate)

@@ -36,7 +36,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
-from rag.adapters.retry import understanding
+from rag.adapters.failures import reports_malformed
 from rag.adapters.vector_store.qdrant_rest import SERVICE, Absent, Rest
 from rag.errors import IndexMismatch, IndexMissing, UpstreamRejected
 from rag.models import (
@@ -87,7 +87,7 @@ class QdrantStore:
     def prepare(self) -> None:
         self._qdrant.prepare()
 
-    @understanding(SERVICE)
+    @reports_malformed(SERVICE)
     async def info(self) -> IndexInfo | None:
         """Return the index's record, at most 30 s old. An older layout has no model name."""
         if self._info is None or asyncio.get_running_loop().time() > self._info_until:
@@ -122,7 +122,7 @@ class QdrantStore:
             )
         return IndexInfo("", vectors["size"], shape.get("points_count") or 0)
 
-    @understanding(SERVICE)
+    @reports_malformed(SERVICE)
     async def candidates(
         self, dense: Sequence[float], sparse: SparseVector, limit: int
     ) -> Candidates:
@@ -226,7 +226,7 @@ class QdrantStore:
         )
         return Candidates(hits, info.chunks if info else len(hits), {}, info)
 
-    @understanding(SERVICE)
+    @reports_malformed(SERVICE)
     async def neighbours(self, order_index: int, reach: int) -> Sequence[Chunk]:
         if self._older:
             return ()

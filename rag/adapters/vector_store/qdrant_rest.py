@@ -12,9 +12,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from rag.adapters.retry import retried, said, status_error
+from rag.adapters.failures import (
+    connection_error,
+    error_text,
+    malformed_error,
+    status_error,
+)
+from rag.adapters.retry import Limits, with_retries
 from rag.errors import UpstreamError, UpstreamRejected
-from rag.pace import turn
+from rag.pace import wait_for_slot
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -65,30 +71,30 @@ class Rest:
         from pydantic_core import from_json
         from yarl import URL
 
-        from rag.adapters.http import failure
-
         http, url = self._connected(), URL(self._base + path, encoded=True)
 
         async def attempt() -> Any:
             async with http.request(method, url, data=content, allow_redirects=False) as response:
                 body = await response.read()
-                await turn()
+                await wait_for_slot()
                 if response.status != 200:
                     raise self._refusal(response, body)
                 return from_json(body)["result"]
 
-        return await retried(
+        def translate(error: Exception) -> UpstreamError:
+            is_connection = isinstance(error, ClientError)
+            return (connection_error if is_connection else malformed_error)(SERVICE, error)
+
+        return await with_retries(
             attempt,
+            Limits(self._seconds, attempt_seconds=self._attempt_seconds),
             service=SERVICE,
             errors=(ClientError, ValueError, TypeError, KeyError),
-            translate=lambda error: failure(error, SERVICE),
-            seconds=self._seconds,
-            attempts=3,
-            attempt_seconds=self._attempt_seconds,
+            translate=translate,
         )
 
     def _refusal(self, response: ClientResponse, body: bytes) -> UpstreamError:
-        return refusal(response.status, said(body, self._key), response.headers)
+        return refusal(response.status, error_text(body, self._key), response.headers)
 
     async def close(self) -> None:
         if self._http is not None:
@@ -118,10 +124,6 @@ def headers_for(url: str, api_key: str) -> dict[str, str]:
 
 def refusal(status: int, text: str, headers: Mapping[str, str]) -> UpstreamError:
     """Turn an error response into an exception."""
-    if status in (401, 403):
-        return UpstreamRejected(f"{status} the key was refused", service=SERVICE)
     if status == 404:
         return Absent(text, service=SERVICE)
-    if status < 400:
-        return UpstreamError(f"unexpected status {status}", service=SERVICE)
     return status_error(SERVICE, status, text, headers)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from rag.adapters.retry import retried, said
+from rag.adapters.failures import connection_error, error_text, malformed_error
+from rag.adapters.retry import Limits, with_retries
 from rag.adapters.vector_store.qdrant_rest import (
     SERVICE,
     base_url,
@@ -53,14 +54,12 @@ class Connection:
         from qdrant_client.http.exceptions import ApiException
 
         client = self._connected()
-        return await retried(
+        return await with_retries(
             lambda: request(client),
+            Limits(self._seconds, self._attempts, self._attempt_seconds),
             service=SERVICE,
             errors=(ApiException, QdrantException, ValueError, TypeError, AssertionError),
             translate=self._failure,
-            seconds=self._seconds,
-            attempts=self._attempts,
-            attempt_seconds=self._attempt_seconds,
         )
 
     def _failure(self, error: Exception) -> UpstreamError:
@@ -69,7 +68,7 @@ class Connection:
         from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
         if isinstance(error, UnexpectedResponse):
-            text = said(error.content, self._key)
+            text = error_text(error.content, self._key)
             return refusal(error.status_code or 500, text, error.headers)
         if isinstance(error, ResourceExhaustedResponse):
             wait = float(error.retry_after_s)
@@ -77,8 +76,8 @@ class Connection:
         if isinstance(error, ResponseHandlingException):
             if isinstance(error.source, TimeoutException):
                 return UpstreamTimeout(type(error.source).__name__, service=SERVICE)
-            return UpstreamError(type(error.source).__name__, service=SERVICE)
-        return UpstreamError(f"malformed response: {type(error).__name__}", service=SERVICE)
+            return connection_error(SERVICE, error.source)
+        return malformed_error(SERVICE, error)
 
     async def close(self) -> None:
         if self._client is not None:
