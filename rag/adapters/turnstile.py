@@ -11,7 +11,8 @@ from typing import Any
 from aiohttp import ClientError
 from pydantic_core import from_json
 
-from rag.adapters.http import failure, session
+from rag.adapters.failures import connection_error, malformed_error
+from rag.adapters.http import session
 from rag.errors import ConfigurationError, UpstreamError, UpstreamTimeout
 
 SERVICE = "turnstile"
@@ -49,12 +50,15 @@ async def _ask(url: str, form: dict[str, str], seconds: float) -> Any:
     try:
         async with (
             asyncio.timeout(seconds),
-            session(url, seconds, connections=1) as client,
+            session(url, seconds) as client,
             client.post(url, data=form, allow_redirects=False) as response,
         ):
             return from_json(await response.content.read(LONGEST_ANSWER))
     except TimeoutError:
         raise UpstreamTimeout("no answer in time", service=SERVICE, detail=DETAIL) from None
-    except (ClientError, OSError, ValueError) as error:
-        reason = str(failure(error, SERVICE)).removeprefix(f"{SERVICE}: ")
-        raise UpstreamError(reason, service=SERVICE, detail=DETAIL) from None
+    except (ClientError, OSError) as error:
+        failed = connection_error(SERVICE, error)
+    except ValueError as error:
+        failed = malformed_error(SERVICE, error)
+    failed.detail = DETAIL
+    raise failed
