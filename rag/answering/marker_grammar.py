@@ -13,7 +13,7 @@ SPECIAL_IN_CODE = OPEN + "`\\"
 
 _DASH = "[-–—‑]"
 _COMMA = "[,;，、；&]"
-_NOTE = rf"†[^{CLOSE}{re.escape(OPEN)}\n…]*"
+_NOTE = rf"†[^{CLOSE}{re.escape(OPEN)}\n…]*+"
 _ITEM = rf"\^?\d+(?: ?{_DASH} ?\d+)?(?:{_NOTE})?"
 _LIST = rf"{_ITEM}(?: ?{_COMMA} ?{_ITEM})*"
 _PREFIX = (
