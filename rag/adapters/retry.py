@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 _FIRST_WAIT = 0.15
 _LONGEST_WAIT = 20.0
+_SECRET = re.compile(r"\b(?:sk|pk|key)-[\w*-]{6,}|(?<![\w-])(-*+)\w[\w-]*+(?:\*{3,}[\w-]*+)+")
+"""A key, or part of one with asterisks for the rest."""
 """Seconds between attempts where the service names no time of its own."""
 
 
@@ -148,5 +150,5 @@ def said(body: object, *secrets: str) -> str:
     text = str(body or "")
     for secret in filter(None, secrets):
         text = text.replace(secret, "***")
-    text = re.sub(r"\b(?:sk|pk|key)-[\w*-]{6,}|\b[\w-]*\*{3,}[\w-]*", "***", text)
+    text = _SECRET.sub(r"\1***", text)
     return " ".join(text.split())[:300]

@@ -16,7 +16,7 @@ from rag.answering.text_fragments import LONGEST_BLOCK, plain_sentences
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-_FENCE = re.compile(r"([ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)(?:(`{3,})[^`]*|(~{3,}).*)")
+_FENCE = re.compile(r"([ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)(?:(`{3,}+)[^`]*|(~{3,}+).*)")
 _FENCE_END = re.compile(r"[ \t>]*(`{3,}|~{3,})[ \t]*")
 _BULLET = re.compile(r"[^ \t>]+")
 _TICKS = re.compile("`+")
