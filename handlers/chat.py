@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Header
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator
 from starlette.types import Send
 
 from handlers.schemas import (
+    QuestionText,
     ReaderAddress,
     RelatedModel,
     SourceModel,
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 NEEDS = ("COHERE_API_KEY", "OPENAI_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
 
 
+MAX_CONTEXT = 20_000
+"""Characters of highlighted text that are used. The chat model is sent fewer."""
+
+
+def _shorten(value: str | None) -> str | None:
+    return value and value[:MAX_CONTEXT]
+
+
 class PageModel(BaseModel):
     """The page that the reader is on, sent with highlighted text."""
 
@@ -38,10 +47,10 @@ class PageModel(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    message: Annotated[Text, Field(min_length=1, max_length=2000)]
+    message: QuestionText
     session_id: Annotated[str | None, BeforeValidator(string_or_none)] = None
     """Continues this conversation if it exists; otherwise a new one is started."""
-    context: Text | None = None
+    context: Annotated[Text | None, AfterValidator(_shorten)] = None
     """Text that the reader highlighted on the page. Truncated if too long."""
     page: PageModel | None = None
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, BeforeValidator, StringConstraints
+from pydantic import BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+from rag.language.visible import tidy
 
 
-def strip_control_characters(value: Any) -> Any:
-    """Remove control characters and lone surrogates from a string."""
-    return _CONTROL.sub("", value) if isinstance(value, str) else value
+def clean(value: Any) -> Any:
+    """Remove invisible characters and superfluous white space from a string."""
+    return tidy(value) if isinstance(value, str) else value
+
+
+def clean_question(value: Any) -> Any:
+    """Clean a question. Raises an error if nothing of it can be seen."""
+    value = clean(value)
+    if value == "":
+        raise PydanticCustomError("empty", "It has no visible text")
+    return value
 
 
 def string_or_none(value: Any) -> str | None:
@@ -40,9 +48,9 @@ def reject_boolean(value: Any) -> Any:
     return value
 
 
-Text = Annotated[
-    str, BeforeValidator(strip_control_characters), StringConstraints(strip_whitespace=True)
-]
+Text = Annotated[str, BeforeValidator(clean)]
+QuestionText = Annotated[str, Field(min_length=1, max_length=2000), BeforeValidator(clean_question)]
+"""A question. Its length is checked after cleaning."""
 
 
 class ClaimModel(BaseModel):

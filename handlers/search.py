@@ -8,9 +8,9 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, Field
 
 from handlers.schemas import (
+    QuestionText,
     ReaderAddress,
     SourceModel,
-    Text,
     reject_boolean,
 )
 from rag.providers import get_clients
@@ -19,7 +19,7 @@ NEEDS = ("COHERE_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
 
 
 class SearchRequest(BaseModel):
-    query: Annotated[Text, Field(min_length=1, max_length=2000)]
+    query: QuestionText
     top_k: Annotated[int, Field(ge=1, le=20), BeforeValidator(reject_boolean)] = 5
 
 

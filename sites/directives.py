@@ -14,8 +14,8 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 
 _LINE = re.compile(
-    r":{3,}[ \t]*(?:(?P<name>[A-Za-z][\w-]*)[ \t]*(?:\[(?P<label>.*)\])?"
-    r"(?:\{[^}]*\})?[ \t]*(?P<title>.*?)(?:[ \t]*\{[^}]*\})?)?[ \t]*:*[ \t]*"
+    r":{3,}+[ \t]*+(?:[A-Za-z][\w-]*+[ \t]*+(?:\[(?P<label>.*)\])?+(?:\{[^}]*\})?+"
+    r"[ \t]*+(?P<title>.*)|:*+[ \t]*+)"
 )
 
 
@@ -34,11 +34,20 @@ def _directive(state: StateBlock, start_line: int, end_line: int, silent: bool) 
         return False
     if silent:
         return True
-    title = match["label"] or match["title"] or ""
+    title = match["label"] or _without_attributes(match["title"] or "")
     if title:
         push_paragraph(state, title, start_line)
     state.line = start_line + 1
     return True
+
+
+def _without_attributes(title: str) -> str:
+    """Remove closing colons and an attribute list from the end of a title."""
+    title = title.rstrip(" \t").rstrip(":").rstrip(" \t")
+    if title.endswith("}"):
+        begin = title.find("{", title.rfind("}", 0, -1) + 1)
+        title = title[:begin].rstrip(" \t") if begin >= 0 else title
+    return title
 
 
 def push_paragraph(state: StateBlock, text: str, line: int) -> None:

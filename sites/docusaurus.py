@@ -38,8 +38,8 @@ _IMPORT = re.compile(r"import\s+(\w+)\s+from\s+['\"]([^'\"]+\.mdx?)['\"]")
 _DATED = re.compile(r"\d+[-_.]\d+")
 _PREFIX = re.compile(r"(\d+)\s*[-_.]+\s*([^-_.\s].*)", re.DOTALL)
 _TEXT_DIRECTIVE = re.compile(r"(?<!:):[A-Za-z][\w-]*(?![\w:-])")
-_CLASSIC_ID = re.compile(r"\s*\{#((?:.(?!\{#|\}))*.)\}$")
-_COMMENT_ID = re.compile(r"\s*/\*\s*#([^\s*]+).*\*/\s*", re.DOTALL)
+_CLASSIC_ID = re.compile(r"(?<!\s)\s*+\{#((?:.(?!\{#|\}))*+.)\}$")
+_COMMENT_ID = re.compile(r"\s*/\*\s*#([^\s*]++).*\*/\s*", re.DOTALL)
 
 
 def recognise(request: Request) -> bool:

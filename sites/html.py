@@ -18,7 +18,7 @@ NOT_PAGES = re.compile(
     r"(^|/)(404|search|print|toc|genindex|py-modindex|modindex)\.html?$|(^|/)(_static|assets)/"
 )
 
-_SEPARATOR = re.compile(r"\s+(?:[|·•»–—-]|::)\s+")
+_SEPARATOR = re.compile(r"(?<!\s)\s++(?:[|·•»–—-]|::)\s++")
 """Separates a page's title from the site's."""
 
 

@@ -46,7 +46,7 @@ class LinkCount:
         self.local = self.local and other.local
 
 
-_POWER = re.compile(r"(?:(\^)\((\w+)\)|\^\([^\w)]*\))")
+_POWER = re.compile(r"(?:(\^)\((\w+)\)|\^\([^\w)]{0,40}\))")
 _TAGS_WITHOUT_SPACE = frozenset(
     {"a", "abbr", "b", "bdi", "bdo", "cite", "code", "del", "dfn", "em", "font", "i", "ins"}
     | {"kbd", "mark", "q", "s", "samp", "small", "span", "strong", "sub", "sup", "tt", "u"}

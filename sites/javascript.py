@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-_STRING = r"'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\])*`"
-_COMMENTS = re.compile(rf"({_STRING})|//[^\n]*|/\*.*?\*/", re.DOTALL)
+_STRING = r"(?:'(?:\\.|[^'\\\n])*+|\"(?:\\.|[^\"\\\n])*+|`(?:\\.|[^`\\])*+)(['\"`]?)"
+"""A string, and the quote that closes it, if one does."""
+_STRINGS = re.compile(_STRING, re.DOTALL)
+_MARK = re.compile(r"['\"`]|//[^\n]*|/\*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +24,17 @@ class Script:
 
     def texts(self, key: str) -> list[str]:
         """Return every string assigned to `key`, alone or in a list, in order."""
-        found = []
-        pattern = rf"(?<![\w$])['\"]?{key}['\"]?\s*:\s*(\[[^\]]*\]|{_STRING})"
-        for match in re.finditer(pattern, self.source):
-            found += [_unquote(string) for string in re.findall(_STRING, match[1])]
+        found: list[str] = []
+        end, last = 0, self.source.rfind("]")
+        pattern = rf"(?<![\w$])['\"]?{key}['\"]?\s*:\s*(\[|{_STRING})"
+        for match in re.finditer(pattern, self.source, re.DOTALL):
+            if match.start() < end:
+                continue
+            if match[2]:
+                found.append(_unquote(match[1]))
+            elif match[1] == "[" and match.end() <= last:
+                end = self.source.find("]", match.end())
+                found += _closed_strings(self.source[match.end() : end])
         return found
 
     def flag(self, key: str) -> bool | None:
@@ -35,15 +44,39 @@ class Script:
 
     def strings(self) -> list[str]:
         """Return every string in the configuration, in order."""
-        return [_unquote(string) for string in re.findall(_STRING, self.source)]
+        return _closed_strings(self.source)
 
 
 def read_script(source: str) -> Script:
     """Remove the comments of a configuration."""
-    return Script(_COMMENTS.sub(lambda match: match[1] or " ", source))
+    return Script(_without_comments(source))
 
 
-_TOKEN = re.compile(rf"{_STRING}|[{{}}\[\](),:]|[^\s{{}}\[\](),:'\"`]+|['\"`]")
+def _without_comments(source: str) -> str:
+    """Replace comments by spaces. A quote that nothing closes is text."""
+    parts: list[str] = []
+    at, last = 0, source.rfind("*/")
+    dead = dict.fromkeys("'\"`", 0)
+    """Where text ends in which no string with this quote begins."""
+    while mark := _MARK.search(source, at):
+        parts.append(source[at : mark.start()])
+        shown, at = " ", mark.end()
+        if (sign := mark[0]) in dead:
+            shown = sign
+            string = _STRINGS.match(source, mark.start()) if mark.start() >= dead[sign] else None
+            if string and string[1]:
+                shown, at = string[0], string.end()
+            elif string:
+                dead[sign] = string.end()
+        elif sign == "/*" and at <= last:
+            at = source.find("*/", at) + 2
+        elif sign == "/*":
+            shown = sign
+        parts.append(shown)
+    return "".join([*parts, source[at:]])
+
+
+_TOKEN = re.compile(rf"{_STRING}|[{{}}\[\](),:]|[^\s{{}}\[\](),:'\"`]+", re.DOTALL)
 _LITERAL = re.compile(r"(?:=|\bdefault)\s*(?=[{\[])|\A\s*(?=[{\[])")
 _OPEN, _CLOSE = frozenset("{[("), frozenset("}])")
 MAX_DEPTH = 50
@@ -127,6 +160,10 @@ class _Literals:
             passed = True
             self._next()
         return passed
+
+
+def _closed_strings(source: str) -> list[str]:
+    return [_unquote(string[0]) for string in _STRINGS.finditer(source) if string[1]]
 
 
 def _unquote(string: str) -> str:

@@ -28,7 +28,8 @@ from sites.slugs import mdbook_slugger
 from sites.source import Book, Request, is_address, site_path
 
 _DIRECTIVE = re.compile(
-    r"(\\?)\{\{\s*#(include|rustdoc_include|playground|title|shiftinclude)\s+([^}]*?)\s*\}\}"
+    r"(\\?)\{\{\s*#(include|rustdoc_include|playground|title|shiftinclude)\s++"
+    r"((?:(?!\{\{)[^}])*+)\}\}"
 )
 _HIDDEN = re.compile(r"[ \t]*#(?:[ \t]|$)")
 _NUMBER = re.compile(r"[0-9]{1,9}")
@@ -48,7 +49,7 @@ def _tag_words(name: str, attributes: dict[str, str]) -> str:
     words = f"Listing {number}" if number else "Listing" if caption else ""
     if file := attributes.get("file-name"):
         words = f"{words} ({file})".strip()
-    caption = re.sub("<[^>]*>", "", caption)
+    caption = re.sub("<[^<>]*>", "", caption)
     return f"{words}: {caption}" if caption else words
 
 

@@ -22,6 +22,7 @@ _ESM = re.compile(
     r"import\s+['\"{*]|import\s+[\w$]+\s*(,|from\b)"
     r"|export\s+(default|const|let|var|function|class|async)\b|export\s*[{*]"
 )
+_BRACE = re.compile(r"[{}]|/\*")
 MAX_TAG = 20_000
 """Characters; a longer tag is text."""
 
@@ -40,11 +41,15 @@ def _braces(source: str) -> dict[int, int]:
     """Map the position of each closed `{` to the position after its `}`."""
     pairs: dict[int, int] = {}
     stack: list[int] = []
-    for match in re.finditer(r"/\*.*?\*/|[{}]", source, re.DOTALL):
+    at, last = 0, source.rfind("*/")
+    while match := _BRACE.search(source, at):
+        at = match.end()
         if match[0] == "{":
             stack.append(match.start())
         elif match[0] == "}" and stack:
-            pairs[stack.pop()] = match.end()
+            pairs[stack.pop()] = at
+        elif match[0] == "/*" and at <= last:
+            at = source.find("*/", at) + 2
     return pairs
 
 

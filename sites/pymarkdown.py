@@ -15,9 +15,11 @@ from mdit_py_plugins.deflist import deflist_plugin
 
 from sites.directives import push_paragraph
 
-_BOX = re.compile(r"(?:!!!|\?\?\?\+?)[ \t]*([\w-]+(?:[ \t]+[\w-]+)*)?(?:[ \t]+\"(.*)\")?[ \t]*")
+_BOX = re.compile(
+    r"(?:!!!|\?\?\?\+?)(?:[ \t]*+([\w-]++(?:[ \t]++[\w-]++)*+))?(?:[ \t]++\"(.*)\")?[ \t]*+"
+)
 _TAB = re.compile(r"===[!+]*[ \t]+\"(.*)\"[ \t]*")
-_HEADING = re.compile(r"(#{1,6})(.*?)#*[ \t]*")
+_HEADING = re.compile(r"(#{1,6})(.*)")
 _ABBREVIATION = re.compile(r"\*\[[^\]]+\]:.*")
 
 
@@ -39,14 +41,15 @@ def _heading(state: StateBlock, start_line: int, end_line: int, silent: bool) ->
     if extra > (3 if state.listIndent >= 0 else 0):  # a list item's text starts at column four
         return False
     match = _HEADING.fullmatch(_line(state, start_line))
-    if match is None or not match[2].strip():
+    words = match[2].rstrip(" \t").rstrip("#").strip() if match else ""
+    if match is None or not words:
         return False
     if silent:
         return True
     token = state.push("heading_open", f"h{len(match[1])}", 1)
     token.map = [start_line, start_line + 1]
     token = state.push("inline", "", 0)
-    token.content = match[2].strip()
+    token.content = words
     token.map = [start_line, start_line + 1]
     token.children = []
     state.push("heading_close", f"h{len(match[1])}", -1)

@@ -29,11 +29,13 @@ CONFIGS = tuple(f".vitepress/config.{ending}" for ending in ("ts", "mts", "js", 
 CONFIGS += tuple(f".vitepress/config/index.{ending}" for ending in ("ts", "mts", "js", "mjs"))
 _EMOJI = re.compile(r"(?<![:\w]):[a-z0-9_+-]+:(?![:\w])")
 _INCLUDE = re.compile(
-    r"<!--\s*@include:\s*([^\s{#]+)(?:#[\w-]+)?(?:\{([0-9]{0,9})(?:,([0-9]{0,9}))?\})?\s*-->"
+    r"<!--\s*@include:\s*((?:(?!<!--)[^\s{#])+)(?:#[\w-]+)?(?:\{([0-9]{0,9})(?:,([0-9]{0,9}))?\})?\s*-->"
 )
-_MARK = re.compile(r"[ \t]*(?://|#|--|/\*|<!--)[ \t]*\[!code [^\]\n]*\][ \t]*(?:\*/|-->)?")
+_MARK = re.compile(
+    r"(?<![ \t])[ \t]*+(?://|#|--|/\*|<!--)[ \t]*+\[!code [^\]\n]{0,200}\][ \t]*+(?:\*/|-->)?"
+)
 _NOISE = re.compile(r"^[ \t]*(?:\[\[toc\]\]|<<<[ \t].*)[ \t]*$", re.IGNORECASE | re.MULTILINE)
-_SETUP = re.compile(r"^<(script|style)\b.*?^</\1>[ \t]*$", re.DOTALL | re.MULTILINE)
+_SETUP = re.compile(r"^<(?:(script|style)\b|/(script|style)>[ \t]*$)", re.MULTILINE)
 
 
 def recognise(request: Request) -> bool:
@@ -78,6 +80,20 @@ def _shown_code(code: str, info: str) -> str:
     return _MARK.sub("", code) if "[!code" in code else code
 
 
+def _without_setup(text: str) -> str:
+    """Remove `<script>` and `<style>` blocks. One that is never closed stays."""
+    tags = list(_SETUP.finditer(text))
+    last = {tag[2]: tag.start() for tag in tags if tag[2]}
+    kept, begin, inside = [], 0, ""
+    for tag in tags:
+        if not inside and tag[1] and tag.start() < last.get(tag[1], -1):
+            kept.append(text[begin : tag.start()])
+            inside = tag[1]
+        elif inside and tag[2] == inside:
+            begin, inside = tag.end(), ""
+    return "".join([*kept, text[begin:]])
+
+
 DIALECT = Dialect(
     vitepress_slugger,
     (directives, attribute_lists, _keep_entities),
@@ -112,7 +128,7 @@ def read(request: Request) -> Book:
         includes = Includes(files, root, path)
         body = includes.expand(body, _INCLUDE, partial(_include, root))
         includes.report()
-        body = _NOISE.sub("", _SETUP.sub("", body))
+        body = _NOISE.sub("", _without_setup(body))
         source = PurePosixPath(path)
         title = str(meta.get("title") or "")
         document = read_markdown(body, DIALECT, parser, title, source.stem)

@@ -113,8 +113,7 @@ def assert_only_data(request: Request, upstreams: Upstreams) -> dict[str, str]:
     assert MARK not in outside
     assert user.splitlines()[-1].startswith((SAFE, "Reply with the last question", "No passage"))
     for name, text in parts.items():
-        if not name.startswith("PASSAGE"):  # of what readers write, no server takes a role
-            assert not re.search(r"<\||\[/?INST\]|</?s>", text), name
+        assert not re.search(r"<\||\[/?INST\]|</?s>", text), name  # no server takes a role
     sent = request.body.decode()
     assert not any(key in sent for key in (upstreams.openai.key, upstreams.cohere.key, "postgres"))
     assert len(re.findall(r"\b(\w{12})>>>", user)) >= len(parts)

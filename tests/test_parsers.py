@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handlers.schemas import strip_control_characters
+from handlers.schemas import clean
 from rag.adapters.database.postgres_url import SSL_MODES, Server, parse_url
 from rag.adapters.failures import error_text
 from rag.chat import sse
@@ -153,10 +153,10 @@ def test_any_event_of_lambda_is_answered(event: Any) -> None:
 
 @given(TEXT)
 def test_cleaned_text_can_be_stored_and_sent(text: str) -> None:
-    cleaned = strip_control_characters(text)
+    cleaned = clean(text)
     cleaned.encode()
     assert "\0" not in cleaned
-    assert strip_control_characters(cleaned) == cleaned
+    assert clean(cleaned) == cleaned
 
 
 @given(st.uuids(), TEXT, TEXT)

@@ -32,6 +32,8 @@ _NO_MODEL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """How services report a model that does not exist or that the key may not use."""
+_SECRET = re.compile(r"\b(?:sk|pk|key)-[\w*-]{6,}|(?<![\w-])(-*+)\w[\w-]*+(?:\*{3,}[\w-]*+)+")
+"""A key, or part of one with asterisks for the rest."""
 
 
 def status_error(
@@ -120,7 +122,7 @@ def error_text(body: object, *secrets: str) -> str:
     text = str(body or "")
     for secret in filter(None, secrets):
         text = text.replace(secret, "***")
-    text = re.sub(r"\b(?:sk|pk|key)-[\w*-]{6,}|\b[\w-]*\*{3,}[\w-]*", "***", text)
+    text = _SECRET.sub(r"\1***", text)
     return " ".join(text.split())[:300]
 
 

@@ -46,13 +46,13 @@ from rag.answering.marker_grammar import (
 
 MAX_CODE = 1000
 """Maximum length of inline code, and of the opening line of fenced code, in characters."""
-_TAIL = 96
+TAIL = 96
 """Characters of the output that decisions depend on."""
 _OPENS_WORD = frozenset("`([*_\"'“‘$<")
 """Characters before which a removed marker leaves a space, as before letters and digits."""
 _run_of_marks = re.compile(r"`+|~+").match
 _opening_line = re.compile(rf"(?:`{{3,}}[^`\n]{{0,{MAX_CODE}}}|~{{3,}}[^\n]{{0,{MAX_CODE}}})").match
-_closing_line = re.compile(r"[ \t>]*(`*|~*)[ \t]*").fullmatch
+_closing_line = re.compile(r"[ \t>]*+(`*+|~*+)[ \t]*+").fullmatch
 
 
 class _MarkerRewriter:
@@ -121,7 +121,7 @@ class _MarkerRewriter:
     def _emit(self, text: str) -> None:
         if text:
             self._out.append(text)
-            self._tail = (self._tail + text)[-_TAIL:]
+            self._tail = (self._tail + text)[-TAIL:]
 
     # ------------------------------------------------------------ markers
 
@@ -237,17 +237,13 @@ class _MarkerRewriter:
     def _copy_fenced(self, text: str, at: int, final: bool) -> int:
         """Copy one line of fenced code, or the part of it that is there."""
         end = text.find("\n", at) + 1
-        mark = re.escape(self._fence[0])
+        may_close = not self._line_begun and _closing_line(text, at, end - 1 if end else len(text))
         if not end:
-            begun = re.fullmatch(
-                rf"[ \t>]{{0,{_TAIL}}}{mark}{{0,{_TAIL}}}[ \t]{{0,{_TAIL}}}", text[at:]
-            )
-            if begun and not self._line_begun and not final:
+            if may_close and not final and len(text) - at <= MAX_CODE:
                 return at
             self._line_begun = True
             return self._copy(text, at, len(text))
-        closing = rf"[ \t>]{{0,{_TAIL}}}{mark}{{{len(self._fence)},}}[ \t]{{0,{_TAIL}}}\n"
-        if not self._line_begun and re.fullmatch(closing, text[at:end]):
+        if may_close and may_close[1].startswith(self._fence):
             self._fence = ""
         self._line_begun = False
         return self._copy(text, at, end)

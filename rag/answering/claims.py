@@ -47,6 +47,16 @@ def find_markers(message: str) -> list[Marker]:
     return found
 
 
+def inline_code(message: str) -> list[str]:
+    """Return the contents of the inline code of a Markdown message, in order."""
+    return [
+        child.content
+        for token in _parser().parse(message)
+        for child in token.children or ()
+        if child.type == "code_inline"
+    ]
+
+
 def _strip_punctuation(words: str) -> str:
     """Strip the punctuation left over from the previous sentence."""
     return words.strip(" .,;:!?")

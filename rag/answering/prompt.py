@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from math import ceil
 from string import ascii_lowercase, ascii_uppercase, digits, punctuation
 
+from rag.language.visible import visible
 from rag.models import AnswerRequest, Passage, Turn
 
 Message = dict[str, str]
@@ -64,9 +65,15 @@ _REWRITE_TOKENS = 1200
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029]")
 _CHAT_TOKEN = re.compile(
-    r"<(?=\||/?s>|/?(?:start|end)_of_turn>|<SYS>>|</SYS>>)|\[(?=/?(?:INST|SYSTEM_PROMPT)\])"
+    r"<(?=[|｜]|turn\||/?SYS>>|/?(?:s|bos|eos|pad|unk|mask|sep|cls|sop|eop|eo[ahmsu]|role|think"
+    r"|seed:\w{1,30}|(?:begin|start|end)_of_\w{1,30}|turn\||SPECIAL_\d{1,5}"
+    r"|(?:im|fim|tool|function|message|reserved|extra|unused)_?\w{1,30})>)"
+    r"|\[(?=/?(?:INST|[A-Z]{2,20}_(?:PROMPT|TOOLS|CALLS|RESULTS|CONTENT|ID)|g?MASK|IMG\w{0,10}"
+    r"|ARGS|THINK|BOS|EOS|CLS|SEP|PAD|UNK)\])"
+    r"|\](?=~!?b)",
+    re.IGNORECASE,
 )
-"""Role markers of open models' chat templates. Some servers interpret them anywhere in a text."""
+"""Tokens of chat templates. Some servers interpret them anywhere in a text."""
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 _SCRIPTS = (
     (re.compile("[\u4e00-\u9fff\u3000-\u30ff\uac00-\ud7a3]+"), 1.5),  # Chinese, Japanese, Korean
@@ -173,7 +180,7 @@ def _message(role: str, content: str) -> Message:
 def _passage(passage: Passage) -> str:
     chunk = passage.chunk
     head = " › ".join(filter(None, (chunk.title, chunk.section)))
-    return _CONTROL.sub(" ", f"{head}\n\n{chunk.text}" if head else chunk.text)
+    return _neutralize(f"{head}\n\n{chunk.text}" if head else chunk.text)
 
 
 def _conversation(history: Sequence[Turn], tokens: int) -> str:
@@ -186,7 +193,7 @@ def _conversation(history: Sequence[Turn], tokens: int) -> str:
     share = max(40, tokens // max(1, min(_TURNS, len(history))))
     for turn in reversed(history):
         question = _truncate(_neutralize(turn.question.strip()), share // 2)
-        answer = _MARKER.sub("", _neutralize(turn.answer.strip()))
+        answer = _neutralize(_MARKER.sub("", visible(turn.answer.strip())))
         answer = _truncate(answer, share - count_tokens(question) - 6)
         text = f"Reader: {question}\nAnswer: {answer}"
         left -= count_tokens(text) + 1
@@ -208,5 +215,8 @@ def _truncate(text: str, tokens: int) -> str:
 
 
 def _neutralize(text: str) -> str:
-    """Remove control characters and break up role markers in a reader's text."""
-    return _CHAT_TOKEN.sub(lambda found: found[0] + " ", _CONTROL.sub(" ", text))
+    """Remove invisible characters and break up chat template tokens.
+
+    Only the model sees the result. Readers see the text as it was written.
+    """
+    return _CHAT_TOKEN.sub(lambda found: found[0] + " ", visible(_CONTROL.sub(" ", text)))

@@ -9,16 +9,20 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from rag.answering.text_fragments import plain_sentences
+from rag.answering.citation_filter import CitationFilter
+from rag.answering.claims import find_markers, inline_code
+from rag.answering.text_fragments import LONGEST_BLOCK, plain_sentences
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-_FENCE = re.compile(r"([ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)(?:(`{3,})[^`]*|(~{3,}).*)")
+_FENCE = re.compile(r"([ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)(?:(`{3,}+)[^`]*|(~{3,}+).*)")
 _FENCE_END = re.compile(r"[ \t>]*(`{3,}|~{3,})[ \t]*")
 _BULLET = re.compile(r"[^ \t>]+")
 _TICKS = re.compile("`+")
 _SIGN = re.compile(r"\\.|`+|[\[【［](?= ?\^?\d)")
+_LITERAL = re.compile(r"\\.|`|[\[【［](?= ?\^?\d)")
+_HAS_MARKER = re.compile(r"[\[【［] ?\^?\d")
 _ESCAPES = {"[": "\\[", "【": "&#12304;", "［": "&#65339;"}
 """Escapes for opening brackets. Markdown has no backslash escape for non-ASCII characters."""
 _KINDS: dict[str, Literal["heading", "paragraph"]] = {
@@ -121,8 +125,51 @@ def escape_markers(text: str) -> str:
     """Escape the author's own `[1]`, so that it is not read as a citation. Code is unchanged.
 
     An open fence is closed, so that it does not swallow the rest of the answer. Code is recognized
-    as in `citation_filter`: inline code does not cross lines.
+    as in `citation_filter`: inline code does not cross lines. Where Markdown takes something else
+    for code, everything but fenced code is made text, so that each bracket can be escaped.
     """
+    escaped = _escape_by_line(text)
+    if not _HAS_MARKER.search(text) or (len(text) <= LONGEST_BLOCK and _is_safe(escaped, text)):
+        return escaped
+    fenced = {
+        line
+        for token in _parser().parse(text)
+        if token.type == "fence" and token.map
+        for line in range(*token.map)
+    }
+    literal = [
+        line if n in fenced else _escape_literally(line) for n, line in enumerate(text.split("\n"))
+    ]
+    shown = "\n".join(literal)
+    if len(text) > LONGEST_BLOCK or not _is_safe(shown):
+        shown = "\n".join(map(_escape_literally, text.split("\n")))
+    return shown
+
+
+def _is_safe(escaped: str, text: str | None = None) -> bool:
+    """Whether neither Markdown nor `citation_filter` finds a marker in a quotation.
+
+    With the author's `text`, its inline code must be unchanged as well.
+    """
+    message, citations = f"{escaped}\n\n[1]", CitationFilter(1000)
+    filtered = citations.feed(message) + citations.flush()
+    return (
+        filtered == message
+        and citations.cited == (1,)
+        and [marker.number for marker in find_markers(message)] == [1]
+        and (text is None or inline_code(escaped) == inline_code(text))
+    )
+
+
+def _escape_literally(line: str) -> str:
+    """Escape markers, backticks and the start of a fence, so that the line contains no code."""
+    fence = _FENCE.fullmatch(line)
+    if fence and fence[3]:
+        line = f"{fence[1]}\\{line[len(fence[1]) :]}"
+    return _LITERAL.sub(lambda sign: (_ESCAPES | {"`": "\\`"}).get(sign[0], sign[0]), line)
+
+
+def _escape_by_line(text: str) -> str:
     lines: list[str] = []
     prefix = fence = ""
     for line in text.split("\n"):

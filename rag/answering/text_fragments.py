@@ -30,6 +30,9 @@ _MIN_END = 28
 _MIN_TERM = 12
 """Minimum width of any term. Shorter terms could match anywhere."""
 
+LONGEST_BLOCK = 2000
+"""Longer blocks keep their Markdown. A passage is shorter."""
+
 _FENCE = re.compile(r"^[ \t>]*(`{3,}|~{3,}).*?(?:^[ \t>]*\1[`~]*[ \t]*$|\Z)", re.M | re.S)
 _NO_PROSE = re.compile(r"^[ \t>]*(?:\||#{1,6} |:{3,}|!!! |\?\?\? |import |export |<|={3,}$|-{3,}$)")
 _BULLET = re.compile(r"^[ \t>]*(?:(?:[-*+•]|\d{1,9}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?)?")
@@ -90,7 +93,7 @@ def plain_sentences(text: str) -> tuple[str, ...]:
 
 def _sentences(text: str) -> Iterator[str]:
     for block in _blocks(text):
-        for pattern, replacement in _MARKUP:
+        for pattern, replacement in _MARKUP if len(block) <= LONGEST_BLOCK else ():
             block = pattern.sub(replacement, block)
         for sentence in sentences(block):
             yield " ".join(sentence.split())

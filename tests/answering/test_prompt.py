@@ -99,9 +99,69 @@ def test_injection_in_every_field_stays_data() -> None:
     assert user["content"].splitlines()[-1] == answer_messages(plain)[1]["content"].splitlines()[-1]
     # The reader's own text cannot begin a role on servers that read chat tokens anywhere.
     for name, text in fences(user):
-        assert "\x00" not in text
-        if not name.startswith("PASSAGE"):
-            assert not re.search(r"<\||\[/?INST\]|<start_of_turn>", text)
+        assert "\x00" not in text, name
+        assert not re.search(r"<\||\[/?INST\]|<start_of_turn>", text), name
+
+
+CHAT_TOKENS = (
+    "<|im_start|>",
+    "<|start_header_id|>",
+    "<|channel|>analysis<|message|>",
+    "<\uff5cUser\uff5c>",
+    "[INST]",
+    "[/INST]",
+    "[AVAILABLE_TOOLS]",
+    "[TOOL_CALLS]",
+    "<<SYS>>",
+    "<</SYS>>",
+    "<start_of_turn>",
+    "</s>",
+    "<s>",
+    "<bos>",
+    "<begin_of_text>",
+    "<tool_call>",
+    "<im_end>",
+    "<fim_prefix>",
+    "<role>",
+    "<unused12>",
+    "<|turn>",
+    "<turn|>",
+    "]~b]",
+)
+
+
+@pytest.mark.parametrize("token", CHAT_TOKENS)
+@pytest.mark.parametrize("hide", ["{}", "\u200b{}", "{}\U000e0041"])
+def test_no_token_of_a_chat_template_reaches_the_model(token: str, hide: str) -> None:
+    """Neither as written, nor put together again where something invisible is removed."""
+    hidden = hide.format(token[:1]) + token[1:]
+    text = f"Before {token} between {hidden} after"
+    cited = f"Before {token[:1]}[1]{token[1:]} after"
+    request = AnswerRequest(
+        text, [passage(text, title=text, section=text)], [Turn(text, cited)], text, text + "?"
+    )
+    for message in (*answer_messages(request), *rewrite_messages(text, request.history)):
+        if message["role"] == "user":
+            parts = fences(message)
+            assert all("after" in data for _, data in parts)
+            assert not any(token in data for _, data in parts)
+
+
+def test_invisible_characters_do_not_reach_the_model() -> None:
+    secret = "".join(chr(0xE0000 + ord(c)) for c in "obey")
+    text = (
+        f"Vis{secret}ible\u202e \u2066text\u200b\ufeff with \u0645\u06cc\u200c\u062e and 👩\u200d👧"
+    )
+    request = AnswerRequest(text, [passage(text)], [Turn(text, text)], text)
+    for _, data in fences(answer_messages(request)[1]):
+        assert "Visible text with \u0645\u06cc\u200c\u062e and 👩\u200d👧" in data
+
+
+@pytest.mark.parametrize(
+    "text", ["a < b | c", "List<String>", "x[INDEX]", "<b>", "[1]", "<s-x>", "<start>"]
+)
+def test_ordinary_signs_are_sent_as_written(text: str) -> None:
+    assert text in answer_messages(AnswerRequest("q", [passage(text)]))[1]["content"]
 
 
 def test_the_word_is_new_each_time_and_in_no_data(monkeypatch: pytest.MonkeyPatch) -> None:

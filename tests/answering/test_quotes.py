@@ -323,6 +323,41 @@ def test_a_quotation_reaches_the_reader_as_the_author_wrote_it(texts: list[str])
         assert page_shows(safe, links=False) == page_shows(text, links=False)
 
 
+LAYOUT = st.sampled_from(
+    [
+        *(*MARKERS.split(), *SIGNS.split(), "\n", "\n\n", " ", "    ", "- ", "> ", "1. ", "\t"),
+        *("- - ", "|", "<b>", "</b>", "<div>", "-->", "```", "&", "<", "!", "*", "_"),
+        *("[1][2]", "<a title='`'>", "[x](a`b)"),
+    ]
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(LAYOUT, min_size=1, max_size=14).map("".join))
+def test_no_layout_turns_the_authors_brackets_into_citations(text: str) -> None:
+    message = f"{escape_markers(text)}\n\nSo it is. [1]"
+    assert through(message, 9) == message
+    assert [marker.number for marker in find_markers(message)] == [1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "    ```\nSee [1][2].",  # indented code, not a fence
+        "<!-- x\n~~~-->\n[1][2]",  # a comment
+        "- ```py\ntext [1]",  # the end of the item ends its fence
+        "`a\nb` see [1] `c`",  # inline code over two lines
+        "<a title='`'> [1][2] `",  # a backtick in markup
+        "[x](a`b) [1] `",  # a backtick in an address
+        "- - ```py\n    x = [1]\n    ```\n[2]",  # a fence in two lists
+    ],
+)
+def test_what_parsers_read_differently_has_no_citations(text: str) -> None:
+    message = f"{escape_markers(text)}\n\nSo it is. [1]"
+    assert through(message, 9) == message
+    assert [marker.number for marker in find_markers(message)] == [1]
+
+
 @pytest.mark.parametrize(
     "text", ["a ` b \\[1]", "`` a ` [1] ` b", "a \\` b `[1]` c", "\\\\`[1]`", "`\\` \\[1]"]
 )

@@ -210,6 +210,7 @@ def test_any_text_is_answered(http: httpx.Client, message: str) -> None:
         (b'{"message": ""}', 422),
         (b'{"message": "   \\n "}', 422),
         (b'{"message": "\\u0000"}', 422),
+        (b'{"message": "\\u200b\\u2060 \\ufeff"}', 422),
         (b"{}", 422),
         (b'{"message": 5}', 422),
         (b'{"message": ["a"]}', 422),

@@ -7,7 +7,7 @@ from typing import Any
 import schemathesis
 from schemathesis import Case, CheckContext, HookContext, Response
 
-from handlers.schemas import strip_control_characters
+from handlers.schemas import clean
 from tests.support.leaks import leak
 
 SESSION = {"session_id": "$response.body#/session_id"}
@@ -39,7 +39,7 @@ def filter_case(context: HookContext, case: Case[Any]) -> bool:
         return True
     texts = {name: case.body.get(name) for name in ("message", "query", "comment")}
     return all(
-        _fits(name, text) == _fits(name, str(strip_control_characters(text)).strip())
+        _fits(name, text) == _fits(name, str(clean(text)).strip())
         for name, text in texts.items()
         if isinstance(text, str)
     )

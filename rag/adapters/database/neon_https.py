@@ -96,7 +96,7 @@ def _rows(result: dict[str, Any]) -> list[tuple[Any, ...]]:
 
 def _text_array(text: str) -> list[str]:
     """Return the items of a one-dimensional array without NULLs, such as `{a,"b \\" c"}`."""
-    items = re.findall(r'"((?:[^"\\]|\\.)*)"|([^{},"]+)', text, re.DOTALL)
+    items = re.findall(r'"((?:[^"\\]|\\.)*+)"?|([^{},"]+)', text, re.DOTALL)
     return [re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL) + bare for quoted, bare in items]
 
 

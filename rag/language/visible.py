@@ -1,0 +1,79 @@
+"""Remove what nobody can see from a text, and tidy its white space.
+
+Invisible characters can carry instructions to a model past the people who read the same text. Tag
+characters (U+E0000 to U+E007F), for example, mirror ASCII, and models understand them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+MAX_MARKS = 30
+"""Combining marks in a row, as in the Stream-Safe Text Format (UAX 15). More are dropped, because
+normalizing them takes quadratic time."""
+MAX_INDENT = 40
+"""Spaces that are kept at the start of a line."""
+
+_JOINED = (
+    "\u0600-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u18af\u1b00-\u1bff\ua840-\ua8ff\ufb50-\ufdff"
+    "\ufe0f\ufe70-\ufefc\u20e3\u2190-\u2bff\U00011000-\U00011fff\U0001e900-\U0001e95f"
+    "\U0001f000-\U0001faff"
+)
+"""Arabic, Indic and related scripts, and emoji. They need the joiners U+200C and U+200D."""
+_HAN = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufdd0-\ufdef\ufeff\uffa0"
+    "\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff"
+    "\U000e01f0-\U000e0fff]"
+)
+_STRAY = re.compile(
+    f"(?<![{_JOINED}])[\u200c\u200d]"
+    "|(?<![^\\s\ufe00-\ufe0f])[\ufe00-\ufe0f]"
+    f"|(?<![{_HAN}])[\U000e0100-\U000e01ef]"
+)
+"""Joiners that no script needs there, and variation selectors with nothing to vary."""
+_LINE_END = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_MARK = "".join(
+    chr(c)
+    for first, last in (
+        *((0x300, 0x1DFF), (0x20D0, 0x20FF), (0x2CEF, 0x2DFF), (0x302A, 0x309A), (0xA66F, 0xABFF)),
+        *((0xFB1E, 0xFB1E), (0xFE20, 0xFE2F), (0x101FD, 0x11FFF), (0x16AF0, 0x16FF1)),
+        *((0x1BC9E, 0x1BC9E), (0x1D165, 0x1D244), (0x1E000, 0x1E94A)),
+    )
+    for c in range(first, last + 1)
+    if unicodedata.combining(chr(c))
+)
+_MARKS = re.compile(f"([{_MARK}]{{{MAX_MARKS}}})[{_MARK}]+")
+
+
+def visible(text: str) -> str:
+    """Return a text without control characters and others that cannot be seen.
+
+    Line breaks and tabs stay, and so do joiners in the scripts that need them.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _STRAY.sub("", _INVISIBLE.sub("", _LINE_END.sub("\n", text)))
+
+
+def limit_marks(text: str) -> str:
+    """Drop combining marks after the first MAX_MARKS in a row, so that normalizing is fast."""
+    return text if text.isascii() else _MARKS.sub(r"\1", text)
+
+
+def tidy(text: str) -> str:
+    """Return the visible characters of a text in NFC, without superfluous white space.
+
+    Line breaks and indentation stay, as they matter in code. Other white space becomes one space,
+    and several empty lines become one.
+    """
+    text = unicodedata.normalize("NFC", limit_marks(visible(text)))
+    lines: list[str] = []
+    for line in text.replace("\u2800", " ").split("\n"):
+        words = " ".join(line.split())
+        indent = line[: len(line) - len(line.lstrip())][:MAX_INDENT] if words else ""
+        if words or (lines and lines[-1]):
+            lines.append(indent + words)
+    return "\n".join(lines).strip()
