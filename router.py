@@ -151,13 +151,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _warm_up() -> None:
-    """Import what a question needs, create the clients and ask a question."""
+    """Import what a question needs, create the clients, ask a question and watch the models."""
     await asyncio.sleep(WARM_UP_SECONDS)
     text = await asyncio.to_thread(importlib.import_module, "rag.language.tokens")
     await asyncio.to_thread(text.term_hashes, "load the stemmer")
     await _warn_without_index()
     warmup = await asyncio.to_thread(importlib.import_module, "rag.chat.warmup")
     await warmup.warm_up(get_clients())
+    model_watch = await asyncio.to_thread(importlib.import_module, "rag.ops.model_watch")
+    await model_watch.watch(get_clients())
 
 
 async def _warn_without_index() -> None:

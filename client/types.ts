@@ -56,6 +56,7 @@ export interface HealthResponse {
   cohere: "configured" | "ok" | "embedded" | "down";
   engines: Record<string, string>;
   problems: Record<string, string>;
+  warnings: string[];
 }
 
 export interface HistoryResponse {

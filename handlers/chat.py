@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Coroutine
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Header
@@ -81,9 +82,11 @@ async def chat(
 
     With `Accept: text/event-stream`, the answer is streamed as the events `session`, `sources`,
     `token` (repeated) and `done`, which contains the same JSON as the plain response, or `error`,
-    which contains problem details. Retries with the same `Idempotency-Key` return the same turn
-    instead of adding another. For a new conversation the key must be a random UUID, because anyone
-    who repeats the request receives the answer. When the client disconnects, the model is stopped.
+    which contains problem details. `status` says why the answer takes time: its `state` is
+    `loading` while the model is loaded. Retries with the same `Idempotency-Key` return the same
+    turn instead of adding another. For a new conversation the key must be a random UUID, because
+    anyone who repeats the request receives the answer. When the client disconnects, the model is
+    stopped.
     """
     from rag.chat import pipeline as domain
 
@@ -100,10 +103,33 @@ async def chat(
     asking = domain.ask(get_clients(), question)
     if not streamed:
         return await while_connected(connection, _whole(asking))
-    events = await while_connected(connection, asking)
+    events = await while_connected(connection, _begun(asking))
     return _Stream(
         sse.stream(_encoded(events), problem), media_type="text/event-stream", headers=sse.HEADERS
     )
+
+
+async def _begun(
+    asking: Coroutine[Any, Any, AsyncGenerator[answer_stream.Event]],
+) -> AsyncGenerator[answer_stream.Event]:
+    """Return the events once there are some, or after WAIT_SECONDS. Raises what fails sooner."""
+    from rag.chat.waiting import WAIT_SECONDS, begun
+
+    return _late(await begun(asking, WAIT_SECONDS))
+
+
+async def _late(
+    asking: asyncio.Future[AsyncGenerator[answer_stream.Event]],
+) -> AsyncGenerator[answer_stream.Event]:
+    try:
+        events = await asking
+        async for event in events:
+            yield event
+    finally:
+        if asking.cancel():
+            await asyncio.wait([asking])
+        elif not asking.cancelled() and not asking.exception():
+            await asking.result().aclose()
 
 
 async def _whole(asking: Awaitable[AsyncGenerator[answer_stream.Event]]) -> ChatResponse:
@@ -140,6 +166,8 @@ async def _encoded(events: AsyncGenerator[answer_stream.Event]) -> AsyncGenerato
                     yield "session", {"session_id": event.session_id}
                 case answer_stream.SourcesEvent():
                     yield "sources", {"sources": [dataclasses.asdict(s) for s in event.sources]}
+                case answer_stream.StatusEvent():
+                    yield "status", {"state": event.state}
                 case answer_stream.TokenEvent():
                     yield "token", {"text": event.text}
                 case answer_stream.FinalAnswer():

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from handlers.author import is_author
 from handlers.schemas import ReaderAddress
 from rag.chat import admission
-from rag.ops import diagnostics
+from rag.ops import diagnostics, model_watch
 from rag.providers import Clients, get_clients
 
 NEEDS = ()
@@ -28,6 +28,8 @@ class HealthResponse(BaseModel):
     engines: dict[str, str]
     problems: dict[str, str] = {}
     """A sentence per failing service; only with `deep=true`. Details are for the author only."""
+    warnings: list[str] = []
+    """Models that are shut down soon or cannot be used; with `deep=true`, for the author only."""
 
 
 async def _uncached(response: Response) -> None:
@@ -54,7 +56,7 @@ async def health(
     """
     clients = get_clients()
     found = await _deep_check(clients, address) if deep else {}
-    detailed = found and is_author(clients, authorization, address)
+    detailed = deep and is_author(clients, authorization, address)
     problems = {
         service: problem.remedy if detailed else problem.public
         for service, problem in found.items()
@@ -70,6 +72,7 @@ async def health(
             **states,
             "engines": clients.engines(),
             "problems": problems,
+            "warnings": await model_watch.model_warnings(clients) if detailed else [],
         }
     )
 

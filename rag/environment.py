@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rag.errors import ConfigurationError
-from rag.settings import PLATFORMS, ROOT, Settings
+from rag.settings import PLATFORMS, ROOT, Settings, model_names
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -112,6 +112,8 @@ def _parse(name: str, raw: str, default: Any) -> Any:
             raise ValueError("must be a positive number")
         if name == "port" and number > 65535:
             raise ValueError("must be a port from 1 to 65535")
+        if name == "embed_dimensions" and number not in (256, 512, 1024, 1536):
+            raise ValueError("must be 256, 512, 1024 or 1536")
         return number
     if isinstance(default, tuple):
         separator = "|" if name == "starter_questions" else ","
@@ -127,6 +129,8 @@ def _parse(name: str, raw: str, default: Any) -> Any:
         if raw.lower() not in ("text", "json"):
             raise ValueError("must be text or json")
         return raw.lower()
+    if name == "chat_model":
+        return ", ".join(model_names(raw)) or default
     if name == "base_path":
         return f"/{raw.strip('/')}" if raw.strip("/") else ""
     if name == "database_url":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from datetime import date
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from rag.models import (
     AnswerRequest,
@@ -13,6 +14,7 @@ from rag.models import (
     IndexInfo,
     Page,
     Point,
+    Restart,
     SparseVector,
     Turn,
     Usage,
@@ -106,8 +108,9 @@ class IndexWriter(Protocol):
     async def close(self) -> None: ...
 
 
-AnswerPart: TypeAlias = str | Highlights | Usage
-"""What an answerer yields: text as it arrives, highlights if it quotes, and finally its usage."""
+AnswerPart: TypeAlias = str | Restart | Highlights | Usage
+"""What an answerer yields: text as it arrives, highlights if it quotes, and finally its usage.
+A Restart withdraws all text before it."""
 
 
 class Answerer(Protocol):
@@ -133,6 +136,26 @@ class Answerer(Protocol):
         """Check, without using tokens, that the service responds. Raises UpstreamError."""
 
     async def close(self) -> None: ...
+
+
+class Retirement(NamedTuple):
+    """A model that its service will shut down, or has."""
+
+    model: str
+    end: date | None
+    """None if the service names no day."""
+
+
+@runtime_checkable
+class Retiring(Protocol):
+    """A client whose service says which models it will shut down."""
+
+    @property
+    def unusable(self) -> Mapping[str, str]:
+        """Why configured models cannot be used at the moment, by name."""
+
+    async def retirements(self) -> Sequence[Retirement]:
+        """Return the configured models with an end, whenever it is. Raises UpstreamError."""
 
 
 class Reranker(Protocol):

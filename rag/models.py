@@ -271,10 +271,17 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     finish_reason: Literal["stop", "length", "refusal", "content_filter"] = "stop"
+    model: str = ""
+    """The model that answered, if the answerer has several."""
 
     @property
     def total(self) -> int:
         return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """The answer begins anew: all text before this was none of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ from rag.settings import Settings
 
 log = logging.getLogger(__name__)
 
+ANSWER_SECONDS = 45.0
+"""How long the chat model may take, unless the whole request may take longer."""
 RETRIEVALS = 64
 """Maximum concurrent retrievals per process; others queue. Without a limit, a thousand
 simultaneous questions would hold 100 MB of candidates and upstream requests would time out."""
@@ -176,6 +178,7 @@ class Clients:
                 self.settings.cohere_api_key,
                 self.settings.cohere_embed_model,
                 base_url=self.settings.cohere_base_url,
+                dimensions=self.settings.embed_dimensions,
             )
             return cast(Embedder, await _prepared(embedder))
         return cast(
@@ -211,6 +214,8 @@ class Clients:
             book=s.book_title,
             max_tokens=s.max_answer_tokens,
             history_tokens=s.history_tokens,
+            seconds=max(ANSWER_SECONDS, s.answer_seconds),
+            first_token=s.first_token,
         )
         return cast(Answerer, await _prepared(answerer))
 

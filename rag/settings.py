@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from rag.errors import ConfigurationError
 
@@ -13,6 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SECRETS = ("COHERE_API_KEY", "OPENAI_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
 PLATFORMS = ("SPACE_ID", "AWS_LAMBDA_FUNCTION_NAME", "VERCEL")
 """Environment variables that identify a hosting platform. None of them is set on a laptop."""
+DEFAULT_CHAT_MODEL = "gpt-6-luna"
+FIRST_TOKEN_SECONDS = (20.0, 120.0)
+"""How long a model may take to its first token, and a model on this machine or in its network."""
 
 
 def _setting(name: str, default: Any, help: str, *, secret: bool = False) -> Any:
@@ -97,6 +102,9 @@ class Settings:
     cohere_embed_model: str = _setting(
         "COHERE_EMBED_MODEL", "embed-english-v3.0", "Cohere embedding model."
     )
+    embed_dimensions: int = _setting(
+        "EMBED_DIMENSIONS", 1024, "Numbers in an embedding of embed-v4.0: 256, 512, 1024 or 1536."
+    )
     embed_price: float = _setting(
         "EMBED_PRICE",
         0.0,
@@ -111,12 +119,16 @@ class Settings:
         "Ingest refuses a book with more characters to embed than this.",
     )
     rerank_model: str = _setting(
-        "RERANK", "", "Cohere rerank model, such as rerank-v3.5; no reranking if unset."
+        "RERANK", "", "Cohere rerank model, such as rerank-v4.0-fast; no reranking if unset."
     )
     openai_base_url: str = _setting(
         "OPENAI_BASE_URL", "", "Base URL of another OpenAI-compatible server."
     )
-    chat_model: str = _setting("CHAT_MODEL", "gpt-4o-mini", "Chat model.")
+    chat_model: str = _setting(
+        "CHAT_MODEL",
+        DEFAULT_CHAT_MODEL,
+        "Chat model, or several with commas, best first: the next one answers if one is gone.",
+    )
     rewrite_model: str = _setting(
         "REWRITE_MODEL",
         "",
@@ -132,7 +144,16 @@ class Settings:
         "CONTEXT_PASSAGES", 10, "Number of passages that an answer is based on."
     )
     deadline_seconds: float = _setting(
-        "DEADLINE_SECONDS", 50.0, "A chat request answers or fails within this many seconds."
+        "DEADLINE_SECONDS",
+        50.0,
+        "A chat request answers or fails within this many seconds, and those that "
+        "`FIRST_TOKEN_SECONDS` has beyond 20.",
+    )
+    first_token_seconds: float = _setting(
+        "FIRST_TOKEN_SECONDS",
+        0.0,
+        "How long the chat model may take to its first word; if unset, 20, and 120 if "
+        "`OPENAI_BASE_URL` is a local address.",
     )
     starter_questions: tuple[str, ...] = _setting(
         "STARTER_QUESTIONS",
@@ -206,6 +227,16 @@ class Settings:
         return self.local and not self.qdrant_url
 
     @property
+    def first_token(self) -> float:
+        """How many seconds the chat model may take to its first token."""
+        return self.first_token_seconds or FIRST_TOKEN_SECONDS[is_local(self.openai_base_url)]
+
+    @property
+    def answer_seconds(self) -> float:
+        """Within how many seconds a chat request answers or fails."""
+        return self.deadline_seconds + max(0.0, self.first_token - FIRST_TOKEN_SECONDS[False])
+
+    @property
     def book_url(self) -> str:
         """Base URL of citations: the book's site, or this service's preview."""
         if self.site_url:
@@ -229,6 +260,22 @@ class Settings:
 
 HIDDEN = tuple(item.metadata["name"] for item in fields(Settings) if not item.repr)
 """Settings that must never be shown: SECRETS, which a host needs to start, and the rest."""
+
+
+def model_names(text: str) -> tuple[str, ...]:
+    """Return the names in a list of models with commas, each once."""
+    return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
+
+
+def is_local(url: str) -> bool:
+    """Whether an address is on this machine or in its private network."""
+    host = urlsplit(url).hostname or ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        suffixes = (".local", ".internal", ".lan", ".localhost")
+        return bool(host) and ("." not in host or host.endswith(suffixes))
+    return address.is_private or address.is_loopback
 
 
 def table() -> str:

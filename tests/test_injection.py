@@ -186,7 +186,7 @@ def test_a_model_that_was_won_over_only_writes_text(
     assert not re.search(r"\[(?:17|99)\]|【", answer["message"])
     assert len(answer["sources"]) == 1
     assert answer["sources"][0]["url"].startswith(f"{SITE}/")
-    assert answer["metadata"]["answered_by"] == "gpt-4o-mini"
+    assert answer["metadata"]["answered_by"] == "gpt-6-luna"
     # And as history it is data again.
     upstreams.openai.forget()
     ask(service, "And its tail?", session_id=answer["session_id"])

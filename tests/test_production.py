@@ -75,7 +75,7 @@ def test_the_model_answers_from_numbered_passages(
     answer = ask(production, fresh())
     assert answer["message"] == "Use the button [2], or a request [1][2]. See also."
     assert [source["url"].startswith(SITE) for source in answer["sources"]] == [True, True]
-    assert answer["metadata"]["answered_by"] == "gpt-4o-mini"
+    assert answer["metadata"]["answered_by"] == "gpt-6-luna"
     assert answer["metadata"]["tokens_used"] > 0
     assert answer["metadata"]["saved"] is True
 

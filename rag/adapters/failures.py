@@ -28,7 +28,8 @@ T = TypeVar("T")
 
 _NO_MODEL = re.compile(
     r"\bmodel\b.*\b(not found|not exist|not supported|not available|not have access|unknown"
-    r"|invalid|deprecated|decommissioned|removed)|\b(unknown|invalid|no such|unsupported) model\b",
+    r"|invalid|deprecated|decommissioned|removed|retired|shut down|discontinued|no longer)"
+    r"|\b(unknown|invalid|no such|unsupported) model\b",
     re.IGNORECASE | re.DOTALL,
 )
 """How services report a model that does not exist or that the key may not use."""
@@ -42,7 +43,7 @@ def status_error(
     """Return the failure that an HTTP status and the service's own message stand for."""
     text = f"{status} {message}".strip()
     wait = retry_after(headers or {})
-    if status in (400, 403, 404, 422) and _NO_MODEL.search(message):
+    if status in (400, 403, 404, 410, 422) and _NO_MODEL.search(message):
         return UpstreamRejected(text, service=service, reason="model")
     if status in (401, 403, 498):
         return UpstreamRejected(f"{status} the key was refused", service=service, reason="key")

@@ -7,12 +7,13 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from rag import request_log
 from rag.answering import sources
 from rag.answering.citation_filter import CitationFilter, renumber
 from rag.answering.claims import find_markers
+from rag.answering.open_blocks import open_block_end
 from rag.answering.support import supporting_passages
 from rag.chat import admission, notices
 from rag.conversations import store as conversations
@@ -23,6 +24,7 @@ from rag.models import (
     Grade,
     Highlights,
     RelatedSection,
+    Restart,
     Source,
     Turn,
     Usage,
@@ -70,7 +72,14 @@ class FinalAnswer:
     related: tuple[RelatedSection, ...] = ()
 
 
-Event: TypeAlias = SessionEvent | SourcesEvent | TokenEvent | FinalAnswer
+@dataclass(frozen=True, slots=True)
+class StatusEvent:
+    """Why the answer takes time: `loading` while the model is loaded or reads its prompt."""
+
+    state: Literal["loading"]
+
+
+Event: TypeAlias = SessionEvent | SourcesEvent | StatusEvent | TokenEvent | FinalAnswer
 
 
 async def collect(events: AsyncGenerator[Event]) -> FinalAnswer:
@@ -97,18 +106,35 @@ def fallback_code(error: Exception) -> str:
     return getattr(error, "code", UpstreamTimeout.code)
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """An answer that has started."""
+
+    answerer: Answerer
+    parts: AsyncIterator[AnswerPart]
+    fallback: str | None = None
+    """Why the model did not answer, as an error code."""
+
+
 @dataclass(slots=True)
 class _AnswerText:
     """The text, usage and highlights received from an answerer so far."""
 
-    citations: CitationFilter
+    count: int
+    """The number of passages."""
+    citations: CitationFilter = field(init=False)
     text: str = ""
     usage: Usage = field(default_factory=Usage)
     highlights: Mapping[int, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.citations = CitationFilter(self.count)
+
     def add(self, part: AnswerPart) -> str:
         """Add a part and return the text that can be shown now."""
-        if isinstance(part, Usage):
+        if isinstance(part, Restart):
+            self.citations, self.text = CitationFilter(self.count), ""
+        elif isinstance(part, Usage):
             self.usage = part
         elif isinstance(part, Highlights):
             self.highlights = part.sentences
@@ -124,16 +150,20 @@ class _AnswerText:
         self.text += rest
         return rest
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether there are no words, only white space, signs or citations."""
+        return not any(map(str.isalnum, renumber(self.text, {})))
+
 
 @dataclass(slots=True)
 class AnswerStream:
-    """An answer that has started, and everything needed to finish it."""
+    """An answer that is starting, and everything needed to finish it."""
 
     clients: Clients
     meter: admission.UsageMeter
     request: AnswerRequest
-    answerer: Answerer
-    parts: AsyncIterator[AnswerPart]
+    starting: asyncio.Future[Start]
     session_id: str
     new_session: bool
     """Whether saving this turn creates the session."""
@@ -144,17 +174,18 @@ class AnswerStream:
     request_key: str
     embedding: conversations.QuestionEmbedding | None
     """The question's embedding, to be cached if it came from a paid service."""
-    fallback: str | None
-    """Why the model did not answer, as an error code."""
     notices: list[str]
     """Sentences that tell the reader about limits."""
+    answerer: Answerer = field(init=False)
+    fallback: str | None = None
+    """Why the model did not answer, as an error code."""
 
     async def events(self) -> AsyncGenerator[Event]:
         """Yield session, sources, tokens and the final answer.
 
         Closing the generator stops the model, so that no more tokens are paid for.
         """
-        request, parts = self.request, self.parts
+        request = self.request
         try:
             yield SessionEvent(self.session_id)
             if self.streamed:
@@ -164,9 +195,13 @@ class AnswerStream:
                     sources.make_source(p, request.site_url, about) for p in request.passages
                 )
                 yield SourcesEvent(tuple(offered))
-            answer = _AnswerText(CitationFilter(len(request.passages)))
+            if not self.starting.done():
+                yield StatusEvent("loading")
+            start = await self.starting
+            self.answerer, self.fallback = start.answerer, start.fallback
+            answer = _AnswerText(len(request.passages))
             try:
-                async for part in parts:
+                async for part in start.parts:
                     if isinstance(part, Usage):
                         self.meter.add_usage(part)
                     elif isinstance(part, str):
@@ -175,14 +210,13 @@ class AnswerStream:
                         yield TokenEvent(shown)
                 if rest := answer.finish():
                     yield TokenEvent(rest)
+                if answer.says_nothing and self.answerer.model != EXTRACTIVE:
+                    raise UpstreamError("an answer without words", service="openai")
             except UpstreamError as error:
                 # The final answer replaces the tokens that were already sent.
                 self.fallback = fallback_code(error)
                 self.answerer = await self.clients.extractive()
                 answer = await self._answer_extractively()
-            finally:
-                if aclose := getattr(parts, "aclose", None):
-                    await aclose()
             finished = self._final_answer(answer)
             saved = await self._settle_and_save(finished)
             if saved and saved.earlier:  # an attempt that seemed to fail was saved after all
@@ -196,11 +230,21 @@ class AnswerStream:
             }
             yield replace(finished, metadata=metadata)
         finally:
+            await self._stop()
             await self.meter.settle()
+
+    async def _stop(self) -> None:
+        """Stop the model, or its start."""
+        if self.starting.cancel():
+            await asyncio.wait([self.starting])
+        elif not self.starting.cancelled() and not self.starting.exception():
+            parts = self.starting.result().parts
+            if hasattr(parts, "aclose"):
+                await parts.aclose()
 
     async def _answer_extractively(self) -> _AnswerText:
         """Write the whole answer again with the extractive answerer."""
-        answer = _AnswerText(CitationFilter(len(self.request.passages)))
+        answer = _AnswerText(len(self.request.passages))
         async for part in await self.answerer.answer(self.request):
             answer.add(part)
         answer.finish()
@@ -211,6 +255,7 @@ class AnswerStream:
         passages = self.request.passages
         cited = sorted(answer.citations.cited)
         message = renumber(answer.text, {old: new for new, old in enumerate(cited, 1)}).strip()
+        message += open_block_end(message)
         quoted = self.answerer.model == EXTRACTIVE
         if not (cited or quoted):
             cited = supporting_passages(message, self.request.question, passages)
@@ -225,20 +270,22 @@ class AnswerStream:
             about = [highlight] if highlight else claims.get(new) or [question]
             shown.append(sources.make_source(passages[old - 1], site, about, highlight))
         found: Grade = self.request.grade if quoted else "answer" if cited else "nothing"
+        answered_by = answer.usage.model or self.answerer.model
         metadata = {
             "response_time_ms": round((time.perf_counter() - self.started) * 1000),
             "tokens_used": answer.usage.total,
             "context_chunks": len(passages),
             "found": found,
             "answered": found != "nothing",
-            "answered_by": self.answerer.model,
+            "answered_by": answered_by,
             "fallback": self.fallback,
             "finish_reason": answer.usage.finish_reason,
+            "truncated": answer.usage.finish_reason == "length",
             "notice": " ".join(self.notices),
         }
         request_log.note(
             session=self.session_id[:8],
-            answered_by=self.answerer.model,
+            answered_by=answered_by,
             found=found,
             tokens=answer.usage.total,
             fallback=self.fallback,

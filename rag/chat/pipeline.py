@@ -19,14 +19,16 @@ from rag.chat.answer_stream import (
     RESERVE_SECONDS,
     AnswerStream,
     Event,
+    Start,
     fallback_code,
     replay,
 )
 from rag.chat.retrieval import embed, index_info, retrieve
+from rag.chat.waiting import WAIT_SECONDS, begun
 from rag.conversations import store as conversations
 from rag.deadlines import until
 from rag.errors import ConversationFull, UpstreamError, UpstreamTimeout
-from rag.interfaces import Answerer, AnswerPart
+from rag.interfaces import AnswerPart
 from rag.language.small_talk import SmallTalk, classify_small_talk, reply_language
 from rag.models import AnswerRequest, Chunk, Passage, SearchResult, Turn
 from rag.pace import wait_for_slot
@@ -109,7 +111,7 @@ class ChatPipeline:
 
     def __post_init__(self) -> None:
         question, settings = self.question, self.clients.settings
-        self.deadline = asyncio.get_running_loop().time() + settings.deadline_seconds
+        self.deadline = asyncio.get_running_loop().time() + settings.answer_seconds
         self.request_key = question.request_key and conversations.request_key(
             question.request_key, question.session_id, question.message
         )
@@ -144,16 +146,18 @@ class ChatPipeline:
         site = await sources.citation_base(self.clients.settings, await self.clients.store())
         kind = None if question.selected else classify_small_talk(question.message)
         if kind:
-            request, answerer, parts = await self._introduce(kind, site)
+            request, start = await self._introduce(kind, site)
+            starting = asyncio.get_running_loop().create_future()
+            starting.set_result(start)
         else:
             request = await self._build_request(session, site)
-            answerer, parts = await self._start_answer(request)
+            wait = max(0.0, self.started + WAIT_SECONDS - time.perf_counter())
+            starting = await begun(self._start_answer(request), wait if question.streamed else None)
         stream = AnswerStream(
             self.clients,
             self.meter,
             request,
-            answerer,
-            parts,
+            starting,
             session_id=session.session_id,
             new_session=not session.exists,
             streamed=question.streamed,
@@ -161,7 +165,6 @@ class ChatPipeline:
             deadline=self.deadline,
             request_key=self.request_key,
             embedding=self.embedding,
-            fallback=self.fallback,
             notices=self.notices,
         )
         return stream.events()
@@ -280,9 +283,7 @@ class ChatPipeline:
             found = put_highlighted_first(found, selected)
         return replace(found, passages=found.passages[:limit])
 
-    async def _introduce(
-        self, kind: SmallTalk, site: str
-    ) -> tuple[AnswerRequest, Answerer, AsyncIterator[AnswerPart]]:
+    async def _introduce(self, kind: SmallTalk, site: str) -> tuple[AnswerRequest, Start]:
         """Answer small talk from the index's metadata. Nothing is embedded or generated."""
         await self.meter.admission()
         info, message = await index_info(self.clients), self.question.message
@@ -292,11 +293,9 @@ class ChatPipeline:
         parts = introduction(kind, language, info, beginning, site, title)
         passages = [Passage(chunk, 1.0) for chunk in beginning]
         request = AnswerRequest(message, passages, site_url=site, language=info.language)
-        return request, await self.clients.extractive(), _stream(parts)
+        return request, Start(await self.clients.extractive(), _stream(parts))
 
-    async def _start_answer(
-        self, request: AnswerRequest
-    ) -> tuple[Answerer, AsyncIterator[AnswerPart]]:
+    async def _start_answer(self, request: AnswerRequest) -> Start:
         """Start the answer with the first answerer that works. Without passages, skip the model."""
         *models, extractive = await self.clients.answerers()
         if not request.passages:
@@ -312,14 +311,14 @@ class ChatPipeline:
                 with request_log.stage("model"):
                     async with until(self.deadline - RESERVE_SECONDS):
                         parts = await model.answer(request)
-                return model, parts
+                return Start(model, parts)
             except (UpstreamError, TimeoutError) as error:
                 self.meter.stop_answer(paid=isinstance(error, UpstreamTimeout | TimeoutError))
                 self.fallback = fallback_code(error)
         if request.passages:
             neighbours = await self._neighbours(request.passages[0].chunk.order_index)
             request = replace(request, neighbours=neighbours)
-        return extractive, await extractive.answer(request)
+        return Start(extractive, await extractive.answer(request), self.fallback)
 
     async def _neighbours(self, order_index: int) -> Sequence[Chunk]:
         """Load the chunks around a position; none if the vector store does not respond."""

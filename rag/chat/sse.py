@@ -20,6 +20,7 @@ Queue: TypeAlias = asyncio.Queue[Event | BaseException | None]
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 """Headers that keep proxies from buffering or compressing the stream."""
 
+FIRST_HEARTBEAT_SECONDS = 2.0
 HEARTBEAT_SECONDS = 10.0
 QUEUE_SIZE = 64
 """Events buffered for a slow client. When the buffer is full, the producer waits."""
@@ -45,11 +46,13 @@ async def stream(
     _queues.add(queue)
     try:
         waiting: list[Event | BaseException | None] = []
+        pause = FIRST_HEARTBEAT_SECONDS
         while None not in waiting:
             try:
-                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                async with asyncio.timeout(pause):
                     waiting = [await queue.get()]
             except TimeoutError:
+                pause = HEARTBEAT_SECONDS
                 yield b": ping\n\n"
                 continue
             while not queue.empty():

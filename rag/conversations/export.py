@@ -15,6 +15,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from rag.answering.citation_filter import link_markers
+from rag.answering.open_blocks import open_block_end
 from rag.conversations import store
 from rag.errors import BookError, NotFound
 from rag.interfaces import Database
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 PAGE_TURNS = 50
 """Turns in memory at a time."""
+TRUNCATED = "This answer was cut off because it became too long."
 DELETED = "This conversation does not exist or has been deleted."
 
 _ENDS_TARGET = re.compile(r"[<>\\\s\x00-\x1f]")
@@ -96,6 +98,7 @@ def _json_turn(turn: Turn, first: bool) -> str:
         "asked_at": turn.created_at.isoformat() if turn.created_at else None,
         "question": turn.question,
         "answer": turn.answer,
+        "truncated": _is_truncated(turn),
         "sources": [asdict(source) for source in turn.sources],
         "rating": turn.rating,
     }
@@ -124,6 +127,8 @@ def _markdown_turn(turn: Turn, first: bool) -> str:
         "\n".join(f"> {line}".rstrip() for line in turn.question.splitlines()),
         _linked_answer(turn),
     ]
+    if _is_truncated(turn):
+        parts.append(f"*{TRUNCATED}*")
     if turn.sources:
         parts.append("\n".join(_cited(n, source) for n, source in enumerate(turn.sources, 1)))
     return "".join(f"\n{part}\n" for part in parts)
@@ -151,7 +156,12 @@ def _linked_answer(turn: Turn) -> str:
         n: [_target(claim.url) for claim in source.claims] or [_target(source.url)]
         for n, source in enumerate(turn.sources, 1)
     }
-    return link_markers(turn.answer, urls)
+    answer = link_markers(turn.answer, urls)
+    return answer + open_block_end(answer)
+
+
+def _is_truncated(turn: Turn) -> bool:
+    return turn.metadata.get("finish_reason") == "length"
 
 
 def _when(at: datetime | None) -> str:

@@ -29,9 +29,10 @@ from rag.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
+from rag.ops.model_watch import model_warnings
 from rag.ops.remedies import remedy_for
 from rag.providers import Clients, get_clients
-from rag.settings import Settings
+from rag.settings import Settings, model_names
 
 CHECK_SECONDS = 15.0
 """Time limit per service. A suspended database needs a few seconds."""
@@ -136,11 +137,17 @@ async def _vectors(clients: Clients) -> None:
     if info is None:
         raise IndexMissing("nothing is indexed yet")
     await store.neighbours(0, 0)  # `info` may be cached for half a minute
-    model = (await clients.embedder()).model
+    embedder = await clients.embedder()
+    model, dimensions = embedder.model, embedder.dimensions
     if info.embedding_model and info.embedding_model != model:
         raise IndexMismatch(
             f"the index was built with {info.embedding_model}, but questions are embedded with "
             f"{model}"
+        )
+    if dimensions and info.dimensions and info.dimensions != dimensions:
+        raise IndexMismatch(
+            f"the vectors of the index have {info.dimensions} dimensions, but those of questions "
+            f"have {dimensions}"
         )
 
 
@@ -224,7 +231,7 @@ async def _quotas(clients: Clients) -> dict[str, tuple[bool, str]]:
         )
     if s.openai_api_key:
         asked["openai"] = asyncio.to_thread(
-            quota.openai, s.openai_api_key, s.chat_model, s.openai_base_url
+            quota.openai, s.openai_api_key, model_names(s.chat_model)[0], s.openai_base_url
         )
     return dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
 
@@ -249,6 +256,8 @@ async def main() -> int:
         if service in problems:
             line = problems[service].remedy
         sys.stdout.write(f"{service:<10} {states.get(service, ''):<10} {line}\n")
+    for warning in await model_warnings(clients, wait=CHECK_SECONDS):
+        sys.stdout.write(f"{'warning':<10} {'':<10} {warning}\n")
     return 1 if problems else 0
 
 

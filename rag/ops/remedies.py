@@ -38,7 +38,9 @@ _ONE_SERVICE: dict[tuple[str, Reason], str] = {
         "Add credit or raise the limit at the provider. Until then, answers are extractive."
     ),
     ("cohere", "model"): "Set COHERE_EMBED_MODEL to a model that this key may use.",
-    ("openai", "model"): "Set CHAT_MODEL to a model that this key may use.",
+    ("openai", "model"): (
+        "Set CHAT_MODEL to a model that this key may use. Until then, answers are extractive."
+    ),
     ("cohere", "host"): "The host name does not exist. Check COHERE_BASE_URL.",
     ("openai", "host"): "The host name does not exist. Check OPENAI_BASE_URL.",
     ("postgres", "host"): "The host name does not exist. Check DATABASE_URL.",
@@ -88,6 +90,8 @@ def remedy_for(
 
 def _index(error: BaseException) -> str:
     if isinstance(error, IndexMismatch):
+        if "dimensions" in str(error):
+            return "Run python ingest.py PATH, or set EMBED_DIMENSIONS to those of the index."
         return "Run python ingest.py PATH, or set COHERE_EMBED_MODEL to the model of the index."
     return (
         "Run python ingest.py PATH with these settings, or set QDRANT_COLLECTION to the "

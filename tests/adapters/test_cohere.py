@@ -37,7 +37,7 @@ def embed(
     use: Callable[[CohereEmbedder], Awaitable[T]],
     model: str = "embed-english-v3.0",
     key: str = "",
-    **options: float,
+    **options: Any,
 ) -> T:
     async def run() -> T:
         embedder = CohereEmbedder(key or up.cohere.key, model, base_url=up.cohere.url, **options)
@@ -55,7 +55,7 @@ def embed(
         ("embed-english-v3.0", 1024),
         ("embed-english-light-v3.0", 384),
         ("embed-multilingual-v3.0", 1024),
-        ("embed-v4.0", 1536),
+        ("embed-v4.0", 1024),
         ("embed-of-tomorrow", 256),
     ],
 )

@@ -152,13 +152,46 @@ def test_the_imitated_model_reads_the_passages(up: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["o3-mini", "gpt-5-mini", "openai/gpt-5.1", "openai/gpt-oss-120b"]
+    ("model", "effort", "tokens"),
+    [
+        ("gpt-6-luna", "none", 900),
+        ("openai/gpt-5.1", "none", 900),
+        ("gpt-5-mini", "minimal", 2900),
+        ("o3-mini", "low", 2900),
+        ("openai/gpt-oss-120b", "low", 2900),
+    ],
 )
-def test_reasoning_models_get_their_parameters(up: World, model: str) -> None:
+def test_reasoning_models_think_as_little_as_they_can(
+    up: World, model: str, effort: str, tokens: int
+) -> None:
     using(up, told, model)
     assert "temperature" not in body(up)
-    assert body(up)["reasoning_effort"] == "low"
-    assert body(up)["max_completion_tokens"] > 900
+    assert body(up)["reasoning_effort"] == effort
+    assert body(up)["max_completion_tokens"] == tokens
+
+
+@pytest.mark.parametrize(
+    ("efforts", "used"), [({"low", "high"}, "low"), ({"minimal"}, "minimal"), ({"high"}, "high")]
+)
+def test_an_effort_that_is_refused_is_replaced_by_the_least_that_is_not(
+    up: World, efforts: set[str], used: str
+) -> None:
+    up.openai.efforts = efforts
+
+    async def use(answerer: OpenAIAnswerer) -> None:
+        await told(answerer)
+        up.openai.forget()
+        await told(answerer)
+
+    using(up, use, "gpt-7", max_tokens=910 + len(used))
+    assert [request.json()["reasoning_effort"] for request in up.openai.requests] == [used]
+
+
+def test_a_model_that_takes_no_effort_gets_none(up: World) -> None:
+    up.openai.lacks = {"reasoning_effort"}
+    using(up, told, "gpt-8")
+    assert "reasoning_effort" not in body(up)
+    assert body(up)["max_completion_tokens"] == 2900
 
 
 @pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5-chat-latest", "llama3.1", "foo-o1"])

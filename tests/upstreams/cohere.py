@@ -18,6 +18,7 @@ DIMENSIONS = {
     "embed-multilingual-light-v3.0": 384,
     "embed-v4.0": 1536,
 }
+SIZES = (256, 512, 1024, 1536)
 TYPES = ("search_document", "search_query", "classification", "clustering")
 
 
@@ -30,12 +31,17 @@ class Cohere(Service):
         super().__init__()
         self.lacks: set[str] = set()
         """Embedding types rejected with 400."""
+        self.deprecated: set[str] = set()
+        """Models that the API calls deprecated."""
         self.quota: dict[str, str] = {}
         """Headers of every response, as sent for a trial key."""
 
     async def answer(self, request: Request) -> Response:
         if request.headers.get("authorization") != f"Bearer {self.key}":
             return Response(401, {"id": "x", "message": "invalid api token"})
+        if request.path.startswith("/v1/models/"):
+            name = request.path.removeprefix("/v1/models/")
+            return Response(200, {"name": name, "is_deprecated": name in self.deprecated})
         body = request.json()
         if request.path == "/v2/embed":
             return self._embed(body)
@@ -54,7 +60,12 @@ class Cohere(Service):
         kinds = body.get("embedding_types") or ["float"]
         if not isinstance(kinds, list) or set(kinds) - ({"float", "base64"} - self.lacks):
             return Response(400, {"message": "invalid request: unknown embedding_types"})
-        vectors = [embed(text, DIMENSIONS.get(model, 256)) for text in texts]
+        dimensions = body.get("output_dimension", DIMENSIONS.get(model, 256))
+        if not isinstance(dimensions, int) or (
+            "output_dimension" in body and (model != "embed-v4.0" or dimensions not in SIZES)
+        ):
+            return Response(400, {"message": "invalid request: invalid output_dimension"})
+        vectors = [embed(text, dimensions) for text in texts]
         packed = [base64.b64encode(struct.pack(f"<{len(v)}f", *v)).decode() for v in vectors]
         forms = {"float": vectors, "base64": packed}
         return Response(

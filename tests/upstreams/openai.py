@@ -54,7 +54,7 @@ class Reply:
         return list(self.text)
 
 
-_MODELS = ("gpt-4o-mini", "gpt-5-mini")
+_MODELS = ("gpt-6-luna", "gpt-4o-mini", "gpt-5-mini")
 
 
 class OpenAI(Service):
@@ -70,6 +70,14 @@ class OpenAI(Service):
         self.tokens_sent = 0
         self.lacks: set[str] = set()
         """Unsupported parameters; requests with one get 400."""
+        self.models: dict[str, dict[str, object]] = {}
+        """More models in the list, or more fields of those in it, such as `shutdown_date`."""
+        self.gone: dict[str, Response] = {}
+        """Models that cannot be used, and what requests for them get."""
+        self.takes_system = True
+        """Whether a system message is accepted; otherwise 400."""
+        self.efforts: set[str] = set()
+        """The reasoning efforts that are accepted; all if empty."""
         self.quota: dict[str, str] = {}
         """Headers of every completion, such as `x-ratelimit-remaining-requests`."""
 
@@ -81,19 +89,32 @@ class OpenAI(Service):
         self._script.clear()
         self.reply = None
         self.lacks = set()
+        self.models, self.gone, self.efforts = {}, {}, set()
+        self.takes_system = True
         self.tokens_sent = 0
 
     async def answer(self, request: Request) -> Response:
         if request.headers.get("authorization") != f"Bearer {self.key}":
             return _error(401, f"Incorrect API key provided: {self.key[:6]}***", "invalid_api_key")
         if request.path == "/v1/models":
-            models = [{"id": name, "object": "model", "created": 0} for name in _MODELS]
+            models = [
+                {"id": name, "object": "model", "created": 0, **self.models.get(name, {})}
+                for name in (*_MODELS, *self.models.keys() - set(_MODELS))
+            ]
             return Response(200, {"object": "list", "data": models})
         if request.path.removeprefix("/v1") != "/chat/completions":
             return _error(404, f"no such path {request.path}", "not_found")
         body = request.json()
         for name in body.keys() - _KNOWN | body.keys() & self.lacks:
             return _error(400, f"Unsupported parameter: '{name}'", "unsupported_parameter", name)
+        if gone := self.gone.get(body["model"]):
+            return gone
+        if not self.takes_system and body["messages"][0]["role"] == "system":
+            return _error(400, "System role not supported", "template_error")
+        if self.efforts and (effort := body.get("reasoning_effort", "medium")) not in self.efforts:
+            values = " and ".join(f"'{value}'" for value in sorted(self.efforts))
+            message = f"'reasoning_effort' does not support '{effort}'. Supported: {values}."
+            return _error(400, message, "unsupported_value", "reasoning_effort")
         if not body.get("stream"):
             return Response(200, _completion(body, _rewritten(body)), self.quota)
         reply = self._script.pop(0) if self._script else self.reply or Reply(_cited(body))

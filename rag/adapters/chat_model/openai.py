@@ -1,7 +1,7 @@
 """Answer with OpenAI's chat completions, or any server that implements them.
 
-https://platform.openai.com/docs/api-reference/chat. If a server refuses an optional parameter, it
-is left out from then on. If a server does not report usage, tokens are counted here.
+https://platform.openai.com/docs/api-reference/chat. If a server does not report usage, tokens are
+counted here.
 """
 
 from __future__ import annotations
@@ -9,18 +9,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import date
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag import deadlines
+from rag.adapters.chat_model.event_stream import parse_json
+from rag.adapters.chat_model.model_text import fence_word, whole_text
+from rag.adapters.chat_model.models import Models, read_listing
 from rag.adapters.chat_model.openai_stream import SERVICE, Answer, failure, sdk_errors
+from rag.adapters.chat_model.parameters import Accepted, refuses_role, without_system_role
 from rag.adapters.failures import error_text
 from rag.adapters.retry import Limits, with_retries
 from rag.answering.prompt import Message, answer_messages, rewrite_messages
-from rag.errors import UpstreamError, UpstreamRejected
-from rag.interfaces import AnswerPart
+from rag.errors import UpstreamError, UpstreamRejected, UpstreamTimeout
+from rag.interfaces import AnswerPart, Retirement
 from rag.models import AnswerRequest, Turn
+from rag.settings import DEFAULT_CHAT_MODEL, model_names
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -29,32 +36,29 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 _URL = "https://api.openai.com/v1"
-_REASONS = re.compile(r"(?:^|/)(?:o\d|gpt-(?:[5-9]|oss)(?!.*chat))")
-"""Reasoning models: they take no temperature, and their thoughts count as output."""
-_REASONING_TOKENS = 2000
-"""Allowed in addition to the answer's own tokens."""
-_TEMPERATURE = 0.2
 _REWRITTEN_TOKENS = 120
 _LONGEST_REWRITE = 600
 """In characters. A longer text is an answer, not a question."""
-_TOO_LONG = re.compile(r"too (?:large|long)|context (?:length|window)|maximum", re.I)
-"""An error that names a parameter although the server knows it."""
-_REPLACED_BY = {"max_completion_tokens": "max_tokens"}
-_PING_LIMITS = Limits(10.0, attempts=2)
+_LISTING_LIMITS = Limits(10.0, attempts=2)
+_LISTING_BYTES = 2_000_000
 _CONNECTIONS = 2000
 """Answers streamed at once by one process; further requests wait."""
+_LOADING = re.compile(r"\bloading\b", re.I)
+"""How a local server says that its model is not there yet, with status 503."""
+_LOADING_WAIT = 1.0
 
 
 class OpenAIAnswerer:
-    """Answers with a chat model, streamed."""
+    """Answers with the first chat model of a list that can be used, streamed."""
 
     is_paid = True
 
     def __init__(
         self,
         api_key: str,
-        model: str = "gpt-4o-mini",
+        model: str = DEFAULT_CHAT_MODEL,
         *,
         base_url: str = "",
         rewrite_model: str = "",
@@ -62,27 +66,33 @@ class OpenAIAnswerer:
         max_tokens: int = 900,
         history_tokens: int = 6000,
         seconds: float = 45.0,
+        first_token: float = 20.0,
         silence: float = 20.0,
         rewrite_seconds: float = 4.0,
     ) -> None:
-        """An answer may take `seconds`, retries included, and pause for `silence` seconds."""
+        """An answer may take `seconds`, retries included.
+
+        Its first token may take `first_token` seconds, and later ones `silence` seconds. `model`
+        may be several names with commas between them, best first.
+        """
         self._key = api_key
-        self._model = model
+        self._models = Models(model_names(model) or (DEFAULT_CHAT_MODEL,))
         self._url = base_url
-        self._rewrite_model = rewrite_model or model
+        self._rewrite_models = model_names(rewrite_model)
         self._book = book
         self._max_tokens = max_tokens
         self._history_tokens = history_tokens
         self._seconds = seconds
+        self._first_token = first_token
         self._silence = silence
         self._rewrite_limits = Limits(rewrite_seconds, attempts=2)
-        self._refused: set[str] = set()
-        """Parameters that the server does not accept."""
+        self._accepted: dict[str, Accepted] = {}
         self._client: AsyncOpenAI | None = None
 
     @property
     def model(self) -> str:
-        return self._model
+        """The first model of the list. An answer's `Usage` names the one that wrote it."""
+        return self._models.names[0]
 
     def _connected(self) -> AsyncOpenAI:
         if self._client is None:
@@ -122,26 +132,62 @@ class OpenAIAnswerer:
         Raises UpstreamError: here if it fails before the first text, else from the iterator.
         """
         messages = answer_messages(request, history_tokens=self._history_tokens, book=self._book)
-        deadline = min(asyncio.get_running_loop().time() + self._seconds, deadlines.deadline())
+        clock = asyncio.get_running_loop().time
+        deadline = min(clock() + self._seconds, deadlines.deadline())
 
-        async def attempt() -> Answer:
-            parameters = self._parameters(self._model, self._max_tokens)
-            parameters |= {"stream": True, "stream_options": {"include_usage": True}}
+        async def attempt(model: str) -> Answer:
+            first_token = clock() + self._first_token
+            options = {"stream": True, "stream_options": {"include_usage": True}}
             completions = self._connected().chat.completions.with_streaming_response
             async with AsyncExitStack() as stack:
-                response = await self._send(
-                    lambda **body: stack.enter_async_context(completions.create(**body)),
-                    messages,
-                    parameters,
+                response = await self._when_loaded(
+                    lambda: self._send(
+                        lambda **body: stack.enter_async_context(completions.create(**body)),
+                        messages,
+                        self._accepts(model),
+                        self._max_tokens,
+                        options,
+                    ),
+                    first_token,
                 )
                 answer = Answer(
-                    response, messages, deadline=deadline, silence=self._silence, key=self._key
+                    response,
+                    messages,
+                    model=model,
+                    deadline=deadline,
+                    first_token=first_token,
+                    silence=self._silence,
+                    key=self._key,
                 )
                 await answer.start()
                 stack.pop_all()  # from here on, the answer closes the response
             return answer
 
-        return await self._with_retries(attempt, Limits(self._seconds))
+        return await self._models.first_usable(
+            self._models.names,
+            lambda model: self._with_retries(lambda: attempt(model), Limits(self._seconds)),
+        )
+
+    async def _when_loaded(self, send: Callable[[], Awaitable[T]], limit: float) -> T:
+        """Repeat a request until the server has loaded its model, or `limit` has passed."""
+        from openai import InternalServerError
+
+        clock = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout_at(limit):
+                while True:
+                    try:
+                        return await send()
+                    except InternalServerError as error:
+                        text = error_text(error.body) or error.message
+                        if error.status_code != 503 or not _LOADING.search(text):
+                            raise
+                        if clock() + _LOADING_WAIT >= limit:
+                            raise
+                    await asyncio.sleep(_LOADING_WAIT)
+        except TimeoutError:
+            message = f"no data from the model for {self._first_token:g} s"
+            raise UpstreamTimeout(message, service=SERVICE) from None
 
     # ------------------------------------------------------------ follow-ups
 
@@ -151,77 +197,108 @@ class OpenAIAnswerer:
             return question
         messages = rewrite_messages(question, history)
 
-        async def attempt() -> str:
-            parameters = self._parameters(self._rewrite_model, _REWRITTEN_TOKENS)
-            completions = self._connected().chat.completions
-            completion = await self._send(completions.create, messages, parameters)
-            message = completion.choices[0].message
-            if message.refusal:
+        async def attempt(model: str) -> str:
+            create = self._connected().chat.completions.with_raw_response.create
+            response = await self._send(create, messages, self._accepts(model), _REWRITTEN_TOKENS)
+            message = parse_json(response.content)["choices"][0]["message"]
+            if message.get("refusal"):
                 raise UpstreamRejected("the model refused to rewrite", service=SERVICE)
-            return str(message.content or "")
+            return whole_text(message.get("content"), fence_word(messages))
 
         try:
-            text = await self._with_retries(attempt, self._rewrite_limits)
+            text = await self._models.first_usable(
+                (*self._rewrite_models, *self._models.names),
+                lambda model: self._with_retries(lambda: attempt(model), self._rewrite_limits),
+            )
         except UpstreamError as error:
             log.warning("follow-up not rewritten, using the original question: %s", error)
             return question
-        text = re.sub(r"^\s*<think>.*?</think>", "", text, flags=re.S).strip().strip('"“”').strip()
+        text = text.strip().strip('"“”').strip()
         if not text or "\n" in text or len(text) > _LONGEST_REWRITE:
             log.warning("follow-up not rewritten, using the original question: no usable text")
             return question
         return text
 
+    # ------------------------------------------------------------ which models there are
+
+    async def listing(self) -> dict[str, date | None]:
+        """Return the server's models, and when they will be shut down. It costs no tokens."""
+
+        async def attempt() -> dict[str, date | None]:
+            models = self._connected().models.with_streaming_response
+            async with models.list() as response:
+                body = bytearray()
+                async for piece in response.iter_bytes():
+                    body += piece
+                    if len(body) > _LISTING_BYTES:
+                        raise ValueError("a list of models that is too long")
+            return read_listing(bytes(body))
+
+        return await self._with_retries(attempt, _LISTING_LIMITS)
+
+    async def retirements(self) -> list[Retirement]:
+        """Return the configured models that the server will shut down or does not list."""
+        known, names = await self.listing(), self._models.names
+        found = [Retirement(name, known[name]) for name in self._configured if known.get(name)]
+        if known.keys() & {*names}:  # otherwise none may be listed, or `ping` reports it
+            found += [Retirement(name, None) for name in names if name not in known]
+        return found
+
+    @property
+    def _configured(self) -> list[str]:
+        return list(dict.fromkeys((*self._models.names, *self._rewrite_models)))
+
+    @property
+    def unusable(self) -> dict[str, str]:
+        """Why models of the list cannot be used at the moment, by name."""
+        return self._models.unusable
+
     async def ping(self) -> None:
-        """Check the key and the model's name. Listing models costs no tokens."""
-
-        async def attempt() -> None:
-            known = {model.id async for model in self._connected().models.list()}
-            if known and self._model not in known:
-                raise UpstreamRejected(
-                    f"there is no model {self._model}", service=SERVICE, reason="model"
-                )
-
-        await self._with_retries(attempt, _PING_LIMITS)
+        """Check the key, and that there is one of the models."""
+        known = await self.listing()
+        if known and not known.keys() & {*self._models.names}:
+            names = " or ".join(self._models.names)
+            raise UpstreamRejected(f"there is no model {names}", service=SERVICE, reason="model")
 
     # ------------------------------------------------------------ requests
 
-    def _parameters(self, model: str, tokens: int) -> dict[str, Any]:
-        if _REASONS.search(model):
-            parameters: dict[str, Any] = {"reasoning_effort": "low"}
-            tokens += _REASONING_TOKENS
-        else:
-            parameters = {"temperature": _TEMPERATURE}
-        return parameters | {"model": model, "max_completion_tokens": tokens}
+    def _accepts(self, model: str) -> Accepted:
+        return self._accepted.setdefault(model, Accepted(model))
 
     async def _send(
         self,
         create: Callable[..., Awaitable[T]],
         messages: Sequence[Message],
-        parameters: dict[str, Any],
+        accepted: Accepted,
+        tokens: int,
+        options: Mapping[str, Any] = NOTHING,
     ) -> T:
-        """Call `create` without the parameters that the server has refused, or refuses now.
+        """Call `create` without what the server has refused, or refuses now.
 
         `extra_body` is sent as it is. The SDK looks for files in `messages`, which takes longer
         than the rest of the request.
         """
-        from openai import BadRequestError, UnprocessableEntityError
+        from openai import APIStatusError
 
-        body = {"messages": [], "extra_body": {"messages": messages}, **parameters}
+        system_role = accepted.system_role
         while True:
-            for name in self._refused & body.keys():
-                value = body.pop(name)
-                if name in _REPLACED_BY:
-                    body[_REPLACED_BY[name]] = value
+            sent = messages if system_role else without_system_role(messages)
+            body = accepted.parameters(tokens, options)
             try:
-                return await create(**body)
-            except (BadRequestError, UnprocessableEntityError) as error:
-                text = f"{error.param} {error_text(error.body) or error.message}"
-                optional = body.keys() - {"model", "stream", "messages", "extra_body"}
-                refused = {name for name in optional if re.search(rf"\b{name}\b", text)}
-                if not refused - self._refused or _TOO_LONG.search(text):
+                found = await create(messages=[], extra_body={"messages": sent}, **body)
+            except APIStatusError as error:
+                text = f"{error.code} {error.param} {error_text(error.body) or error.message}"
+                if error.status_code in (400, 422) and accepted.learn(body, text):
+                    continue
+                is_refusal = error.status_code in (400, 422, 500) and refuses_role(text)
+                if not (is_refusal and system_role):
                     raise
-                log.info("the chat server does not accept %s", ", ".join(sorted(refused)))
-                self._refused |= refused
+                system_role = False
+            else:
+                if system_role != accepted.system_role:
+                    log.info("%s takes no system message", body["model"])
+                accepted.system_role = system_role
+                return found
 
     async def _with_retries(self, attempt: Callable[[], Awaitable[T]], limits: Limits) -> T:
         return await with_retries(

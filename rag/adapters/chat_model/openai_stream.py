@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import from_json
-
+from rag.adapters.chat_model.event_stream import COMPLETE, events
+from rag.adapters.chat_model.model_text import ModelText, content_text, fence_word, loop_length
 from rag.adapters.failures import (
     connection_error,
     error_text,
@@ -24,15 +24,19 @@ from rag.errors import (
     UpstreamTimeout,
 )
 from rag.interfaces import AnswerPart
-from rag.models import Usage
+from rag.models import Restart, Usage
 
 if TYPE_CHECKING:
     from openai import AsyncAPIResponse
 
 SERVICE = "openai"
 
-_DRAIN_SECONDS = 0.1
-"""How long to wait for the end of a response after `[DONE]`, to reuse the connection."""
+log = logging.getLogger(__name__)
+
+_CUT_OFF = frozenset(("length", "max_tokens", "model_length", "model_context_window_exceeded"))
+"""Reasons for which servers cut an answer off."""
+_LOOP_CHECK = 100
+"""Characters of new text after which to look for endless repetition."""
 
 
 class Answer:
@@ -46,23 +50,32 @@ class Answer:
         response: AsyncAPIResponse[Any],
         messages: Sequence[Message],
         *,
+        model: str,
         deadline: float,
+        first_token: float,
         silence: float,
         key: str,
     ) -> None:
-        """`deadline` is in the event loop's time, `silence` the longest pause in seconds.
+        """`deadline` and that of the `first_token` are in the event loop's time.
 
-        `key` is removed from error messages.
+        `silence` is the longest pause after it, in seconds. `key` is removed from error messages.
         """
+        self._model = model
         self._response = response
         self._deadline = deadline
+        self._limit = first_token
+        """When the next data must be there."""
         self._silence = silence
         self._key = key
         self._messages = messages
-        self._thoughts = _ThoughtFilter()
-        self._texts = self._read()
+        self._visible = ModelText(fence_word(messages))
+        self._parts = self._read()
         self._first: str | None = None
-        self._text: list[str] = []
+        self._received: list[str] = []
+        """All text of the model, to count its tokens."""
+        self._answer = ""
+        self._checked = 0
+        """Characters of the answer that were looked through for endless repetition."""
         self._usage: Mapping[str, Any] = {}
         self._reason = ""
         self._refusal = False
@@ -70,12 +83,15 @@ class Answer:
 
     async def start(self) -> None:
         """Wait for the first text. Raises UpstreamError if there is none."""
-        self._first = await self._next_text()
-        if self._first is not None:
+        part = await self._next_part()
+        while isinstance(part, Restart):
+            part = await self._next_part()
+        if part is not None:
+            self._first = part
             return
         if self._reason == "content_filter":
             raise UpstreamRejected("the content filter removed the whole answer", service=SERVICE)
-        if self._reason == "length":
+        if self._reason in _CUT_OFF:
             raise UpstreamRejected(
                 "the model used all of MAX_ANSWER_TOKENS for reasoning and wrote no answer",
                 service=SERVICE,
@@ -92,7 +108,7 @@ class Answer:
             text, self._first = self._first, None
             return text
         try:
-            found = await self._next_text()
+            found = await self._next_part()
         except BaseException:
             await self.aclose()
             raise
@@ -108,133 +124,109 @@ class Answer:
             self._done = True
             await asyncio.shield(asyncio.ensure_future(self._response.close()))
 
-    async def _next_text(self) -> str | None:
-        """Return the next piece of text, or None at the proper end."""
-        limit = asyncio.get_running_loop().time() + self._silence
+    async def _next_part(self) -> str | Restart | None:
+        """Return the next piece of text or a Restart, or None at the proper end."""
+        part: str | Restart | None = ""
         try:
-            async with asyncio.timeout_at(min(limit, self._deadline)):
-                text = await anext(self._texts, None)
+            while part == "":
+                async with asyncio.timeout_at(min(self._limit, self._deadline)):
+                    part = await anext(self._parts, None)
+                self._limit = asyncio.get_running_loop().time() + self._silence
         except TimeoutError:
-            silent = f"no data from the model for {self._silence:g} s"
+            seconds = f" for {self._silence:g} s" if self._received else " in time"
+            silent = f"no data from the model{seconds}"
             late = "the answer was not complete in time"
-            message = silent if limit < self._deadline else late
+            message = silent if self._limit < self._deadline else late
             raise UpstreamTimeout(message, service=SERVICE) from None
         except sdk_errors() as error:
             raise failure(error, self._key) from error
-        if text is None and not self._reason:
+        if part is None and not self._reason:
             raise UpstreamError("the answer was cut off", service=SERVICE, reason="connection")
-        return text
+        return part
 
-    async def _read(self) -> AsyncIterator[str]:
-        """Yield text as it arrives. Tokens that arrive together are one piece."""
-        async for events in _events(self._response):
-            text = ""
+    async def _read(self) -> AsyncIterator[str | Restart]:
+        """Yield text as it arrives. Tokens that arrive together are one piece.
+
+        The text is empty while the model writes what readers do not see.
+        """
+        async for group in events(self._response):
+            restarted, text, received = False, "", len(self._received)
             try:
-                for event in events:
-                    text += self._text_of(event)
+                for event in group:
+                    anew, more = self._text_of(event)
+                    restarted, text = restarted or anew, more if anew else text + more
             except Exception:
-                if text:  # show what arrived before the failure
-                    yield text
+                for part in self._new_parts(restarted, text):  # what arrived before the failure
+                    yield part
                 raise
-            if text:
-                yield text
-        if rest := self._record(self._thoughts.end()):
-            yield rest
+            for part in self._new_parts(restarted, text):
+                yield part
+            if not text and len(self._received) > received:
+                yield ""
+            if self._answer and (extra := self._repeated()):
+                log.warning("%s repeats itself: the answer is cut off", self._model)
+                self._reason = "length"
+                for part in self._new_parts(True, self._answer[:-extra]):
+                    yield part
+                return
+        for part in self._new_parts(*self._visible.end()):
+            yield part
 
-    def _text_of(self, event: Mapping[str, Any]) -> str:
-        self._usage = event.get("usage") or self._usage
-        choice = next(iter(event.get("choices") or ()), None)
+    def _new_parts(self, restarted: bool, text: str) -> list[str | Restart]:
+        if restarted:
+            self._answer, self._checked = "", 0
+        self._answer += text
+        return [*([Restart()] if restarted else []), *([text] if text else [])]
+
+    def _repeated(self) -> int:
+        """Return how many characters at the end of the answer are endless repetition."""
+        if len(self._answer) < self._checked + _LOOP_CHECK:
+            return 0
+        self._checked = len(self._answer)
+        return loop_length(self._answer)
+
+    def _text_of(self, event: Mapping[str, Any]) -> tuple[bool, str]:
+        """Return whether the answer begins anew, and the next text of it."""
+        if event is COMPLETE:
+            self._reason = self._reason or "stop"  # which some servers leave out
+        usage, choices = event.get("usage"), event.get("choices")
+        self._usage = usage if isinstance(usage, Mapping) else self._usage
+        choice = next(iter(choices or ()), None)
         if choice is None:
-            return ""
-        self._reason = choice.get("finish_reason") or self._reason
-        delta = choice.get("delta") or {}
-        refusal = delta.get("refusal") or ""
+            return False, ""
+        self._reason = str(choice.get("finish_reason") or self._reason).lower()
+        message = choice.get("delta") or choice.get("message") or {"content": choice.get("text")}
+        if choice.get("message"):  # a whole answer, from a server that does not stream
+            self._reason = self._reason or "stop"
+        refusal, content = content_text(message.get("refusal")), message.get("content")
         self._refusal |= bool(refusal)
-        return self._record(self._thoughts.feed(delta.get("content") or "") + refusal)
-
-    def _record(self, text: str) -> str:
-        self._text.append(text)
-        return text
+        anew, text = self._visible.feed(content)
+        thought = message.get("reasoning_content") or message.get("reasoning")
+        if received := content_text(content) + refusal + content_text(thought) or content:
+            self._received.append(str(received))
+        return anew, text + refusal
 
     def _usage_total(self) -> Usage:
         """Return the reported usage; where the server reports none, count tokens."""
-        reason: Any = self._reason
+        reason: Any = "stop"
         if self._refusal:
             reason = "refusal"
-        elif reason not in ("length", "content_filter"):
-            reason = "stop"
-        prompt = self._usage.get("prompt_tokens")
-        completion = self._usage.get("completion_tokens")
+        elif self._reason in _CUT_OFF:
+            reason = "length"
+        elif self._reason == "content_filter":
+            reason = "content_filter"
+        prompt = _count(self._usage.get("prompt_tokens"))
+        completion = _count(self._usage.get("completion_tokens"))
         if prompt is None:
             prompt = sum(count_tokens(message["content"]) + 4 for message in self._messages)
         if completion is None:
-            completion = count_tokens("".join(self._text))
-        return Usage(prompt, completion, reason)
+            completion = count_tokens("".join(self._received))
+        return Usage(prompt, completion, reason, self._model)
 
 
-async def _events(response: AsyncAPIResponse[Any]) -> AsyncIterator[Iterator[dict[str, Any]]]:
-    """Yield the JSON events of a streamed completion up to `[DONE]`, one group per read.
-
-    The SDK's own stream makes a model of every token, which costs ten times the CPU, and its
-    `iter_lines` also splits at U+2028, which JSON may contain. An event's data is on one line.
-    """
-    rest = b""
-    pieces = response.iter_bytes()
-    async for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        data = [line[5:].strip() for line in lines if line.startswith(b"data:")]
-        yield (_event(text, response) for text in data if text != b"[DONE]")
-        if b"[DONE]" in data:
-            await _drain(pieces)
-            return
-
-
-def _event(text: bytes, response: AsyncAPIResponse[Any]) -> dict[str, Any]:
-    """Parse one event. Raises APIError if it reports an error."""
-    event: dict[str, Any] = from_json(text)
-    if error := event.get("error"):
-        from openai import APIError
-
-        message = error.get("message") if isinstance(error, Mapping) else error
-        raise APIError(str(message), request=response.http_request, body=error)
-    return event
-
-
-async def _drain(pieces: AsyncIterator[bytes]) -> None:
-    """Read to the end of the response, so that its connection can be reused."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            async for _ in pieces:
-                pass
-
-
-class _ThoughtFilter:
-    """Removes a leading `<think>` block, which some open models write as text."""
-
-    _BEGIN, _END = "<think>", "</think>"
-
-    def __init__(self) -> None:
-        self._held: str | None = ""
-        self._thought = False
-
-    def feed(self, text: str) -> str:
-        if self._held is None:
-            return text
-        self._held = (self._held + text).lstrip() if self._thought else self._held + text
-        begun = self._held.lstrip()
-        if not self._thought and begun.startswith(self._BEGIN) and self._END in begun:
-            self._thought = True
-            self._held = begun = begun.partition(self._END)[2].lstrip()
-        if not begun or (
-            not self._thought and (self._BEGIN.startswith(begun) or begun.startswith(self._BEGIN))
-        ):
-            return ""
-        return self.end()
-
-    def end(self) -> str:
-        """Return text that was held back and is not a thought."""
-        text, self._held = self._held or "", None
-        return text if self._thought or not text.lstrip().startswith(self._BEGIN) else ""
+def _count(tokens: object) -> int | None:
+    """Return a reported number of tokens, or None if it is none."""
+    return tokens if type(tokens) is int and tokens >= 0 else None
 
 
 def sdk_errors() -> tuple[type[Exception], ...]:
@@ -259,7 +251,8 @@ def failure(error: Exception, key: str) -> UpstreamError:
     message = error_text(error.body, key) or error_text(error.message, key)
     if "insufficient_quota" in (error.code, error.type):
         return quota_error(SERVICE, message)
-    if error.code == "model_not_found":
+    is_missing = isinstance(error, APIStatusError) and error.status_code in (404, 410)
+    if is_missing or error.code in ("model_not_found", "model_decommissioned"):
         return UpstreamRejected(message, service=SERVICE, reason="model")
     if isinstance(error, APIStatusError):
         return status_error(SERVICE, error.status_code, message, error.response.headers)

@@ -23,6 +23,7 @@ from rag.adapters.failures import (
 )
 from rag.adapters.retry import Limits, with_retries
 from rag.errors import UpstreamError, UpstreamRejected
+from rag.interfaces import Retirement
 from rag.pace import wait_for_slot
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _URL = "https://api.cohere.com"
 _BATCH = 96
 """Texts per call, the API's limit."""
 _PARALLEL = 4
+_MODEL_LIMITS = Limits(10.0, attempts=2)
 _READ_SECONDS = 60.0
 """For each wait for data; attempts have shorter limits of their own."""
 
@@ -51,9 +53,11 @@ _MODELS = {
     "embed-english-light-v3.0": _Model(384, (0.20, 0.66)),
     "embed-multilingual-v3.0": _Model(1024, (0.26, 0.66)),
     "embed-multilingual-light-v3.0": _Model(384, (0.26, 0.70)),
-    "embed-v4.0": _Model(1536, (0.12, 0.58)),
+    "embed-v4.0": _Model(1024, (0.12, 0.58)),
 }
 """Dimensions from https://docs.cohere.com/docs/cohere-embed; cosine ranges are estimates."""
+_OUTPUT_DIMENSIONS = frozenset(("embed-v4.0",))
+"""Models whose dimensions can be chosen: 256, 512, 1024 or 1536."""
 _UNKNOWN = _Model(0, (0.20, 0.65))
 
 
@@ -121,6 +125,11 @@ class _Cohere:
             translate=_failure,
         )
 
+    async def retirements(self, model: str) -> list[Retirement]:
+        """Return the model if the API calls it deprecated."""
+        found = await self.call(lambda: self.connected().models.get(model), _MODEL_LIMITS)
+        return [Retirement(model, None)] if found.is_deprecated is True else []
+
     async def close(self) -> None:
         if self._http is not None:
             http, self._http, self._client = self._http, None, None
@@ -148,18 +157,25 @@ class CohereEmbedder:
         model: str = "embed-english-v3.0",
         *,
         base_url: str = "",
+        dimensions: int = 1024,
         seconds: float = 20.0,
         attempt_seconds: float = 8.0,
         batch_seconds: float = 180.0,
     ) -> None:
-        """Questions may take `seconds`, in attempts of `attempt_seconds`.
+        """`dimensions` is for models that let one choose.
+
+        Questions may take `seconds`, in attempts of `attempt_seconds`.
 
         A batch of passages may take `batch_seconds`: a trial key is limited per minute, and
         indexing can wait longer than a reader.
         """
         known = _MODELS.get(model, _UNKNOWN)
         self._model = model
+        self._output: dict[str, Any] = {}
+        """The parameter that chooses the dimensions."""
         self._dimensions = known.dimensions
+        if model in _OUTPUT_DIMENSIONS:
+            self._dimensions = self._output["output_dimension"] = dimensions
         self._cosine_range = known.cosine_range
         self._question_limits = Limits(seconds, attempt_seconds=attempt_seconds)
         self._batch_limits = Limits(batch_seconds, attempts=10, attempt_seconds=60.0)
@@ -216,6 +232,7 @@ class CohereEmbedder:
                 input_type=kind,
                 embedding_types=["base64" if self._packed else "float"],
                 truncate="END",
+                **self._output,
             )
         except _BadRequest:
             if not self._packed:
@@ -244,6 +261,13 @@ class CohereEmbedder:
                 raise ValueError("not the length of an embedding")
             self._dimensions = len(vector)
         return [_unit(vector) for vector in found]
+
+    @property
+    def unusable(self) -> dict[str, str]:
+        return {}
+
+    async def retirements(self) -> list[Retirement]:
+        return await self._cohere.retirements(self._model)
 
     async def close(self) -> None:
         await self._cohere.close()
@@ -287,6 +311,13 @@ class CohereReranker:
         if not texts:
             return []
         return await self._cohere.call(request, self._limits)
+
+    @property
+    def unusable(self) -> dict[str, str]:
+        return {}
+
+    async def retirements(self) -> list[Retirement]:
+        return await self._cohere.retirements(self._model)
 
     async def close(self) -> None:
         await self._cohere.close()

@@ -1,0 +1,143 @@
+"""Turn what a model sends into the text of an answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rag.adapters.chat_model.control_text import ControlText
+from rag.answering.prompt import Message
+
+_LONGEST_PERIOD = 200
+"""Characters of a text that a model may repeat without end."""
+_REPEATS = 6
+_LOOP = 300
+"""Characters that such repeats have at least, together."""
+
+_FENCE_NAME = (
+    r"(?:PASSAGES?|CONVERSATION|SELECTED|(?:LAST )?QUESTION|MEANT|CONTENTS|NAME)\b(?:[ \t]+\w+)*+"
+)
+_FENCE = re.compile(
+    rf"<<<[ \t]*{_FENCE_NAME}[^\S\n]*(?:>>>)?(?:\n|$)"
+    r"|^[ \t>]*+(?:[0-9a-f]{6,24}|word)[ \t]*>>>[ \t]*(?:\n|$)",
+    re.MULTILINE,
+)
+_fence_begun = re.compile(
+    r"(?:<{1,2}|<<<[^\n]{0,100}|(?:(?<=\n)|^)[ \t>]*+[0-9a-fword]{0,24}[ \t]*>{0,3}[ \t]*)$"
+).search
+_last_word = re.compile(r"^(\w{8,})>>>\s*$", re.MULTILINE).findall
+
+
+def content_text(content: object) -> str:
+    """Return the text of a message's content: a string, or parts of which some are text."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Sequence) and not isinstance(content, bytes):
+        return "".join(map(content_text, content))
+    if isinstance(content, Mapping) and content.get("type") in (None, "text", "output_text"):
+        value: Any = content.get("text")
+        return content_text(value.get("value") if isinstance(value, Mapping) else value)
+    return ""
+
+
+def fence_word(messages: Sequence[Message]) -> str:
+    """Return the random word of the prompt's fence lines."""
+    found = _last_word(messages[-1]["content"]) if messages else []
+    return found[-1] if found else ""
+
+
+class ModelText:
+    """Reads a model's text as it arrives and returns what readers may see of it."""
+
+    def __init__(self, word: str = "") -> None:
+        self._surrogate = ""
+        """Half of a surrogate pair, whose other half is in the next piece."""
+        self._fences = _FenceLines(word)
+        self._control = ControlText()
+
+    def feed(self, content: object) -> tuple[bool, str]:
+        """Return whether the answer begins anew, without its earlier text, and its next text."""
+        text = self._surrogate + content_text(content)
+        self._surrogate = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        text = _paired(text[: -1 if self._surrogate else None])
+        return self._control.feed(self._fences.feed(text))
+
+    def end(self) -> tuple[bool, str]:
+        """Return the same for the text that was held back."""
+        rest = self._fences.feed(_paired(self._surrogate)) + self._fences.end()
+        begins_anew, text = self._control.feed(rest)
+        again, last = self._control.end()
+        return begins_anew or again, last if again else text + last
+
+
+def whole_text(content: object, word: str = "") -> str:
+    """Return what readers may see of a whole text."""
+    text = ModelText(word)
+    begun = text.feed(content)[1]
+    anew, rest = text.end()
+    return rest if anew else begun + rest
+
+
+def _paired(text: str) -> str:
+    """Join the halves of surrogate pairs. Single ones become U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+class _FenceLines:
+    """Removes fence lines of the prompt, which weak models repeat, in code too."""
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+        self._held = ""
+        self._line_begun = False
+        """Whether part of the current line was returned."""
+
+    def feed(self, text: str) -> str:
+        return self._clean(self._held + text, final=False)
+
+    def end(self) -> str:
+        return self._clean(self._held, final=True)
+
+    def _clean(self, text: str, *, final: bool) -> str:
+        mark = "\0" if self._line_begun else ""  # `^` must not match in the middle of a line
+        text = mark + text
+        cut = len(text)
+        if not final:
+            if begun := _fence_begun(text):
+                cut = begun.start()
+            for length in range(min(len(self._word), len(text)) - 1, 0, -1):
+                if text.endswith(self._word[:length]):
+                    cut = min(cut, len(text) - length)
+                    break
+        self._held = text[cut:]
+        text = _FENCE.sub("", text[:cut])
+        while self._word and self._word in text:  # in a form that is none of the prompt's
+            before, _, after = text.partition(self._word)
+            start = before.rfind("<<<", before.rfind("\n") + 1)
+            text = before[: start if start != -1 else None] + after.removeprefix(">>>")
+        text = text.removeprefix(mark)
+        if text:
+            self._line_begun = not text.endswith("\n")
+        return text
+
+
+def loop_length(text: str) -> int:
+    """Return how many characters at the end of a text only repeat what is before them.
+
+    0 unless a piece of at most 200 characters, with letters, is repeated at least six times.
+    """
+    tail = text[-_LONGEST_PERIOD * (_REPEATS + 1) :]
+    for period in range(1, min(_LONGEST_PERIOD, len(tail) // _REPEATS) + 1):
+        piece = tail[-period:]
+        repeats = max(_REPEATS, -(-_LOOP // period))
+        length = period * repeats
+        if any(map(str.isalpha, piece)) and text.endswith(piece * repeats):
+            while text.endswith(piece, 0, len(text) - length):
+                length += period
+            return length - period
+    return 0

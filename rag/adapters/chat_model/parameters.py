@@ -1,0 +1,111 @@
+"""What each chat model accepts, and how that is found out.
+
+A request begins with the least thinking and all optional parameters that the model's name lets
+expect. What the server refuses is left out from then on.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rag.answering.prompt import Message
+
+log = logging.getLogger(__name__)
+
+_REASONS = re.compile(r"(?:^|/)(?:o\d|gpt-(?:[5-9]|\d\d|oss)(?!.*chat))")
+"""Reasoning models: they take no temperature, and their thoughts count as output."""
+_LEAST_EFFORTS = (
+    (re.compile(r"(?:^|/)(?:o\d|gpt-oss)"), "low"),
+    (re.compile(r"(?:^|/)gpt-5(?![.\d])"), "minimal"),
+)
+"""The least effort of models that do not take `none`."""
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+_GUESSES = _EFFORTS[:3]
+"""What is tried if the server does not say which it takes."""
+_NO_PARAMETER = re.compile(r"parameter|argument|unrecogni[sz]ed|unknown|unexpected|extra", re.I)
+_efforts_in = re.compile(rf"\b(?:{'|'.join(_EFFORTS)})\b").findall
+_REASONING_TOKENS = 2000
+"""Allowed in addition to the answer's own tokens."""
+_TEMPERATURE = 0.2
+_TOO_LONG = re.compile(r"too (?:large|long)|context (?:length|window)|maximum", re.I)
+"""An error that names a parameter although the server knows it."""
+_ROLE = re.compile(
+    r"\broles?\b|\b(?:system|developer) (?:role|message|prompt|instruction)s?\b|['\"]system['\"]"
+    r"|\bfirst message\b",
+    re.I,
+)
+"""How servers and chat templates refuse a system message, with status 400, 422 or 500."""
+_REPLACED_BY = {"max_completion_tokens": "max_tokens"}
+_REQUIRED = frozenset(("model", "stream", "messages", "extra_body"))
+
+
+class Accepted:
+    """What one model accepts, as far as it is known."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._refused: set[str] = set()
+        self._refused_efforts: set[str] = set()
+        self._effort = ""
+        """The least reasoning effort; empty if the model does not reason."""
+        self.system_role = True
+        if _REASONS.search(model):
+            efforts = (effort for name, effort in _LEAST_EFFORTS if name.search(model))
+            self._effort = next(efforts, "none")
+
+    def parameters(self, tokens: int, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters of a request that asks for at most `tokens` tokens."""
+        body: dict[str, Any] = {"model": self._model, **options}
+        if not self._effort:
+            body["temperature"] = _TEMPERATURE
+        else:
+            body["reasoning_effort"] = self._effort
+            if self._effort != "none" or "reasoning_effort" in self._refused:
+                tokens += _REASONING_TOKENS
+        body["max_completion_tokens"] = tokens
+        for name in [name for name in body if name in self._refused]:
+            value = body.pop(name)
+            if (other := _REPLACED_BY.get(name)) and other not in self._refused:
+                body[other] = value
+        return body
+
+    def learn(self, body: Mapping[str, Any], text: str) -> bool:
+        """Learn from the error of a request. Return whether to send another one."""
+        if _TOO_LONG.search(text):
+            return False
+        named = [n for n in body if n not in _REQUIRED and re.search(rf"\b{n}\b", text)]
+        for name in named:
+            if name == "reasoning_effort" and self._changes_effort(body[name], text):
+                continue
+            log.info("%s does not accept %s", self._model, name)
+            self._refused.add(name)
+        return bool(named)
+
+    def _changes_effort(self, refused: str, text: str) -> bool:
+        """Choose another effort. Return False if the server does not take the parameter."""
+        self._refused_efforts.add(refused)
+        if self._effort != refused:
+            return True  # another request has found out meanwhile
+        left = [each for each in _EFFORTS if each not in self._refused_efforts]
+        named = [each for each in left if each in _efforts_in(text)]
+        if not named and _NO_PARAMETER.search(text) and "value" not in text.lower():
+            return False
+        for effort in named or [each for each in left if each in _GUESSES]:
+            self._effort = effort
+            return True
+        return False
+
+
+def refuses_role(text: str) -> bool:
+    """Whether an error may mean that the model takes no system message."""
+    return bool(_ROLE.search(text))
+
+
+def without_system_role(messages: Sequence[Message]) -> list[Message]:
+    """Put the system message into the first message of the reader."""
+    system = [each["content"] for each in messages if each["role"] == "system"]
+    first, *rest = (each for each in messages if each["role"] != "system")
+    return [{**first, "content": "\n\n".join([*system, first["content"]])}, *rest]

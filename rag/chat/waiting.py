@@ -1,0 +1,26 @@
+"""Begin a stream although its work takes longer: proxies cut silent connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+WAIT_SECONDS = 2.0
+"""After so long, a stream begins with what there is. What fails later is an `error` event."""
+
+
+async def begun(work: Coroutine[Any, Any, T], seconds: float | None) -> asyncio.Future[T]:
+    """Start `work` and return it once it is done, or after `seconds`. Raises what fails sooner."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait([task], timeout=seconds)
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait([task])
+        raise
+    if task.done():
+        task.result()
+    return task

@@ -1,0 +1,109 @@
+"""Warn of models that are shut down, or will be soon, and of those that cannot be used."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import UTC, date, datetime
+from typing import NoReturn
+from weakref import WeakKeyDictionary
+
+from rag.errors import BookError
+from rag.interfaces import Retirement, Retiring
+from rag.providers import Clients
+from rag.settings import DEFAULT_CHAT_MODEL, Settings, model_names
+
+log = logging.getLogger(__name__)
+
+NEAR_DAYS = 90
+"""So many days before a model is shut down, warnings begin."""
+DAY_SECONDS = 86_400.0
+WAIT_SECONDS = 3.0
+"""How long a page waits for a check that is still running."""
+
+_found: WeakKeyDictionary[Clients, tuple[float, list[Retirement]]] = WeakKeyDictionary()
+_running: WeakKeyDictionary[Clients, asyncio.Task[list[Retirement]]] = WeakKeyDictionary()
+
+
+async def watch(clients: Clients) -> NoReturn:
+    """Write warnings to the log, now and once a day."""
+    while True:
+        for warning in await model_warnings(clients, wait=DAY_SECONDS):
+            log.warning("%s", warning)
+        await asyncio.sleep(DAY_SECONDS)
+
+
+async def model_warnings(clients: Clients, *, wait: float = WAIT_SECONDS) -> list[str]:
+    """Return a sentence for each model that the author should replace.
+
+    The services are asked at most once a day, and what they do not answer in time is left out.
+    """
+    checked, retirements = _found.get(clients, (-DAY_SECONDS, []))
+    if time.monotonic() >= checked + DAY_SECONDS:
+        if (task := _running.get(clients)) is None or task.done():
+            task = _running[clients] = asyncio.create_task(_check(clients))
+        await asyncio.wait([task], timeout=wait)
+        retirements = task.result() if task.done() and not task.cancelled() else []
+    today = datetime.now(UTC).date()
+    said = (describe(each, clients.settings, today) for each in retirements)
+    return [*filter(None, said), *await _unusable(clients)]
+
+
+async def _check(clients: Clients) -> list[Retirement]:
+    """Ask each service once. One that fails has no warnings: its own check reports the failure."""
+    found: list[Retirement] = []
+    adapters: list[object] = []
+    try:
+        adapters = [
+            (await clients.answerers())[0],
+            await clients.embedder(),
+            await clients.reranker(),
+        ]
+    except BookError as error:
+        log.info("models are not checked: %s", error)
+    for adapter in adapters:
+        if isinstance(adapter, Retiring):
+            try:
+                found += await adapter.retirements()
+            except BookError as error:
+                log.info("models are not checked: %s", error)
+    _found[clients] = time.monotonic(), found
+    return found
+
+
+def describe(retirement: Retirement, settings: Settings, today: date) -> str:
+    """Return a warning with what to set, or "" if the model lives long enough."""
+    model, end, advice = retirement.model, retirement.end, _advice(retirement.model, settings)
+    if end is None:
+        return f"{model} is deprecated or gone. {advice}"
+    days = (end - today).days
+    if days > NEAR_DAYS:
+        return ""
+    if days < 0:
+        return f"{model} was shut down on {end}. {advice}"
+    left = "today" if days == 0 else "tomorrow" if days == 1 else f"in {days} days"
+    return f"{model} will be shut down on {end}, {left}. {advice}"
+
+
+def _advice(model: str, settings: Settings) -> str:
+    if model == settings.cohere_embed_model:
+        return "Set COHERE_EMBED_MODEL to a current model and index the book again."
+    if model == settings.rerank_model:
+        return "Set RERANK to a current model."
+    chat = model in model_names(settings.chat_model)
+    name = "CHAT_MODEL" if chat else "REWRITE_MODEL"
+    other = model != DEFAULT_CHAT_MODEL and not settings.openai_base_url
+    return f"Set {name} to a current model{f', such as {DEFAULT_CHAT_MODEL}' if other else ''}."
+
+
+async def _unusable(clients: Clients) -> list[str]:
+    """Say which chat models have been left out since they failed."""
+    if not clients.settings.openai_api_key:
+        return []
+    try:
+        model = (await clients.answerers())[0]
+    except BookError:
+        return []
+    unusable = model.unusable if isinstance(model, Retiring) else {}
+    return [f"{name} is not used at the moment ({why})." for name, why in unusable.items()]

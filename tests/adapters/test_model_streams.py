@@ -1,0 +1,241 @@
+"""What models and their servers really send, as recorded bytes, and what readers see of it.
+
+To add a stream, add a line to one of the tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from rag.adapters.chat_model.model_text import whole_text
+from rag.adapters.chat_model.openai_stream import Answer
+from rag.errors import UpstreamError
+from rag.models import Restart, Usage
+
+SAID = "Send DELETE [2]."
+WORD = "0a1b2c3d4e5f"
+MESSAGES = [{"role": "user", "content": f"<<<QUESTION {WORD}\nHow?\n{WORD}>>>\n\nAnswer."}]
+
+CONTROL = [
+    # The end of a thought whose beginning was in the prompt.
+    ("Let me look. </think> Send DELETE [2].", SAID),
+    ("Hm [1].\n</THINKING>\n\nSend DELETE [2].", SAID),
+    ("Hm.[/THINK]Send DELETE [2].", SAID),
+    ("Hm.◁/think▷Send DELETE [2].", SAID),
+    ("Hm.<|END_THINKING|>Send DELETE [2].", SAID),
+    ("We need to.<|end|><|start|>assistant<|channel|>final<|message|>Send DELETE [2].", SAID),
+    # Whole thoughts, anywhere.
+    ("<think>Hm [1]</think>\n\nSend DELETE [2].", SAID),
+    ("<Thinking>Hm</thinking>Send DELETE [2].", SAID),
+    ('<thinking duration="3">Hm</thinking>Send DELETE [2].', SAID),
+    ("<seed:think>Hm</seed:think>Send DELETE [2].", SAID),
+    ("Send DELETE [2].<think>Is that all? Yes.</think>", SAID),
+    ("<reasoning>a</reasoning><answer>Send DELETE [2].</answer>", SAID),
+    ("<think>a</think>b<think>c</think>Send DELETE [2].", "bSend DELETE [2]."),
+    ("Send DELETE [2].\n<think>It never ends", SAID),
+    ("<think>a `code` and\n```\nfence\n</think>Send DELETE [2].", SAID),
+    # Channels, roles and end marks of open-weight models.
+    (
+        "<|channel|>analysis<|message|>We<|end|><|start|>assistant<|channel|>final<|message|>"
+        "Send DELETE [2].<|return|>",
+        SAID,
+    ),
+    ("analysisWe need to.assistantfinalSend DELETE [2].", SAID),
+    ("<|channel>thought\nhm\n<channel|>Send DELETE [2].<turn|>", SAID),
+    ("<unused94>thought\nx<unused95>Send DELETE [2].", SAID),
+    ("<|im_start|>assistant\nSend DELETE [2].<|im_end|>", SAID),
+    (
+        "Send DELETE [2].<|im_end|>\n<|im_start|>user\nAnd?<|im_end|>\n<|im_start|>assistant\nNo",
+        SAID,
+    ),
+    ("<|start_header_id|>assistant<|end_header_id|>\n\nSend DELETE [2].<|eot_id|>", SAID),
+    ("<s>[INST] <<SYS>>\nr\n<</SYS>>\n\nq [/INST] Send DELETE [2].</s>", SAID),
+    ("<start_of_turn>model\nSend DELETE [2].<end_of_turn>\n<start_of_turn>user\nHi", SAID),
+    ("<|system|>\nr<|user|>q<|assistant|>Send DELETE [2].<|endoftext|>Human: x", SAID),
+    ("<｜Assistant｜>Send DELETE [2].<｜end▁of▁sentence｜>", SAID),
+    ("[|assistant|]Send DELETE [2].[|endofturn|]", SAID),
+    ("<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>Send DELETE [2].<|END_OF_TURN_TOKEN|>", SAID),
+    ("### Response:\nSend DELETE [2].\n\n### Instruction:\nNext\n### Response:\nNo", SAID),
+    # Tool calls.
+    ('<tool_call>\n{"name": "x"}\n</tool_call>\nSend DELETE [2].', SAID),
+    ("<｜tool▁calls▁begin｜>x<｜tool▁call▁end｜><｜tool▁calls▁end｜>Send DELETE [2].", SAID),
+    ('Send DELETE [2].<|python_tag|>{"a": 1}', SAID),
+    # Fence lines of our own prompt.
+    (f"<<<PASSAGE 1 {WORD}\nSend DELETE [2].\n{WORD}>>>", SAID),
+    (f"Send DELETE [2].\n```\n{WORD}>>>\nx\n```", "Send DELETE [2].\n```\nx\n```"),
+    ("<<<PASSAGE 1 word\nSend DELETE [2].\nword>>>", SAID),
+    ("Send DELETE [2].\n<<<QUESTION 1a2b3c4d5e6f", SAID),
+]
+LITERAL = [
+    "Use `</think>` and ``<think> ` `` [1].",
+    "Use:\n```html\n<think>\nfoo\n</think>\n```\nand <b>x</b> [1].",
+    "~~~\n<|im_end|>\n~~~\n1. a\n   ```\n   [INST]\n   ```",
+    "<they> say a < b, [Source 4], x[i], <s>old</s> new, a <| b, and [DONE] [1].",
+    "The assistant finally said analysis. # Not a heading: `x",
+    "```py\n>>> 1 + 1\n<<<<<<< HEAD\n```",
+    "cat <<<EOF",
+    "<",
+    "<think",
+    "a ~~b~~ c\n\n| d |\n| --- |",
+]
+
+
+class Recorded:
+    """A response whose bytes were recorded, in pieces of a size."""
+
+    def __init__(self, body: bytes, size: int) -> None:
+        self._body, self._size = body, size
+        self.http_response = self.http_request = None
+
+    async def iter_bytes(self) -> AsyncIterator[bytes]:
+        for at in range(0, len(self._body), self._size):
+            yield self._body[at : at + self._size]
+
+    async def close(self) -> None:
+        pass
+
+
+def read(body: bytes, size: int = 10_000) -> tuple[str, Usage]:
+    """Return what is left of an answer when it is complete."""
+
+    async def use() -> tuple[str, Usage]:
+        late = asyncio.get_running_loop().time() + 30
+        response: Any = Recorded(body, size)
+        answer = Answer(
+            response, MESSAGES, model="m", deadline=late, first_token=late, silence=5, key=""
+        )
+        await answer.start()
+        text, usage = "", Usage()
+        async for part in answer:
+            if isinstance(part, Usage):
+                usage = part
+            else:
+                text = "" if isinstance(part, Restart) else text + str(part)
+        return text.strip(), usage
+
+    return asyncio.run(use())
+
+
+def stream(*contents: Any, finish: str | None = "stop") -> bytes:
+    events = [{"choices": [{"index": 0, "delta": {"content": each}}]} for each in contents]
+    events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
+    return b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
+
+
+def tokens(text: str, size: int) -> list[str]:
+    return [text[at : at + size] for at in range(0, len(text), size)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize(("sent", "seen"), CONTROL)
+def test_control_text_is_no_answer(sent: str, seen: str, size: int) -> None:
+    assert read(stream(*tokens(sent, size)))[0] == seen
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize("text", LITERAL)
+def test_what_is_no_control_text_stays(text: str, size: int) -> None:
+    assert read(stream(*tokens(text, size)))[0] == text
+
+
+@pytest.mark.parametrize(("sent", "seen"), CONTROL)
+def test_rewritten_questions_are_cleaned_alike(sent: str, seen: str) -> None:
+    assert whole_text(sent, WORD).strip() == seen
+
+
+ONE = b'{"choices": [{"delta": {"content": "Send "}}]}'
+TWO = b'{"choices": [{"delta": {"content": "DELETE [2]."}, "finish_reason": "stop"}]}'
+WHOLE = {
+    "choices": [{"message": {"role": "assistant", "content": SAID}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 7, "completion_tokens": 5},
+}
+FORMS = {
+    "no line feed at the end": b"data: " + ONE + b"\n\ndata: " + TWO,
+    "no space": b"data:" + ONE + b"\n\ndata:" + TWO + b"\n\n",
+    "carriage returns": b"data: " + ONE + b"\r\n\r\ndata: " + TWO + b"\r\n\r\n",
+    "only carriage returns": b"data: " + ONE + b"\r\rdata: " + TWO + b"\r\r",
+    "one line feed between events": b"data: " + ONE + b"\ndata: " + TWO + b"\n",
+    "comments, names and empty data": b": hi\n\nevent: x\nid: 1\ndata:\n\ndata: "
+    + ONE
+    + b"\n\n: hi\n\ndata: "
+    + TWO
+    + b"\n\n",
+    "a mark of byte order": b"\xef\xbb\xbfdata: " + ONE + b"\n\ndata: " + TWO + b"\n\n",
+    "an event on several lines": b"data: "
+    + ONE
+    + b'\n\ndata: {"choices":\ndata: [{"delta": {"content": "DELETE [2]."},\n'
+    + b'data: "finish_reason": "stop"}]}\n\n',
+    "an end without a reason": stream("Send ", "DELETE [2].", finish=None) + b"data: [DONE]\n\n",
+    "one body": json.dumps(WHOLE).encode(),
+    "one body on many lines": json.dumps(WHOLE, indent=2).encode() + b"\n",
+    "lines of JSON": ONE + b"\n" + TWO + b"\n",
+    "parts": stream(
+        [{"type": "text", "text": "Send "}], ["DELETE ", {"type": "text", "text": "[2]."}]
+    ),
+    "parts with thoughts": stream(
+        [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}],
+        [{"type": "text", "text": {"value": SAID}}],
+    ),
+    "odd events": stream("Send ", None, "", 7, {}, [], [None], "DELETE [2].")
+    + b'data: {"choices": [], "usage": []}\n\ndata: {"choices": null}\n\n',
+    "thoughts beside it": b'data: {"choices": [{"delta": {"reasoning_content": "Hm"}}]}\n\n'
+    + stream(SAID),
+}
+
+
+@pytest.mark.parametrize("size", [1, 5, 10_000])
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_stream_is_read(form: str, size: int) -> None:
+    assert read(FORMS[form], size)[0] == SAID
+
+
+@pytest.mark.parametrize(
+    ("pieces", "seen"),
+    [
+        (["Yes \ud83d", "\ude00 [1]"], "Yes 😀 [1]"),
+        (["Yes \ud83d", "", "\ude00"], "Yes 😀"),
+        (["Yes \ud83d", "no"], "Yes �no"),
+        (["\ude00 Yes"], "� Yes"),
+        (["Yes \ud83d"], "Yes �"),
+    ],
+)
+def test_halves_of_characters_are_joined_or_replaced(pieces: list[str], seen: str) -> None:
+    assert read(stream(*pieces))[0] == seen
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "\u200b", "<think>Hm</think>", "Hm</think>\n"])
+def test_nothing_visible_is_no_answer(text: str) -> None:
+    with pytest.raises(UpstreamError, match="an empty answer"):
+        read(stream(text))
+
+
+@pytest.mark.parametrize("reason", ["length", "max_tokens", "MAX_TOKENS", "model_length"])
+def test_an_answer_that_was_cut_off_says_so(reason: str) -> None:
+    assert read(stream("Half of", finish=reason))[1].finish_reason == "length"
+
+
+def test_odd_usage_is_counted_here() -> None:
+    odd = b'data: {"choices": [], "usage": {"prompt_tokens": "7", "completion_tokens": null}}\n\n'
+    usage = read(stream(SAID) + odd)[1]
+    assert usage.prompt_tokens > 7
+    assert usage.completion_tokens > 1
+
+
+@pytest.mark.parametrize(
+    "piece", ["Send it. ", "Use the button or send DELETE to it [1]. ", "- Send DELETE\n"]
+)
+def test_endless_repetition_is_cut_off(piece: str) -> None:
+    text, usage = read(stream("The answer: ", *[piece] * 400))
+    assert text.count(piece.strip()) < 60
+    assert len(text) < 500
+    assert usage.finish_reason == "length"
+
+
+def test_a_table_and_a_list_are_no_repetition() -> None:
+    text = "".join(f"| {n} | Send DELETE to it |\n" for n in range(200)) + "| --- " * 200
+    assert read(stream(*tokens(text, 20)))[0] == text.strip()
