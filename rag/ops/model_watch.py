@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 NEAR_DAYS = 90
 """So many days before a model is shut down, warnings begin."""
 DAY_SECONDS = 86_400.0
+START_SECONDS = 30.0
+"""The first check waits for so long after the start, when readers may be waiting."""
 WAIT_SECONDS = 3.0
 """How long a page waits for a check that is still running."""
 
@@ -27,7 +29,8 @@ _running: WeakKeyDictionary[Clients, asyncio.Task[list[Retirement]]] = WeakKeyDi
 
 
 async def watch(clients: Clients) -> NoReturn:
-    """Write warnings to the log, now and once a day."""
+    """Write warnings to the log, after the start and once a day."""
+    await asyncio.sleep(START_SECONDS)
     while True:
         for warning in await model_warnings(clients, wait=DAY_SECONDS):
             log.warning("%s", warning)

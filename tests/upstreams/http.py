@@ -17,6 +17,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many"}
 
+UPKEEP = "/v1/models"
+"""What a running service asks once a day, at any time. Such requests are not recorded."""
 Fault = Literal["reset", "hang", "drip", "malformed", "shape", "cut", "empty"]
 
 
@@ -144,7 +146,8 @@ class Service:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while request := await _read(reader):
-                self.requests.append(request)
+                if not request.path.startswith(UPKEEP):
+                    self.requests.append(request)
                 await self._reply(request, reader, writer)
         except (OSError, asyncio.IncompleteReadError):
             pass
