@@ -182,7 +182,8 @@ def test_a_model_that_was_won_over_only_writes_text(
     else:
         answer = response.json()
     assert answer["message"].startswith("Stripes [1].")
-    assert answer["message"].endswith("The end.")
+    # After an end mark of a chat template, nothing is part of the answer.
+    assert answer["message"].endswith("The end.") is (name != "chat tokens")
     assert not re.search(r"\[(?:17|99)\]|【", answer["message"])
     assert len(answer["sources"]) == 1
     assert answer["sources"][0]["url"].startswith(f"{SITE}/")
