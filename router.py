@@ -31,6 +31,10 @@ from handlers import (
     feedback,
     health,
     history,
+    llms_txt,
+    mcp,
+    mcp_card,
+    openai_api,
     page,
     search,
 )
@@ -63,6 +67,14 @@ ROUTES: tuple[Route, ...] = (
     ("GET", "/", page.page),
     ("GET", "/widget.js", page.widget),
     ("GET", "/book/{slug:path}", book.book),
+    ("GET", "/llms.txt", llms_txt.llms_txt),
+    ("GET", "/llms-full.txt", llms_txt.llms_full_txt),
+    ("POST", "/mcp", mcp.mcp),
+    ("GET", "/.well-known/mcp", mcp_card.discovery),
+    ("GET", "/.well-known/mcp/server-card.json", mcp_card.server_card),
+    ("GET", "/.well-known/mcp/catalog.json", mcp_card.catalog),
+    ("POST", "/v1/chat/completions", openai_api.completions),
+    ("GET", "/v1/models", openai_api.models),
     ("GET", "/admin", admin.admin),
     ("GET", "/admin/{table}", admin.insights),
 )
@@ -122,14 +134,18 @@ def create_app(routes: Sequence[Route] = ROUTES) -> App:
 def selected_routes() -> Sequence[Route]:
     """The routes of the handlers that the setting ROUTES names, or all.
 
-    Without a token there is no author's view, not even one that refuses.
+    Without its token there is no author's view and, except on a laptop, no OpenAI-compatible API,
+    not even one that refuses.
     """
-    wanted, token = get_settings().routes, get_settings().admin_token
+    settings = get_settings()
+    wanted = settings.routes
     if unknown := set(wanted) - {_name(handler) for _, _, handler in ROUTES}:
         raise ConfigurationError(f"Configuration error: ROUTES names no handler {sorted(unknown)}")
     names = set(wanted) or {_name(handler) for _, _, handler in ROUTES}
-    if not token:
+    if not settings.admin_token:
         names.discard("admin")
+    if not (settings.api_token or settings.on_laptop):
+        names.discard("openai_api")
     return [route for route in ROUTES if _name(route[2]) in names]
 
 

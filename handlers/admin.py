@@ -6,7 +6,6 @@ header, which does not appear in URLs, referrers or logs.
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -18,6 +17,7 @@ from handlers.static_files import file, inline_hashes
 from rag.conversations.rate_limits import Limits, client_key
 from rag.errors import NotFound, Unauthorized
 from rag.providers import get_clients
+from web.bearer import bearer, is_one_of
 
 NEEDS = ("DATABASE_URL",)
 
@@ -63,8 +63,7 @@ async def insights(
     if not settings.admin_token:
         raise NotFound
     clients.author_limits.admit([client_key("", address)], RATE)
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not _equal(token.strip(), settings.admin_token):
+    if not is_one_of(bearer(authorization), [settings.admin_token]):
         raise Unauthorized
     view = domain.TableView(
         days=days,
@@ -87,8 +86,3 @@ async def insights(
     return InsightsResponse(
         table=table, days=days, rows=rows, next=offset + limit if more else None
     )
-
-
-def _equal(one: str, other: str) -> bool:
-    """Constant-time comparison."""
-    return hmac.compare_digest(one.encode(), other.encode())

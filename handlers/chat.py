@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Header
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, BeforeValidator, Field
-from starlette.types import Send
 
 from handlers.schemas import (
     ReaderAddress,
@@ -18,6 +17,7 @@ from handlers.schemas import (
     Text,
     string_or_none,
 )
+from handlers.streaming import ClosingStream
 from rag.chat import sse
 from rag.providers import get_clients
 from web.problem_details import problem
@@ -90,23 +90,9 @@ async def chat(
     events = await domain.ask(get_clients(), question)
     if not streamed:
         return _response(await answer_stream.collect(events))
-    return _Stream(
+    return ClosingStream(
         sse.stream(_encoded(events), problem), media_type="text/event-stream", headers=sse.HEADERS
     )
-
-
-class _Stream(StreamingResponse):
-    """Closes the event generator as soon as the client disconnects.
-
-    If the client had stopped reading, the task is cancelled in a write and not in the generator.
-    The generator, and the model call with it, would then run until it is garbage collected.
-    """
-
-    async def stream_response(self, send: Send) -> None:
-        try:
-            await super().stream_response(send)
-        finally:
-            await cast(AsyncGenerator[bytes], self.body_iterator).aclose()
 
 
 def _response(answer: answer_stream.FinalAnswer) -> ChatResponse:

@@ -38,20 +38,13 @@ async def search(request: SearchRequest, address: ReaderAddress = "") -> SearchR
 
     Rate limited. With a reranker, the request also counts against the daily question budget.
     """
-    from rag.answering import sources
-    from rag.chat import admission
-    from rag.chat.retrieval import retrieve
+    from rag.chat.retrieval import search_passages
 
-    clients = get_clients()
-    reranked = await clients.reranker() is not None
-    admitted = await admission.admit(clients, address, questions=int(reranked))
-    found = await retrieve(clients, [request.query], request.top_k, rerank=admitted.within_budget)
-    site = await sources.citation_base(clients.settings, await clients.store())
-    results = [
-        {**dataclasses.asdict(sources.make_source(p, site, [request.query])), "text": p.chunk.text}
-        for p in found.passages
-    ]
+    found = await search_passages(get_clients(), request.query, request.top_k, address)
     return SearchResponse(
         query=request.query,
-        results=[ResultModel.model_validate(result) for result in results],
+        results=[
+            ResultModel.model_validate({**dataclasses.asdict(source), "text": text})
+            for source, text in found
+        ],
     )

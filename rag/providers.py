@@ -73,6 +73,10 @@ class Clients:
         self.author_lock = asyncio.Lock()
         """Held during analytics queries, so that they use only one connection."""
         self.author_limits = MemoryLimits()
+        self.light_limits = MemoryLimits()
+        """Of requests that cost almost nothing, for which no database is woken."""
+        self.outline_lock = asyncio.Lock()
+        """Held while the book's outline is read, so that it is read once."""
 
     async def embedder(self) -> Embedder:
         return await self._once("embedder", self._make_embedder)

@@ -14,6 +14,8 @@ from rag.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRETS = ("COHERE_API_KEY", "OPENAI_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}")
+"""A token that can be part of a URL."""
 PLATFORMS = ("SPACE_ID", "AWS_LAMBDA_FUNCTION_NAME", "VERCEL")
 """Environment variables that identify a hosting platform. None of them is set on a laptop."""
 
@@ -140,15 +142,35 @@ class Settings:
         "TOKEN_PRICE", 0.0, "Price per million tokens; if set, the author's view shows costs."
     )
 
+    mcp_token: tuple[str, ...] = _setting(
+        "MCP_TOKEN",
+        (),
+        "Tokens that the address of `/mcp` must contain, as in `/mcp?token=…`, comma-separated; "
+        "open to all if unset.",
+        secret=True,
+    )
+    api_token: str = _setting(
+        "API_TOKEN",
+        "",
+        "Key for the OpenAI-compatible `/v1`, at least 16 characters; if unset, `/v1` works only "
+        "on a laptop.",
+        secret=True,
+    )
+
     platform: str = ""
     """The variable in PLATFORMS that is set, or empty on a laptop."""
     space_host: str = ""
     """Public host name of a Hugging Face Space."""
 
     @property
+    def on_laptop(self) -> bool:
+        """Whether only this machine can reach the service."""
+        return not self.platform and self.host in ("127.0.0.1", "localhost")
+
+    @property
     def preview(self) -> bool:
         """Whether citations link to the local preview: on a laptop, with the embedded index."""
-        return not (self.platform or self.qdrant_url) and self.host in ("127.0.0.1", "localhost")
+        return self.on_laptop and not self.qdrant_url
 
     @property
     def book_url(self) -> str:
@@ -226,10 +248,13 @@ def _parse(name: str, raw: str, default: Any) -> Any:
         return number
     if isinstance(default, tuple):
         separator = "|" if name == "starter_questions" else ","
-        return tuple(part.strip().rstrip("/") for part in raw.split(separator) if part.strip())
+        parts = tuple(part.strip().rstrip("/") for part in raw.split(separator) if part.strip())
+        if name == "mcp_token" and not all(map(_TOKEN.fullmatch, parts)):
+            raise ValueError("must be tokens of 16 or more letters, digits, - or _")
+        return parts
     if isinstance(default, Path):
         return Path(raw).expanduser()
-    if name == "admin_token" and not re.fullmatch(r"[!-~]{16,}", raw):
+    if name in ("admin_token", "api_token") and not re.fullmatch(r"[!-~]{16,}", raw):
         raise ValueError("must be 16 or more visible ASCII characters")
     if name == "log_format":
         if raw.lower() not in ("text", "json"):

@@ -15,6 +15,20 @@ def allowed_origins(settings: Settings) -> list[str]:
     return [*LOCAL, *settings.allowed_origins]
 
 
+def is_allowed(settings: Settings, origin: str) -> bool:
+    """Whether a request with this `Origin` header may be served: one of ours or an allowed one.
+
+    The Host header is no proof: with DNS rebinding, a foreign site's requests carry its own name.
+    """
+    own = [f"https://{settings.space_host}"] if settings.space_host else []
+    if settings.on_laptop:
+        own += [f"http://{name}:{settings.port}" for name in ("localhost", "127.0.0.1")]
+    if not origin or origin in (*own, *allowed_origins(settings)):
+        return True
+    pattern = preview_pattern(settings)
+    return bool(pattern and re.fullmatch(pattern, origin))
+
+
 def preview_pattern(settings: Settings) -> str | None:
     """Return a pattern for a Vercel project's previews, `{project}-{hash}-{scope}.vercel.app`.
 

@@ -56,7 +56,7 @@ _Step = Generator[None, str, str]
 """A parser step: receives pieces of input, "" at the end, and returns the first unused piece."""
 
 
-class _MarkerRewriter:
+class MarkerRewriter:
     """Renumbers markers by `numbering` and removes those that are not in it."""
 
     def __init__(self, numbering: Mapping[int, int]) -> None:
@@ -308,7 +308,7 @@ class _MarkerRewriter:
         return numbers
 
 
-class CitationFilter(_MarkerRewriter):
+class CitationFilter(MarkerRewriter):
     """Normalizes the citation markers of a streamed answer.
 
     `count` is the number of passages. Markers outside 1..count are removed.
@@ -320,11 +320,11 @@ class CitationFilter(_MarkerRewriter):
 
 def renumber(message: str, order: Mapping[int, int]) -> str:
     """Replace each `[old]` in a message by `[order[old]]` and remove markers not in `order`."""
-    scanner = _MarkerRewriter(order)
+    scanner = MarkerRewriter(order)
     return scanner.feed(message) + scanner.flush()
 
 
-class _MarkerLinker(_MarkerRewriter):
+class _MarkerLinker(MarkerRewriter):
     """Turns markers into links."""
 
     def __init__(self, urls: Mapping[int, Sequence[str]]) -> None:

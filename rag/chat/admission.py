@@ -39,6 +39,8 @@ COUNT_SECONDS = 10.0
 """Time limit for counting in the database. After that, this process counts in memory."""
 SETTLE_SECONDS = 4.0
 """How long a response waits for settling, which then continues in the background."""
+LIGHT = Limits(per_minute=240, burst=480)
+"""Limit per address of requests that cost almost nothing."""
 _INSTRUCTION_TOKENS = 1000
 _PASSAGE_TOKENS = 500
 _SELECTION_TOKENS = 1500
@@ -92,6 +94,12 @@ async def _upkeep(database: Database, retention_days: int) -> None:
         log.warning("old rows were not deleted: %s", error)
 
 
+def admit_light(clients: Clients, address: str) -> None:
+    """Count a request that costs almost nothing, in this process alone. Raises RateLimited."""
+    if keys := _keys(clients.settings, address, ""):
+        clients.light_limits.admit(keys, LIGHT)
+
+
 async def settle(clients: Clients, admission: Admission, tokens: int) -> None:
     """Replace the reserved tokens by those used. If this fails, the reservation stays."""
     if admission.in_memory:
@@ -140,9 +148,16 @@ class UsageMeter:
     """
 
     def __init__(
-        self, clients: Clients, address: str, session_id: str, question: str, highlighted: str
+        self,
+        clients: Clients,
+        address: str,
+        session_id: str,
+        question: str,
+        highlighted: str,
+        *,
+        follow_up: bool,
     ) -> None:
-        settings, follow_up = clients.settings, conversations.is_session_id(session_id)
+        settings = clients.settings
         tokens = estimate_tokens(settings, question, highlighted, follow_up=follow_up)
         self._clients = clients
         self._admitting = asyncio.create_task(admit(clients, address, session_id, tokens=tokens))
@@ -196,7 +211,7 @@ def _tokens(messages: Sequence[Message]) -> int:
 
 def _keys(settings: Settings, address: str, session_id: str) -> list[str]:
     """Return the rate limit keys. The address comes first, so that it is checked first."""
-    if not address or (not settings.platform and _is_own_machine(address)):
+    if not address or (not settings.platform and is_own_machine(address)):
         return []
     secret = settings.database_url or _process_secret
     keys = [rate_limits.client_key(secret, address)]
@@ -205,7 +220,8 @@ def _keys(settings: Settings, address: str, session_id: str) -> list[str]:
     return keys
 
 
-def _is_own_machine(address: str) -> bool:
+def is_own_machine(address: str) -> bool:
+    """Whether an address is a loopback address."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

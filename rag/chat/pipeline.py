@@ -62,6 +62,15 @@ class Question:
     """The client's IP address, as reported by the platform; empty for a plain function call."""
     streamed: bool = False
     """Whether to send the sources before the answer. Preparing them takes time."""
+    history: Sequence[Turn] = ()
+    """Earlier turns, oldest first, if the client keeps the conversation itself."""
+    stored: bool = True
+    """Whether to save the turn."""
+
+    @property
+    def follow_up(self) -> bool:
+        """Whether there may be earlier turns."""
+        return bool(self.history) or conversations.is_session_id(self.session_id)
 
 
 async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
@@ -122,6 +131,7 @@ class ChatPipeline:
             question.session_id,
             question.message,
             question.highlighted,
+            follow_up=question.follow_up,
         )
         try:
             return await self._run()
@@ -155,6 +165,7 @@ class ChatPipeline:
             parts,
             session_id=session.session_id,
             new_session=not session.exists,
+            stored=question.stored,
             streamed=question.streamed,
             started=self.started,
             deadline=self.deadline,
@@ -175,10 +186,15 @@ class ChatPipeline:
             return None
 
     async def _load_session(self) -> _Session:
-        """Load the session's recent turns, or start a new session if it does not exist."""
-        session_id = self.question.session_id
+        """Load the session's recent turns, or start a new session if it does not exist.
+
+        Turns that the client sent replace them.
+        """
+        session_id, sent = self.question.session_id, self.question.history
+        if not self.question.stored:
+            return _Session("", turns=sent)
         if not conversations.is_session_id(session_id):
-            return _Session(conversations.new_session_id())
+            return _Session(conversations.new_session_id(), turns=sent)
         with request_log.stage("history"):
             try:
                 recent = await conversations.recent(
@@ -189,10 +205,10 @@ class ChatPipeline:
                 )
             except UpstreamError as error:
                 log.warning("cannot load the history: %s", error)
-                return _Session(session_id, exists=True)
+                return _Session(session_id, True, sent)
         if recent is None:
-            return _Session(conversations.new_session_id())
-        return _Session(session_id, True, recent)
+            return _Session(conversations.new_session_id(), turns=sent)
+        return _Session(session_id, True, sent or recent)
 
     async def _build_request(self, session: _Session, site: str) -> AnswerRequest:
         """Retrieve passages and put together what the answerer needs."""

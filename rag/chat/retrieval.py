@@ -1,4 +1,7 @@
-"""The retrieval step: embed the search texts and search the index for passages."""
+"""The retrieval step: embed the search texts and search the index for passages.
+
+Also the reads of the index that need no embedding: its metadata and its pages.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rag import request_log
+from rag.answering import sources
+from rag.chat import admission
 from rag.errors import IndexMismatch, IndexMissing
-from rag.models import IndexInfo, SearchResult
+from rag.indexing.outline import Outline, read_outline
+from rag.models import IndexInfo, SearchResult, Source
 from rag.providers import Clients
 from rag.retrieval.search import CANDIDATES, Query, search
 from rag.retrieval.spelling import correct
@@ -44,6 +50,23 @@ async def retrieve(
     return replace(found, passages=found.passages[:limit])
 
 
+async def search_passages(
+    clients: Clients, query: str, limit: int, address: str
+) -> list[tuple[Source, str]]:
+    """Count a search, and return the passages closest to `query` as sources with their texts.
+
+    With a reranker, the search also counts against the daily question budget.
+    """
+    reranked = await clients.reranker() is not None
+    admitted = await admission.admit(clients, address, questions=int(reranked))
+    found = await retrieve(clients, [query], limit, rerank=admitted.within_budget)
+    site = await sources.citation_base(clients.settings, await clients.store())
+    return [
+        (sources.make_source(passage, site, [query]), passage.chunk.text)
+        for passage in found.passages
+    ]
+
+
 async def _search(
     clients: Clients,
     texts: Sequence[str],
@@ -73,3 +96,10 @@ async def index_info(clients: Clients) -> IndexInfo:
     if info is None:
         raise IndexMissing("nothing is indexed yet: run python ingest.py PATH")
     return info
+
+
+async def outline(clients: Clients) -> Outline:
+    """Return the pages of the book. Raises IndexMissing."""
+    info = await index_info(clients)
+    async with clients.outline_lock:
+        return await read_outline(await clients.store(), info)
