@@ -209,10 +209,11 @@ def _response_class(handler: Handler) -> type[Response]:
 
 def _responses(handler: Handler) -> dict[int | str, dict[str, Any]]:
     """What OpenAPI says beside the model: failures, and the same answer as a stream."""
+    failures = getattr(_module(handler), "RESPONSES", error_handlers.RESPONSES)
     if StreamingResponse not in _returned(handler):
-        return error_handlers.RESPONSES
+        return failures
     stream = {"description": "An answer", "content": {"text/event-stream": {"schema": TEXT}}}
-    return {200: stream, **error_handlers.RESPONSES}
+    return {200: stream, **failures}
 
 
 def _is_response(kind: Any) -> bool:

@@ -21,6 +21,7 @@ from web.mcp_protocol import McpCall, McpHeaders
 
 NEEDS = ("COHERE_API_KEY", "OPENAI_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
 
+RESPONSES = json_rpc.RESPONSES
 FORBIDDEN = "Web pages of this origin may not call the service. Its author can allow the origin."
 CAPABILITIES: dict[str, Any] = {"tools": {}, "resources": {}}
 

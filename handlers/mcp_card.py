@@ -18,7 +18,7 @@ from rag.errors import BookError
 from rag.providers import get_clients
 from web.mcp_protocol import LEGACY, MODERN, SERVER
 
-NEEDS = ()
+NEEDS = ("QDRANT_URL", "QDRANT_API_KEY")
 
 SCHEMA = "https://static.modelcontextprotocol.io/schemas/v1/server-card.schema.json"
 CARD_TYPE = "application/mcp-server-card+json"

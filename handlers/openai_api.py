@@ -25,6 +25,7 @@ from web.problem_details import problem
 
 NEEDS = ("COHERE_API_KEY", "OPENAI_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
 
+RESPONSES = openai_errors.RESPONSES
 MODEL = "ask-the-book"
 MAX_MESSAGES = 200
 MAX_QUESTION = 2000

@@ -21,6 +21,13 @@ INTERNAL_ERROR = -32603
 BY_STATUS = {413: INVALID_REQUEST, 415: PARSE_ERROR, 422: PARSE_ERROR}
 """Codes of errors that occur before a message has been read, by HTTP status."""
 
+_MESSAGE = {"application/json": {"schema": {"type": "object"}}}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    202: {"description": "A notification was accepted"},
+    **{s: {"description": "A JSON-RPC error", "content": _MESSAGE} for s in ("4XX", "5XX")},
+}
+"""Responses that OpenAPI lists for `/mcp`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

@@ -12,6 +12,26 @@ from fastapi.responses import JSONResponse
 _TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 _CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
 
+_ERROR: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": "null"},
+                "code": {"type": "string"},
+            },
+        }
+    },
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"description": "An error", "content": {"application/json": {"schema": _ERROR}}}
+    for status in ("4XX", "5XX")
+}
+"""Error responses that OpenAPI lists for `/v1`."""
+
 
 def error(problem: dict[str, Any]) -> dict[str, Any]:
     """Convert problem details."""
