@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Header
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from handlers.schemas import ReaderAddress, Text, strip_control_characters
 from handlers.streaming import ClosingStream
@@ -39,16 +39,27 @@ class PartModel(BaseModel):
     text: str = ""
 
 
+def _as_parts(content: Any) -> Any:
+    """Convert a plain text to a list of parts."""
+    if content is None:
+        return []
+    return [PartModel(text=content)] if isinstance(content, str) else content
+
+
+Content = Annotated[
+    list[PartModel],
+    BeforeValidator(_as_parts, json_schema_input_type=str | list[PartModel] | None),
+]
+
+
 class MessageModel(BaseModel):
     role: str
-    content: str | list[PartModel] | None = None
+    content: Content = []
 
     @property
     def text(self) -> str:
         """The text of the message. Images and files are left out."""
-        parts = self.content if isinstance(self.content, list) else []
-        text = self.content if isinstance(self.content, str) else ""
-        text += "\n".join(part.text for part in parts)
+        text = "\n".join(part.text for part in self.content)
         return str(strip_control_characters(text)).strip()
 
 

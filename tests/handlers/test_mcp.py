@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -437,7 +438,8 @@ def test_our_own_pages_and_allowed_ones_may_call(service: Service, http: httpx.C
 
 def test_a_token_closes_the_door(handbook: Path, tmp_path: Path) -> None:
     tokens = ("first-token-of-the-author", "second-token-of-the-author")
-    data = {"DATA_DIR": str(handbook), "MCP_TOKEN": ", ".join(tokens)}
+    shutil.copytree(handbook, tmp_path / "data")
+    data = {"DATA_DIR": str(tmp_path / "data"), "MCP_TOKEN": ", ".join(tokens)}
     with serving(tmp_path / "log", **data) as running, running.client() as http:
         for url in ("/mcp", "/mcp?token=wrong", "/mcp?token="):
             refused = http.post(url, json=message("tools/list"))
@@ -460,8 +462,10 @@ def test_a_token_closes_the_door(handbook: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def plain(in_process: Path) -> Path:
-    return in_process
+def plain(in_process: Path) -> Iterator[None]:
+    """The handbook, in this process; settings that a test changes are forgotten afterwards."""
+    yield
+    reset()
 
 
 def run(body: Any, **arguments: Any) -> Any:
@@ -469,7 +473,7 @@ def run(body: Any, **arguments: Any) -> Any:
     return json.loads(response.body) if response.body else None
 
 
-def test_the_handler_is_a_plain_function(plain: Path) -> None:
+def test_the_handler_is_a_plain_function(plain: None) -> None:
     assert run(message("tools/list"))["result"]["tools"]
     assert run({"jsonrpc": "2.0", "method": "notifications/initialized"}) is None
     body, _ = modern("tools/call", name="search", arguments={"query": QUESTION})
@@ -478,7 +482,7 @@ def test_the_handler_is_a_plain_function(plain: Path) -> None:
     assert run([])["error"]["code"] == -32600
 
 
-def test_a_gap_reaches_the_author(plain: Path) -> None:
+def test_a_gap_reaches_the_author(plain: None) -> None:
     arguments = {"question": "Where is the moon?", "comment": "Not in the index."}
     params = {"name": "report_gap", "arguments": arguments}
 
@@ -500,7 +504,7 @@ def test_a_gap_reaches_the_author(plain: Path) -> None:
     assert [turn.question for turn in kept.turns] == ["Where is the moon?"]
 
 
-def test_calls_are_counted(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_are_counted(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RATE_BURST", "3")
     reset()
     search = message("tools/call", {"name": "search", "arguments": {"query": QUESTION}})
@@ -520,7 +524,7 @@ def test_calls_are_counted(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert answers[-1][0] == 429
 
 
-def test_each_token_has_a_limit_of_its_own(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_token_has_a_limit_of_its_own(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = ("first-token-of-the-author", "second-token-of-the-author")
     monkeypatch.setenv("RATE_BURST", "3")
     monkeypatch.setenv("MCP_TOKEN", ",".join(tokens))
