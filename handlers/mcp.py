@@ -28,12 +28,15 @@ CAPABILITIES: dict[str, Any] = {"tools": {}, "resources": {}}
 
 async def _headers(request: Request) -> McpHeaders:
     headers = request.headers
-    names = ("mcp-protocol-version", "mcp-method", "mcp-name")
+    repeated = ("mcp-protocol-version", "mcp-method", "mcp-name")
+    version, method, name = (headers.get(key) for key in repeated)
     return McpHeaders(
-        headers.get("origin", ""),
-        headers.get("authorization", ""),
-        *(headers.get(name) for name in names),
-        repeated=any(len(headers.getlist(name)) > 1 for name in names),
+        origin=headers.get("origin", ""),
+        authorization=headers.get("authorization", ""),
+        version=version,
+        method=method,
+        name=name,
+        repeated=any(len(headers.getlist(key)) > 1 for key in repeated),
     )
 
 

@@ -5,10 +5,11 @@ Every store returns chunks in book order, so this works where the book's files a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
-from rag.answering.sources import split_by_heading
+from rag.answering.sources import heading_lines, split_by_heading
 from rag.answering.text_fragments import plain_sentences
 from rag.interfaces import VectorStore
 from rag.models import Chunk, IndexInfo
@@ -95,27 +96,20 @@ def page_slug(chunk: Chunk) -> str:
 
 def markdown(chunks: Sequence[Chunk]) -> str:
     """Put the chunks of a page together again, with its title and headings."""
-    lines = [f"# {chunks[0].title}"] if chunks else []
+    parts = [f"# {chunks[0].title}"] if chunks else []
     above: list[str] = []
-    for heading, text in _parts(chunks):
-        path = heading.split(" › ") if heading else []
-        shared = next(
-            (n for n, pair in enumerate(zip(above, path, strict=False)) if pair[0] != pair[1]),
-            min(len(above), len(path)),
-        )
-        for depth, name in enumerate(path[shared:], shared + 2):
-            lines.append(f"{'#' * min(depth, 6)} {name}")
-        above = path
-        lines.append(text)
-    return "\n\n".join(lines) + "\n"
-
-
-def _parts(chunks: Iterable[Chunk]) -> Iterator[tuple[str, str]]:
-    """Yield the heading path and the text of each part below a heading."""
     for chunk in chunks:
-        for part in split_by_heading(chunk):
-            if text := part.text.strip("\n"):
-                yield part.section, text
+        path = chunk.section.split(" › ") if chunk.section else []
+        shared = sum(
+            1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(above, path, strict=False))
+        )
+        for level, name in enumerate(path[shared:], shared + 2):
+            parts.append(f"{'#' * min(level, 6)} {name}")
+        parts.append(chunk.text)
+        for line in heading_lines(chunk):
+            path = [*path[: max(0, line.level - 2)], line.title]
+        above = path
+    return "\n\n".join(parts) + "\n"
 
 
 def _summary(chunk: Chunk) -> str:

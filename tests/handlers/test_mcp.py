@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import jsonschema_rs
 import pytest
+from fastapi import Response
 
 from handlers.history import history
 from handlers.mcp import mcp
@@ -260,7 +261,7 @@ def test_every_result_fits_its_schema_and_its_text(http: httpx.Client) -> None:
     tools = http.post("/mcp", json=message("tools/list")).json()["result"]["tools"]
     assert [tool["name"] for tool in tools] == ["search", "fetch", "ask", "report_gap"]
     passage = call(http, "search", query=QUESTION)["structuredContent"]["results"][0]["id"]
-    given = {
+    given: dict[str, dict[str, Any]] = {
         "search": {"query": QUESTION},
         "fetch": {"id": passage},
         "ask": {"question": QUESTION},
@@ -361,7 +362,8 @@ def test_an_unknown_tool_is_an_error(http: httpx.Client, params: dict[str, Any])
 
 
 def test_arguments_must_be_an_object(http: httpx.Client) -> None:
-    for given in ([], "x", 5, True):
+    anything: list[Any] = [[], "x", 5, True]
+    for given in anything:
         params = {"name": "search", "arguments": given}
         error = http.post("/mcp", json=message("tools/call", params)).json()["error"]
         assert error["code"] == -32602
@@ -407,8 +409,8 @@ def test_a_long_list_comes_in_pages(
     found: list[Any] = []
     cursor = None
     while cursor is not None or not found:
-        params = {"cursor": cursor} if cursor else {}
-        result = json.loads(asyncio.run(mcp(message("resources/list", params))).body)["result"]
+        params: dict[str, Any] = {"cursor": cursor} if cursor else {}
+        result = run(message("resources/list", params))["result"]
         assert len(result["resources"]) <= 7
         found += result["resources"]
         cursor = result.get("nextCursor")
@@ -468,9 +470,12 @@ def plain(in_process: Path) -> Iterator[None]:
     reset()
 
 
-def run(body: Any, **arguments: Any) -> Any:
-    response = asyncio.run(mcp(body, **arguments))
-    return json.loads(response.body) if response.body else None
+def run(body: Any) -> Any:
+    return decoded(asyncio.run(mcp(body)))
+
+
+def decoded(response: Response) -> Any:
+    return json.loads(bytes(response.body)) if response.body else None
 
 
 def test_the_handler_is_a_plain_function(plain: None) -> None:
@@ -487,7 +492,7 @@ def test_a_gap_reaches_the_author(plain: None) -> None:
     params = {"name": "report_gap", "arguments": arguments}
 
     async def main() -> tuple[Any, list[Any], list[Any]]:
-        result = json.loads((await mcp(message("tools/call", params))).body)["result"]
+        result = decoded(await mcp(message("tools/call", params)))["result"]
         database, view = await get_clients().database(), analytics.TableView()
         return (
             result["structuredContent"],
@@ -506,13 +511,14 @@ def test_a_gap_reaches_the_author(plain: None) -> None:
 
 def test_calls_are_counted(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RATE_BURST", "3")
+    monkeypatch.setenv("RATE_PER_MINUTE", "1")
     reset()
     search = message("tools/call", {"name": "search", "arguments": {"query": QUESTION}})
 
     async def main() -> list[tuple[int, Any, Any]]:
         answers = [await mcp(search, address="203.0.113.7") for _ in range(4)]
         answers += [await mcp(message("ping"), address="203.0.113.7") for _ in range(600)]
-        return [(a.status_code, a.headers.get("retry-after"), json.loads(a.body)) for a in answers]
+        return [(a.status_code, a.headers.get("retry-after"), decoded(a)) for a in answers]
 
     answers = asyncio.run(main())
     assert [status for status, _, _ in answers[:4]] == [200, 200, 200, 429]
@@ -527,6 +533,7 @@ def test_calls_are_counted(plain: None, monkeypatch: pytest.MonkeyPatch) -> None
 def test_each_token_has_a_limit_of_its_own(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = ("first-token-of-the-author", "second-token-of-the-author")
     monkeypatch.setenv("RATE_BURST", "3")
+    monkeypatch.setenv("RATE_PER_MINUTE", "1")
     monkeypatch.setenv("MCP_TOKEN", ",".join(tokens))
     reset()
     search = message("tools/call", {"name": "search", "arguments": {"query": QUESTION}})
@@ -551,7 +558,7 @@ def test_a_service_that_is_down_is_an_error_with_a_sentence(
     search = message("tools/call", {"name": "search", "arguments": {"query": QUESTION}})
     response = asyncio.run(mcp(search))
     assert (response.status_code, response.headers["retry-after"]) == (503, "7")
-    error = json.loads(response.body)["error"]
+    error = decoded(response)["error"]
     assert error["code"] == -32603
     assert "not responding" in error["message"]
     assert mcp_protocol.SERVER["name"] not in error["message"]

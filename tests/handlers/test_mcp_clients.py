@@ -104,7 +104,7 @@ def test_the_inspector(service: Service, tmp_path: Path) -> None:
     env = {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}
 
     def inspect(method: str, *options: str) -> Any:
-        command = [tools / "mcp-inspector", "--cli", f"{service.url}/mcp", "--method", method]
+        command = [str(tools / "mcp-inspector"), "--cli", f"{service.url}/mcp", "--method", method]
         done = subprocess.run(
             [*command, *options], env=env, capture_output=True, text=True, timeout=60, check=False
         )
