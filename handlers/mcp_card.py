@@ -11,8 +11,9 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from handlers.schemas import LateModel
 from rag import VERSION
 from rag.errors import BookError
 from rag.providers import get_clients
@@ -24,14 +25,15 @@ SCHEMA = "https://static.modelcontextprotocol.io/schemas/v1/server-card.schema.j
 CARD_TYPE = "application/mcp-server-card+json"
 
 
-class RemoteModel(BaseModel):
+class RemoteModel(LateModel):
     type: str = "streamable-http"
     url: str
-    supportedProtocolVersions: list[str] = [*MODERN, *LEGACY]
-    variables: dict[str, dict[str, Any]] = {}
+    supportedProtocolVersions: tuple[str, ...] = (*MODERN, *LEGACY)
+    variables: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """What the client has to ask for, if the address contains a token."""
 
 
-class CardResponse(BaseModel):
+class CardResponse(LateModel):
     schema_: str = Field(SCHEMA, alias="$schema")
     name: str
     title: str
@@ -40,7 +42,7 @@ class CardResponse(BaseModel):
     remotes: list[RemoteModel]
 
 
-class ServerModel(BaseModel):
+class ServerModel(LateModel):
     name: str
     title: str
     url: str
@@ -49,17 +51,17 @@ class ServerModel(BaseModel):
     """`none`, or `token` if the address must contain one."""
 
 
-class DiscoveryResponse(BaseModel):
+class DiscoveryResponse(LateModel):
     servers: list[ServerModel]
 
 
-class EntryModel(BaseModel):
+class EntryModel(LateModel):
     identifier: str
     type: str = CARD_TYPE
     url: str
 
 
-class CatalogResponse(BaseModel):
+class CatalogResponse(LateModel):
     specVersion: str = "1.0"
     entries: list[EntryModel]
 

@@ -14,7 +14,7 @@ from fastapi import Header
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, BeforeValidator, Field
 
-from handlers.schemas import ReaderAddress, Text, strip_control_characters
+from handlers.schemas import LateModel, ReaderAddress, Text, strip_control_characters
 from handlers.streaming import ClosingStream
 from rag.chat import admission, sse
 from rag.errors import InvalidRequest, NotFound, Unauthorized
@@ -78,18 +78,18 @@ class CompletionRequest(BaseModel):
     """If set, the conversation is stored. A session id continues that conversation."""
 
 
-class AnswerMessage(BaseModel):
+class AnswerMessage(LateModel):
     role: Literal["assistant"] = "assistant"
     content: str
 
 
-class ChoiceModel(BaseModel):
+class ChoiceModel(LateModel):
     index: int = 0
     message: AnswerMessage
     finish_reason: str
 
 
-class UsageModel(BaseModel):
+class UsageModel(LateModel):
     """Tokens of the chat model. All are 0 if the answer consists of quotations."""
 
     prompt_tokens: int
@@ -97,7 +97,7 @@ class UsageModel(BaseModel):
     total_tokens: int
 
 
-class CompletionResponse(BaseModel):
+class CompletionResponse(LateModel):
     id: str
     object: Literal["chat.completion"] = "chat.completion"
     created: int
@@ -110,14 +110,14 @@ class CompletionResponse(BaseModel):
     """Id of the stored conversation; empty if it is not stored."""
 
 
-class ModelModel(BaseModel):
+class ModelModel(LateModel):
     id: str = MODEL
     object: Literal["model"] = "model"
     created: int = 0
     owned_by: str = MODEL
 
 
-class ModelsResponse(BaseModel):
+class ModelsResponse(LateModel):
     object: Literal["list"] = "list"
     data: list[ModelModel]
 

@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, BeforeValidator, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
@@ -38,6 +38,12 @@ def reject_boolean(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("a number is expected")
     return value
+
+
+class LateModel(BaseModel):
+    """A model that is built on first use, so that a cold start does not wait for it."""
+
+    model_config = ConfigDict(defer_build=True)
 
 
 Text = Annotated[
