@@ -11,6 +11,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -280,7 +281,8 @@ def _find(known: Outline, wanted: str, site: str) -> tuple[OutlinePage, int]:
     if (position := known.positions.get(wanted)) is not None:
         page = next((p for p in known.pages if p.first <= position <= p.last), None)
     else:
-        page, position = known.page(wanted.removeprefix(site)), 0
+        slug = unquote(wanted.removeprefix(site))
+        page, position = known.page(slug) or known.page(slug.removesuffix(".md")), 0
     if page is None:
         raise NotFound(detail="The book has no passage with this id. Take an id from search.")
     return page, position

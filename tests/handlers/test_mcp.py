@@ -295,7 +295,7 @@ def test_search_and_fetch_have_the_form_of_a_connector(http: httpx.Client) -> No
 
 def test_a_page_is_also_fetched_by_its_address(http: httpx.Client) -> None:
     result = call(http, "search", query=QUESTION)["structuredContent"]["results"][0]
-    for id in (result["url"], result["url"].partition("#")[0], PATH, f"/{PATH}/"):
+    for id in (result["url"], result["url"].partition("#")[0], PATH, f"/{PATH}/", f"{PATH}.md"):
         page = call(http, "fetch", id=id)["structuredContent"]
         assert page["title"] == "Privacy", id
     assert call(http, "fetch", id="no such page")["isError"] is True
