@@ -284,8 +284,9 @@ class Fake:
     async def configuration(self, _: Request) -> Response:
         return JSONResponse(self.config)
 
-    async def script(self, _: Request) -> Response:
-        return Response(BUNDLE.read_bytes(), media_type="text/javascript")
+    async def script(self, request: Request) -> Response:
+        name = request.url.path.removeprefix("/")
+        return Response((WIDGET / name).read_bytes(), media_type="text/javascript")
 
     async def page(self, _: Request) -> Response:
         return HTMLResponse(PAGE.read_bytes(), headers={"Content-Security-Policy": policy()})
@@ -296,6 +297,8 @@ class Fake:
             routes=[
                 Route("/", self.page),
                 Route("/widget.js", self.script),
+                Route("/widget-languages.js", self.script),
+                Route("/widget-assistant.js", self.script),
                 Route("/config", self.configuration),
                 Route("/health", self.health),
                 Route("/chat", self.chat, methods=["POST"]),
@@ -319,7 +322,11 @@ class Fake:
             """While asleep, respond like a proxy: HTML without CORS headers."""
             if scope["type"] == "http":
                 self.seen.append(f"{scope['method']} {scope['path']}")
-            if time.monotonic() < self.asleep_until and scope["path"] not in ("/widget.js", "/"):
+            if (
+                time.monotonic() < self.asleep_until
+                and not scope["path"].startswith("/widget")
+                and scope["path"] != "/"
+            ):
                 await HTMLResponse("<h1>Preparing Space</h1>", 503)(scope, receive, send)
             else:
                 await app(scope, receive, send)
