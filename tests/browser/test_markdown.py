@@ -285,7 +285,7 @@ def test_each_block_has_the_direction_of_its_words(reader: Reader, fake: Fake) -
 
 def test_code_keeps_its_order_between_words_from_right_to_left(reader: Reader, fake: Fake) -> None:
     """The sign at the end of a command must not move to its beginning."""
-    fake.replies = [Reply("`git add .` ثم `x = [1]`", [])]
+    fake.replies = [Reply("نفّذ `git add .` ثم اقرأ", [])]
     code = reader.open().ask().locator(".prose code").first
     first, last = code.evaluate(
         """code => [0, code.textContent.length - 1].map(at => {

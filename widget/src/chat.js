@@ -255,7 +255,10 @@ export class Chat {
       timer = setTimeout(() => tell(t.working), QUIET);
     };
     const onwaiting = () => said.has(t.waking) || tell(t.waking);
-    const states = { loading: t.modelLoading, looking_further: t.further };
+    const states = new Map([
+      ['loading', t.modelLoading],
+      ['looking_further', t.further],
+    ]);
     const before = this.#memory.current;
     listen();
     try {
@@ -263,7 +266,7 @@ export class Chat {
         if (signal.aborted) throw new Problem('stopped');
         if (type === 'session') this.#memory.adopt(data.session_id);
         else if (type === 'sources') view.offer(data.sources);
-        else if (type === 'status' && states[data.state]) tell(states[data.state]);
+        else if (type === 'status' && states.has(data.state)) tell(states.get(data.state));
         else if (type === 'token') {
           view.add(data.text);
           listen();
