@@ -4,7 +4,7 @@ import { toMarkdown } from './to_markdown.js';
 import { TEXTS } from './assistant_texts.js';
 
 const css = `
-.assistant { display: grid; gap: 14px; max-block-size: min(70dvh, 560px); overflow-y: auto; margin: -4px; padding: 4px; }
+.confirm .assistant { display: grid; gap: 14px; margin: 0; }
 .confirm .assistant div { justify-content: start; align-items: center; flex-wrap: wrap; margin: 4px 0 0; }
 .assistant h2 { font-size: 16px; font-weight: 640; line-height: 1.3; }
 .assistant h3 { font-size: 13.5px; font-weight: 620; }

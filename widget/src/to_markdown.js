@@ -13,7 +13,7 @@ export function toMarkdown(page, url) {
   return `${title}${body}\n\n${url}\n`;
 }
 
-const tidy = (text) => text.replace(/[ \t]*\n[ \t]*\n\s*\n/g, '\n\n').replace(/^\n+|\s+$/g, '');
+const tidy = (text) => text.replace(/[ \t]*\n[ \t]*\n\s*\n/g, '\n\n').replace(/^\s+|\s+$/g, '');
 const indent = (text, first) => first + text.replace(/\n(?=.)/g, `\n${' '.repeat(first.length)}`);
 
 function blocks(parent) {
@@ -70,6 +70,7 @@ function inline(node) {
   const inner = [...node.childNodes].map(block).join('');
   const said = inner.trim();
   if (!said) return inner;
+  if (tagName === 'A' && /^[#¶§🔗]+$/u.test(said)) return ''; // a heading's link to itself
   const around = (sign) => inner.replace(said, () => `${sign}${said}${sign}`);
   if (tagName === 'STRONG' || tagName === 'B') return around('**');
   if (tagName === 'EM' || tagName === 'I') return around('*');
