@@ -96,7 +96,7 @@ export class Memory {
 
   /** Whether the conversation of this page was deleted, in this tab or another. */
   get deleted() {
-    return Boolean(this.current) && !this.sessions.includes(this.current);
+    return Boolean(this.#current) && !this.sessions.includes(this.#current);
   }
 
   /** Call `deleted` when another tab deletes the conversation of this page. */
