@@ -240,6 +240,19 @@ def test_an_answer_that_the_service_has_finished_is_shown_once(reader: Reader, f
     assert questions(reader) == ["One", "Two"]
 
 
+def test_without_the_history_stopped_questions_are_still_there(reader: Reader, fake: Fake) -> None:
+    reader.open().ask("One")
+    stop(reader, fake, "Two")
+    fake.history_status = 503
+    reader.page.reload()
+    expect(reader.answer).to_contain_text("Run the installer")
+    assert questions(reader) == ["Two"]
+    fake.history_status = 0
+    reader.page.locator(".loading").get_by_role("button", name="Try again").click()
+    expect(reader.turns).to_have_count(2)
+    assert questions(reader) == ["One", "Two"]
+
+
 def test_a_reload_in_the_middle_keeps_question_and_draft(reader: Reader, fake: Fake) -> None:
     fake.replies = [Reply(pause_after=8)]
     reader.open().type("One")

@@ -131,6 +131,7 @@ export class Chat {
           t.historyFailed,
           h('button', { type: 'button', class: 'plain', onclick: again }, t.tryAgain),
         );
+        this.#showStopped([]);
       }
     }
     this.greeting.hidden = this.turns.childElementCount > 0;
@@ -143,6 +144,7 @@ export class Chat {
       ({ after, body }) => !turns.some(({ n, question }) => n > after && question === body.message),
     );
     for (const { id, after, body, sentence, text, sources } of entries.reverse()) {
+      if (this.turns.querySelector(`[data-id="${id}"]`)) continue; // shown while there was no history
       const view = this.#view(body, id, after);
       const place = this.turns.querySelector(`[data-n="${after}"]`);
       if (place) place.after(view.node);
@@ -195,7 +197,9 @@ export class Chat {
 
   /** Make the view of a question; `after` is the number of the turn that it follows. */
   #view(body, id, after) {
-    return Object.assign(new TurnView(this, { question: body.message, quote: body.context }), { id, after });
+    const view = new TurnView(this, { question: body.message, quote: body.context });
+    view.node.dataset.id = id;
+    return Object.assign(view, { id, after });
   }
 
   #again(view, body, key) {

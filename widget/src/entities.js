@@ -1,6 +1,6 @@
 // Character references: numbers, and the names of HTML 4 and of accented letters.
 
-const pairs = (text) => Object.fromEntries([...text.matchAll(/([a-z]+\d*)([^a-z\d])/gi)].map(([, name, sign]) => [name, sign]));
+const pairs = (text) => new Map([...text.matchAll(/([a-z]+\d*)([^a-z\d])/gi)].map(([, name, sign]) => [name, sign]));
 
 const SIGNS = pairs(
   'amp&lt<gt>quot"apos\'excl!num#dollar$percnt%lpar(rpar)ast*plus+comma,period.sol/colon:semi;equals=quest?' +
@@ -10,6 +10,7 @@ const SIGNS = pairs(
     'permil‰prime′Prime″euro€pound£yen¥cent¢curren¤sect§para¶copy©reg®trade™deg°plusmn±times×divide÷' +
     'minus−not¬microµfrac12½frac14¼frac34¾sup1¹sup2²sup3³ordfªordmºiexcl¡iquest¿szligßaeligæAEligÆ' +
     'oeligœOEligŒoslashøOslashØethðETHÐthornþTHORNÞinodotılstrokłLstrokŁ' +
+    'rightarrow→leftarrow←uparrow↑downarrow↓Rightarrow⇒Leftarrow⇐leq≤geq≥approx≈checkmark✓hyphen‐dash‐' +
     'larr←uarr↑rarr→darr↓harr↔lArr⇐uArr⇑rArr⇒dArr⇓hArr⇔crarr↵forall∀part∂exist∃empty∅nabla∇isin∈' +
     'notin∉ni∋prod∏sum∑radic√prop∝infin∞ang∠and∧or∨cap∩cup∪int∫there4∴sim∼cong≅asymp≈ne≠equiv≡le≤ge≥' +
     'sub⊂sup⊃nsub⊄sube⊆supe⊇oplus⊕otimes⊗perp⊥sdot⋅lceil⌈rceil⌉lfloor⌊rfloor⌋lang⟨rang⟩loz◊' +
@@ -26,13 +27,13 @@ const GREEK =
 function named(name) {
   const greek = GREEK.indexOf(name.toLowerCase());
   if (greek >= 0) return String.fromCharCode((name < 'a' ? 913 : 945) + greek);
-  const accent = ACCENTS[name.slice(1)];
-  return SIGNS[name] ?? (accent && (name[0] + accent).normalize());
+  const accent = ACCENTS.get(name.slice(1));
+  return SIGNS.get(name) ?? (accent && (name[0] + accent).normalize());
 }
 
 /** Replace character references by their characters; unknown names stay as they are. */
 export function decode(text) {
-  return text.replace(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|([a-z][a-z\d]{1,7}));/gi, (all, dec, hex, name) => {
+  return text.replace(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|([a-z][a-z\d]{1,15}));/gi, (all, dec, hex, name) => {
     if (name) return named(name) ?? all;
     const code = dec ? Number(dec) : Number.parseInt(hex, 16);
     return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : '\ufffd';

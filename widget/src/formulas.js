@@ -10,21 +10,21 @@ const EACH = new RegExp(HIDDEN, 'gu');
 /** Code and escaped backslashes, which are skipped, then the notations of formulas. */
 const NOTATIONS = new RegExp(
   [
-    /(?<code>^[\s>]*(?:(?:[-*+]|\d+[.)])\s+)*(?<fence>`{3,}|~{3,})[^]*?(?:\n[\s>]*\k<fence>|$(?![^])))/,
+    /(?<code>^[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)*(?<fence>`{3,}|~{3,})[^]*?(?:\n[ \t>]*\k<fence>|$(?![^])))/,
     /(?<span>(?<!`)(?<ticks>`+)(?!`)[^]*?[^`]\k<ticks>(?!`))/,
     /(?<escape>\\\\)/,
     /\\\((?:(?!\\[()]|\n\s*\n)[^])+\\\)/,
     /\\\[(?:(?!(?<!\\)\\[[\]]|\n\s*\n)[^])+(?<!\\)\\\]/,
     /\$\$(?:(?!\$\$|\n\s*\n)[^])+\$\$/,
-    /(?<![\w$])\$(?=[^$\n]*[\\^_{])[^$\s](?:[^$\n]*[^$\s])?\$(?!\d)/,
+    /(?<![\w$])\$(?=[^$|\n]*[\\^_{])[^$|\s](?:[^$|\n]*[^$|\s])?\$(?!\d)/,
     /\\begin\{(?<name>\w+\*?)\}(?:(?!\n\s*\n)[^]){0,4000}?\\end\{\k<name>\}/,
   ]
     .map(({ source }) => source)
     .join('|'),
   'gm',
 );
-/** Escaped brackets around words or a number are no formula. */
-const WORDS = /^\\.(?:\d+|[\p{L}\p{N}_ .,-]*\p{L}{3}[\p{L}\p{N}_ .,-]*)\\.$/u;
+/** Escaped brackets around a word or a number, and parentheses around several words, are none. */
+const WORDS = /^\\(?:\[|\((?=.*\p{L}{3} \p{L}{3}))(?:\d+|[\p{L}\p{N}_ .,-]*\p{L}{3}[\p{L}\p{N}_ .,-]*)\\.$/u;
 
 export function hide(text) {
   return text.replace(NOTATIONS, (...found) => {

@@ -14,7 +14,7 @@ const LETTER_BESIDE_SIGN = beside(WIDE + LETTER, SIGN);
 const OPENS_WIDE = new RegExp(`^[*~]+${WIDE}.`, 'u');
 
 /** Where a bare address ends: at a full-width sign or a citation. Addresses contain en dashes. */
-const ADDRESS_END = /(?![\0-\x7f\u2013])[\p{P}\p{S}\p{Z}]|\[\d{1,3}\]/u;
+const ADDRESS_END = /(?![\0-\x7f\u2013])[\p{P}\p{S}]|\s|\[\d{1,3}\]|$/u;
 
 /** Tags that are understood: a line break, and some that only change the look. */
 export const TAG = /^ {0,3}<\/?(?:(br)|font|center|big)\b[^>]*>/i;
@@ -43,9 +43,8 @@ export function makeLexer() {
         emStrong.call(tokenizer, text, mask, text[0] === '*' ? before(text, last) : last),
       html: (text) => !TAG.test(text) && html.call(tokenizer, text),
       url(text) {
-        const token = url.call(tokenizer, text);
-        const end = token ? token.raw.search(ADDRESS_END) : -1;
-        return end < 0 ? token : url.call(tokenizer, text.slice(0, end));
+        const address = /^(?:https?|ftp|www)/i.test(text);
+        return url.call(tokenizer, address ? text.slice(0, text.search(ADDRESS_END)) : text);
       },
     }),
   });
