@@ -211,7 +211,9 @@ CUT = {
     "It is **bold and *both": "It is <strong>bold and <em>both</em></strong>",
     "- **a** b\n- c **d": "<li><span><strong>a</strong> b</span></li>"
     "<li><span>c <strong>d</strong></span></li>",
+    "It is **bold `code": "It is <strong>bold <code>code</code></strong>",
     "2 * 3 is **": "2 * 3 is",
+    "It is 2*3": "It is 2*3",
     "Whole.": "Whole.",
 }
 

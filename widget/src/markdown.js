@@ -93,17 +93,18 @@ function words(tokens) {
  * citation is dropped, and half a link becomes its words.
  */
 export function closed(text) {
-  if ((text.match(/^[\s>]*(```|~~~)/gm) ?? []).length % 2) return text; // lexers close fences
+  if ((text.match(/^[ \t>]*(```|~~~)/gm) ?? []).length % 2) return text; // lexers close fences
   const whole = text
     .replace(/( ?)!?\[([^\][\n]*)(?:\]\([^()\s]*)?$/, (_, space, label) => (/\D/.test(label) ? space + label : ''))
     .replace(/\s[*~`]+$/, '')
     .trimEnd();
   const [last] = /(?:(?!\n\s*\n|\n\s*(?:[-*+]|\d+[.)])\s)[^])*$/.exec(whole);
   const outside = last.replace(/(?<!\S)[*~]+(?!\S)/g, '').replace(/(`+)(?!`)[^]*?[^`]\1(?!`)/g, '');
-  const [code] = /`+(?=[^`]*$)/.exec(outside) ?? [''];
-  const odd = (sign, within) => (within.split(sign).length % 2 ? '' : sign);
-  const strong = odd('**', outside);
-  return whole + (code || odd('*', outside.replaceAll('**', '')) + strong + odd('~~', outside));
+  const [before, code = ''] = /^([^]*?)(?:(`+)[^`]*)?$/.exec(outside).slice(1);
+  const odd = (sign) => (before.split(sign).length % 2 ? '' : sign);
+  const count = (found) => (before.replaceAll('**', '').match(found) ?? []).length;
+  const em = count(/(?<![\p{L}\p{N}])\*(?=\S)/gu) > count(/(?<=\S)\*(?![\p{L}\p{N}])/gu) ? '*' : '';
+  return whole + code + em + odd('**') + odd('~~');
 }
 
 /** Return the only token with text in a line, apart from markers. */
