@@ -67,6 +67,8 @@ ROUTES: tuple[Route, ...] = (
     ("GET", "/config", config.config),
     ("GET", "/", page.page),
     ("GET", "/widget.js", page.widget),
+    ("GET", "/widget-languages.js", page.widget_languages),
+    ("GET", "/widget-assistant.js", page.widget_assistant),
     ("GET", "/book/{slug:path}", book.book),
     ("GET", "/llms.txt", llms_txt.llms_txt),
     ("GET", "/llms-full.txt", llms_txt.llms_full_txt),

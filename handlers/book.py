@@ -24,10 +24,13 @@ class Markdown(Response):
     media_type = "text/markdown"
 
 
-async def book(slug: str, address: ReaderAddress = "") -> HTMLResponse | Markdown:
+async def book(
+    slug: str, contents: bool = False, address: ReaderAddress = ""
+) -> HTMLResponse | Markdown:
     """Show a page of the indexed book as HTML, or with `.md` as Markdown.
 
-    An empty slug lists all pages.
+    The list of all pages is shown for `contents`, and for an empty slug if the book has no front
+    page.
     """
     store = await get_clients().store()
     page = await store.page(slug) if isinstance(store, PreviewPages) else None
@@ -37,9 +40,9 @@ async def book(slug: str, address: ReaderAddress = "") -> HTMLResponse | Markdow
         raise NotFound(detail=NO_SUCH_PAGE)
     info = await store.info()
     title = info.book_title if info else ""
-    if page:
+    if page and not contents:
         shown = preview.page_html(page, title, ROOT)
-    elif not slug and (pages := await store.pages()):
+    elif (contents or not slug) and (pages := await store.pages()):
         shown = preview.contents_html(pages, title, ROOT)
     else:
         raise NotFound(detail=NO_SUCH_PAGE)

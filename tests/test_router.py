@@ -129,7 +129,8 @@ def test_the_document_names_every_answer(settings: None) -> None:
             kinds[f"{method} {path}"] = set(responses["200"].get("content", ()))
     assert kinds.pop("post /chat") == {"application/json", "text/event-stream"}
     assert kinds.pop("get /") == kinds.pop("get /book/{slug}") == {"text/html"}
-    assert kinds.pop("get /widget.js") == {"text/javascript"}
+    for script in ("widget", "widget-languages", "widget-assistant"):
+        assert kinds.pop(f"get /{script}.js") == {"text/javascript"}
     assert kinds["get /health"] == kinds["post /search"] == {"application/json"}
     assert "detail" in document["components"]["schemas"]["Problem"]["required"]
 
