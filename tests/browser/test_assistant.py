@@ -30,6 +30,12 @@ def open_dialog(reader: Reader) -> Locator:
     return dialog
 
 
+def test_it_is_not_offered_where_assistants_cannot_connect(reader: Reader, fake: Fake) -> None:
+    fake.config["mcp"] = False
+    reader.open().ask()
+    expect(reader.page.get_by_role("button", name=LABEL)).to_be_hidden()
+
+
 def test_it_is_loaded_when_a_reader_opens_it(reader: Reader, fake: Fake) -> None:
     reader.open().ask()
     scripts = [path for path in fake.seen if path.endswith(".js")]

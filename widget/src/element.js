@@ -94,6 +94,8 @@ export class AskTheBook extends HTMLElement {
     const { t } = this;
     const given = this.getAttribute('heading');
     const title = h('h2', { id: 'title', dir: 'auto' }, given || t.launcher);
+    const assistant =
+      this.getAttribute('assistant') !== 'off' && iconButton('assistant', t.assistant, () => this.#assistant());
     this.#chat = new Chat({
       api: this.api,
       memory: this.memory,
@@ -104,6 +106,7 @@ export class AskTheBook extends HTMLElement {
       loaded: (config) => {
         this.#site = config.site_url;
         if (!given && config.title) title.textContent = config.title;
+        if (assistant) assistant.hidden = config.mcp === false; // not mounted, or with a token
         if (this.hasAttribute('page')) fillPage(config);
       },
     });
@@ -114,7 +117,7 @@ export class AskTheBook extends HTMLElement {
         'header',
         {},
         title,
-        this.getAttribute('assistant') !== 'off' && iconButton('assistant', t.assistant, () => this.#assistant()),
+        assistant,
         iconButton('fresh', t.fresh, () => this.#chat.fresh()),
         iconButton('save', t.save, () => this.#chat.save(), { class: 'icon save' }),
         iconButton('erase', t.eraseAll, () => this.#chat.erase()),
