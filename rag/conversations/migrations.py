@@ -214,6 +214,8 @@ END $keep_up$;
 
 MIGRATIONS = (_SESSIONS, _FUNCTIONS, SHARES, _UPKEEP)
 """Migrations in order. Never change a released one: a database at version n has had the first n."""
+NEWEST = "book.keep_up(integer, integer)"
+"""A function of the last migration. A statement that names it upgrades the tables first."""
 
 UPKEEP_DUE = """coalesce((
   SELECT min(done_at) NOT BETWEEN now() - interval '1 hour' AND now() + interval '1 minute'

@@ -9,10 +9,10 @@ from __future__ import annotations
 import uuid
 from contextlib import suppress
 
-from rag.conversations import rate_limits, store
+from rag.conversations import migrations, rate_limits, store
 from rag.conversations.rate_limits import NOTHING, Limits
 from rag.conversations.reader_keys import Key
-from rag.errors import BookError, UpstreamError
+from rag.errors import BookError, StatementRejected, UpstreamError
 from rag.interfaces import Database
 from rag.models import Turn
 
@@ -25,6 +25,7 @@ async def check(db: Database) -> None:
 
     Raises UpstreamError. Creates or upgrades the tables, as the first question would.
     """
+    await _upgrade(db)
     session, mark = store.new_session_id(), f"{MARK} {uuid.uuid4()}"
     reader = Key(str(uuid.uuid4()))
     try:
@@ -40,6 +41,20 @@ async def check(db: Database) -> None:
     await _clean(db, session, reader)
     if await store.export(db, session, retention_days=_DAYS) is not None:
         raise _wrong("was deleted but is still there")
+
+
+async def _upgrade(db: Database) -> None:
+    """Name the newest function, so that the tables are brought up to date."""
+    rows = await db.run(
+        "SELECT has_function_privilege(:newest::text, 'execute')", newest=migrations.NEWEST
+    )
+    if rows != [(True,)]:
+        raise StatementRejected(
+            f"permission denied for function {migrations.NEWEST}",
+            service="postgres",
+            sqlstate="42501",
+            reason="rights",
+        )
 
 
 async def _converse(db: Database, session: str, mark: str) -> None:

@@ -18,7 +18,7 @@ from rag.adapters.database.postgres_pool import Pool, refusal
 from rag.adapters.database.postgres_sql import render
 from rag.adapters.database.postgres_url import parse_url
 from rag.adapters.database.postgres_wire import ConnectionLost, ServerError, Unreadable
-from rag.errors import StatementRejected, UpstreamError, UpstreamTimeout
+from rag.errors import UpstreamError, UpstreamTimeout
 
 # SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _MISSING = frozenset({"42P01", "42703", "42883", "3F000"})  # table, column, function, schema
@@ -127,13 +127,10 @@ class Postgres:
                 )
                 if not error.sent or _REPEATABLE.match(sql):
                     remedy = "reconnect"
-            except Unreadable:
+            except Unreadable as error:
                 self._pool.discard(connection)
-                failure = StatementRejected(
-                    "a row cannot be read: its text is not in UTF-8",
-                    service="postgres",
-                    sqlstate="22021",
-                    reason="encoding",
+                failure = UpstreamError(
+                    f"a row cannot be read ({error})", service="postgres", reason="malformed"
                 )
             else:
                 self._pool.set_down(down=False)

@@ -114,8 +114,10 @@ class Pool:
         connection.close()
         with self._lock:
             self._open -= 1
-            if self._waiting:
+            while self._waiting:
                 self._waiting.popleft().set_result(None)
+                if self._open and not self._closed:
+                    break  # the others wait for those
 
     def discard_idle(self) -> None:
         """Close the connections that nobody uses at the moment."""
@@ -128,7 +130,8 @@ class Pool:
 
     def close(self) -> None:
         """Close idle connections now, and busy ones when they are released."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
         self.discard_idle()
 
     def check_open(self) -> None:
@@ -146,7 +149,7 @@ class Pool:
     def _join_queue(self) -> Future[AnyConnection | None] | None:
         """Queue behind the threads that wait, unless there is a connection after all."""
         with self._lock:
-            if self._idle or not self._open:
+            if self._idle or self._closed or not self._open:
                 return None
             waiter: Future[AnyConnection | None] = Future()
             self._waiting.append(waiter)
@@ -216,8 +219,10 @@ def refusal(error: ServerError, prefix: str = "") -> UpstreamError:
     """Translate a refusal. Messages of class 22 quote data, perhaps a reader's words: drop them."""
     quotes_data = error.sqlstate.startswith("22") and not error.fatal
     said = "" if quotes_data else f"{error.message} "
-    message = f"{prefix}{said}({error.sqlstate})"
     reason = _REASONS.get(error.sqlstate, "")
+    if quotes_data and reason == "encoding":
+        said = "a text is not in UTF-8, or the database cannot hold it "
+    message = f"{prefix}{said}({error.sqlstate})"
     if error.sqlstate in _BUSY:
         return UpstreamOverloaded(message, service="postgres", reason=reason)
     if error.fatal and error.sqlstate.startswith("57P"):  # shut down during the statement
