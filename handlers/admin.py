@@ -42,7 +42,9 @@ async def admin() -> Response:
 
 
 async def insights(
-    table: Literal["days", "sections", "unanswered", "ratings", "answerers", "questions"],
+    table: Literal[
+        "days", "sections", "unanswered", "ratings", "answerers", "questions", "retention"
+    ],
     days: Annotated[int, Query(ge=1, le=365)] = 30,
     offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
     limit: Annotated[int, Query(ge=1, le=5000)] = 50,
