@@ -25,8 +25,8 @@ async def warm_up(clients: Clients) -> None:
 
     On a host that sleeps, a user is already waiting at startup. Two small queries wake the database
     and open the two connections that a question uses first. A search loads the index. Paid services
-    are imported but not called. Errors of the database are logged, others are left to
-    the first question.
+    are imported but not called. Errors of the database are logged; the first question
+    reports the others.
     """
     with contextlib.suppress(BookError):
         await clients.answerers()
@@ -35,7 +35,9 @@ async def warm_up(clients: Clients) -> None:
         database = await clients.database()
         await asyncio.gather(*(rate_limits.used_today(database) for _ in range(2)))
     except BookError as error:
-        log.warning("conversations may not be kept: %s (make doctor says more)", error)
+        log.warning(
+            "conversations may not be kept: %s (python -m rag.ops.diagnostics says more)", error
+        )
     with contextlib.suppress(BookError):
         await _answer(clients)
     # Exempt long-lived objects from garbage collection.
