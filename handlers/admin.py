@@ -54,7 +54,9 @@ async def admin() -> Response:
 
 
 async def insights(
-    table: Literal["days", "sections", "unanswered", "ratings", "answerers", "questions"],
+    table: Literal[
+        "days", "sections", "unanswered", "ratings", "answerers", "questions", "retention"
+    ],
     page: Annotated[TablePage, Query()] = FIRST_PAGE,
     authorization: Annotated[str, Header()] = "",
     address: ReaderAddress = "",

@@ -17,6 +17,7 @@ Locks are flock(2), so they end with their process.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -40,8 +41,22 @@ FORMAT = 1
 ADVICE = "Run `python ingest.py PATH` to build it again."
 
 
+NO_DAMAGE = frozenset(
+    (
+        *(errno.EPERM, errno.EACCES, errno.EROFS, errno.EMFILE, errno.ENFILE),
+        *(errno.ENOMEM, errno.ENOSPC, errno.EDQUOT),
+    )
+)
+"""Errors of the system that say nothing about the files: a new index would not help."""
+
+
 class Damaged(ConfigurationError):
-    """A generation cannot be used."""
+    """The files of a generation are not as they were written."""
+
+
+def unusable(path: Path, reason: str) -> ConfigurationError:
+    """Return the error for files that cannot be opened and are not damaged."""
+    return ConfigurationError(f"The index in {path} cannot be opened: {reason}.")
 
 
 @dataclass(slots=True)
@@ -92,6 +107,8 @@ def pin(folder: Path) -> Generation | None:
         try:
             return _pin(folder / (folder / "CURRENT").read_text().strip())
         except (OSError, ValueError, KeyError, TypeError, Damaged) as error:
+            if isinstance(error, OSError) and error.errno in NO_DAMAGE:
+                raise unusable(folder, error.strerror or "unknown error") from error
             if stamp(folder) == before:  # it was not replaced meanwhile
                 reason = str(error) or type(error).__name__
                 raise Damaged(f"The index in {folder} is damaged ({reason}). {ADVICE}") from error
