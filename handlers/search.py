@@ -53,7 +53,7 @@ async def search(request: SearchRequest, address: ReaderAddress = "") -> SearchR
         await admission.settle(clients, admitted, admitted.reserved._replace(calls=calls.made))
     if admitted.calls and not found.passages:
         raise notices.nothing_by_words(admitted.calls)
-    site = await sources.citation_base(clients.settings, await clients.store())
+    site = await sources.citation_base(clients.settings, await clients.store(), address)
     results = [
         {**dataclasses.asdict(sources.make_source(p, site, [request.query])), "text": p.chunk.text}
         for p in found.passages
