@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import ClassVar, Literal, TypeAlias
 
 Reason: TypeAlias = Literal[
-    "", "key", "quota", "model", "busy", "tls", "host", "connection", "timeout", "malformed"
+    "",
+    "key",
+    "quota",
+    "model",
+    "busy",
+    "proxy",
+    "tls",
+    "host",
+    "connection",
+    "timeout",
+    "malformed",
 ]
 """Why a service failed, where its adapter knows:
 
@@ -13,6 +23,7 @@ key         the API key or password was refused
 quota       the quota or credit is used up
 model       the model does not exist, or the key may not use it
 busy        too many requests, or the service is starting
+proxy       the proxy refused the request, or cannot be reached
 tls         the TLS connection could not be verified
 host        the host name does not exist
 connection  no connection, or it was lost
