@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from rag.errors import ConfigurationError
+from rag.errors import ConfigurationError, IndexMismatch
 from rag.models import (
     Block,
     IndexInfo,
@@ -42,6 +42,10 @@ ADVICE = "Run `python ingest.py PATH` to build it again."
 
 class Damaged(ConfigurationError):
     """A generation cannot be used."""
+
+
+class OtherLayout(Damaged, IndexMismatch):
+    """A generation was made by another version of this project."""
 
 
 @dataclass(slots=True)
@@ -93,6 +97,11 @@ def pin(folder: Path) -> Generation | None:
             return _pin(folder / (folder / "CURRENT").read_text().strip())
         except (OSError, ValueError, KeyError, TypeError, Damaged) as error:
             if stamp(folder) == before:  # it was not replaced meanwhile
+                if isinstance(error, OtherLayout | KeyError | TypeError):
+                    raise OtherLayout(
+                        f"The index in {folder} was made by another version of Ask the Book. "
+                        f"{ADVICE}"
+                    ) from error
                 reason = str(error) or type(error).__name__
                 raise Damaged(f"The index in {folder} is damaged ({reason}). {ADVICE}") from error
 
@@ -106,7 +115,7 @@ def _pin(path: Path) -> Generation:
         with open(descriptor, "rb", closefd=False) as file:
             record = json.load(file)
         if record["format"] != FORMAT:
-            raise Damaged(f"its format is {record['format']}, not {FORMAT}")
+            raise OtherLayout
         for name, size in record["files"].items():
             if (path / name).stat().st_size != size:
                 raise Damaged(f"{name} is truncated")
