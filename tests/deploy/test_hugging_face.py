@@ -75,7 +75,13 @@ def test_a_space_is_created_filled_and_asked(clone: Path, hub: Hub) -> None:
         hub.files
     )
     assert not any(name.startswith((".env", "tests/", ".git/")) for name in hub.files)
-    served = {"widget/admin.html", "widget/page.html", "widget/widget.js"}
+    served = {
+        "widget/admin.html",
+        "widget/page.html",
+        "widget/widget.js",
+        "widget/widget-languages.js",
+        "widget/widget-assistant.js",
+    }
     assert {name for name in hub.files if name.startswith("widget/")} == served
     assert hub.files["router.py"] == (ROOT / "router.py").read_bytes()
     assert hub.commits == 1
