@@ -21,6 +21,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from rag import output
 from rag.engines import check_platform
 from rag.errors import (
     BookError,
@@ -45,6 +46,7 @@ from rag.indexing.indexer import (
     carry_over,
     describe,
     published_chunks,
+    sparse_chunk,
 )
 from rag.indexing.link_check import LinkReport, check_links
 from rag.interfaces import Embedder, IndexWriter, PreviewPages, VectorStore
@@ -52,7 +54,6 @@ from rag.models import (
     Chunk,
     IndexInfo,
     Page,
-    SparseVector,
 )
 from rag.providers import get_clients
 from rag.settings import Settings
@@ -81,6 +82,7 @@ def main(
 ) -> int:
     """The command. Whatever goes wrong, its user meets a sentence, never a stack trace."""
     options = parse_arguments(arguments)
+    output.make_safe()
     try:
         return asyncio.run(_run(options, clients))
     except BookError as error:
@@ -183,14 +185,14 @@ async def _index(
         await embedder.embed_questions([book.pages[0].title])
     title = clients.settings.book_title or book.title or name_of(book, options.source)
     content = BookContent(title, book.language, book.pages, chunks, book.site_url)
-    info = describe(content, embedder, _sparse)
+    info = describe(content, embedder, sparse_chunk)
     skipped = f"; {pluralize(book.skipped, 'file')} skipped, named above" if book.skipped else ""
     say(
         f"{title}: {pluralize(len(book.pages), 'page')} ({book.generator}), "
         f"{pluralize(len(chunks), 'chunk')}{skipped}"
     )
     writer = await clients.writer()
-    indexer = Indexer(content, embedder, writer, info, _sparse)
+    indexer = Indexer(content, embedder, writer, info, sparse_chunk)
 
     def approve(plan: Plan) -> None:
         if options.max_cost is not None:
@@ -258,12 +260,6 @@ async def _kept_pages(
         return []
     slugs = {c.slug.partition("#")[0] for c in chunks if c.source_path in unread}
     return [page for slug in sorted(slugs) if (page := await store.page(slug))]
-
-
-def _sparse(chunk: Chunk) -> SparseVector:
-    from rag.language.tokens import sparse_passage
-
-    return sparse_passage(chunk.embedded_text, chunk.language)
 
 
 def _say(text: str) -> None:

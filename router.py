@@ -38,14 +38,20 @@ from handlers import (
     page,
     search,
 )
-from rag import VERSION
+from rag import VERSION, output
 from rag.engines import check_database_url, check_platform, stop_engines
-from rag.errors import BookError, ConfigurationError
+from rag.errors import BookError, ConfigurationError, IndexMissing
 from rag.providers import get_clients, get_settings
 from web import cors, error_handlers, log_format, visitors
 from web.lambda_adapter import LambdaFunction
 from web.middleware import RequestMiddleware
-from web.server import end_with_supervisor, read_arguments, serve
+from web.server import (
+    end_with_supervisor,
+    exit_status,
+    one_process,
+    read_arguments,
+    serve,
+)
 
 log = logging.getLogger("router")
 
@@ -90,7 +96,10 @@ class App(FastAPI):
         settings = get_settings()
         return CORSMiddleware(
             RequestMiddleware(
-                super().build_middleware_stack(), settings.base_path, settings.platform
+                super().build_middleware_stack(),
+                settings.base_path,
+                settings.platform,
+                settings.proxy_hops,
             ),
             allow_origins=cors.allowed_origins(settings),
             allow_origin_regex=cors.preview_pattern(settings),
@@ -166,6 +175,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.wait([warming_up])
     await get_clients().close()
     await asyncio.to_thread(stop_engines)
+    log_format.write_counts()
 
 
 async def _warm_up() -> None:
@@ -173,19 +183,29 @@ async def _warm_up() -> None:
     await asyncio.sleep(WARM_UP_SECONDS)
     text = await asyncio.to_thread(importlib.import_module, "rag.language.tokens")
     await asyncio.to_thread(text.term_hashes, "load the stemmer")
-    await _warn_without_index()
+    await _warn_about_index()
     warmup = await asyncio.to_thread(importlib.import_module, "rag.chat.warmup")
     await warmup.warm_up(get_clients())
 
 
-async def _warn_without_index() -> None:
-    """Name the command that makes an index. A store that fails is left for the first question."""
-    with contextlib.suppress(BookError):
-        if await (await get_clients().store()).info() is None:
-            log.warning(
+async def _warn_about_index() -> None:
+    """Name the command that makes an index, if there is none or it does not fit this version.
+
+    A store that fails is left for the first question.
+    """
+    indexer = await asyncio.to_thread(importlib.import_module, "rag.indexing.indexer")
+    clients = get_clients()
+    try:
+        if (info := await (await clients.store()).info()) is None:
+            raise IndexMissing(
                 "Nothing is indexed yet, so questions cannot be answered. "
                 "Index a book with: python ingest.py PATH (PATH may be docs, the handbook)"
             )
+        indexer.check_rules(info)
+    except ConfigurationError as error:
+        log.warning("%s", error)
+    except BookError:
+        pass
 
 
 def _module(handler: Handler) -> ModuleType:
@@ -226,15 +246,17 @@ def _is_response(kind: Any) -> bool:
 
 def _configured_app() -> App:
     """Create the app, or exit with one line that says what is wrong with the settings."""
+    output.make_safe()
     try:
         settings = get_settings()
         log_format.configure(settings)
         check_platform(settings.qdrant_url, settings.database_url)
         check_database_url(settings)
+        one_process(settings)
         return create_app(selected_routes())
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
-        raise SystemExit(1) from None
+        raise SystemExit(exit_status()) from None
 
 
 if __name__ == "__main__":

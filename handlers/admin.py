@@ -62,6 +62,7 @@ async def insights(
     address: ReaderAddress = "",
 ) -> InsightsResponse | Response:
     """Return rows of one table over the last days, as JSON or CSV. Requires the admin token."""
+    from rag.answering import sources
     from rag.conversations import analytics as domain
     from rag.conversations.csv_table import as_csv
 
@@ -76,7 +77,7 @@ async def insights(
         offset=page.offset,
         limit=page.limit,
         retention_days=settings.retention_days,
-        book_url=settings.book_url,
+        book_url=await sources.citation_base(settings, await clients.store(), address),
         token_price=settings.token_price,
     )
     async with clients.author_lock:

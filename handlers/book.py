@@ -15,7 +15,6 @@ from rag.providers import get_clients
 
 NEEDS = ()
 
-ROOT = "/book"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 NO_SUCH_PAGE = "The preview of the book has no such page."
 
@@ -40,10 +39,11 @@ async def book(
         raise NotFound(detail=NO_SUCH_PAGE)
     info = await store.info()
     title = info.book_title if info else ""
+    root = "/".join([".."] * slug.count("/")) or "."  # relative, below whatever path a proxy has
     if page and not contents:
-        shown = preview.page_html(page, title, ROOT)
+        shown = preview.page_html(page, title, root)
     elif (contents or not slug) and (pages := await store.pages()):
-        shown = preview.contents_html(pages, title, ROOT)
+        shown = preview.contents_html(pages, title, root)
     else:
         raise NotFound(detail=NO_SUCH_PAGE)
     return HTMLResponse(shown, headers={"Content-Security-Policy": POLICY})

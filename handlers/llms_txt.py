@@ -46,12 +46,13 @@ async def _file(name: str, purpose: str, address: str) -> PlainText:
     clients = get_clients()
     admission.admit_light(clients, address)
     store, info = await clients.store(), await index_info(clients)
-    site = await citation_base(clients.settings, store)
-    if _is_published(clients, site) and await site_files.exists(url := f"{site}/{name}"):
+    # Pages as Markdown are on this service, also where there is no preview.
+    site = await citation_base(clients.settings, store, address) or "book"
+    if _is_published(clients, site, address) and await site_files.exists(url := f"{site}/{name}"):
         return PlainText(status_code=307, headers={"Location": url, **CACHED})
     title = clients.settings.book_title or info.book_title or "The book"
     known = await outline(clients)
-    ending = "" if _is_published(clients, site) else ".md"
+    ending = "" if _is_published(clients, site, address) else ".md"
     if name == "llms.txt":
         text = domain.contents(known, title, site, ending)
     else:
@@ -60,6 +61,6 @@ async def _file(name: str, purpose: str, address: str) -> PlainText:
     return PlainText(text, headers=CACHED)
 
 
-def _is_published(clients: Clients, site: str) -> bool:
+def _is_published(clients: Clients, site: str, address: str) -> bool:
     """Whether citations link to the book's own site, and not to the preview here."""
-    return bool(clients.settings.site_url) or site != clients.settings.book_url
+    return site.startswith("http") and site != clients.settings.preview_url(address)

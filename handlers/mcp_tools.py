@@ -134,7 +134,7 @@ async def search(caller: Caller, arguments: SearchArguments) -> SearchResult:
 async def fetch(caller: Caller, arguments: FetchArguments) -> FetchResult:
     """Return the whole page of a search result, as Markdown. Calls no model."""
     store = await caller.clients.store()
-    site = await sources.citation_base(caller.clients.settings, store)
+    site = await sources.citation_base(caller.clients.settings, store, caller.address)
     page, position = _find(await outline(caller.clients), arguments.id, site)
     chunks = await page_chunks(store, page.slug, page.first, page.last)
     if not chunks:

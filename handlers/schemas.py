@@ -44,7 +44,7 @@ ReaderAddress = Annotated[str, Depends(_address)]
 def reject_boolean(value: Any) -> Any:
     """Reject booleans where a number is expected: in Python, `True` is an `int`."""
     if isinstance(value, bool):
-        raise ValueError("a number is expected")
+        raise PydanticCustomError("int_type", "A number is expected")
     return value
 
 

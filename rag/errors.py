@@ -10,6 +10,7 @@ Reason: TypeAlias = Literal[
     "quota",
     "model",
     "busy",
+    "proxy",
     "tls",
     "host",
     "connection",
@@ -29,6 +30,7 @@ key         the API key or password was refused
 quota       the quota or credit is used up
 model       the model does not exist, or the key may not use it
 busy        too many requests, or the service is starting
+proxy       the proxy refused the request, or cannot be reached
 tls         the TLS connection could not be verified
 host        the host name does not exist
 connection  no connection, or it was lost

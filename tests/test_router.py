@@ -108,7 +108,7 @@ def test_routes_can_be_chosen_by_name(monkeypatch: pytest.MonkeyPatch, settings:
 def test_a_refused_method_is_told_all_that_are_taken(settings: None) -> None:
     response = TestClient(router.create_app()).put("/chat/sessions/x")
     assert response.status_code == 405
-    assert response.headers["allow"] == "DELETE, GET"
+    assert response.headers["allow"] == "DELETE, GET, HEAD"
 
 
 def test_the_document_names_every_answer(settings: None) -> None:

@@ -11,7 +11,7 @@ from rag.settings import Settings
 
 LOCAL = ("http://localhost:3000", "http://127.0.0.1:3000")
 """Development servers of a site. Allowed only if the service itself runs on a laptop."""
-METHODS = ("GET", "POST", "DELETE", "OPTIONS")
+METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 LONGEST_LABEL = 63
 """Vercel cuts longer names, https://vercel.com/docs/deployments/generated-urls."""
 

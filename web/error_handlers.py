@@ -22,7 +22,7 @@ from rag.errors import (
     Unauthorized,
     UpstreamError,
 )
-from web import json_rpc, openai_errors
+from web import field_errors, json_rpc, openai_errors
 from web.disconnect import CLIENT_GONE
 from web.problem_details import (
     MEDIA_TYPE,
@@ -96,9 +96,8 @@ async def _known(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     """Name the invalid fields, without repeating their values."""
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    sentence = "; ".join(dict.fromkeys(_field_error(p["loc"], p["msg"]) for p in problems[:5]))
-    body = details(422, sentence or "This request is invalid.", "invalid", _request_id(request))
-    return _response(request, body)
+    sentence = field_errors.sentences(problems) or "This request could not be understood."
+    return _response(request, details(422, sentence, "invalid", _request_id(request)))
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -124,14 +123,8 @@ def _methods(request: Request) -> list[str]:
     The framework lists only those of the first matching route.
     """
     found = (route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE)
-    return sorted({method for route in found for method in getattr(route, "methods", ())})
-
-
-def _field_error(location: tuple[int | str, ...], message: str) -> str:
-    names = [str(part) for part in location if part not in ("body", "query", "path", "header")]
-    if not names or names[-1].isdigit():
-        return "The body must be a JSON object, sent as application/json"
-    return f"The field “{names[-1]}” is invalid: {message[:1].lower()}{message[1:]}"
+    methods = {method for route in found for method in getattr(route, "methods", ())}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 def _request_id(request: Request) -> str:

@@ -25,15 +25,18 @@ _FENCE = re.compile(r" *(?:`{3,}|~{3,})")
 _WORD = re.compile(r"\w{3,}")
 
 
-async def citation_base(settings: Settings, store: VectorStore) -> str:
+async def citation_base(settings: Settings, store: VectorStore, address: str = "") -> str:
     """Return the base URL of citations: SITE_URL, or the URL in the book's configuration.
 
-    On a laptop it is the local preview, which shows the book as indexed.
+    For a reader at this machine it is the local preview, which shows the book as indexed. Without
+    any of them it is the preview of this service, relative to it, or "" if there is none.
     """
-    if settings.site_url or settings.preview:
-        return settings.book_url
+    preview = settings.preview_url(address)
+    at_home = settings.local and preview.startswith("http")
+    if settings.site_url or at_home:
+        return settings.site_url or preview
     info = await store.info()
-    return (info.site_url if info else "") or settings.book_url
+    return (info.site_url if info else "") or preview
 
 
 def make_source(

@@ -151,7 +151,8 @@ class ChatPipeline:
         session = await self._load_session()
         if not (session.exists or conversations.is_unguessable(question.request_key)):
             self.request_key = ""  # anyone who guessed the key could read the new conversation
-        site = await sources.citation_base(self.clients.settings, await self.clients.store())
+        store = await self.clients.store()
+        site = await sources.citation_base(self.clients.settings, store, question.address)
         kind = None if question.selected else classify_small_talk(question.message)
         if kind:
             request, answerer, parts = await self._introduce(kind, site)

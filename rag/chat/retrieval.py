@@ -82,7 +82,7 @@ async def search_passages(
         await admission.settle(clients, admitted, admitted.reserved._replace(calls=calls.made))
     if admitted.calls and not found.passages:
         raise notices.nothing_by_words(admitted.calls)
-    site = await sources.citation_base(clients.settings, await clients.store())
+    site = await sources.citation_base(clients.settings, await clients.store(), address)
     return [
         (sources.make_source(passage, site, [query]), passage.chunk.text)
         for passage in found.passages

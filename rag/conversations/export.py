@@ -146,7 +146,12 @@ FORMATS = {
 
 
 def _linked_answer(turn: Turn) -> str:
-    """Return the answer with each marker linked to the sentence that supports its claim."""
+    """Return the answer with each marker linked to the sentence that supports its claim.
+
+    Links that are relative to the service lead nowhere from a file, and are left out.
+    """
+    if not all(source.url.startswith("http") for source in turn.sources):
+        return turn.answer
     urls = {
         n: [_target(claim.url) for claim in source.claims] or [_target(source.url)]
         for n, source in enumerate(turn.sources, 1)
@@ -160,6 +165,8 @@ def _when(at: datetime | None) -> str:
 
 def _cited(n: int, source: Source) -> str:
     name = " › ".join(part for part in (source.title, source.section) if part)
+    if not source.url.startswith("http"):
+        return f"{n}. {_plain(name)}"
     return f"{n}. [{_plain(name)}](<{_target(source.url)}>)"
 
 

@@ -44,7 +44,7 @@ p.note, ul.pages { color: var(--soft); } ul.pages { line-height: 2; padding-inli
 def page_html(page: Page, book: str, root: str) -> str:
     """Render a page, with an `id` on each heading for citations to link to.
 
-    `root` is the path of the preview, such as `/book`.
+    `root` is the relative path from this page to the list of pages, such as `../..`.
     """
     body = [f"<h1>{html.escape(page.title)}</h1>"]
     for section in page.sections:
@@ -102,7 +102,7 @@ def _document(title: str, book: str, root: str, language: str, body: str) -> str
 <meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(title)} · {html.escape(book)}</title>
 <style>{_STYLE}</style>
-<nav><a href="/">Ask a question</a><a href="{root}/?contents=true">All pages</a></nav>
+<nav><a href="{root}/../">Ask a question</a><a href="{root}/?contents=true">All pages</a></nav>
 <main>
 {body}
 </main>

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
+from rag import output
 from rag.chat import admission
 from rag.conversations import rate_limits, self_check
 from rag.errors import (
@@ -29,6 +30,7 @@ from rag.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
+from rag.indexing.indexer import check_rules
 from rag.ops.remedies import remedy_for
 from rag.providers import Clients, get_clients
 from rag.settings import Settings
@@ -151,6 +153,7 @@ async def _vectors(clients: Clients) -> None:
             f"the index was built with {info.embedding_model}, but questions are embedded with "
             f"{model}"
         )
+    check_rules(info)
 
 
 async def _answers(clients: Clients) -> None:
@@ -270,4 +273,5 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
+    output.make_safe()
     raise SystemExit(asyncio.run(main()))

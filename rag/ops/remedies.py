@@ -15,6 +15,10 @@ _PROBE_SECONDS = 3.0
 
 _ANY_SERVICE: dict[Reason, str] = {
     "busy": "Wait a minute and try again.",
+    "proxy": (
+        "Check the address, user name and password in HTTPS_PROXY (HTTP_PROXY for http://). To go "
+        "around the proxy, name the host in NO_PROXY."
+    ),
     "tls": (
         "The TLS connection could not be verified. Check that the address is correct, "
         "ca-certificates is installed and the clock is right."
@@ -114,6 +118,8 @@ def remedy_for(
 
 
 def _index(error: BaseException) -> str:
+    if "another version" in str(error):
+        return ""  # it says what to run
     if isinstance(error, IndexMismatch):
         return "Run python ingest.py PATH, or set COHERE_EMBED_MODEL to the model of the index."
     return (

@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from rag.errors import ConfigurationError
+from rag.errors import ConfigurationError, IndexMismatch
 from rag.models import (
     Block,
     IndexInfo,
@@ -57,6 +57,10 @@ class Damaged(ConfigurationError):
 def unusable(path: Path, reason: str) -> ConfigurationError:
     """Return the error for files that cannot be opened and are not damaged."""
     return ConfigurationError(f"The index in {path} cannot be opened: {reason}.")
+
+
+class OtherLayout(Damaged, IndexMismatch):
+    """A generation was made by another version of this project."""
 
 
 @dataclass(slots=True)
@@ -110,6 +114,11 @@ def pin(folder: Path) -> Generation | None:
             if isinstance(error, OSError) and error.errno in NO_DAMAGE:
                 raise unusable(folder, error.strerror or "unknown error") from error
             if stamp(folder) == before:  # it was not replaced meanwhile
+                if isinstance(error, OtherLayout | KeyError | TypeError):
+                    raise OtherLayout(
+                        f"The index in {folder} was made by another version of Ask the Book. "
+                        f"{ADVICE}"
+                    ) from error
                 reason = str(error) or type(error).__name__
                 raise Damaged(f"The index in {folder} is damaged ({reason}). {ADVICE}") from error
 
@@ -123,7 +132,7 @@ def _pin(path: Path) -> Generation:
         with open(descriptor, "rb", closefd=False) as file:
             record = json.load(file)
         if record["format"] != FORMAT:
-            raise Damaged(f"its format is {record['format']}, not {FORMAT}")
+            raise OtherLayout
         for name, size in record["files"].items():
             if (path / name).stat().st_size != size:
                 raise Damaged(f"{name} is truncated")
