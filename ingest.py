@@ -240,8 +240,11 @@ async def _read_site(options: Namespace, settings: Settings, old: Sequence[Chunk
         options.source,
         site_url=settings.site_url,
         known={chunk.source_path for chunk in old},
-        limits=Limits(pages=options.max_pages),
-        page_seconds=options.page_seconds,
+        limits=Limits(
+            pages=options.max_pages,
+            page_seconds=options.page_seconds,
+            characters=settings.max_book_characters,
+        ),
         allow_private=options.allow_private,
         progress=_nothing if options.quiet else ProgressBar(sys.stderr).show_read,
     )

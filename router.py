@@ -31,6 +31,10 @@ from handlers import (
     feedback,
     health,
     history,
+    llms_txt,
+    mcp,
+    mcp_card,
+    openai_api,
     page,
     search,
 )
@@ -64,6 +68,14 @@ ROUTES: tuple[Route, ...] = (
     ("GET", "/", page.page),
     ("GET", "/widget.js", page.widget),
     ("GET", "/book/{slug:path}", book.book),
+    ("GET", "/llms.txt", llms_txt.llms_txt),
+    ("GET", "/llms-full.txt", llms_txt.llms_full_txt),
+    ("POST", "/mcp", mcp.mcp),
+    ("GET", "/.well-known/mcp", mcp_card.discovery),
+    ("GET", "/.well-known/mcp/server-card.json", mcp_card.server_card),
+    ("GET", "/.well-known/mcp/catalog.json", mcp_card.catalog),
+    ("POST", "/v1/chat/completions", openai_api.completions),
+    ("GET", "/v1/models", openai_api.models),
     ("GET", "/admin", admin.admin),
     ("GET", "/admin/{table}", admin.insights),
 )
@@ -127,14 +139,18 @@ def create_app(routes: Sequence[Route] = ROUTES) -> App:
 def selected_routes() -> Sequence[Route]:
     """Return the routes of the handlers that the setting ROUTES names, or all.
 
-    The author's view is mounted only if ADMIN_TOKEN is set.
+    The author's view is mounted only if ADMIN_TOKEN is set. The OpenAI-compatible API is mounted
+    if API_TOKEN is set, and on a laptop.
     """
-    wanted, token = get_settings().routes, get_settings().admin_token
+    settings = get_settings()
+    wanted = settings.routes
     if unknown := set(wanted) - {_name(handler) for _, _, handler in ROUTES}:
         raise ConfigurationError(f"Configuration error: ROUTES names no handler {sorted(unknown)}")
     names = set(wanted) or {_name(handler) for _, _, handler in ROUTES}
-    if not token:
+    if not settings.admin_token:
         names.discard("admin")
+    if not (settings.api_token or settings.local):
+        names.discard("openai_api")
     return [route for route in ROUTES if _name(route[2]) in names]
 
 
@@ -195,10 +211,11 @@ def _response_class(handler: Handler) -> type[Response]:
 
 def _responses(handler: Handler) -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI's descriptions of errors and of a streamed answer."""
+    failures = getattr(_module(handler), "RESPONSES", error_handlers.RESPONSES)
     if StreamingResponse not in _returned(handler):
-        return error_handlers.RESPONSES
+        return failures
     stream = {"description": "An answer", "content": {"text/event-stream": {"schema": TEXT}}}
-    return {200: stream, **error_handlers.RESPONSES}
+    return {200: stream, **failures}
 
 
 def _is_response(kind: Any) -> bool:

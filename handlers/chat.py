@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncGenerator, Awaitable
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Header
 from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, BaseModel, BeforeValidator
-from starlette.types import Send
 
 from handlers.schemas import (
     QuestionText,
@@ -19,6 +18,7 @@ from handlers.schemas import (
     Text,
     string_or_none,
 )
+from handlers.streaming import ClosingStream
 from rag.chat import sse
 from rag.providers import get_clients
 from web.disconnect import Connection, while_connected
@@ -101,7 +101,7 @@ async def chat(
     if not streamed:
         return await while_connected(connection, _whole(asking))
     events = await while_connected(connection, asking)
-    return _Stream(
+    return ClosingStream(
         sse.stream(_encoded(events), problem), media_type="text/event-stream", headers=sse.HEADERS
     )
 
@@ -110,20 +110,6 @@ async def _whole(asking: Awaitable[AsyncGenerator[answer_stream.Event]]) -> Chat
     from rag.chat import answer_stream
 
     return _response(await answer_stream.collect(await asking))
-
-
-class _Stream(StreamingResponse):
-    """Closes the event generator as soon as the client disconnects.
-
-    If the client had stopped reading, the task is cancelled in a write and not in the generator.
-    The generator, and the model call with it, would then run until it is garbage collected.
-    """
-
-    async def stream_response(self, send: Send) -> None:
-        try:
-            await super().stream_response(send)
-        finally:
-            await cast(AsyncGenerator[bytes], self.body_iterator).aclose()
 
 
 def _response(answer: answer_stream.FinalAnswer) -> ChatResponse:

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 from rag.errors import ConfigurationError
 from rag.settings import PLATFORMS, ROOT, Settings
 
+_TOKENS = ("admin_token", "api_token", "ticket_secret")
+
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read all settings. The environment takes precedence over `.env` in the project's folder.
@@ -115,13 +117,16 @@ def _parse(name: str, raw: str, default: Any) -> Any:
         return number
     if isinstance(default, tuple):
         separator = "|" if name == "starter_questions" else ","
-        return tuple(part.strip().rstrip("/") for part in raw.split(separator) if part.strip())
+        parts = tuple(part.strip().rstrip("/") for part in raw.split(separator) if part.strip())
+        if name == "mcp_token" and not all(re.fullmatch(r"[\w-]{16,}", p, re.A) for p in parts):
+            raise ValueError("must be tokens of 16 or more letters, digits, - or _")
+        return parts
     if isinstance(default, Path):
         try:
             return Path(raw).expanduser()
         except RuntimeError:
             raise ValueError("starts with ~, but there is no such home folder") from None
-    if name in ("admin_token", "ticket_secret") and not re.fullmatch(r"[!-~]{16,}", raw):
+    if name in _TOKENS and not re.fullmatch(r"[!-~]{16,}", raw):
         raise ValueError("must be 16 or more visible ASCII characters")
     if name == "log_format":
         if raw.lower() not in ("text", "json"):

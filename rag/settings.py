@@ -190,6 +190,21 @@ class Settings:
         "TOKEN_PRICE", 0.0, "Price per million tokens; if set, the author's view shows costs."
     )
 
+    mcp_token: tuple[str, ...] = _setting(
+        "MCP_TOKEN",
+        (),
+        "Tokens that the address of `/mcp` must contain, as in `/mcp?token=…`, comma-separated; "
+        "open to all if unset.",
+        secret=True,
+    )
+    api_token: str = _setting(
+        "API_TOKEN",
+        "",
+        "Key for the OpenAI-compatible `/v1`, at least 16 characters; if unset, `/v1` works only "
+        "on a laptop.",
+        secret=True,
+    )
+
     platform: str = ""
     """The variable in PLATFORMS that is set, or empty on a laptop."""
     space_host: str = ""

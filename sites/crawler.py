@@ -11,10 +11,10 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from rag.errors import NotFound, SourceError
 from rag.models import Page
-from sites.clock import PAGE_SECONDS, TooSlow, page_clock
+from sites.clock import TooSlow, page_clock
 from sites.discovery import Scope, list_pages, same_page
 from sites.fetch import Excluded, Fetcher, Limits, Response, Unavailable
-from sites.files import MAX_CHARACTERS, Report
+from sites.files import Report
 from sites.html import NOT_PAGES, make_page, site_title
 from sites.html_blocks import read_page
 from sites.html_links import read_targets
@@ -49,7 +49,6 @@ async def read_site(
     known: Collection[str] = (),
     limits: Limits | None = None,
     allow_private: bool = False,
-    page_seconds: float = PAGE_SECONDS,
     progress: Callable[[int, int], None] = lambda read, found: None,
 ) -> Book:
     """Read the pages at and below an address of a live site.
@@ -65,7 +64,7 @@ async def read_site(
             start = await fetcher.get(url)
         except (Unavailable, Excluded, NotFound) as error:
             raise SourceError(f"{url} cannot be read: it {error}") from None
-        crawl = _Crawl(fetcher, Scope.of(start.url), site_url, page_seconds, progress)
+        crawl = _Crawl(fetcher, Scope.of(start.url), site_url, progress)
         await crawl.run(start)
     return crawl.book({path for path in known if crawl.scope.address(path) == path})
 
@@ -75,7 +74,6 @@ class _Crawl:
     fetcher: Fetcher
     scope: Scope
     site_url: str
-    page_seconds: float
     progress: Callable[[int, int], None]
     report: Report = field(default_factory=Report)
     read: list[_CrawledPage] = field(default_factory=list)
@@ -127,8 +125,8 @@ class _Crawl:
     def _limit_reached(self) -> str:
         if len(self.settled) + len(self.missed) >= self.fetcher.limits.pages:
             return f"{self.fetcher.limits.pages} pages"
-        if self.characters > MAX_CHARACTERS:
-            return f"{MAX_CHARACTERS:,} characters"
+        if self.characters > self.fetcher.limits.characters:
+            return f"{self.fetcher.limits.characters:,} characters"
         return self.fetcher.exhausted
 
     def _add(self, urls: Sequence[str]) -> None:
@@ -174,10 +172,10 @@ class _Crawl:
     def _parse(self, response: Response) -> _CrawledPage | SourceError:
         """Parse a page within its time, which is only measured in the main thread."""
         try:
-            with page_clock(self.page_seconds):
+            with page_clock(self.fetcher.limits.page_seconds):
                 return self._parsed(response)
         except TooSlow:
-            return Unavailable(f"took longer than {self.page_seconds:g} s to parse.")
+            return Unavailable(f"took longer than {self.fetcher.limits.page_seconds:g} s to parse.")
 
     def _parsed(self, response: Response) -> _CrawledPage | SourceError:
         if response.media_type not in _HTML:

@@ -119,6 +119,9 @@ def test_the_document_names_every_answer(settings: None) -> None:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             responses = operation["responses"]
+            if path == "/mcp" or path.startswith("/v1/"):  # errors in the form of their protocols
+                assert {"200", "4XX", "5XX"} <= responses.keys()
+                continue
             assert responses.keys() == {"200"} | failures
             for status in failures:
                 schema = responses[status]["content"]["application/problem+json"]["schema"]

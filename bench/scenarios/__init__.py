@@ -5,6 +5,7 @@ NAMES = (
     "cold",
     "overhead",
     "streaming",
+    "assistants",
     "concurrency",
     "crowd",
     "growth",

@@ -44,6 +44,8 @@ TURN_BYTES = 16_000
 """Reserved to save a turn, until its size is known. Most turns are smaller."""
 _SEARCHES = 2
 """A question that finds no answer is searched for once more, with typos corrected."""
+LIGHT = Limits(per_minute=240, burst=480)
+"""Limit per address of requests that cost almost nothing."""
 _INSTRUCTION_TOKENS = 1000
 _PASSAGE_TOKENS = 500
 _SELECTION_BYTES = 6500
@@ -109,6 +111,12 @@ async def _upkeep(database: Database, retention_days: int) -> None:
         await conversations.expire(database, retention_days)
     except UpstreamError as error:
         log.warning("old rows were not deleted: %s", error)
+
+
+def admit_light(clients: Clients, address: str) -> None:
+    """Count a request that costs almost nothing, in this process alone. Raises RateLimited."""
+    if keys := _keys(clients.settings, address, ""):
+        clients.light_limits.admit(keys, LIGHT)
 
 
 async def settle(clients: Clients, admission: Admission, used: Cost) -> None:
@@ -194,11 +202,18 @@ class UsageMeter:
     """
 
     def __init__(
-        self, clients: Clients, address: str, session_id: str, question: str, highlighted: str
+        self,
+        clients: Clients,
+        address: str,
+        session_id: str,
+        question: str,
+        highlighted: str,
+        *,
+        follow_up: bool,
     ) -> None:
         self._clients = clients
         self._admitting = asyncio.create_task(
-            self._admit(address, session_id, question, highlighted)
+            self._admit(address, session_id, question, highlighted, follow_up)
         )
         self._admission: Admission | None = None
         self._calls = PaidCalls()
@@ -211,9 +226,8 @@ class UsageMeter:
         self._settled = False
 
     async def _admit(
-        self, address: str, session_id: str, question: str, highlighted: str
+        self, address: str, session_id: str, question: str, highlighted: str, follow_up: bool
     ) -> Admission:
-        follow_up = conversations.is_session_id(session_id)
         cost = await question_cost(self._clients, question, highlighted, follow_up=follow_up)
         admission = await admit(self._clients, address, session_id, cost)
         self._calls = paid_calls(admission)
@@ -303,7 +317,7 @@ def _tokens(messages: Sequence[Message]) -> int:
 
 def _keys(settings: Settings, address: str, session_id: str) -> list[reader_keys.Key]:
     """Return the rate limit keys. The address comes first, so that it is checked first."""
-    if not address or (not settings.platform and _is_own_machine(address)):
+    if not address or (not settings.platform and is_own_machine(address)):
         return []
     secret = settings.database_url or _process_secret
     keys = reader_keys.client_keys(secret, address)
@@ -312,7 +326,8 @@ def _keys(settings: Settings, address: str, session_id: str) -> list[reader_keys
     return keys
 
 
-def _is_own_machine(address: str) -> bool:
+def is_own_machine(address: str) -> bool:
+    """Whether an address is a loopback address."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

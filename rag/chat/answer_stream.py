@@ -68,6 +68,7 @@ class FinalAnswer:
     sources: tuple[Source, ...]
     metadata: dict[str, Any]
     related: tuple[RelatedSection, ...] = ()
+    usage: Usage = field(default_factory=Usage)
 
 
 Event: TypeAlias = SessionEvent | SourcesEvent | TokenEvent | FinalAnswer
@@ -137,6 +138,8 @@ class AnswerStream:
     session_id: str
     new_session: bool
     """Whether saving this turn creates the session."""
+    stored: bool
+    """Whether to save this turn."""
     streamed: bool
     started: float
     deadline: float
@@ -245,10 +248,13 @@ class AnswerStream:
             cited=len(cited),
         )
         related = sources.related_sections(passages, shown, site) if shown else ()
-        return FinalAnswer(self.session_id, message, tuple(shown), metadata, related)
+        return FinalAnswer(self.session_id, message, tuple(shown), metadata, related, answer.usage)
 
     async def _settle_and_save(self, finished: FinalAnswer) -> conversations.Saved | None:
-        """Charge what was used and save the turn. Return None if it could not be saved."""
+        """Charge what was used and save the turn. Return None if it was not saved."""
+        if not self.stored:
+            await self.meter.settle()
+            return None
         turn = Turn(
             self.request.question,
             finished.message,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from rag import request_log
 from rag.answering import sources
-from rag.answering.introduction import introduction
+from rag.answering.introduction import introduction, stream
 from rag.chat import admission, notices
 from rag.chat.answer_stream import (
     RESERVE_SECONDS,
@@ -60,6 +60,15 @@ class Question:
     """The client's IP address, as reported by the platform; empty for a plain function call."""
     streamed: bool = False
     """Whether to send the sources before the answer. Preparing them takes time."""
+    history: Sequence[Turn] = ()
+    """Earlier turns, oldest first, if the client keeps the conversation itself."""
+    stored: bool = True
+    """Whether to save the turn."""
+
+    @property
+    def follow_up(self) -> bool:
+        """Whether there may be earlier turns."""
+        return bool(self.history) or conversations.is_session_id(self.session_id)
 
 
 async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
@@ -123,6 +132,7 @@ class ChatPipeline:
             question.session_id,
             question.message,
             question.highlighted,
+            follow_up=question.follow_up,
         )
         try:
             return await self._run()
@@ -156,6 +166,7 @@ class ChatPipeline:
             parts,
             session_id=session.session_id,
             new_session=not session.exists,
+            stored=question.stored,
             streamed=question.streamed,
             started=self.started,
             deadline=self.deadline,
@@ -177,10 +188,15 @@ class ChatPipeline:
             return None
 
     async def _load_session(self) -> _Session:
-        """Load the session's recent turns, or start a new session if it does not exist."""
-        session_id = self.question.session_id
+        """Load the session's recent turns, or start a new session if it does not exist.
+
+        Turns that the client sent replace them.
+        """
+        session_id, sent = self.question.session_id, self.question.history
+        if not self.question.stored:
+            return _Session("", turns=sent)
         if not conversations.is_session_id(session_id):
-            return _Session(conversations.new_session_id())
+            return _Session(conversations.new_session_id(), turns=sent)
         with request_log.stage("history"):
             try:
                 recent = await conversations.recent(
@@ -191,12 +207,12 @@ class ChatPipeline:
                 )
             except UpstreamError as error:
                 log.warning("cannot load the history: %s", error)
-                return _Session(session_id, exists=True)
+                return _Session(session_id, True, sent)
         if recent is None:
-            return _Session(conversations.new_session_id())
+            return _Session(conversations.new_session_id(), turns=sent)
         if recent and recent[-1].n >= self.clients.settings.max_turns:
             raise ConversationFull
-        return _Session(session_id, True, recent)
+        return _Session(session_id, True, sent or recent)
 
     async def _build_request(self, session: _Session, site: str) -> AnswerRequest:
         """Retrieve passages and put together what the answerer needs."""
@@ -292,7 +308,7 @@ class ChatPipeline:
         parts = introduction(kind, language, info, beginning, site, title)
         passages = [Passage(chunk, 1.0) for chunk in beginning]
         request = AnswerRequest(message, passages, site_url=site, language=info.language)
-        return request, await self.clients.extractive(), _stream(parts)
+        return request, await self.clients.extractive(), stream(parts)
 
     async def _start_answer(
         self, request: AnswerRequest
@@ -330,8 +346,3 @@ class ChatPipeline:
         except (UpstreamError, TimeoutError) as error:
             log.warning("sections are quoted in part: %s", error or "the vector store is slow")
             return ()
-
-
-async def _stream(parts: Sequence[AnswerPart]) -> AsyncIterator[AnswerPart]:
-    for part in parts:
-        yield part

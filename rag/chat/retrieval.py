@@ -1,4 +1,7 @@
-"""The retrieval step: embed the search texts and search the index for passages."""
+"""The retrieval step: embed the search texts and search the index for passages.
+
+Also the reads of the index that need no embedding: its metadata and its pages.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rag import request_log
+from rag.answering import sources
+from rag.chat import admission, notices
 from rag.chat.admission import PaidCalls
 from rag.errors import IndexMismatch, IndexMissing
-from rag.models import IndexInfo, SearchResult
+from rag.indexing.outline import Outline, read_outline
+from rag.models import IndexInfo, SearchResult, Source
 from rag.providers import Clients
 from rag.retrieval.search import CANDIDATES, Query, search
 from rag.retrieval.spelling import correct
@@ -60,6 +66,29 @@ async def embed(
         return await embedder.embed_questions(texts)
 
 
+async def search_passages(
+    clients: Clients, query: str, limit: int, address: str
+) -> list[tuple[Source, str]]:
+    """Count a search, and return the passages closest to `query` as sources with their texts.
+
+    Raises RateLimited, also if paid calls are used up and no passage has the query's words.
+    """
+    cost = await admission.search_cost(clients)
+    admitted = await admission.admit(clients, address, cost=cost)
+    calls = admission.paid_calls(admitted)
+    try:
+        found = await retrieve(clients, [query], limit, calls)
+    finally:
+        await admission.settle(clients, admitted, admitted.reserved._replace(calls=calls.made))
+    if admitted.calls and not found.passages:
+        raise notices.nothing_by_words(admitted.calls)
+    site = await sources.citation_base(clients.settings, await clients.store())
+    return [
+        (sources.make_source(passage, site, [query]), passage.chunk.text)
+        for passage in found.passages
+    ]
+
+
 async def _search(
     clients: Clients,
     texts: Sequence[str],
@@ -92,3 +121,10 @@ async def index_info(clients: Clients) -> IndexInfo:
     if info is None:
         raise IndexMissing("nothing is indexed yet: run python ingest.py PATH")
     return info
+
+
+async def outline(clients: Clients) -> Outline:
+    """Return the pages of the book. Raises IndexMissing."""
+    info = await index_info(clients)
+    async with clients.outline_lock:
+        return await read_outline(await clients.store(), info)

@@ -51,6 +51,16 @@ def page_html(page: Page, book: str, root: str) -> str:
     return _document(page.title, book, root, page.language, "\n".join(body))
 
 
+def page_markdown(page: Page) -> str:
+    """Return a page as Markdown, with its title and headings."""
+    parts = [f"# {page.title}"]
+    for section in page.sections:
+        if section.anchor or section.heading != page.title:
+            parts.append(f"{'#' * min(max(section.level, 2), 6)} {section.heading}")
+        parts += [block.text for block in section.blocks]
+    return "\n\n".join(parts) + "\n"
+
+
 def contents_html(pages: Sequence[tuple[str, str]], book: str, root: str) -> str:
     """Render the list of pages. `pages` are pairs of slug and title."""
     items = "\n".join(

@@ -566,7 +566,9 @@ def test_the_reservation_covers_the_passages_that_are_sent(upstreams: Upstreams)
 
     async def test() -> None:
         clients = Clients(load_settings(upstreams.environ()))
-        meter = admission.UsageMeter(clients, "203.0.113.7", "", sent.question, sent.highlighted)
+        meter = admission.UsageMeter(
+            clients, "203.0.113.7", "", sent.question, sent.highlighted, follow_up=False
+        )
         first = (await meter.admission()).reserved
         assert first.tokens < real
         raised = await meter.reserve(sent)
