@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -14,6 +13,7 @@ from typing import Any
 
 from markdown_it.token import Token
 
+from rag.language.visible import normalize
 from rag.models import Page
 from sites.attributes import attribute_lists
 from sites.files import real_path
@@ -200,7 +200,7 @@ def _rule(named: Any, separator: str) -> Callable[[str], str]:
 
 def _pymdownx_slug(separator: str, case: str, text: str) -> str:
     """Slugify by the rule of `pymdownx.slugs`."""
-    slug = unicodedata.normalize("NFC", text).strip()
+    slug = normalize("NFC", text).strip()
     if case == "lower":
         slug = slug.lower()
     elif case == "fold":

@@ -9,6 +9,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 
+from rag.language.visible import normalize
+
 Slugger = Callable[[str, str], str]
 """(text of the heading, id written by the author or "") -> id on the page."""
 
@@ -46,7 +48,7 @@ def vitepress_slug(text: str) -> str:
 
     Rule of the npm package @mdit-vue/shared.
     """
-    text = re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFKD", text))
+    text = re.sub("[\u0300-\u036f]", "", normalize("NFKD", text))
     text = _VITE_SPECIAL.sub("-", re.sub("[\x00-\x1f]", "", text))
     text = re.sub("-{2,}", "-", text).strip("-")
     return re.sub("^([0-9])", r"_\1", text).lower()
@@ -65,7 +67,7 @@ def python_markdown_slug(text: str, separator: str = "-", *, ascii_only: bool = 
     Rule of `markdown.extensions.toc.slugify`.
     """
     if ascii_only:
-        text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+        text = normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
     value = re.sub(r"[^\w\s-]", "", text).strip().lower()
     return re.sub(rf"[{re.escape(separator)}\s]+", separator, value)
 

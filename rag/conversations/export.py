@@ -15,6 +15,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from rag.answering.citation_filter import link_markers
+from rag.answering.quotes import escape_open_html
 from rag.conversations import store
 from rag.errors import BookError, NotFound
 from rag.interfaces import Database
@@ -119,9 +120,10 @@ def _markdown_begin(title: str) -> str:
 
 def _markdown_turn(turn: Turn, first: bool) -> str:
     """Return the question as a block quote, the answer, and its numbered sources."""
+    question = escape_open_html(turn.question)
     parts = [
         f"## {turn.n}{_when(turn.created_at)}",
-        "\n".join(f"> {line}".rstrip() for line in turn.question.splitlines()),
+        "\n".join(f"> {line}".rstrip() for line in question.splitlines()),
         _linked_answer(turn),
     ]
     if turn.sources:
@@ -156,7 +158,7 @@ def _linked_answer(turn: Turn) -> str:
         n: [_target(claim.url) for claim in source.claims] or [_target(source.url)]
         for n, source in enumerate(turn.sources, 1)
     }
-    return link_markers(turn.answer, urls)
+    return link_markers(escape_open_html(turn.answer), urls)
 
 
 def _when(at: datetime | None) -> str:

@@ -6,6 +6,7 @@ import unicodedata
 from functools import cache
 from typing import Literal, TypeAlias, get_args
 
+from rag.language import visible
 from rag.language.tokens import guess_language, normalize, primary_subtag
 
 SmallTalk: TypeAlias = Literal["greeting", "thanks", "about"]
@@ -262,7 +263,7 @@ def _phrases() -> dict[str, tuple[SmallTalk, list[str]]]:
 
 def _words(text: str) -> list[str]:
     kept = []
-    for c in unicodedata.normalize("NFKD", normalize(text).casefold()):
+    for c in visible.normalize("NFKD", normalize(text).casefold()):
         category = unicodedata.category(c)
         if c == "'" or category.startswith("M"):
             continue

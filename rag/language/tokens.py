@@ -17,6 +17,7 @@ from functools import cache, lru_cache
 from typing import Any
 from zlib import crc32
 
+from rag.language import visible
 from rag.language.stop_words import STOP_WORDS
 from rag.models import SparseVector
 
@@ -136,7 +137,7 @@ def normalize(text: str) -> str:
     """Normalize to NFKC, remove invisible characters and straighten apostrophes."""
     if text.isascii():
         return text
-    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+    text = _INVISIBLE.sub("", visible.normalize("NFKC", text))
     return text.replace("’", "'").replace("ʼ", "'")
 
 
@@ -289,7 +290,7 @@ def _stem(word: str, language: str) -> str:
 def _without_accents(word: str) -> str:
     if word.isascii():
         return word
-    decomposed = unicodedata.normalize("NFKD", word)
+    decomposed = visible.normalize("NFKD", word)
     return "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f")
 
 
