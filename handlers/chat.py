@@ -20,6 +20,7 @@ from handlers.schemas import (
     string_or_none,
 )
 from rag.chat import sse
+from rag.language.small_talk import accepted_language
 from rag.providers import get_clients
 from web.disconnect import Connection, while_connected
 from web.problem_details import problem
@@ -73,6 +74,7 @@ class ChatResponse(BaseModel):
 async def chat(
     request: ChatRequest,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
+    accept_language: Annotated[str, Header(include_in_schema=False)] = "",
     idempotency_key: Annotated[str, Header(max_length=200)] = "",
     address: ReaderAddress = "",
     connection: Connection = None,
@@ -96,6 +98,7 @@ async def chat(
         idempotency_key,
         address,
         streamed,
+        accepted_language(accept_language),
     )
     asking = domain.ask(get_clients(), question)
     if not streamed:

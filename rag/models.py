@@ -262,6 +262,8 @@ class AnswerRequest:
     """Base URL of links to sections."""
     language: str = "en"
     """Language of the book."""
+    reader_language: str = ""
+    """Language of the reader's browser, if known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class ExtractiveAnswerer:
         return question
 
     async def answer(self, request: AnswerRequest) -> AsyncIterator[AnswerPart]:
-        language = reply_language(request.question, request.language)
+        language = reply_language(request.question, request.language, request.reader_language)
         if not request.passages:
             return _stream(fixed_text("nothing", language))
         sections = choose_sections(request)

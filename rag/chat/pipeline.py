@@ -60,6 +60,8 @@ class Question:
     """The client's IP address, as reported by the platform; empty for a plain function call."""
     streamed: bool = False
     """Whether to send the sources before the answer. Preparing them takes time."""
+    language: str = ""
+    """Language of the reader's browser, if known."""
 
 
 async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
@@ -217,6 +219,7 @@ class ChatPipeline:
             grade=found.grade,
             site_url=site,
             language=(await index_info(self.clients)).language,
+            reader_language=question.language,
         )
 
     async def _search_texts(self, history: Sequence[Turn]) -> list[str]:
@@ -287,7 +290,7 @@ class ChatPipeline:
         await self.meter.admission()
         info, message = await index_info(self.clients), self.question.message
         beginning = await self._neighbours(0) if kind != "thanks" else ()
-        language = reply_language(message, info.language)
+        language = reply_language(message, info.language, self.question.language)
         title = self.clients.settings.book_title
         parts = introduction(kind, language, info, beginning, site, title)
         passages = [Passage(chunk, 1.0) for chunk in beginning]
