@@ -141,6 +141,8 @@ async def _encoded(events: AsyncGenerator[answer_stream.Event]) -> AsyncGenerato
             match event:
                 case answer_stream.SessionEvent():
                     yield "session", {"session_id": event.session_id}
+                case answer_stream.StatusEvent():
+                    yield "status", {"state": event.state}
                 case answer_stream.SourcesEvent():
                     yield "sources", {"sources": [dataclasses.asdict(s) for s in event.sources]}
                 case answer_stream.TokenEvent():

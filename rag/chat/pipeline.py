@@ -9,23 +9,27 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from rag import request_log
 from rag.answering import sources
 from rag.answering.introduction import introduction
-from rag.chat import admission, notices
+from rag.chat import admission, notices, second_look
 from rag.chat.answer_stream import (
     RESERVE_SECONDS,
     AnswerStream,
     Event,
+    StatusEvent,
     fallback_code,
     replay,
 )
 from rag.chat.retrieval import embed, index_info, retrieve
+from rag.chat.second_look import SearchedText, look_further
+from rag.chat.session import Session, load_session
 from rag.conversations import store as conversations
 from rag.deadlines import until
-from rag.errors import ConversationFull, UpstreamError, UpstreamTimeout
+from rag.errors import UpstreamError, UpstreamTimeout
 from rag.interfaces import Answerer, AnswerPart
 from rag.language.small_talk import SmallTalk, classify_small_talk, reply_language
 from rag.models import AnswerRequest, Chunk, Passage, SearchResult, Turn
@@ -36,8 +40,6 @@ from rag.retrieval.search import CANDIDATES
 
 log = logging.getLogger(__name__)
 
-HISTORY_TURNS = 20
-"""Turns loaded for a follow-up. The answerer uses as many as fit its token limit."""
 NEIGHBOURS = 2
 """Chunks loaded on each side of the best passage, to quote its whole section."""
 NEIGHBOUR_SECONDS = 2.0
@@ -81,14 +83,6 @@ async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
         raise UpstreamTimeout("retrieval took too long", service="book") from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Session:
-    session_id: str
-    exists: bool = False
-    """Whether it is already stored. A new session is stored with its first turn."""
-    turns: Sequence[Turn] = ()
-
-
 @dataclass(slots=True)
 class ChatPipeline:
     """The state of one question until its answer starts."""
@@ -108,6 +102,7 @@ class ChatPipeline:
     notices: list[str] = field(default_factory=list)
     """Sentences that tell the reader about limits."""
     meter: admission.UsageMeter = field(init=False)
+    searched: SearchedText = SearchedText()
 
     def __post_init__(self) -> None:
         question, settings = self.question, self.clients.settings
@@ -140,7 +135,7 @@ class ChatPipeline:
             await self.meter.admission()
             await self.meter.settle()
             return replay(*earlier)
-        session = await self._load_session()
+        session = await load_session(self.clients, question.session_id)
         if not (session.exists or conversations.is_unguessable(question.request_key)):
             self.request_key = ""  # anyone who guessed the key could read the new conversation
         site = await sources.citation_base(self.clients.settings, await self.clients.store())
@@ -149,8 +144,42 @@ class ChatPipeline:
             request, answerer, parts = await self._introduce(kind, site)
         else:
             request = await self._build_request(session, site)
+            if await second_look.is_due(self.clients, self.meter, request.grade):
+                return self._look_and_answer(session, request)
             answerer, parts = await self._start_answer(request)
-        stream = AnswerStream(
+        return self._answer_stream(session, request, answerer, parts).events()
+
+    async def _look_and_answer(
+        self, session: Session, request: AnswerRequest
+    ) -> AsyncGenerator[Event]:
+        """Take a second look before the answer. The reader already sees that it takes longer."""
+        try:
+            yield StatusEvent("looking_further")
+            async with until(self.deadline):
+                request = replace(
+                    await look_further(self.clients, self.meter, request, self.searched),
+                    second_look=True,
+                )
+                answerer, parts = await self._start_answer(request)
+        except TimeoutError:
+            await self.meter.settle()
+            raise UpstreamTimeout("the second look took too long", service="book") from None
+        except BaseException:
+            await self.meter.settle()
+            raise
+        stream = self._answer_stream(session, request, answerer, parts)
+        async with aclosing(stream.events()) as events:
+            async for event in events:
+                yield event
+
+    def _answer_stream(
+        self,
+        session: Session,
+        request: AnswerRequest,
+        answerer: Answerer,
+        parts: AsyncIterator[AnswerPart],
+    ) -> AnswerStream:
+        return AnswerStream(
             self.clients,
             self.meter,
             request,
@@ -158,7 +187,7 @@ class ChatPipeline:
             parts,
             session_id=session.session_id,
             new_session=not session.exists,
-            streamed=question.streamed,
+            streamed=self.question.streamed,
             started=self.started,
             deadline=self.deadline,
             request_key=self.request_key,
@@ -166,7 +195,6 @@ class ChatPipeline:
             fallback=self.fallback,
             notices=self.notices,
         )
-        return stream.events()
 
     async def _earlier_attempt(self) -> tuple[str, Turn] | None:
         """Find the turn that an earlier attempt of this request saved."""
@@ -178,29 +206,7 @@ class ChatPipeline:
             log.warning("cannot check for a repeated request: %s", error)
             return None
 
-    async def _load_session(self) -> _Session:
-        """Load the session's recent turns, or start a new session if it does not exist."""
-        session_id = self.question.session_id
-        if not conversations.is_session_id(session_id):
-            return _Session(conversations.new_session_id())
-        with request_log.stage("history"):
-            try:
-                recent = await conversations.recent(
-                    await self.clients.database(),
-                    session_id,
-                    HISTORY_TURNS,
-                    retention_days=self.clients.settings.retention_days,
-                )
-            except UpstreamError as error:
-                log.warning("cannot load the history: %s", error)
-                return _Session(session_id, exists=True)
-        if recent is None:
-            return _Session(conversations.new_session_id())
-        if recent and recent[-1].n >= self.clients.settings.max_turns:
-            raise ConversationFull
-        return _Session(session_id, True, recent)
-
-    async def _build_request(self, session: _Session, site: str) -> AnswerRequest:
+    async def _build_request(self, session: Session, site: str) -> AnswerRequest:
         """Retrieve passages and put together what the answerer needs."""
         question = self.question
         texts = await self._search_texts(session.turns)
@@ -267,6 +273,7 @@ class ChatPipeline:
         selected, limit = self.question.selected, self.clients.settings.context_passages
         async with self.clients.retrieving:
             vectors = await self._embed(texts)
+            self.searched = SearchedText(texts[-1], vectors[-1])
             found = await retrieve(
                 self.clients,
                 texts,
