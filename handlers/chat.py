@@ -20,6 +20,7 @@ from handlers.schemas import (
 )
 from handlers.streaming import ClosingStream
 from rag.chat import sse
+from rag.language.small_talk import accepted_language
 from rag.providers import get_clients
 from web.disconnect import Connection, while_connected
 from web.problem_details import problem
@@ -73,6 +74,7 @@ class ChatResponse(BaseModel):
 async def chat(
     request: ChatRequest,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
+    accept_language: Annotated[str, Header(include_in_schema=False)] = "",
     idempotency_key: Annotated[str, Header(max_length=200)] = "",
     address: ReaderAddress = "",
     connection: Connection = None,
@@ -86,9 +88,10 @@ async def chat(
     who repeats the request receives the answer. When the client disconnects, the model is stopped.
     """
     from rag.chat import pipeline as domain
+    from rag.chat.question import Question
 
     streamed = "text/event-stream" in accept
-    question = domain.Question(
+    question = Question(
         request.message,
         request.session_id or "",
         request.highlighted,
@@ -96,6 +99,7 @@ async def chat(
         idempotency_key,
         address,
         streamed,
+        accepted_language(accept_language),
     )
     asking = domain.ask(get_clients(), question)
     if not streamed:
@@ -124,6 +128,8 @@ async def _encoded(events: AsyncGenerator[answer_stream.Event]) -> AsyncGenerato
             match event:
                 case answer_stream.SessionEvent():
                     yield "session", {"session_id": event.session_id}
+                case answer_stream.StatusEvent():
+                    yield "status", {"state": event.state}
                 case answer_stream.SourcesEvent():
                     yield "sources", {"sources": [dataclasses.asdict(s) for s in event.sources]}
                 case answer_stream.TokenEvent():

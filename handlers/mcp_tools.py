@@ -20,6 +20,7 @@ from rag.answering import sources
 from rag.answering.citation_filter import link_markers
 from rag.answering.text_fragments import citation_url
 from rag.chat import admission, answer_stream, pipeline
+from rag.chat.question import Question
 from rag.chat.retrieval import outline, search_passages
 from rag.conversations import store as conversations
 from rag.errors import InvalidRequest, NotFound, UpstreamError
@@ -34,7 +35,7 @@ RESULTS = 8
 FETCH_CHARACTERS = 40_000
 """Maximum length of a fetched page; of a longer one, the part around the passage is returned."""
 
-Question = Annotated[Text, Field(min_length=1, max_length=2000)]
+QuestionText = Annotated[Text, Field(min_length=1, max_length=2000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Caller:
 
 
 class SearchArguments(BaseModel):
-    query: Question = Field(description="What to look for, as a question or as keywords.")
+    query: QuestionText = Field(description="What to look for, as a question or as keywords.")
 
 
 class SearchItem(BaseModel):
@@ -81,7 +82,7 @@ class FetchResult(BaseModel):
 
 
 class AskArguments(BaseModel):
-    question: Question = Field(description="The question, in full sentences.")
+    question: QuestionText = Field(description="The question, in full sentences.")
     conversation_id: str | None = Field(
         None, description="From an earlier answer, to ask a follow-up question."
     )
@@ -104,7 +105,7 @@ class AskResult(BaseModel):
 
 
 class GapArguments(BaseModel):
-    question: Question = Field(description="What the book should answer.")
+    question: QuestionText = Field(description="What the book should answer.")
     comment: Annotated[Text, Field(max_length=1000)] = Field(
         "", description="What was missing or wrong, for the author."
     )
@@ -163,9 +164,7 @@ async def ask(caller: Caller, arguments: AskArguments) -> AskResult:
     Says in `found` whether the book answers it. Counts as a reader's question.
     """
     await caller.count_token()
-    question = pipeline.Question(
-        arguments.question, arguments.conversation_id or "", address=caller.address
-    )
+    question = Question(arguments.question, arguments.conversation_id or "", address=caller.address)
     answer = await answer_stream.collect(await pipeline.ask(caller.clients, question))
     urls = {n: [c.url for c in s.claims] or [s.url] for n, s in enumerate(answer.sources, 1)}
     cited = [

@@ -19,7 +19,7 @@ from rag.answering.citation_order import CitationOrder
 from rag.answering.quotes import markdown_link
 from rag.chat import sse
 from rag.chat.answer_stream import Event, FinalAnswer, SessionEvent, SourcesEvent, TokenEvent
-from rag.chat.pipeline import HISTORY_TURNS
+from rag.chat.session import HISTORY_TURNS
 from rag.models import Source, Turn, Usage
 
 SOURCES = "\n\n---\n\n**Sources**\n"

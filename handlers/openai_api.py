@@ -144,12 +144,13 @@ async def completions(
     from handlers import openai_answers as answers
     from rag.chat import answer_stream
     from rag.chat import pipeline as domain
+    from rag.chat.question import Question
 
     clients = get_clients()
     _admit(clients, authorization, address)
     session = x_session_id or request.user or ""
     streamed = bool(request.stream)
-    question = domain.Question(
+    question = Question(
         _question(request),
         session,
         address=address,

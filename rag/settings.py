@@ -140,6 +140,11 @@ class Settings:
     context_passages: int = _setting(
         "CONTEXT_PASSAGES", 10, "Number of passages that an answer is based on."
     )
+    second_look: bool = _setting(
+        "SECOND_LOOK",
+        True,
+        "If the first search finds no clear answer, ask the chat model once where to look further.",
+    )
     deadline_seconds: float = _setting(
         "DEADLINE_SECONDS", 50.0, "A chat request answers or fails within this many seconds."
     )

@@ -14,3 +14,5 @@ NAMES = (
     "functions",
     "size",
 )
+ON_REQUEST = ("cost", "questions")
+"""Scenarios that need question sets and run only if they are named."""

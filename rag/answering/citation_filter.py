@@ -265,6 +265,23 @@ def renumber(message: str, order: Mapping[int, int]) -> str:
     return scanner.feed(message) + scanner.flush()
 
 
+class _MarkerReplacer(MarkerRewriter):
+    """Gives each marker a number of its own."""
+
+    def __init__(self, numbers: Mapping[int, Sequence[int]]) -> None:
+        super().__init__({n: n for n in numbers})
+        self._left = {n: list(reversed(found)) for n, found in numbers.items()}
+
+    def _write(self, number: int) -> str:
+        return f"[{self._left[number].pop() if self._left[number] else number}]"
+
+
+def replace_markers(message: str, numbers: Mapping[int, Sequence[int]]) -> str:
+    """Replace the k-th `[n]` of a message by `[numbers[n][k]]`."""
+    replacer = _MarkerReplacer(numbers)
+    return replacer.feed(message) + replacer.flush()
+
+
 class _MarkerLinker(MarkerRewriter):
     """Turns markers into links."""
 

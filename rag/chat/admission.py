@@ -46,7 +46,7 @@ _SEARCHES = 2
 """A question that finds no answer is searched for once more, with typos corrected."""
 LIGHT = Limits(per_minute=240, burst=480)
 """Limit per address of requests that cost almost nothing."""
-_INSTRUCTION_TOKENS = 1000
+_INSTRUCTION_TOKENS = 1250
 _PASSAGE_TOKENS = 500
 _SELECTION_BYTES = 6500
 """No longer selection is sent to the model."""
@@ -265,6 +265,20 @@ class UsageMeter:
     def start_rewrite(self, question: str, history: Sequence[Turn]) -> None:
         """Add the estimated usage of rewriting a follow-up question."""
         self._used += _tokens(rewrite_messages(question, history)) + count_tokens(question)
+
+    async def start_look(self, messages: Sequence[Message], reply_tokens: int) -> bool:
+        """Reserve a second look and count its prompt. Return False if it is over a limit."""
+        needed = self._used + _tokens(messages) + reply_tokens
+        admission = await self.admission()
+        if not admission.within_budget or needed > admission.reserved.tokens:
+            self._admission = await _reserve(self._clients, admission, needed)
+        within = (await self.admission()).within_budget
+        self._used += _tokens(messages) if within else 0
+        return within
+
+    def end_look(self, reply: str) -> None:
+        """Count the reply of a second look."""
+        self._used += count_tokens(reply)
 
     def start_answer(self) -> None:
         """Record that the model was asked to answer the request that was reserved for."""

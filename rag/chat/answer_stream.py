@@ -11,8 +11,10 @@ from typing import Any, TypeAlias
 
 from rag import request_log
 from rag.answering import sources
+from rag.answering.checked_citations import CheckedAnswer, check_citations
 from rag.answering.citation_filter import CitationFilter, renumber
 from rag.answering.claims import find_markers
+from rag.answering.outer_fence import OuterFence
 from rag.answering.support import supporting_passages
 from rag.chat import admission, notices
 from rag.conversations import store as conversations
@@ -60,6 +62,13 @@ class TokenEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusEvent:
+    """Why the answer takes longer: `looking_further` during a second look."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class FinalAnswer:
     """The complete answer, which replaces the tokens. `[n]` in it refers to the n-th source."""
 
@@ -71,7 +80,7 @@ class FinalAnswer:
     usage: Usage = field(default_factory=Usage)
 
 
-Event: TypeAlias = SessionEvent | SourcesEvent | TokenEvent | FinalAnswer
+Event: TypeAlias = SessionEvent | StatusEvent | SourcesEvent | TokenEvent | FinalAnswer
 
 
 async def collect(events: AsyncGenerator[Event]) -> FinalAnswer:
@@ -103,6 +112,7 @@ class _AnswerText:
     """The text, usage and highlights received from an answerer so far."""
 
     citations: CitationFilter
+    fence: OuterFence = field(default_factory=OuterFence)
     text: str = ""
     usage: Usage = field(default_factory=Usage)
     highlights: Mapping[int, str] = field(default_factory=dict)
@@ -114,14 +124,14 @@ class _AnswerText:
         elif isinstance(part, Highlights):
             self.highlights = part.sentences
         else:
-            shown = self.citations.feed(part)
+            shown = self.citations.feed(self.fence.feed(part))
             self.text += shown
             return shown
         return ""
 
     def finish(self) -> str:
         """Return the text that was still held back."""
-        rest = self.citations.flush()
+        rest = self.citations.feed(self.fence.flush()) + self.citations.flush()
         self.text += rest
         return rest
 
@@ -212,9 +222,12 @@ class AnswerStream:
     def _final_answer(self, answer: _AnswerText) -> FinalAnswer:
         """Renumber the citations without gaps and attach their sources."""
         passages = self.request.passages
-        cited = sorted(answer.citations.cited)
-        message = renumber(answer.text, {old: new for new, old in enumerate(cited, 1)}).strip()
         quoted = self.answerer.model == EXTRACTIVE
+        checked = CheckedAnswer(answer.text)
+        if not quoted:
+            checked = check_citations(answer.text, passages, self.request.language)
+        cited = checked.cited(len(passages))
+        message = renumber(checked.text, {old: new for new, old in enumerate(cited, 1)}).strip()
         if not (cited or quoted):
             cited = supporting_passages(message, self.request.question, passages)
         claims: dict[int, list[str]] = {}
@@ -237,6 +250,8 @@ class AnswerStream:
             "answered_by": self.answerer.model,
             "fallback": self.fallback,
             "finish_reason": answer.usage.finish_reason,
+            "unsupported": checked.unsupported,
+            "second_look": self.request.second_look,
             "notice": " ".join(self.notices),
         }
         request_log.note(

@@ -9,23 +9,28 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from rag import request_log
 from rag.answering import sources
 from rag.answering.introduction import introduction, stream
-from rag.chat import admission, notices
+from rag.chat import admission, notices, second_look
 from rag.chat.answer_stream import (
     RESERVE_SECONDS,
     AnswerStream,
     Event,
+    StatusEvent,
     fallback_code,
     replay,
 )
+from rag.chat.question import Question
 from rag.chat.retrieval import embed, index_info, retrieve
+from rag.chat.second_look import SearchedText, look_further
+from rag.chat.session import Session, load_session
 from rag.conversations import store as conversations
 from rag.deadlines import until
-from rag.errors import ConversationFull, UpstreamError, UpstreamTimeout
+from rag.errors import UpstreamError, UpstreamTimeout
 from rag.interfaces import Answerer, AnswerPart
 from rag.language.small_talk import SmallTalk, classify_small_talk, reply_language
 from rag.models import AnswerRequest, Chunk, Passage, SearchResult, Turn
@@ -36,39 +41,10 @@ from rag.retrieval.search import CANDIDATES
 
 log = logging.getLogger(__name__)
 
-HISTORY_TURNS = 20
-"""Turns loaded for a follow-up. The answerer uses as many as fit its token limit."""
 NEIGHBOURS = 2
 """Chunks loaded on each side of the best passage, to quote its whole section."""
 NEIGHBOUR_SECONDS = 2.0
 """Time limit for loading them. Without them the section is quoted in part."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question with everything that the client sent along."""
-
-    message: str
-    session_id: str = ""
-    highlighted: str = ""
-    """Text that the reader selected on the page, preceded by the page title and heading."""
-    selected: str = ""
-    """The selected text alone."""
-    request_key: str = ""
-    """The client's Idempotency-Key. Repeating a request returns the same turn."""
-    address: str = ""
-    """The client's IP address, as reported by the platform; empty for a plain function call."""
-    streamed: bool = False
-    """Whether to send the sources before the answer. Preparing them takes time."""
-    history: Sequence[Turn] = ()
-    """Earlier turns, oldest first, if the client keeps the conversation itself."""
-    stored: bool = True
-    """Whether to save the turn."""
-
-    @property
-    def follow_up(self) -> bool:
-        """Whether there may be earlier turns."""
-        return bool(self.history) or conversations.is_session_id(self.session_id)
 
 
 async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
@@ -86,14 +62,6 @@ async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
             return await pipeline.run()
     except TimeoutError:
         raise UpstreamTimeout("retrieval took too long", service="book") from None
-
-
-@dataclass(frozen=True, slots=True)
-class _Session:
-    session_id: str
-    exists: bool = False
-    """Whether it is already stored. A new session is stored with its first turn."""
-    turns: Sequence[Turn] = ()
 
 
 @dataclass(slots=True)
@@ -115,6 +83,7 @@ class ChatPipeline:
     notices: list[str] = field(default_factory=list)
     """Sentences that tell the reader about limits."""
     meter: admission.UsageMeter = field(init=False)
+    searched: SearchedText = SearchedText()
 
     def __post_init__(self) -> None:
         question, settings = self.question, self.clients.settings
@@ -148,7 +117,9 @@ class ChatPipeline:
             await self.meter.admission()
             await self.meter.settle()
             return replay(*earlier)
-        session = await self._load_session()
+        session = await load_session(
+            self.clients, question.session_id, question.history, stored=question.stored
+        )
         if not (session.exists or conversations.is_unguessable(question.request_key)):
             self.request_key = ""  # anyone who guessed the key could read the new conversation
         store = await self.clients.store()
@@ -158,8 +129,42 @@ class ChatPipeline:
             request, answerer, parts = await self._introduce(kind, site)
         else:
             request = await self._build_request(session, site)
+            if await second_look.is_due(self.clients, self.meter, request.grade):
+                return self._look_and_answer(session, request)
             answerer, parts = await self._start_answer(request)
-        stream = AnswerStream(
+        return self._answer_stream(session, request, answerer, parts).events()
+
+    async def _look_and_answer(
+        self, session: Session, request: AnswerRequest
+    ) -> AsyncGenerator[Event]:
+        """Take a second look before the answer. The reader already sees that it takes longer."""
+        try:
+            yield StatusEvent("looking_further")
+            async with until(self.deadline):
+                request = replace(
+                    await look_further(self.clients, self.meter, request, self.searched),
+                    second_look=True,
+                )
+                answerer, parts = await self._start_answer(request)
+        except TimeoutError:
+            await self.meter.settle()
+            raise UpstreamTimeout("the second look took too long", service="book") from None
+        except BaseException:
+            await self.meter.settle()
+            raise
+        stream = self._answer_stream(session, request, answerer, parts)
+        async with aclosing(stream.events()) as events:
+            async for event in events:
+                yield event
+
+    def _answer_stream(
+        self,
+        session: Session,
+        request: AnswerRequest,
+        answerer: Answerer,
+        parts: AsyncIterator[AnswerPart],
+    ) -> AnswerStream:
+        return AnswerStream(
             self.clients,
             self.meter,
             request,
@@ -167,8 +172,8 @@ class ChatPipeline:
             parts,
             session_id=session.session_id,
             new_session=not session.exists,
-            stored=question.stored,
-            streamed=question.streamed,
+            stored=self.question.stored,
+            streamed=self.question.streamed,
             started=self.started,
             deadline=self.deadline,
             request_key=self.request_key,
@@ -176,7 +181,6 @@ class ChatPipeline:
             fallback=self.fallback,
             notices=self.notices,
         )
-        return stream.events()
 
     async def _earlier_attempt(self) -> tuple[str, Turn] | None:
         """Find the turn that an earlier attempt of this request saved."""
@@ -188,34 +192,7 @@ class ChatPipeline:
             log.warning("cannot check for a repeated request: %s", error)
             return None
 
-    async def _load_session(self) -> _Session:
-        """Load the session's recent turns, or start a new session if it does not exist.
-
-        Turns that the client sent replace them.
-        """
-        session_id, sent = self.question.session_id, self.question.history
-        if not self.question.stored:
-            return _Session("", turns=sent)
-        if not conversations.is_session_id(session_id):
-            return _Session(conversations.new_session_id(), turns=sent)
-        with request_log.stage("history"):
-            try:
-                recent = await conversations.recent(
-                    await self.clients.database(),
-                    session_id,
-                    HISTORY_TURNS,
-                    retention_days=self.clients.settings.retention_days,
-                )
-            except UpstreamError as error:
-                log.warning("cannot load the history: %s", error)
-                return _Session(session_id, True, sent)
-        if recent is None:
-            return _Session(conversations.new_session_id(), turns=sent)
-        if recent and recent[-1].n >= self.clients.settings.max_turns:
-            raise ConversationFull
-        return _Session(session_id, True, sent or recent)
-
-    async def _build_request(self, session: _Session, site: str) -> AnswerRequest:
+    async def _build_request(self, session: Session, site: str) -> AnswerRequest:
         """Retrieve passages and put together what the answerer needs."""
         question = self.question
         texts = await self._search_texts(session.turns)
@@ -234,6 +211,7 @@ class ChatPipeline:
             grade=found.grade,
             site_url=site,
             language=(await index_info(self.clients)).language,
+            reader_language=question.language,
         )
 
     async def _search_texts(self, history: Sequence[Turn]) -> list[str]:
@@ -281,6 +259,7 @@ class ChatPipeline:
         selected, limit = self.question.selected, self.clients.settings.context_passages
         async with self.clients.retrieving:
             vectors = await self._embed(texts)
+            self.searched = SearchedText(texts[-1], vectors[-1])
             found = await retrieve(
                 self.clients,
                 texts,
@@ -304,7 +283,7 @@ class ChatPipeline:
         await self.meter.admission()
         info, message = await index_info(self.clients), self.question.message
         beginning = await self._neighbours(0) if kind != "thanks" else ()
-        language = reply_language(message, info.language)
+        language = reply_language(message, info.language, self.question.language)
         title = self.clients.settings.book_title
         parts = introduction(kind, language, info, beginning, site, title)
         passages = [Passage(chunk, 1.0) for chunk in beginning]

@@ -5,6 +5,7 @@ Also the reads of the index that need no embedding: its metadata and its pages.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from rag.chat import admission, notices
 from rag.chat.admission import PaidCalls
 from rag.errors import IndexMismatch, IndexMissing
 from rag.indexing.outline import Outline, read_outline
+from rag.interfaces import Reranker
 from rag.models import IndexInfo, SearchResult, Source
 from rag.providers import Clients
 from rag.retrieval.search import CANDIDATES, Query, search
@@ -96,9 +98,20 @@ async def _search(
     info: IndexInfo,
     calls: PaidCalls,
 ) -> SearchResult:
-    store, embedder = await clients.store(), await clients.embedder()
     reranker = await clients.reranker() if calls.rerank else None
     calls.made += reranker is not None and reranker.is_paid
+    queries = list(zip(texts, vectors, strict=True))
+    return await _search_queries(clients, queries, info, CANDIDATES, reranker)
+
+
+async def _search_queries(
+    clients: Clients,
+    queries: Sequence[tuple[str, Sequence[float] | None]],
+    info: IndexInfo,
+    limit: int,
+    reranker: Reranker | None = None,
+) -> SearchResult:
+    store, embedder = await clients.store(), await clients.embedder()
     length = info.dimensions or embedder.dimensions or 1
     anywhere = [1 / math.sqrt(length)] * length
     with request_log.stage("search"):
@@ -106,13 +119,31 @@ async def _search(
             store,
             [
                 Query(text, vector or anywhere, words_only=vector is None)
-                for text, vector in zip(texts, vectors, strict=True)
+                for text, vector in queries
             ],
-            CANDIDATES,
+            limit,
             cosine_range=embedder.cosine_range,
             language=info.language,
             reranker=reranker,
         )
+
+
+async def search_wide(
+    clients: Clients, text: str, vector: Sequence[float] | None, limit: int
+) -> SearchResult:
+    """Search with one text for `limit` passages of each kind, without reranking."""
+    return await _search_queries(clients, [(text, vector)], await index_info(clients), limit)
+
+
+async def search_each(
+    clients: Clients, texts: Sequence[str], calls: PaidCalls
+) -> Sequence[SearchResult]:
+    """Search with each text on its own, without reranking. Costs one embedding call."""
+    vectors, info = await embed(clients, texts, calls), await index_info(clients)
+    queries = zip(texts, vectors, strict=True)
+    return await asyncio.gather(
+        *(_search_queries(clients, [query], info, CANDIDATES) for query in queries)
+    )
 
 
 async def index_info(clients: Clients) -> IndexInfo:

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 from rag.answering.text_fragments import citation_url
 from rag.interfaces import Database
+from rag.language.detect import guess_language
 from rag.language.small_talk import classify_small_talk
-from rag.language.tokens import content_words, guess_language, question_terms
+from rag.language.tokens import content_words, question_terms
 
 Row: TypeAlias = dict[str, Any]
 

@@ -20,6 +20,7 @@ _KNOWN = {
     "max_completion_tokens",
     "max_tokens",
     "reasoning_effort",
+    "response_format",
 }
 
 
@@ -70,6 +71,8 @@ class OpenAI(Service):
         self.tokens_sent = 0
         self.lacks: set[str] = set()
         """Unsupported parameters; requests with one get 400."""
+        self.plan: str | Reply = '{"searches": [], "sections": []}'
+        """The reply to the request for a second look."""
         self.quota: dict[str, str] = {}
         """Headers of every completion, such as `x-ratelimit-remaining-requests`."""
 
@@ -81,6 +84,7 @@ class OpenAI(Service):
         self._script.clear()
         self.reply = None
         self.lacks = set()
+        self.plan = '{"searches": [], "sections": []}'
         self.tokens_sent = 0
 
     async def answer(self, request: Request) -> Response:
@@ -94,6 +98,10 @@ class OpenAI(Service):
         body = request.json()
         for name in body.keys() - _KNOWN | body.keys() & self.lacks:
             return _error(400, f"Unsupported parameter: '{name}'", "unsupported_parameter", name)
+        if "response_format" in body or _asks_where_to_look(body):
+            plan = Reply(self.plan) if isinstance(self.plan, str) else self.plan
+            await asyncio.sleep(plan.first_delay)
+            return Response(200, _completion(body, str(plan.text)), self.quota)
         if not body.get("stream"):
             return Response(200, _completion(body, _rewritten(body)), self.quota)
         reply = self._script.pop(0) if self._script else self.reply or Reply(_cited(body))
@@ -132,14 +140,14 @@ class OpenAI(Service):
 def sections(request: Request) -> dict[str, str]:
     """Return the fenced parts of a chat request's last message, by name."""
     content = request.json()["messages"][-1]["content"]
-    found = re.findall(r"^<<<([A-Z0-9 ]+) (\w+)\n(.*?)\n\2>>>$", content, re.S | re.M)
+    found = re.findall(r"^<<<([A-Z0-9 \[\]]+) (\w+)\n(.*?)\n\2>>>$", content, re.S | re.M)
     return {name: text for name, _, text in found}
 
 
 def _cited(body: dict[str, Any]) -> str:
     """Return the first words of each passage with its number."""
     content = body["messages"][-1]["content"]
-    found = re.findall(r"^<<<PASSAGE (\d+) (\w+)\n(.*?)\n\2>>>$", content, re.S | re.M)
+    found = re.findall(r"^<<<\[(\d+)\] (\w+)\n(.*?)\n\2>>>$", content, re.S | re.M)
     if not found:
         return "The book does not say that."
     said = []
@@ -147,6 +155,10 @@ def _cited(body: dict[str, Any]) -> str:
         line = text.split("\n\n", 1)[-1].strip().splitlines()[0].rstrip(".")
         said.append(f"{line} [{number}].")
     return " ".join(said)
+
+
+def _asks_where_to_look(body: dict[str, Any]) -> bool:
+    return "\n<<<HEADINGS " in f"\n{body['messages'][-1]['content']}"
 
 
 def _rewritten(body: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -170,6 +170,20 @@ class OpenAIAnswerer:
             log.warning("follow-up not rewritten, using the original question: no usable text")
             return question
         return text
+
+    async def complete(
+        self, messages: Sequence[Message], tokens: int, form: Mapping[str, Any]
+    ) -> str:
+        """Return a short reply as a whole. A server that refuses `form` is asked without it."""
+
+        async def attempt() -> str:
+            parameters = self._parameters(self._model, tokens) | {"response_format": form}
+            completions = self._connected().chat.completions
+            completion = await self._send(completions.create, messages, parameters)
+            return str(completion.choices[0].message.content or "")
+
+        text = await self._with_retries(attempt, Limits(self._seconds, attempts=1))
+        return re.sub(r"^\s*<think>.*?</think>", "", text, flags=re.S)
 
     async def ping(self) -> None:
         """Check the key and the model's name. Listing models costs no tokens."""
