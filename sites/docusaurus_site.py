@@ -99,7 +99,8 @@ def _plugins(config: Config) -> Iterator[tuple[str, Any]]:
             chosen = config.get(kind, within=options) if options is not None else None
             if chosen is not False:
                 yield kind, chosen if isinstance(chosen, dict) else {}
-    for plugin in config.items("plugins"):
+    plugins = config.get("plugins")
+    for plugin in plugins if isinstance(plugins, list) else ():
         name, options = _named(config, plugin, "plugins")
         kind = name.rpartition("content-")[2]
         if "content-" in name and kind in _DEFAULTS:

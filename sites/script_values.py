@@ -26,6 +26,8 @@ class Computed:
     name: str = ""
     """The variable or package it comes from, if it is that simple."""
     line: int = 0
+    argument: dict[str, Any] | None = field(default=None, hash=False)
+    """The object that the called function was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +311,8 @@ class Expressions(Cursor):
             return next((each for each in arguments if isinstance(each, dict)), arguments[0])
         if isinstance(callee, dict | list | str):
             return callee  # a function of this file that returns a literal
-        return Computed(name, line)
+        given = next((each for each in arguments if isinstance(each, dict)), None)
+        return Computed(name, line, given)
 
     def _member(self, value: Any, key: str, name: str) -> Any:
         if isinstance(value, dict):

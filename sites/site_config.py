@@ -66,8 +66,9 @@ class Config:
         self.losses = files.report.losses
         module = (scripts or Scripts(files, site)).read(site / name) if name else None
         self.root: Any = module.default if module else None
-        if isinstance(self.root, Computed):
-            self.lost(self.root, "everything")
+        if isinstance(self.root, Computed):  # of `extend({…})` the object is read
+            self.lost(self.root, f"{self.root.name or 'everything'}()")
+            self.root = self.root.argument
 
     def lost(self, value: Any, what: str) -> None:
         """Name a setting that is computed."""

@@ -58,6 +58,12 @@ def test_computed_values_are_known_as_such(value: str) -> None:
     assert read["b"] == "after"
 
 
+def test_the_object_given_to_a_function_is_kept() -> None:
+    read = exported("const c = {a: 1}\nexport default extend(c, 'x')")
+    assert isinstance(read, Computed)
+    assert (read.name, read.line, read.argument) == ("extend", 2, {"a": 1})
+
+
 def test_a_variable_that_changes_is_computed() -> None:
     read = exported("let a = 'x'\nlet b = 'y'\nif (z) a = 'w'\nexport default {a, b}")
     assert isinstance(read["a"], Computed)

@@ -89,6 +89,13 @@ export default defineConfig({
     assert book.problems == ()
 
 
+def test_a_function_around_the_settings_is_named(tmp_path: Path) -> None:
+    config = "const c = defineConfig({cleanUrls: true})\nexport default extend(c)"
+    book = site(tmp_path, config, {"a.md": "# A"})
+    assert slugs(book) == {"a.md": "a"}
+    assert ".vitepress/config.mts:2: extend()" in said(book)
+
+
 def test_a_page_beside_a_folder_of_its_name(tmp_path: Path) -> None:
     files = {"guide.md": "# Page", "guide/index.md": "# Folder"}
     book = site(tmp_path, "export default {cleanUrls: true}", files)
