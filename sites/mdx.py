@@ -22,12 +22,14 @@ _ESM = re.compile(
     r"import\s+['\"{*]|import\s+[\w$]+\s*(,|from\b)"
     r"|export\s+(default|const|let|var|function|class|async)\b|export\s*[{*]"
 )
-_BRACE = re.compile(
-    r"[{}]|/\*(?:[^*]|\*(?!/))*+\*/"
-    r"|(?<![\w'])'(?:[^'\\\n]|\\.)*+'|(?<![\w\"])\"(?:[^\"\\\n]|\\.)*+\""
-    r"|`(?:[^`\\$]|\\.|\$(?!\{))*+`"
-)
-"""Braces, and what may hold braces that do not count: comments and strings."""
+_BRACE = re.compile(r"[{}'\"`]|/\*")
+_STRINGS = {
+    "'": re.compile(r"'(?:[^'\\\n]|\\.)*+('?)", re.DOTALL),
+    '"': re.compile(r'"(?:[^"\\\n]|\\.)*+("?)', re.DOTALL),
+    "`": re.compile(r"`(?:[^`\\$]|\\.|\$(?!\{))*+(`?)", re.DOTALL),
+    "/*": re.compile(r"/\*(?:[^*]|\*(?!/))*+((?:\*/)?)"),
+}
+"""What may hold braces that do not count, and what closes it."""
 BRACE_READINGS = 20
 """How often a page may be read over to pair its braces."""
 MAX_TAG = 20_000
@@ -67,6 +69,10 @@ class _Braces:
                 stack.append(match.start())
             elif sign == "}":
                 self._ends[stack.pop()] = at
+            elif not (sign in "'\"" and self._source[match.start() - 1].isalnum()):  # as in don't
+                string = _STRINGS[sign].match(self._source, match.start())
+                self._left -= string.end() - at if string else 0
+                at = string.end() if string and string[1] else at
         self._left -= len(self._source) - at if stack else 0
         self._ends.update(dict.fromkeys(stack))
 
