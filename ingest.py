@@ -164,6 +164,8 @@ async def _ingest(options: Namespace, clients: Clients) -> int:
             raise SourceError("Nothing was changed: --strict wants every link to be there.")
     if book.skipped and options.strict:
         raise SourceError("Nothing was changed: --strict wants every file to be read.")
+    if book.losses and options.strict:
+        raise SourceError("Nothing was changed: --strict wants nothing of a page to be lost.")
     return await _index(book, chunks, clients, published, options)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +11,7 @@ from typing import Protocol
 from rag.errors import SourceError
 from rag.models import Page
 from sites import docusaurus, html, mdbook, mkdocs, plain, vitepress
-from sites.files import MARKDOWN, MAX_FILE_BYTES, Files, Limits, Refused, Report, real_path
+from sites.files import MARKDOWN, MAX_FILE_BYTES, Files, Limits, Problem, Refused, Report, real_path
 from sites.source import Book, Request, is_address, public_url
 
 
@@ -67,9 +66,14 @@ def read_book(
         if generator != "html" and html.recognise(request) and not _has_markdown(request):
             generator = "html"  # built output inside a generator's project
     book = READERS[generator].read(request)
-    pages = _one_per_address(book.pages, report)
+    pages = _one_per_address(book, report)
+    named = (Problem(place, sentence) for place, sentence in report.losses.lines())
     book = replace(
-        book, pages=pages, problems=tuple(report.problems), site_url=public_url(book.site_url)
+        book,
+        pages=pages,
+        problems=(*report.problems, *named),
+        losses=tuple(report.losses),
+        site_url=public_url(book.site_url),
     )
     if not book.pages:
         reasons = " ".join(problem.message for problem in book.problems[:3])
@@ -120,11 +124,12 @@ def name_of(book: Book, source: str) -> str:
     return next((name for name in folders if name.lower() not in COMMON_FOLDERS), first)
 
 
-def _one_per_address(pages: Iterable[Page], report: Report) -> tuple[Page, ...]:
+def _one_per_address(book: Book, report: Report) -> tuple[Page, ...]:
     """Keep the first of several pages with one address, since a site can only serve one."""
     kept: dict[str, Page] = {}
-    for page in pages:
-        address = page.slug.strip("/")
+    for page in book.pages:
+        # VitePress writes `guide.html` and `guide/index.html`; for others both are one page.
+        address = page.slug if book.generator == "vitepress" else page.slug.strip("/")
         if address in kept:
             first = kept[address].source_path
             message = f"has the same address as {first} ({page.slug}); it was skipped."

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from rag.models import Page
 from sites.files import Files, Problem, Report, real_path
+from sites.losses import Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Book:
     """Address of the site from its configuration, without a trailing slash, or ""."""
     unread: tuple[str, ...] = ()
     """Source paths of known pages that could not be read this time but may exist."""
+    losses: tuple[Loss, ...] = ()
+    """What the site shows and the pages lack; `problems` names them in a line for each kind."""
 
     @property
     def skipped(self) -> int:

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from rag.answering import citation_filter, text_fragments
-from sites import javascript
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("rag", "handlers", "web", "sites", "router.py", "ingest.py")
@@ -60,13 +59,6 @@ REVIEWED: dict[tuple[str, str], list[str | bytes]] = {
     ("handlers.static_files", "f'<{tag}[^>]*>(.+?)</{tag}>'.encode()"): [
         b"<style[^>]*>(.+?)</style>"
     ],
-    ("sites.javascript", "pattern"): [
-        rf"""(?<![\w$])['\"]?slug['\"]?\s*:\s*(\[|{javascript._STRING})"""
-    ],
-    (
-        "sites.javascript",
-        r'''f"""(?<![\\w$])['\\"]?{key}['\\"]?\\s*:\\s*(true|false)\\b"""''',
-    ): [r"""(?<![\w$])['\"]?slug['\"]?\s*:\s*(true|false)\b"""],
     ("sites.slugs", r"f'[{re.escape(separator)}\\s]+'"): [r"[\-\s]+"],
 }
 """Patterns that are put together while the program runs: module, source, and examples of them."""
