@@ -113,7 +113,7 @@ def filtered(text: str) -> None:
 def quoted(text: str) -> None:
     answer = ExtractiveAnswerer().answer(AnswerRequest("Which part?", passages(text)))
     with pytest.raises(StopIteration):
-        answer.send(None)
+        answer.send(None)  # it waits for nothing
 
 
 FUNCTIONS: dict[str, Callable[[str], object]] = {
