@@ -139,6 +139,10 @@ async def _ingest(options: Namespace, clients: Clients) -> int:
         )
     for problem in book.problems:
         _warn(problem.message)
+    if options.language:
+        from sites import in_language
+
+        book = in_language(book, options.language)
     chunks, too_long = within_bounds(
         await asyncio.to_thread(chunk_book, book.pages),
         settings.max_page_chunks,
@@ -162,6 +166,8 @@ async def _ingest(options: Namespace, clients: Clients) -> int:
             raise SourceError("Nothing was changed: --strict wants every link to be there.")
     if book.skipped and options.strict:
         raise SourceError("Nothing was changed: --strict wants every file to be read.")
+    if book.losses and options.strict:
+        raise SourceError("Nothing was changed: --strict wants nothing of a page to be lost.")
     return await _index(book, chunks, clients, published, options)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from rag.models import Page
 from sites.files import Files, Problem, Report, real_path
+from sites.losses import Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Book:
     """Address of the site from its configuration, without a trailing slash, or ""."""
     unread: tuple[str, ...] = ()
     """Source paths of known pages that could not be read this time but may exist."""
+    losses: tuple[Loss, ...] = ()
+    """What the site shows and the pages lack; `problems` names them in a line for each kind."""
 
     @property
     def skipped(self) -> int:
@@ -59,6 +62,11 @@ class Request:
 def is_address(source: str) -> bool:
     """Return whether a source is a web address rather than a local path."""
     return source.lower().startswith(("http://", "https://"))
+
+
+def primary_language(tag: str) -> str:
+    """Return `pt` of `pt-BR` and `pt_BR`."""
+    return tag.replace("_", "-").partition("-")[0].lower()
 
 
 def public_url(url: str) -> str:
