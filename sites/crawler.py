@@ -82,6 +82,8 @@ class _Crawl:
     """Keys (`same_page`) of pages that were read or are gone."""
     missed: set[str] = field(default_factory=set)
     """Keys (`same_page`) of pages that could not be read this time."""
+    textless: int = 0
+    """Number of pages that have no text without JavaScript."""
     characters: int = 0
     """Of the HTML of all pages."""
     complete: bool = True
@@ -149,6 +151,7 @@ class _Crawl:
         if isinstance(result, _CrawledPage):
             self._consecutive_failures = 0
             self.settled |= {same_page(url), same_page(result.page.source_path)}
+            self.textless += result.skip_reason.startswith(_NO_TEXT)
             if not result.skip_reason:
                 self.read.append(result)
             elif not self._follow:
@@ -226,7 +229,7 @@ class _Crawl:
                 f"{len(self.missed)} pages of {self.scope.site} could not be read, only "
                 f"{len(self.read)} could. The current index is unchanged."
             )
-        if not self.read and any(_NO_TEXT in p.message for p in self.report.problems):
+        if not self.read and self.textless:
             raise SourceError(
                 f"{self.scope.site} shows its text with JavaScript, which is not run. Index the "
                 "folder of its sources, or of its built HTML: `python ingest.py FOLDER`."

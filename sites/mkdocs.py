@@ -176,8 +176,9 @@ def _merged(base: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in config.items():
         inner = merged.get(key)
-        both = isinstance(inner, dict) and isinstance(value, dict)
-        merged[key] = _merged(inner, value) if both else value
+        if isinstance(inner, dict) and isinstance(value, dict):
+            value = _merged(inner, value)
+        merged[key] = value
     return merged
 
 

@@ -100,6 +100,19 @@ def site_path(*parts: str) -> str:
     return "/".join(done) + tail
 
 
+def count_words(text: str) -> int:
+    """Count runs of letters and digits."""
+    return len(re.findall(r"\w+", text))
+
+
+def page_words(page: Page) -> int:
+    """Count the words of a page's headings and blocks."""
+    return sum(
+        count_words(section.heading) + sum(count_words(block.text) for block in section.blocks)
+        for section in page.sections
+    )
+
+
 def natural_key(text: str) -> list[tuple[int, str]]:
     """Return a sort key that puts `part-2` before `part-10`."""
     return [

@@ -52,7 +52,8 @@ def test_a_pipe_in_code_divides_no_cells(tmp_path: Path) -> None:
 def test_generic_blocks(tmp_path: Path) -> None:
     config = "markdown_extensions: [pymdownx.blocks.admonition, pymdownx.blocks.html]"
     text = (
-        "/// note | Mind\n    type: x\n\nA.\n///\n\n////warning\nB.\n/// html | div.c\nC.\n///\n////\n"
+        "/// note | Mind\n    type: x\n\nA.\n///\n\n"
+        "////warning\nB.\n/// html | div.c\nC.\n///\n////\n"
         "\n```\n/// note\n```\n"
     )
     expected = ["Mind", "A.", "Warning", "B.", "C.", "```\n/// note\n```"]
