@@ -141,6 +141,10 @@ async def _ingest(options: Namespace, clients: Clients) -> int:
         )
     for problem in book.problems:
         _warn(problem.message)
+    if options.language:
+        from sites import in_language
+
+        book = in_language(book, options.language)
     chunks, too_long = within_bounds(
         await asyncio.to_thread(chunk_book, book.pages),
         settings.max_page_chunks,
@@ -162,6 +166,8 @@ async def _ingest(options: Namespace, clients: Clients) -> int:
         verdict = await _verified(chunks, options)
         if verdict.problems and options.strict:
             raise SourceError("Nothing was changed: --strict wants every link to be there.")
+        if await _words_missing(book, options) and options.strict:
+            raise SourceError("Nothing was changed: --strict wants every word to be read.")
     if book.skipped and options.strict:
         raise SourceError("Nothing was changed: --strict wants every file to be read.")
     if book.losses and options.strict:
@@ -234,6 +240,22 @@ async def _verified(chunks: Iterable[Chunk], options: Namespace) -> LinkReport:
     elif not options.quiet:
         _say(describe_links(verdict))
     return verdict
+
+
+async def _words_missing(book: Book, options: Namespace) -> list[str]:
+    """List the pages on which far more is published than was read."""
+    from rag.indexing.word_check import check_words
+    from sites.published_site import open_site
+    from sites.source import page_words
+
+    read = {page.slug: (page.source_path, page_words(page)) for page in book.pages}
+    async with open_site(
+        options.verify, allow_private=options.allow_private, slugs=read
+    ) as published:
+        sentences = await check_words(read, published)
+    for sentence in sentences:
+        _warn(sentence)
+    return sentences
 
 
 async def _read_site(options: Namespace, settings: Settings, old: Sequence[Chunk]) -> Book:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Protocol
 from rag.errors import SourceError
 from rag.models import Page
 from sites import docusaurus, html, mdbook, mkdocs, plain, vitepress
-from sites.files import MARKDOWN, MAX_FILE_BYTES, Files, Limits, Problem, Refused, Report, real_path
-from sites.source import Book, Request, is_address, public_url
+from sites.files import MAX_FILE_BYTES, Files, Limits, Problem, Refused, Report, real_path
+from sites.other_generators import refuse_other_generators, unread_files
+from sites.source import Book, Request, is_address, primary_language, public_url
 
 
 class Reader(Protocol):
@@ -56,17 +58,18 @@ def read_book(
         raise SourceError(f"There is no reader called {generator}; there are {_listed()}.")
     folder = Path(folder)
     if not os.path.lexists(folder):
-        raise SourceError(f"There is no folder {folder}.")
+        raise SourceError(f"There is no folder {folder}.{_hint(str(folder))}")
     if not os.path.isdir(folder):
         raise SourceError(f"{folder} is a file; name the folder it is in.")
     request = Request(folder, base_path, Files(folder, root, limits))
     report = request.report
     if generator == "auto":
-        generator = next(name for name, reader in READERS.items() if reader.recognise(request))
-        if generator != "html" and html.recognise(request) and not _has_markdown(request):
-            generator = "html"  # built output inside a generator's project
+        generator = _recognised(request)
     book = READERS[generator].read(request)
     pages = _one_per_address(book, report)
+    if generator == "plain":
+        for path in unread_files(request):
+            report.losses.add("files are in formats that are not read", path)
     named = (Problem(place, sentence) for place, sentence in report.losses.lines())
     book = replace(
         book,
@@ -77,13 +80,32 @@ def read_book(
     )
     if not book.pages:
         reasons = " ".join(problem.message for problem in book.problems[:3])
-        raise SourceError(f"There are no pages to read in {folder}. {reasons}".strip())
+        others = unread_files(request)
+        if others:
+            reasons += (
+                f" It has {len(others)} files in formats that are not read, such as {others[0]}: "
+                "build the site, then index the folder of HTML (for Sphinx: "
+                "`sphinx-build . build`, then `python ingest.py build`)."
+            )
+        raise SourceError(f"There are no pages to read in {folder}. {reasons.strip()}".strip())
     return book
 
 
-def _has_markdown(request: Request) -> bool:
-    """Return whether the folder contains Markdown at any depth."""
-    return bool(request.files.find(request.folder, MARKDOWN, quiet=True))
+def _recognised(request: Request) -> str:
+    """Return the reader for a folder. Raises SourceError for a generator that has none."""
+    if html.recognise(request) and html.has_only_twins(request):
+        return "html"  # perhaps built output inside a generator's project
+    refuse_other_generators(request)
+    return next(name for name, reader in READERS.items() if reader.recognise(request))
+
+
+def _hint(source: str) -> str:
+    """Suggest the address that a path without scheme may be."""
+    host = source.partition("/")[0]
+    local = host.partition(":")[0] in ("localhost", "127.0.0.1")
+    if not (local or re.fullmatch(r"(?:[\w-]{1,63}\.){1,8}[a-z]{2,20}(?::[0-9]{1,5})?", host)):
+        return ""
+    return f" For the site at that address: {'http' if local else 'https'}://{source}"
 
 
 def read_path(
@@ -111,6 +133,16 @@ def read_path(
         if generator == "auto":
             generator = "html" if place.suffix.lower() in html.SUFFIXES else "plain"
         return read_book(Path(folder), generator=generator, base_path=base_path, limits=limits)
+
+
+def in_language(book: Book, tag: str) -> Book:
+    """Return the pages of a book that are in one language. Raises SourceError without any."""
+    wanted = primary_language(tag)
+    pages = tuple(page for page in book.pages if primary_language(page.language) == wanted)
+    if not pages:
+        there = ", ".join(sorted({page.language for page in book.pages}))
+        raise SourceError(f"There are no pages in the language {tag}; there are pages in {there}.")
+    return replace(book, pages=pages, language=pages[0].language)
 
 
 def name_of(book: Book, source: str) -> str:

@@ -18,10 +18,11 @@ from sites.files import Report
 from sites.html import NOT_PAGES, make_page, site_title
 from sites.html_blocks import read_page
 from sites.html_links import read_targets
-from sites.source import Book, humanize
+from sites.source import Book, humanize, primary_language
 
 MAX_CONSECUTIVE_FAILURES = 12
 """After this many failures in a row the site counts as down."""
+_NO_TEXT = "has no text without JavaScript"
 _HTML = ("text/html", "application/xhtml+xml", "")
 
 
@@ -81,6 +82,8 @@ class _Crawl:
     """Keys (`same_page`) of pages that were read or are gone."""
     missed: set[str] = field(default_factory=set)
     """Keys (`same_page`) of pages that could not be read this time."""
+    textless: int = 0
+    """Number of pages that have no text without JavaScript."""
     characters: int = 0
     """Of the HTML of all pages."""
     complete: bool = True
@@ -148,6 +151,7 @@ class _Crawl:
         if isinstance(result, _CrawledPage):
             self._consecutive_failures = 0
             self.settled |= {same_page(url), same_page(result.page.source_path)}
+            self.textless += result.skip_reason.startswith(_NO_TEXT)
             if not result.skip_reason:
                 self.read.append(result)
             elif not self._follow:
@@ -194,7 +198,7 @@ class _Crawl:
         elif page.redirects:
             skip_reason = "only redirects, so it was skipped."
         elif not any(section.blocks for section in made.sections):
-            skip_reason = "has no text without JavaScript, so it was skipped."
+            skip_reason = f"{_NO_TEXT}, so it was skipped."
         else:
             skip_reason = ""
         said = repr((made.title, made.sections)).encode("utf-8", "surrogatepass")
@@ -225,11 +229,16 @@ class _Crawl:
                 f"{len(self.missed)} pages of {self.scope.site} could not be read, only "
                 f"{len(self.read)} could. The current index is unchanged."
             )
+        if not self.read and self.textless:
+            raise SourceError(
+                f"{self.scope.site} shows its text with JavaScript, which is not run. Index the "
+                "folder of its sources, or of its built HTML: `python ingest.py FOLDER`."
+            )
         language = next((r.page.language for r in self.read if r.page.language), "") or "en"
         kept: dict[str, _CrawledPage] = {}
         foreign = 0
         for read in self.read:
-            if _primary(read.page.language or language) != _primary(language):
+            if primary_language(read.page.language or language) != primary_language(language):
                 foreign += 1
             elif read.text not in kept or (read.canonical and not kept[read.text].canonical):
                 kept[read.text] = read
@@ -261,10 +270,6 @@ class _Crawl:
             site_url=self.site_url if below else self.scope.site,
             unread=tuple(sorted(unread)),
         )
-
-
-def _primary(tag: str) -> str:
-    return tag.replace("_", "-").partition("-")[0].lower()
 
 
 def _resolve(base: str, link: str) -> str:
