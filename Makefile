@@ -60,7 +60,7 @@ audit: .venv/ready-dev ## known vulnerabilities of the pinned packages, where os
 	.venv/bin/python deploy/sbom.py audit
 
 bench: .venv/ready-dev ## speed and memory beside the floor; ONLY=cold,overhead for some
-	@.venv/bin/python -m bench $(ONLY)
+	@BOOKS=$(BOOKS) QUESTIONS=$(QUESTIONS) .venv/bin/python -m bench $(ONLY)
 
 bench-retrieval: .venv/ready-dev ## quality of retrieval on the test sets in RETRIEVAL_SETS
 	.venv/bin/python bench/retrieval.py

@@ -21,6 +21,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from rag import output
 from rag.engines import check_platform
 from rag.errors import (
     BookError,
@@ -45,6 +46,7 @@ from rag.indexing.indexer import (
     carry_over,
     describe,
     published_chunks,
+    sparse_chunk,
 )
 from rag.indexing.link_check import LinkReport, check_links
 from rag.interfaces import Embedder, IndexWriter, PreviewPages, VectorStore
@@ -52,7 +54,6 @@ from rag.models import (
     Chunk,
     IndexInfo,
     Page,
-    SparseVector,
 )
 from rag.providers import get_clients
 from rag.settings import Settings
@@ -81,6 +82,7 @@ def main(
 ) -> int:
     """The command. Whatever goes wrong, its user meets a sentence, never a stack trace."""
     options = parse_arguments(arguments)
+    output.make_safe()
     try:
         return asyncio.run(_run(options, clients))
     except BookError as error:
@@ -139,6 +141,10 @@ async def _ingest(options: Namespace, clients: Clients) -> int:
         )
     for problem in book.problems:
         _warn(problem.message)
+    if options.language:
+        from sites import in_language
+
+        book = in_language(book, options.language)
     chunks, too_long = within_bounds(
         await asyncio.to_thread(chunk_book, book.pages),
         settings.max_page_chunks,
@@ -160,8 +166,12 @@ async def _ingest(options: Namespace, clients: Clients) -> int:
         verdict = await _verified(chunks, options)
         if verdict.problems and options.strict:
             raise SourceError("Nothing was changed: --strict wants every link to be there.")
+        if await _words_missing(book, options) and options.strict:
+            raise SourceError("Nothing was changed: --strict wants every word to be read.")
     if book.skipped and options.strict:
         raise SourceError("Nothing was changed: --strict wants every file to be read.")
+    if book.losses and options.strict:
+        raise SourceError("Nothing was changed: --strict wants nothing of a page to be lost.")
     return await _index(book, chunks, clients, published, options)
 
 
@@ -183,14 +193,14 @@ async def _index(
         await embedder.embed_questions([book.pages[0].title])
     title = clients.settings.book_title or book.title or name_of(book, options.source)
     content = BookContent(title, book.language, book.pages, chunks, book.site_url)
-    info = describe(content, embedder, _sparse)
+    info = describe(content, embedder, sparse_chunk)
     skipped = f"; {pluralize(book.skipped, 'file')} skipped, named above" if book.skipped else ""
     say(
         f"{title}: {pluralize(len(book.pages), 'page')} ({book.generator}), "
         f"{pluralize(len(chunks), 'chunk')}{skipped}"
     )
     writer = await clients.writer()
-    indexer = Indexer(content, embedder, writer, info, _sparse)
+    indexer = Indexer(content, embedder, writer, info, sparse_chunk)
 
     def approve(plan: Plan) -> None:
         if options.max_cost is not None:
@@ -232,6 +242,22 @@ async def _verified(chunks: Iterable[Chunk], options: Namespace) -> LinkReport:
     return verdict
 
 
+async def _words_missing(book: Book, options: Namespace) -> list[str]:
+    """List the pages on which far more is published than was read."""
+    from rag.indexing.word_check import check_words
+    from sites.published_site import open_site
+    from sites.source import page_words
+
+    read = {page.slug: (page.source_path, page_words(page)) for page in book.pages}
+    async with open_site(
+        options.verify, allow_private=options.allow_private, slugs=read
+    ) as published:
+        sentences = await check_words(read, published)
+    for sentence in sentences:
+        _warn(sentence)
+    return sentences
+
+
 async def _read_site(options: Namespace, settings: Settings, old: Sequence[Chunk]) -> Book:
     from sites.crawler import read_site
     from sites.fetch import Limits
@@ -240,8 +266,11 @@ async def _read_site(options: Namespace, settings: Settings, old: Sequence[Chunk
         options.source,
         site_url=settings.site_url,
         known={chunk.source_path for chunk in old},
-        limits=Limits(pages=options.max_pages),
-        page_seconds=options.page_seconds,
+        limits=Limits(
+            pages=options.max_pages,
+            page_seconds=options.page_seconds,
+            characters=settings.max_book_characters,
+        ),
         allow_private=options.allow_private,
         progress=_nothing if options.quiet else ProgressBar(sys.stderr).show_read,
     )
@@ -255,12 +284,6 @@ async def _kept_pages(
         return []
     slugs = {c.slug.partition("#")[0] for c in chunks if c.source_path in unread}
     return [page for slug in sorted(slugs) if (page := await store.page(slug))]
-
-
-def _sparse(chunk: Chunk) -> SparseVector:
-    from rag.language.tokens import sparse_passage
-
-    return sparse_passage(chunk.embedded_text, chunk.language)
 
 
 def _say(text: str) -> None:

@@ -31,17 +31,27 @@ from handlers import (
     feedback,
     health,
     history,
+    llms_txt,
+    mcp,
+    mcp_card,
+    openai_api,
     page,
     search,
 )
-from rag import VERSION
+from rag import VERSION, output
 from rag.engines import check_database_url, check_platform, stop_engines
-from rag.errors import BookError, ConfigurationError
+from rag.errors import BookError, ConfigurationError, IndexMissing
 from rag.providers import get_clients, get_settings
 from web import cors, error_handlers, log_format, visitors
 from web.lambda_adapter import LambdaFunction
 from web.middleware import RequestMiddleware
-from web.server import end_with_supervisor, read_arguments, serve
+from web.server import (
+    end_with_supervisor,
+    exit_status,
+    one_process,
+    read_arguments,
+    serve,
+)
 
 log = logging.getLogger("router")
 
@@ -63,7 +73,17 @@ ROUTES: tuple[Route, ...] = (
     ("GET", "/config", config.config),
     ("GET", "/", page.page),
     ("GET", "/widget.js", page.widget),
+    ("GET", "/widget-languages.js", page.widget_languages),
+    ("GET", "/widget-assistant.js", page.widget_assistant),
     ("GET", "/book/{slug:path}", book.book),
+    ("GET", "/llms.txt", llms_txt.llms_txt),
+    ("GET", "/llms-full.txt", llms_txt.llms_full_txt),
+    ("POST", "/mcp", mcp.mcp),
+    ("GET", "/.well-known/mcp", mcp_card.discovery),
+    ("GET", "/.well-known/mcp/server-card.json", mcp_card.server_card),
+    ("GET", "/.well-known/mcp/catalog.json", mcp_card.catalog),
+    ("POST", "/v1/chat/completions", openai_api.completions),
+    ("GET", "/v1/models", openai_api.models),
     ("GET", "/admin", admin.admin),
     ("GET", "/admin/{table}", admin.insights),
 )
@@ -76,7 +96,10 @@ class App(FastAPI):
         settings = get_settings()
         return CORSMiddleware(
             RequestMiddleware(
-                super().build_middleware_stack(), settings.base_path, settings.platform
+                super().build_middleware_stack(),
+                settings.base_path,
+                settings.platform,
+                settings.proxy_hops,
             ),
             allow_origins=cors.allowed_origins(settings),
             allow_origin_regex=cors.preview_pattern(settings),
@@ -127,14 +150,18 @@ def create_app(routes: Sequence[Route] = ROUTES) -> App:
 def selected_routes() -> Sequence[Route]:
     """Return the routes of the handlers that the setting ROUTES names, or all.
 
-    The author's view is mounted only if ADMIN_TOKEN is set.
+    The author's view is mounted only if ADMIN_TOKEN is set. The OpenAI-compatible API is mounted
+    if API_TOKEN is set, and on a laptop.
     """
-    wanted, token = get_settings().routes, get_settings().admin_token
+    settings = get_settings()
+    wanted = settings.routes
     if unknown := set(wanted) - {_name(handler) for _, _, handler in ROUTES}:
         raise ConfigurationError(f"Configuration error: ROUTES names no handler {sorted(unknown)}")
     names = set(wanted) or {_name(handler) for _, _, handler in ROUTES}
-    if not token:
+    if not settings.admin_token:
         names.discard("admin")
+    if not (settings.api_token or settings.local):
+        names.discard("openai_api")
     return [route for route in ROUTES if _name(route[2]) in names]
 
 
@@ -148,6 +175,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.wait([warming_up])
     await get_clients().close()
     await asyncio.to_thread(stop_engines)
+    log_format.write_counts()
 
 
 async def _warm_up() -> None:
@@ -155,21 +183,31 @@ async def _warm_up() -> None:
     await asyncio.sleep(WARM_UP_SECONDS)
     text = await asyncio.to_thread(importlib.import_module, "rag.language.tokens")
     await asyncio.to_thread(text.term_hashes, "load the stemmer")
-    await _warn_without_index()
+    await _warn_about_index()
     warmup = await asyncio.to_thread(importlib.import_module, "rag.chat.warmup")
     await warmup.warm_up(get_clients())
     model_watch = await asyncio.to_thread(importlib.import_module, "rag.ops.model_watch")
     await model_watch.watch(get_clients())
 
 
-async def _warn_without_index() -> None:
-    """Name the command that makes an index. A store that fails is left for the first question."""
-    with contextlib.suppress(BookError):
-        if await (await get_clients().store()).info() is None:
-            log.warning(
+async def _warn_about_index() -> None:
+    """Name the command that makes an index, if there is none or it does not fit this version.
+
+    A store that fails is left for the first question.
+    """
+    indexer = await asyncio.to_thread(importlib.import_module, "rag.indexing.indexer")
+    clients = get_clients()
+    try:
+        if (info := await (await clients.store()).info()) is None:
+            raise IndexMissing(
                 "Nothing is indexed yet, so questions cannot be answered. "
                 "Index a book with: python ingest.py PATH (PATH may be docs, the handbook)"
             )
+        indexer.check_rules(info)
+    except ConfigurationError as error:
+        log.warning("%s", error)
+    except BookError:
+        pass
 
 
 def _module(handler: Handler) -> ModuleType:
@@ -197,10 +235,11 @@ def _response_class(handler: Handler) -> type[Response]:
 
 def _responses(handler: Handler) -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI's descriptions of errors and of a streamed answer."""
+    failures = getattr(_module(handler), "RESPONSES", error_handlers.RESPONSES)
     if StreamingResponse not in _returned(handler):
-        return error_handlers.RESPONSES
+        return failures
     stream = {"description": "An answer", "content": {"text/event-stream": {"schema": TEXT}}}
-    return {200: stream, **error_handlers.RESPONSES}
+    return {200: stream, **failures}
 
 
 def _is_response(kind: Any) -> bool:
@@ -209,15 +248,17 @@ def _is_response(kind: Any) -> bool:
 
 def _configured_app() -> App:
     """Create the app, or exit with one line that says what is wrong with the settings."""
+    output.make_safe()
     try:
         settings = get_settings()
         log_format.configure(settings)
         check_platform(settings.qdrant_url, settings.database_url)
         check_database_url(settings)
+        one_process(settings)
         return create_app(selected_routes())
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
-        raise SystemExit(1) from None
+        raise SystemExit(exit_status()) from None
 
 
 if __name__ == "__main__":

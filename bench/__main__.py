@@ -1,6 +1,6 @@
 """Benchmark the service and its references in one run: `make bench`.
 
-    python -m bench [scenario …]      without a name, all of them
+    python -m bench [scenario …]      without a name, all but those that need question sets
 
 The imitated upstreams, the service, a real PostgreSQL and the references run in separate
 processes. Measurements alternate in rounds and medians are taken, so that a busy moment
@@ -22,7 +22,7 @@ import psutil
 
 from bench.packages import linked
 from bench.report import Row, json_line, table
-from bench.scenarios import NAMES
+from bench.scenarios import NAMES, ON_REQUEST
 from rag.adapters.database.embedded import start
 
 MEMORY = Path("/dev/shm")
@@ -48,8 +48,9 @@ class Bench:
 
 
 def main(names: list[str]) -> None:
-    if unknown := set(names) - set(NAMES):
-        raise SystemExit(f"Unknown scenario {', '.join(sorted(unknown))}: {', '.join(NAMES)}")
+    known = (*NAMES, *ON_REQUEST)
+    if unknown := set(names) - set(known):
+        raise SystemExit(f"Unknown scenario {', '.join(sorted(unknown))}: {', '.join(known)}")
     print(
         f"Python {platform.python_version()}, {psutil.cpu_count()} cores, "
         f"load {psutil.getloadavg()[0]:.1f} before the run\n"

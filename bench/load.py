@@ -111,11 +111,11 @@ async def _visit(server: Server, questions: Iterable[bytes], stream: bool) -> li
     return timings
 
 
-def request(body: dict[str, object], stream: bool) -> bytes:
+def request(body: dict[str, object], stream: bool, path: str = "/chat") -> bytes:
     data = json.dumps(body).encode()
     accept = "text/event-stream" if stream else "application/json"
     return (
-        f"POST /chat HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
     ).encode() + data
 
@@ -123,6 +123,13 @@ def request(body: dict[str, object], stream: bool) -> bytes:
 def _question(stream: bool) -> bytes:
     """Make a new question each time, so that no embedding is cached."""
     return request({"message": f"{QUESTION} ({next(_numbers)})"}, stream)
+
+
+async def requests(server: Server, made: Sequence[bytes]) -> Result:
+    """Send requests in sequence over one connection."""
+    cpu, began = server.cpu(), time.perf_counter()
+    timings = await _visit(server, made, False)
+    return Result(timings, (server.cpu() - cpu) * 1000 / len(timings), time.perf_counter() - began)
 
 
 async def chats(server: Server, readers: int, times: int = 1, *, stream: bool = False) -> Result:

@@ -1,5 +1,24 @@
 // Made from openapi.json by client/generate.py. Do not edit.
 
+export interface AnswerMessage {
+  role: string;
+  content: string;
+}
+
+export interface CardResponse {
+  $schema: string;
+  name: string;
+  title: string;
+  description: string;
+  version: string;
+  remotes: RemoteModel[];
+}
+
+export interface CatalogResponse {
+  specVersion: string;
+  entries: EntryModel[];
+}
+
 export interface ChatRequest {
   message: string;
   session_id?: string | null;
@@ -15,11 +34,36 @@ export interface ChatResponse {
   related: RelatedModel[];
 }
 
+export interface ChoiceModel {
+  index: number;
+  message: AnswerMessage;
+  finish_reason: string;
+}
+
 export interface ClaimModel {
   slug: string;
   section: string;
   url: string;
   snippet: string;
+}
+
+export interface CompletionRequest {
+  messages: MessageModel[];
+  model?: string;
+  stream?: boolean | null;
+  stream_options?: StreamOptions | null;
+  user?: string | null;
+}
+
+export interface CompletionResponse {
+  id: string;
+  object: string;
+  created: number;
+  model: string;
+  choices: ChoiceModel[];
+  usage: UsageModel;
+  citations: string[];
+  session_id: string;
 }
 
 export interface ConfigResponse {
@@ -30,11 +74,22 @@ export interface ConfigResponse {
   engines: Record<string, string>;
   starters: string[];
   privacy: string;
+  mcp: boolean;
 }
 
 export interface DeleteResponse {
   session_id: string;
   deleted: number;
+}
+
+export interface DiscoveryResponse {
+  servers: ServerModel[];
+}
+
+export interface EntryModel {
+  identifier: string;
+  type: string;
+  url: string;
 }
 
 export interface FeedbackRequest {
@@ -73,10 +128,32 @@ export interface InsightsResponse {
   next: number | null;
 }
 
+export interface MessageModel {
+  role: string;
+  content: string | PartModel[] | null;
+}
+
+export interface ModelModel {
+  id: string;
+  object: string;
+  created: number;
+  owned_by: string;
+}
+
+export interface ModelsResponse {
+  object: string;
+  data: ModelModel[];
+}
+
 export interface PageModel {
   url: string;
   title: string;
   heading: string;
+}
+
+export interface PartModel {
+  type: string;
+  text: string;
 }
 
 export interface RelatedModel {
@@ -84,6 +161,13 @@ export interface RelatedModel {
   section: string;
   slug: string;
   url: string;
+}
+
+export interface RemoteModel {
+  type: string;
+  url: string;
+  supportedProtocolVersions: string[];
+  variables: Record<string, Record<string, unknown>>;
 }
 
 export interface ResultModel {
@@ -110,6 +194,14 @@ export interface SearchResponse {
   results: ResultModel[];
 }
 
+export interface ServerModel {
+  name: string;
+  title: string;
+  url: string;
+  transport: string;
+  authentication: string;
+}
+
 export interface SourceModel {
   chunk_id: string;
   title: string;
@@ -123,6 +215,10 @@ export interface SourceModel {
   claims: ClaimModel[];
 }
 
+export interface StreamOptions {
+  include_usage: boolean | null;
+}
+
 export interface TurnModel {
   n: number;
   question: string;
@@ -132,6 +228,12 @@ export interface TurnModel {
   metadata: Record<string, unknown>;
   created_at: string | null;
   rating: number | null;
+}
+
+export interface UsageModel {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
 }
 
 export interface Problem {

@@ -34,6 +34,8 @@ PARAMETERS = {
     "QDRANT_API_KEY": "QdrantApiKey",
     "DATABASE_URL": "DatabaseUrl",
     "ADMIN_TOKEN": "AdminToken",
+    "MCP_TOKEN": "McpToken",
+    "API_TOKEN": "ApiToken",
     "SITE_URL": "SiteUrl",
     "ALLOWED_ORIGINS": "AllowedOrigins",
 }

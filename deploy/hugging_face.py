@@ -1,11 +1,12 @@
 """Deploy or update the service on a Hugging Face Space.
 
-    python deploy/hugging_face.py USER/NAME [--private] [--dry-run]
+    python deploy/hugging_face.py USER/NAME [--free] [--private] [--dry-run]
 
-Creates the Space if needed, sets its secrets and variables from the environment and `.env`,
-pushes the files that the image needs in one commit, waits until the Space runs, asks a
-question and prints the answer. The token is HF_TOKEN, or the one saved by `hf auth login`.
-Secrets are never printed. Another run pushes only what changed.
+The Space is built from the Dockerfile, which takes a PRO account. With --free it is a ZeroGPU
+Space, which a free account can host. The command creates the Space if needed, sets its secrets
+and variables from the environment and `.env`, pushes the files that it needs in one commit, waits
+until the Space runs, asks a question and prints the answer. The token is HF_TOKEN, or the one
+saved by `hf auth login`. Secrets are never printed. Another run pushes only what changed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from deploy import zero_gpu  # noqa: E402
 from deploy.common import QUESTION, ask, fail, settings_for_host  # noqa: E402
 
 if TYPE_CHECKING:
@@ -40,10 +42,17 @@ def deploy(options: argparse.Namespace) -> None:
     if options.name.count("/") != 1:
         fail(f"{options.name} is not a Space name; use USER/NAME.")
     secrets, variables = settings_for_host()
-    files = dict(needed_files(ROOT))
+    files = {name: path.read_bytes() for name, path in needed_files(ROOT)}
+    if options.free:
+        if "EMBEDDED" in variables:
+            fail("A free Space cannot run the embedded engines: unset EMBEDDED in .env.")
+        if problems := list(zero_gpu.unreachable(secrets | variables)):
+            fail("\n".join(problems))
+        files = zero_gpu.space_files(ROOT, files)
     if options.dry_run:
-        size = sum(path.stat().st_size for path in files.values())
-        print(f"Would update the Space {options.name} with")
+        size = sum(map(len, files.values()))
+        kind = "free ZeroGPU Space" if options.free else "Space"
+        print(f"Would update the {kind} {options.name} with")
         print(f"  {len(files)} files, {size / 1e6:.1f} MB")
         print(f"  secrets: {', '.join(secrets) or 'none'}")
         print(f"  variables: {', '.join(variables) or 'none'}")
@@ -56,7 +65,7 @@ def deploy(options: argparse.Namespace) -> None:
     api = HfApi()
     try:
         _check_token(api)
-        space = _find_or_create(api, options.name, options.private)
+        space = _find_or_create(api, options)
         for name, value in secrets.items():
             api.add_space_secret(options.name, name, value)
         for name, value in variables.items():
@@ -68,7 +77,7 @@ def deploy(options: argparse.Namespace) -> None:
     except HFValidationError:
         fail(f"{options.name} is not a Space name; use USER/NAME.")
     except HfHubHTTPError as error:
-        fail(_sentence(error, options.name))
+        fail(_sentence(error, options))
     url = space.host or f"https://{space.subdomain}.hf.space"
     print(f"The Space is running at {url}")
     # A private Space requires a token.
@@ -104,30 +113,44 @@ def _check_token(api: HfApi) -> None:
     print(f"Logged in as {user['name']}")
 
 
-def _find_or_create(api: HfApi, name: str, private: bool) -> SpaceInfo:
+def _find_or_create(api: HfApi, options: argparse.Namespace) -> SpaceInfo:
+    from huggingface_hub import SpaceHardware
     from huggingface_hub.errors import RepositoryNotFoundError
 
+    name, sdk = options.name, "gradio" if options.free else "docker"
     try:
         space = api.space_info(name)
     except RepositoryNotFoundError:
-        api.create_repo(name, repo_type="space", space_sdk="docker", private=private)
+        api.create_repo(
+            name,
+            repo_type="space",
+            space_sdk=sdk,
+            space_hardware=SpaceHardware(zero_gpu.HARDWARE) if options.free else None,
+            private=options.private,
+        )
         print(f"Created the Space {name}")
         return api.space_info(name)
     names = {file.rfilename for file in space.siblings or []}
     foreign = names - {".gitattributes", *ALWAYS}
-    if space.sdk not in (None, "docker") or (foreign and "router.py" not in names):
+    if (space.sdk or sdk) != sdk and "router.py" in names:
+        other = "without" if options.free else "with"
+        fail(
+            f"The Space {name} was made {other} --free, and the Hub cannot convert it: choose "
+            f"another name, or run this {other} --free."
+        )
+    if (space.sdk or sdk) != sdk or (foreign and "router.py" not in names):
         fail(f"The Space {name} already exists with other content; choose another name.")
     return space
 
 
 def _push(
-    api: HfApi, options: argparse.Namespace, space: SpaceInfo, files: Mapping[str, Path]
+    api: HfApi, options: argparse.Namespace, space: SpaceInfo, files: Mapping[str, bytes]
 ) -> None:
     """Push new and changed files and delete obsolete ones in one commit, so in one build."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     there = {file.rfilename for file in space.siblings or []}
-    adding = [CommitOperationAdd(path, str(local)) for path, local in files.items()]
+    adding = [CommitOperationAdd(path, data) for path, data in files.items()]
     leaving = [CommitOperationDelete(path) for path in there - {".gitattributes"} - files.keys()]
     commit = api.create_commit(
         options.name, [*adding, *leaving], commit_message="Update", repo_type="space"
@@ -178,15 +201,22 @@ def _log_tail(api: HfApi, name: str, build: bool, secrets: Mapping[str, str]) ->
     return text
 
 
-def _sentence(error: Exception, name: str) -> str:
+def _sentence(error: Exception, options: argparse.Namespace) -> str:
     """Explain an error from the Hub, or quote it if there is no explanation."""
     status = getattr(getattr(error, "response", None), "status_code", 0)
-    owner = name.split("/")[0]
+    owner = options.name.split("/")[0]
+    payment = (
+        f"The Hub does not let {owner} host a ZeroGPU Space. A free account can host two if it is "
+        "older than 30 days and its e-mail address is verified."
+        if options.free
+        else f"A Docker Space needs a PRO account, which {owner} does not have: "
+        "https://huggingface.co/pro. Add --free for a ZeroGPU Space, which needs none; Vercel "
+        "and AWS Lambda are free too: docs/deploy/index.md."
+    )
     return {
         401: "The Hub rejected the token. Create one with write access at "
         "https://huggingface.co/settings/tokens and set HF_TOKEN.",
-        402: f"A Docker Space needs a PRO account, which {owner} does not have: "
-        "https://huggingface.co/pro. Vercel and AWS Lambda are free: docs/deploy/index.md.",
+        402: payment,
         403: f"The token cannot write to {owner}: it needs write access, and {owner} must be "
         "your user name or one of your organizations.",
         429: "Too many requests to the Hub. Run this again in a few minutes.",
@@ -196,6 +226,9 @@ def _sentence(error: Exception, name: str) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Deploy the service to a Hugging Face Space.")
     parser.add_argument("name", help="USER/NAME of the Space")
+    parser.add_argument(
+        "--free", action="store_true", help="use a ZeroGPU Space, which needs no PRO account"
+    )
     parser.add_argument("--private", action="store_true", help="create the Space as private")
     parser.add_argument("--question", default=QUESTION, help="question to ask after the deployment")
     parser.add_argument("--timeout", type=float, default=900, help="seconds to wait for the Space")

@@ -27,7 +27,13 @@ PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28
 """Lambda's architecture names and the matching wheel platforms for Amazon Linux 2023."""
 PYTHONS = ("3.12", "3.13", "3.14")
 """Lambda's runtimes on Amazon Linux 2023; 3.11 uses an older one, too old for these wheels."""
-WIDGET = ("widget/admin.html", "widget/page.html", "widget/widget.js")
+WIDGET = (
+    "widget/admin.html",
+    "widget/page.html",
+    "widget/widget.js",
+    "widget/widget-languages.js",
+    "widget/widget-assistant.js",
+)
 """The files of `widget/` that are served; the rest are sources and build files."""
 SOURCES = ("handlers", "rag", "sites", "web", *WIDGET, "router.py")
 TASK = "/var/task"

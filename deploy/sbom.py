@@ -68,6 +68,9 @@ def pins(*files: str) -> list[Pin]:
     return list(found.values())
 
 
+_BSD = "Redistribution and use in source and binary forms"
+
+
 def licence_of(name: str, version: str) -> str:
     """Return the licence of an installed package, as an SPDX expression if possible."""
     try:
@@ -84,6 +87,10 @@ def licence_of(name: str, version: str) -> str:
         if kind.startswith("License :: ") and kind.count(" :: ") > 1
     ]
     stated = about["License"].strip().splitlines() if "License" in about else []
+    if not classified and any(_BSD in line for line in stated):  # the whole text of the licence
+        return (
+            "BSD-3-Clause" if any("Neither the name" in line for line in stated) else "BSD-2-Clause"
+        )
     return ", ".join(classified) or (stated[0] if stated else "") or "not stated"
 
 

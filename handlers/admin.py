@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import Header, Query, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from handlers.author import has_token
 from handlers.schemas import ReaderAddress
@@ -19,6 +19,18 @@ from rag.errors import NotFound, Unauthorized
 from rag.providers import get_clients
 
 NEEDS = ("DATABASE_URL",)
+
+
+class TablePage(BaseModel):
+    """Which rows of a table to return."""
+
+    days: int = Field(30, ge=1, le=365)
+    offset: int = Field(0, ge=0, le=100_000)
+    limit: int = Field(50, ge=1, le=5000)
+    format: Literal["json", "csv"] = "json"
+
+
+FIRST_PAGE = TablePage()
 
 
 class InsightsResponse(BaseModel):
@@ -42,15 +54,15 @@ async def admin() -> Response:
 
 
 async def insights(
-    table: Literal["days", "sections", "unanswered", "ratings", "answerers", "questions"],
-    days: Annotated[int, Query(ge=1, le=365)] = 30,
-    offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
-    limit: Annotated[int, Query(ge=1, le=5000)] = 50,
-    format: Literal["json", "csv"] = "json",
+    table: Literal[
+        "days", "sections", "unanswered", "ratings", "answerers", "questions", "retention"
+    ],
+    page: Annotated[TablePage, Query()] = FIRST_PAGE,
     authorization: Annotated[str, Header()] = "",
     address: ReaderAddress = "",
 ) -> InsightsResponse | Response:
-    """Return rows of one table over the last `days`, as JSON or CSV. Requires the admin token."""
+    """Return rows of one table over the last days, as JSON or CSV. Requires the admin token."""
+    from rag.answering import sources
     from rag.conversations import analytics as domain
     from rag.conversations.csv_table import as_csv
 
@@ -61,23 +73,22 @@ async def insights(
     if not has_token(clients, authorization, address):
         raise Unauthorized
     view = domain.TableView(
-        days=days,
-        offset=offset,
-        limit=limit,
+        days=page.days,
+        offset=page.offset,
+        limit=page.limit,
         retention_days=settings.retention_days,
-        book_url=settings.book_url,
+        book_url=await sources.citation_base(settings, await clients.store(), address),
         token_price=settings.token_price,
     )
     async with clients.author_lock:
-        one_more = replace(view, limit=limit + 1)
+        one_more = replace(view, limit=page.limit + 1)
         rows = await domain.TABLES[table](await clients.database(), one_more)
-    more, rows = len(rows) > limit, rows[:limit]
-    if format == "csv":
+    more, rows = len(rows) > page.limit, rows[: page.limit]
+    if page.format == "csv":
         headers = {
             "Content-Disposition": f'attachment; filename="{table}.csv"',
             "Cache-Control": "no-store",
         }
         return Response(as_csv(rows), media_type="text/csv; charset=utf-8", headers=headers)
-    return InsightsResponse(
-        table=table, days=days, rows=rows, next=offset + limit if more else None
-    )
+    following = page.offset + page.limit if more else None
+    return InsightsResponse(table=table, days=page.days, rows=rows, next=following)

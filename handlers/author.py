@@ -7,7 +7,7 @@ import hmac
 from rag.conversations.rate_limits import Limits
 from rag.conversations.reader_keys import client_keys
 from rag.providers import Clients
-from web.client_ip import is_loopback
+from rag.settings import is_loopback
 
 RATE = Limits(per_minute=60, burst=120)
 """Limit per address, which also prevents guessing the token."""

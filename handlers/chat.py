@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncGenerator, Awaitable, Coroutine
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Header
 from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, BaseModel, BeforeValidator
-from starlette.types import Send
 
 from handlers.schemas import (
     QuestionText,
@@ -20,7 +19,9 @@ from handlers.schemas import (
     Text,
     string_or_none,
 )
+from handlers.streaming import ClosingStream
 from rag.chat import sse
+from rag.language.small_talk import accepted_language
 from rag.providers import get_clients
 from web.disconnect import Connection, while_connected
 from web.problem_details import problem
@@ -74,6 +75,7 @@ class ChatResponse(BaseModel):
 async def chat(
     request: ChatRequest,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
+    accept_language: Annotated[str, Header(include_in_schema=False)] = "",
     idempotency_key: Annotated[str, Header(max_length=200)] = "",
     address: ReaderAddress = "",
     connection: Connection = None,
@@ -83,15 +85,16 @@ async def chat(
     With `Accept: text/event-stream`, the answer is streamed as the events `session`, `sources`,
     `token` (repeated) and `done`, which contains the same JSON as the plain response, or `error`,
     which contains problem details. `status` says why the answer takes time: its `state` is
-    `loading` while the model is loaded. Retries with the same `Idempotency-Key` return the same
-    turn instead of adding another. For a new conversation the key must be a random UUID, because
-    anyone who repeats the request receives the answer. When the client disconnects, the model is
-    stopped.
+    `loading` while the model is loaded, `looking_further` during a second look. Retries with the
+    same `Idempotency-Key` return the same turn instead of adding another. For a new conversation
+    the key must be a random UUID, because anyone who repeats the request receives the answer. When
+    the client disconnects, the model is stopped.
     """
     from rag.chat import pipeline as domain
+    from rag.chat.question import Question
 
     streamed = "text/event-stream" in accept
-    question = domain.Question(
+    question = Question(
         request.message,
         request.session_id or "",
         request.highlighted,
@@ -99,12 +102,13 @@ async def chat(
         idempotency_key,
         address,
         streamed,
+        accepted_language(accept_language),
     )
     asking = domain.ask(get_clients(), question)
     if not streamed:
         return await while_connected(connection, _whole(asking))
     events = await while_connected(connection, _begun(asking))
-    return _Stream(
+    return ClosingStream(
         sse.stream(_encoded(events), problem), media_type="text/event-stream", headers=sse.HEADERS
     )
 
@@ -136,20 +140,6 @@ async def _whole(asking: Awaitable[AsyncGenerator[answer_stream.Event]]) -> Chat
     from rag.chat import answer_stream
 
     return _response(await answer_stream.collect(await asking))
-
-
-class _Stream(StreamingResponse):
-    """Closes the event generator as soon as the client disconnects.
-
-    If the client had stopped reading, the task is cancelled in a write and not in the generator.
-    The generator, and the model call with it, would then run until it is garbage collected.
-    """
-
-    async def stream_response(self, send: Send) -> None:
-        try:
-            await super().stream_response(send)
-        finally:
-            await cast(AsyncGenerator[bytes], self.body_iterator).aclose()
 
 
 def _response(answer: answer_stream.FinalAnswer) -> ChatResponse:

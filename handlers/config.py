@@ -23,6 +23,8 @@ class ConfigResponse(BaseModel):
     """Suggested first questions, from the settings or the book's headings."""
     privacy: str
     """A short privacy notice."""
+    mcp: bool = False
+    """Whether assistants can connect at `/mcp` without a token."""
 
 
 async def config() -> ConfigResponse:
@@ -46,4 +48,5 @@ async def config() -> ConfigResponse:
             "your name, cookies or IP address. It is deleted when you delete it, or after "
             f"{settings.retention_days} days without use."
         ),
+        mcp=not settings.mcp_token and (not settings.routes or "mcp" in settings.routes),
     )

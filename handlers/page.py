@@ -1,4 +1,4 @@
-"""GET / and GET /widget.js: the chat page, and the widget for other sites."""
+"""GET / and GET /widget*.js: the chat page, and the widget for other sites."""
 
 from __future__ import annotations
 
@@ -21,8 +21,21 @@ async def page() -> HTMLResponse:
 
 async def widget() -> Script:
     """Serve the chat widget, a module that derives the service's URL from its own."""
-    headers = {"Cache-Control": "public, max-age=3600"}
-    return Script(file("widget.js"), headers=headers)
+    return _script("widget.js")
+
+
+async def widget_languages() -> Script:
+    """Serve the widget's texts in other languages than English."""
+    return _script("widget-languages.js")
+
+
+async def widget_assistant() -> Script:
+    """Serve the widget's dialog for the use of the book in an assistant."""
+    return _script("widget-assistant.js")
+
+
+def _script(name: str) -> Script:
+    return Script(file(name), headers={"Cache-Control": "public, max-age=3600"})
 
 
 def _policy() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from rag.language.visible import tidy
@@ -44,8 +44,14 @@ ReaderAddress = Annotated[str, Depends(_address)]
 def reject_boolean(value: Any) -> Any:
     """Reject booleans where a number is expected: in Python, `True` is an `int`."""
     if isinstance(value, bool):
-        raise ValueError("a number is expected")
+        raise PydanticCustomError("int_type", "A number is expected")
     return value
+
+
+class LateModel(BaseModel):
+    """A model that is built on first use, so that a cold start does not wait for it."""
+
+    model_config = ConfigDict(defer_build=True)
 
 
 Text = Annotated[str, BeforeValidator(clean)]

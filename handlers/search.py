@@ -39,26 +39,13 @@ async def search(request: SearchRequest, address: ReaderAddress = "") -> SearchR
     Rate limited. Paid calls for embeddings and reranking count against the day's budget; beyond it,
     only the words of the query are looked for.
     """
-    from rag.answering import sources
-    from rag.chat import admission, notices
-    from rag.chat.retrieval import retrieve
+    from rag.chat.retrieval import search_passages
 
-    clients = get_clients()
-    cost = await admission.search_cost(clients)
-    admitted = await admission.admit(clients, address, cost=cost)
-    calls = admission.paid_calls(admitted)
-    try:
-        found = await retrieve(clients, [request.query], request.top_k, calls)
-    finally:
-        await admission.settle(clients, admitted, admitted.reserved._replace(calls=calls.made))
-    if admitted.calls and not found.passages:
-        raise notices.nothing_by_words(admitted.calls)
-    site = await sources.citation_base(clients.settings, await clients.store())
-    results = [
-        {**dataclasses.asdict(sources.make_source(p, site, [request.query])), "text": p.chunk.text}
-        for p in found.passages
-    ]
+    found = await search_passages(get_clients(), request.query, request.top_k, address)
     return SearchResponse(
         query=request.query,
-        results=[ResultModel.model_validate(result) for result in results],
+        results=[
+            ResultModel.model_validate({**dataclasses.asdict(source), "text": text})
+            for source, text in found
+        ],
     )

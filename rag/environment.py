@@ -9,14 +9,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields
 from io import StringIO
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from rag.errors import ConfigurationError
 from rag.settings import PLATFORMS, ROOT, Settings, model_names
+
+_TOKENS = ("admin_token", "api_token", "ticket_secret")
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -95,6 +99,16 @@ def _is_http(address: str) -> bool:
         return False
 
 
+def _host(raw: str) -> str:
+    """Return a host name or an address in its usual form, without brackets."""
+    bare = raw[1:-1] if raw.startswith("[") and raw.endswith("]") else raw
+    with suppress(ValueError):
+        return str(ip_address(bare))
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", bare):
+        raise ValueError("must be an address such as 127.0.0.1, 0.0.0.0 or ::, without a port")
+    return bare.lower()
+
+
 def _parse(name: str, raw: str, default: Any) -> Any:
     """Convert a variable's text to the type of its default. Raises ValueError."""
     if isinstance(default, bool):
@@ -117,13 +131,16 @@ def _parse(name: str, raw: str, default: Any) -> Any:
         return number
     if isinstance(default, tuple):
         separator = "|" if name == "starter_questions" else ","
-        return tuple(part.strip().rstrip("/") for part in raw.split(separator) if part.strip())
+        parts = tuple(part.strip().rstrip("/") for part in raw.split(separator) if part.strip())
+        if name == "mcp_token" and not all(re.fullmatch(r"[\w-]{16,}", p, re.A) for p in parts):
+            raise ValueError("must be tokens of 16 or more letters, digits, - or _")
+        return parts
     if isinstance(default, Path):
         try:
             return Path(raw).expanduser()
         except RuntimeError:
             raise ValueError("starts with ~, but there is no such home folder") from None
-    if name in ("admin_token", "ticket_secret") and not re.fullmatch(r"[!-~]{16,}", raw):
+    if name in _TOKENS and not re.fullmatch(r"[!-~]{16,}", raw):
         raise ValueError("must be 16 or more visible ASCII characters")
     if name == "log_format":
         if raw.lower() not in ("text", "json"):
@@ -131,8 +148,13 @@ def _parse(name: str, raw: str, default: Any) -> Any:
         return raw.lower()
     if name == "chat_model":
         return ", ".join(model_names(raw)) or default
+    if name == "host":
+        return _host(raw)
     if name == "base_path":
-        return f"/{raw.strip('/')}" if raw.strip("/") else ""
+        path = unquote(raw.strip("/"))
+        if not re.fullmatch(r"[^\s?#\\:]*", path) or "//" in path:
+            raise ValueError("must be a path such as /api, without a host")
+        return path and f"/{path}"
     if name == "database_url":
         if raw.partition("://")[0].lower() not in ("postgres", "postgresql"):
             raise ValueError("must start with postgresql://")

@@ -5,7 +5,24 @@ from __future__ import annotations
 from typing import ClassVar, Literal, TypeAlias
 
 Reason: TypeAlias = Literal[
-    "", "key", "quota", "model", "busy", "tls", "host", "connection", "timeout", "malformed"
+    "",
+    "key",
+    "quota",
+    "model",
+    "busy",
+    "proxy",
+    "tls",
+    "host",
+    "connection",
+    "timeout",
+    "malformed",
+    "rights",
+    "read-only",
+    "full",
+    "encoding",
+    "cancelled",
+    "connections",
+    "database",
 ]
 """Why a service failed, where its adapter knows:
 
@@ -13,11 +30,19 @@ key         the API key or password was refused
 quota       the quota or credit is used up
 model       the model does not exist, or the key may not use it
 busy        too many requests, or the service is starting
+proxy       the proxy refused the request, or cannot be reached
 tls         the TLS connection could not be verified
 host        the host name does not exist
 connection  no connection, or it was lost
 timeout     no answer in time
 malformed   the response is not in the documented form
+rights      the database role lacks a right
+read-only   the database takes no changes
+full        the disk or the storage quota is full
+encoding    the database is not in UTF-8, or a row is not
+cancelled   the server cancelled the statement, by a time limit of its own
+connections no more connections are allowed
+database    the database does not exist
 """
 
 
@@ -142,8 +167,8 @@ class StatementRejected(UpstreamRejected):
     `sqlstate` is PostgreSQL's five-character error code.
     """
 
-    def __init__(self, message: str, *, service: str, sqlstate: str) -> None:
-        super().__init__(message, service=service)
+    def __init__(self, message: str, *, service: str, sqlstate: str, reason: Reason = "") -> None:
+        super().__init__(message, service=service, reason=reason)
         self.sqlstate = sqlstate
 
 

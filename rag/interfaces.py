@@ -125,6 +125,15 @@ class Answerer(Protocol):
     async def rewrite_question(self, question: str, history: Sequence[Turn]) -> str:
         """Rewrite a follow-up question so that it can be searched for without the history."""
 
+    async def complete(
+        self, messages: Sequence[Mapping[str, str]], tokens: int, form: Mapping[str, Any]
+    ) -> str:
+        """Return a short reply of at most `tokens` tokens as a whole.
+
+        `form` is its JSON schema in OpenAI's notation; a server may ignore it. Raises
+        UpstreamError.
+        """
+
     async def answer(self, request: AnswerRequest) -> AsyncIterator[AnswerPart]:
         """Start an answer and return its parts.
 

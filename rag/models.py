@@ -262,6 +262,10 @@ class AnswerRequest:
     """Base URL of links to sections."""
     language: str = "en"
     """Language of the book."""
+    reader_language: str = ""
+    """Language of the reader's browser, if known."""
+    second_look: bool = False
+    """Whether the model was asked where to look further, because the first search was weak."""
 
 
 @dataclass(frozen=True, slots=True)

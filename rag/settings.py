@@ -45,13 +45,21 @@ class Settings:
     data_dir: Path = _setting(
         "DATA_DIR", Path(".data"), "Where the embedded engines store the index and conversations."
     )
-    host: str = _setting("HOST", "127.0.0.1", "Address to listen on; 0.0.0.0 in a container.")
+    host: str = _setting(
+        "HOST", "127.0.0.1", "Address to listen on; `0.0.0.0` in a container, `::` with IPv6 too."
+    )
     port: int = _setting("PORT", 7860, "Port to listen on.")
     routes: tuple[str, ...] = _setting(
         "ROUTES", (), "Endpoints to mount, by name, comma-separated; all if unset."
     )
     base_path: str = _setting(
         "BASE_PATH", "", "Path prefix that your proxy does not strip, such as `/api`."
+    )
+    proxy_hops: int = _setting(
+        "PROXY_HOPS",
+        0,
+        "Number of your proxies in front that append to `X-Forwarded-For`; needed behind a Unix "
+        "socket.",
     )
     site_url: str = _setting(
         "SITE_URL",
@@ -143,6 +151,11 @@ class Settings:
     context_passages: int = _setting(
         "CONTEXT_PASSAGES", 10, "Number of passages that an answer is based on."
     )
+    second_look: bool = _setting(
+        "SECOND_LOOK",
+        True,
+        "If the first search finds no clear answer, ask the chat model once where to look further.",
+    )
     deadline_seconds: float = _setting(
         "DEADLINE_SECONDS",
         50.0,
@@ -211,6 +224,21 @@ class Settings:
         "TOKEN_PRICE", 0.0, "Price per million tokens; if set, the author's view shows costs."
     )
 
+    mcp_token: tuple[str, ...] = _setting(
+        "MCP_TOKEN",
+        (),
+        "Tokens that the address of `/mcp` must contain, as in `/mcp?token=…`, comma-separated; "
+        "open to all if unset.",
+        secret=True,
+    )
+    api_token: str = _setting(
+        "API_TOKEN",
+        "",
+        "Key for the OpenAI-compatible `/v1`, at least 16 characters; if unset, `/v1` works only "
+        "on a laptop.",
+        secret=True,
+    )
+
     platform: str = ""
     """The variable in PLATFORMS that is set, or empty on a laptop."""
     space_host: str = ""
@@ -219,12 +247,7 @@ class Settings:
     @property
     def local(self) -> bool:
         """Whether the service runs on a laptop: on no known host, and reachable only from there."""
-        return not self.platform and self.host in ("127.0.0.1", "localhost", "::1")
-
-    @property
-    def preview(self) -> bool:
-        """Whether citations link to the local preview: on a laptop, with the embedded index."""
-        return self.local and not self.qdrant_url
+        return not self.platform and (self.host == "localhost" or is_loopback(self.host))
 
     @property
     def first_token(self) -> float:
@@ -236,14 +259,27 @@ class Settings:
         """Within how many seconds a chat request answers or fails."""
         return self.deadline_seconds + max(0.0, self.first_token - FIRST_TOKEN_SECONDS[False])
 
-    @property
-    def book_url(self) -> str:
-        """Base URL of citations: the book's site, or this service's preview."""
-        if self.site_url:
-            return self.site_url
+    def preview_url(self, address: str = "") -> str:
+        """Return the URL of the preview of the book for a reader with this address.
+
+        It is absolute for readers at this machine and on a Space. For others it is relative to this
+        service, whose address only they know. It is empty if there is no preview.
+        """
+        if self.qdrant_url or (self.routes and "book" not in self.routes):
+            return ""
         if self.space_host:
-            return f"https://{self.space_host}/book"
-        return f"http://localhost:{self.port}/book"
+            return f"https://{self.space_host}{self.base_path}/book"
+        if self.local and (not address or is_loopback(address)):
+            return f"{self.listening_url}{self.base_path}/book"
+        return "book"
+
+    @property
+    def listening_url(self) -> str:
+        """The address to open on this machine."""
+        host = self.host
+        if host in ("127.0.0.1", "0.0.0.0", "::"):  # noqa: S104
+            host = "localhost"
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def missing(self, needed: Iterable[str] = SECRETS) -> list[str]:
         """Return the secrets in `needed` that are unset and have no embedded replacement."""
@@ -276,6 +312,15 @@ def is_local(url: str) -> bool:
         suffixes = (".local", ".internal", ".lan", ".localhost")
         return bool(host) and ("." not in host or host.endswith(suffixes))
     return address.is_private or address.is_loopback
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is this machine's own."""
+    try:
+        ip = ipaddress.ip_address(address.removeprefix("::ffff:"))  # an IPv4 address in IPv6
+    except ValueError:
+        return False
+    return ip.is_loopback
 
 
 def table() -> str:

@@ -1,6 +1,6 @@
 """Read documentation sites, from a folder or over HTTP, into pages with anchors."""
 
-from sites.book import GENERATORS, name_of, read_book, read_path
+from sites.book import GENERATORS, in_language, name_of, read_book, read_path
 from sites.files import Problem
 from sites.source import Book, is_address
 
@@ -8,6 +8,7 @@ __all__ = [
     "GENERATORS",
     "Book",
     "Problem",
+    "in_language",
     "is_address",
     "name_of",
     "read_book",

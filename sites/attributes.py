@@ -13,7 +13,7 @@ _QUOTED = r"(?:\"[^\"{}]*\"|'[^'{}]*')(?=[ \t}])"
 # exponentially many ways.
 _ITEM = rf"(?>[#.][^\s{{}}#.]+|[\w:-]+=(?:{_QUOTED}|[^\s{{}}]+))"
 _LIST = re.compile(rf"\{{(:?)[ \t]*+({_ITEM}(?:[ \t]++{_ITEM})*+)[ \t]*+\}}")
-_AFTER = frozenset(")]`*_~>")
+_AFTER = frozenset(")]`*_~>:")
 """Characters after which a list without a colon is an attribute list, not text."""
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -12,8 +12,9 @@ from typing import Protocol
 from rag.errors import SourceError
 from rag.models import Page
 from sites import docusaurus, html, mdbook, mkdocs, plain, vitepress
-from sites.files import MARKDOWN, MAX_FILE_BYTES, Files, Limits, Refused, Report, real_path
-from sites.source import Book, Request, is_address, public_url
+from sites.files import MAX_FILE_BYTES, Files, Limits, Problem, Refused, Report, real_path
+from sites.other_generators import refuse_other_generators, unread_files
+from sites.source import Book, Request, is_address, primary_language, public_url
 
 
 class Reader(Protocol):
@@ -57,29 +58,54 @@ def read_book(
         raise SourceError(f"There is no reader called {generator}; there are {_listed()}.")
     folder = Path(folder)
     if not os.path.lexists(folder):
-        raise SourceError(f"There is no folder {folder}.")
+        raise SourceError(f"There is no folder {folder}.{_hint(str(folder))}")
     if not os.path.isdir(folder):
         raise SourceError(f"{folder} is a file; name the folder it is in.")
     request = Request(folder, base_path, Files(folder, root, limits))
     report = request.report
     if generator == "auto":
-        generator = next(name for name, reader in READERS.items() if reader.recognise(request))
-        if generator != "html" and html.recognise(request) and not _has_markdown(request):
-            generator = "html"  # built output inside a generator's project
+        generator = _recognised(request)
     book = READERS[generator].read(request)
-    pages = _one_per_address(book.pages, report)
+    pages = _one_per_address(book, report)
+    if generator == "plain":
+        for path in unread_files(request):
+            report.losses.add("files are in formats that are not read", path)
+    named = (Problem(place, sentence) for place, sentence in report.losses.lines())
     book = replace(
-        book, pages=pages, problems=tuple(report.problems), site_url=public_url(book.site_url)
+        book,
+        pages=pages,
+        problems=(*report.problems, *named),
+        losses=tuple(report.losses),
+        site_url=public_url(book.site_url),
     )
     if not book.pages:
         reasons = " ".join(problem.message for problem in book.problems[:3])
-        raise SourceError(f"There are no pages to read in {folder}. {reasons}".strip())
+        others = unread_files(request)
+        if others:
+            reasons += (
+                f" It has {len(others)} files in formats that are not read, such as {others[0]}: "
+                "build the site, then index the folder of HTML (for Sphinx: "
+                "`sphinx-build . build`, then `python ingest.py build`)."
+            )
+        raise SourceError(f"There are no pages to read in {folder}. {reasons.strip()}".strip())
     return book
 
 
-def _has_markdown(request: Request) -> bool:
-    """Return whether the folder contains Markdown at any depth."""
-    return bool(request.files.find(request.folder, MARKDOWN, quiet=True))
+def _recognised(request: Request) -> str:
+    """Return the reader for a folder. Raises SourceError for a generator that has none."""
+    if html.recognise(request) and html.has_only_twins(request):
+        return "html"  # perhaps built output inside a generator's project
+    refuse_other_generators(request)
+    return next(name for name, reader in READERS.items() if reader.recognise(request))
+
+
+def _hint(source: str) -> str:
+    """Suggest the address that a path without scheme may be."""
+    host = source.partition("/")[0]
+    local = host.partition(":")[0] in ("localhost", "127.0.0.1")
+    if not (local or re.fullmatch(r"(?:[\w-]{1,63}\.){1,8}[a-z]{2,20}(?::[0-9]{1,5})?", host)):
+        return ""
+    return f" For the site at that address: {'http' if local else 'https'}://{source}"
 
 
 def read_path(
@@ -109,6 +135,16 @@ def read_path(
         return read_book(Path(folder), generator=generator, base_path=base_path, limits=limits)
 
 
+def in_language(book: Book, tag: str) -> Book:
+    """Return the pages of a book that are in one language. Raises SourceError without any."""
+    wanted = primary_language(tag)
+    pages = tuple(page for page in book.pages if primary_language(page.language) == wanted)
+    if not pages:
+        there = ", ".join(sorted({page.language for page in book.pages}))
+        raise SourceError(f"There are no pages in the language {tag}; there are pages in {there}.")
+    return replace(book, pages=pages, language=pages[0].language)
+
+
 def name_of(book: Book, source: str) -> str:
     """Choose a title for an untitled book: its only or root page's, else its folder's name."""
     base = os.path.commonpath([page.slug.strip("/") for page in book.pages])
@@ -120,11 +156,12 @@ def name_of(book: Book, source: str) -> str:
     return next((name for name in folders if name.lower() not in COMMON_FOLDERS), first)
 
 
-def _one_per_address(pages: Iterable[Page], report: Report) -> tuple[Page, ...]:
+def _one_per_address(book: Book, report: Report) -> tuple[Page, ...]:
     """Keep the first of several pages with one address, since a site can only serve one."""
     kept: dict[str, Page] = {}
-    for page in pages:
-        address = page.slug.strip("/")
+    for page in book.pages:
+        # VitePress writes `guide.html` and `guide/index.html`; for others both are one page.
+        address = page.slug if book.generator == "vitepress" else page.slug.strip("/")
         if address in kept:
             first = kept[address].source_path
             message = f"has the same address as {first} ({page.slug}); it was skipped."

@@ -11,17 +11,18 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from rag.errors import NotFound, SourceError
 from rag.models import Page
-from sites.clock import PAGE_SECONDS, TooSlow, page_clock
+from sites.clock import TooSlow, page_clock
 from sites.discovery import Scope, list_pages, same_page
 from sites.fetch import Excluded, Fetcher, Limits, Response, Unavailable
-from sites.files import MAX_CHARACTERS, Report
+from sites.files import Report
 from sites.html import NOT_PAGES, make_page, site_title
 from sites.html_blocks import read_page
 from sites.html_links import read_targets
-from sites.source import Book, humanize
+from sites.source import Book, humanize, primary_language
 
 MAX_CONSECUTIVE_FAILURES = 12
 """After this many failures in a row the site counts as down."""
+_NO_TEXT = "has no text without JavaScript"
 _HTML = ("text/html", "application/xhtml+xml", "")
 
 
@@ -49,7 +50,6 @@ async def read_site(
     known: Collection[str] = (),
     limits: Limits | None = None,
     allow_private: bool = False,
-    page_seconds: float = PAGE_SECONDS,
     progress: Callable[[int, int], None] = lambda read, found: None,
 ) -> Book:
     """Read the pages at and below an address of a live site.
@@ -65,7 +65,7 @@ async def read_site(
             start = await fetcher.get(url)
         except (Unavailable, Excluded, NotFound) as error:
             raise SourceError(f"{url} cannot be read: it {error}") from None
-        crawl = _Crawl(fetcher, Scope.of(start.url), site_url, page_seconds, progress)
+        crawl = _Crawl(fetcher, Scope.of(start.url), site_url, progress)
         await crawl.run(start)
     return crawl.book({path for path in known if crawl.scope.address(path) == path})
 
@@ -75,7 +75,6 @@ class _Crawl:
     fetcher: Fetcher
     scope: Scope
     site_url: str
-    page_seconds: float
     progress: Callable[[int, int], None]
     report: Report = field(default_factory=Report)
     read: list[_CrawledPage] = field(default_factory=list)
@@ -83,6 +82,8 @@ class _Crawl:
     """Keys (`same_page`) of pages that were read or are gone."""
     missed: set[str] = field(default_factory=set)
     """Keys (`same_page`) of pages that could not be read this time."""
+    textless: int = 0
+    """Number of pages that have no text without JavaScript."""
     characters: int = 0
     """Of the HTML of all pages."""
     complete: bool = True
@@ -127,8 +128,8 @@ class _Crawl:
     def _limit_reached(self) -> str:
         if len(self.settled) + len(self.missed) >= self.fetcher.limits.pages:
             return f"{self.fetcher.limits.pages} pages"
-        if self.characters > MAX_CHARACTERS:
-            return f"{MAX_CHARACTERS:,} characters"
+        if self.characters > self.fetcher.limits.characters:
+            return f"{self.fetcher.limits.characters:,} characters"
         return self.fetcher.exhausted
 
     def _add(self, urls: Sequence[str]) -> None:
@@ -150,6 +151,7 @@ class _Crawl:
         if isinstance(result, _CrawledPage):
             self._consecutive_failures = 0
             self.settled |= {same_page(url), same_page(result.page.source_path)}
+            self.textless += result.skip_reason.startswith(_NO_TEXT)
             if not result.skip_reason:
                 self.read.append(result)
             elif not self._follow:
@@ -174,10 +176,10 @@ class _Crawl:
     def _parse(self, response: Response) -> _CrawledPage | SourceError:
         """Parse a page within its time, which is only measured in the main thread."""
         try:
-            with page_clock(self.page_seconds):
+            with page_clock(self.fetcher.limits.page_seconds):
                 return self._parsed(response)
         except TooSlow:
-            return Unavailable(f"took longer than {self.page_seconds:g} s to parse.")
+            return Unavailable(f"took longer than {self.fetcher.limits.page_seconds:g} s to parse.")
 
     def _parsed(self, response: Response) -> _CrawledPage | SourceError:
         if response.media_type not in _HTML:
@@ -196,7 +198,7 @@ class _Crawl:
         elif page.redirects:
             skip_reason = "only redirects, so it was skipped."
         elif not any(section.blocks for section in made.sections):
-            skip_reason = "has no text without JavaScript, so it was skipped."
+            skip_reason = f"{_NO_TEXT}, so it was skipped."
         else:
             skip_reason = ""
         said = repr((made.title, made.sections)).encode("utf-8", "surrogatepass")
@@ -227,11 +229,16 @@ class _Crawl:
                 f"{len(self.missed)} pages of {self.scope.site} could not be read, only "
                 f"{len(self.read)} could. The current index is unchanged."
             )
+        if not self.read and self.textless:
+            raise SourceError(
+                f"{self.scope.site} shows its text with JavaScript, which is not run. Index the "
+                "folder of its sources, or of its built HTML: `python ingest.py FOLDER`."
+            )
         language = next((r.page.language for r in self.read if r.page.language), "") or "en"
         kept: dict[str, _CrawledPage] = {}
         foreign = 0
         for read in self.read:
-            if _primary(read.page.language or language) != _primary(language):
+            if primary_language(read.page.language or language) != primary_language(language):
                 foreign += 1
             elif read.text not in kept or (read.canonical and not kept[read.text].canonical):
                 kept[read.text] = read
@@ -263,10 +270,6 @@ class _Crawl:
             site_url=self.site_url if below else self.scope.site,
             unread=tuple(sorted(unread)),
         )
-
-
-def _primary(tag: str) -> str:
-    return tag.replace("_", "-").partition("-")[0].lower()
 
 
 def _resolve(base: str, link: str) -> str:

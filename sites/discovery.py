@@ -135,6 +135,11 @@ async def _sitemaps(fetcher: Fetcher, scope: Scope, listing: Listing) -> AsyncIt
                 listing.complete = False
             continue
         queue.extend(url for url in inner if _on_site(url, scope))
+        if urls and not any(_on_site(url, scope) for url in urls):
+            other = urlsplit(urls[0]).netloc[:100]
+            sentence = f"names another host ({other}); the same paths were read on {scope.site}."
+            listing.problems.append((place, sentence))
+            urls = [urlunsplit(("", "", *urlsplit(url)[2:])) for url in urls]
         for url in urls:
             if address := scope.address(url, place):
                 yield address

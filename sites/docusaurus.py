@@ -1,50 +1,52 @@
-"""Docusaurus: https://docusaurus.io, version 2 and 3.
-
-The rules follow @docusaurus/plugin-content-docs (slug.js, docs.js, numberPrefix.js) and
-@docusaurus/mdx-loader (remark/headings).
-"""
+"""Docusaurus: https://docusaurus.io, version 2 and 3."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
-from markdown_it.token import Token
+from markdown_it import MarkdownIt
 
 from rag.models import Page
-from sites.directives import directives
-from sites.files import Files, Report, real_path
+from sites.docusaurus_dialect import dialect
+from sites.docusaurus_paths import (
+    doc_id,
+    doc_order,
+    doc_slug,
+    number,
+    page_slug,
+    post_slug,
+    strip_number,
+)
+from sites.docusaurus_site import EXCLUDED, Site, Source, read_site, read_sources
+from sites.files import real_path
 from sites.front_matter import load_yaml, split_front_matter
-from sites.includes import Include, Includes
-from sites.inline_text import plain_text
-from sites.javascript import read_script
-from sites.markdown import Dialect, give_anchors, read_tokens
-from sites.mdx import mdx
-from sites.sidebars import arrange, find_sidebars, read_sidebars
-from sites.slugs import github_slugger
-from sites.source import Book, Request, find_above, natural_key, site_path
+from sites.globs import matches
+from sites.markdown import Dialect, read_tokens
+from sites.partials import Partials
+from sites.sidebars import arrange, read_sidebars
+from sites.site_config import Config, Scripts
+from sites.source import Book, Request, find_above, site_path
 
-CONFIGS = tuple(f"docusaurus.config.{ending}" for ending in ("js", "ts", "mjs", "cjs", "mts"))
+_NAMES = tuple(f"docusaurus.config.{ending}" for ending in ("js", "ts", "mjs", "cjs", "mts"))
+CONFIGS = (*_NAMES, *(f"website/{name}" for name in _NAMES))
+LEVELS = 5
+"""Folders between a site and its translated pages, `i18n/de/<plugin>/current`, and one more."""
+_SUFFIXES = (".md", ".mdx")
+_PROGRAMS = (".js", ".jsx", ".ts", ".tsx")
 _CATEGORIES = ("_category_.json", "_category_.yml", "_category_.yaml")
 _HEAD = re.compile(
     rb"\A---.*^(sidebar_(label|position)|slug|hide_title|pagination_(next|prev)):", re.M | re.S
 )
-_IMPORT = re.compile(r"import\s+(\w+)\s+from\s+['\"]([^'\"]+\.mdx?)['\"]")
-_DATED = re.compile(r"\d+[-_.]\d+")
-_PREFIX = re.compile(r"(\d+)\s*[-_.]+\s*([^-_.\s].*)", re.DOTALL)
-_TEXT_DIRECTIVE = re.compile(r"(?<!:):[A-Za-z][\w-]*(?![\w:-])")
-_CLASSIC_ID = re.compile(r"(?<!\s)\s*+\{#((?:.(?!\{#|\}))*+.)\}$")
-_COMMENT_ID = re.compile(r"\s*/\*\s*#([^\s*]++).*\*/\s*", re.DOTALL)
 
 
 def recognise(request: Request) -> bool:
     """Look for a configuration, category files, MDX, or Docusaurus front matter."""
-    if find_above(request.folder, CONFIGS):
+    if find_above(request.folder, CONFIGS, LEVELS):
         return True
     if request.files.find(request.folder, (".mdx", *_CATEGORIES), quiet=True):
         return True
@@ -52,252 +54,57 @@ def recognise(request: Request) -> bool:
     return any(_HEAD.search(request.files.head(request.folder / path, 600)) for path in pages)
 
 
-def strip_number(name: str) -> tuple[str, int | None]:
-    """Split `01-intro` into (`intro`, 1). Dates and versions such as `2021-11-foo` stay whole."""
-    match = None if _DATED.match(name) else _PREFIX.fullmatch(name)
-    return (match[2], int(match[1])) if match else (name, None)
-
-
-def _anchor_text(tokens: Sequence[Token]) -> str:
-    """Return a heading's text like mdast-util-to-string, where a `:name` directive is empty."""
-    parts = []
-    for token in tokens:
-        if token.type == "text":
-            parts.append(_TEXT_DIRECTIVE.sub("", token.content))
-        elif token.type == "mdx_expression":
-            parts.append(token.content)
-        else:
-            parts.append(plain_text([token]))
-    return "".join(parts)
-
-
-def _heading_id(tokens: list[Token]) -> str:
-    """Remove an id written `{#id}` or `{/* #id */}` from the end of a heading and return it."""
-    if tokens and tokens[-1].type == "mdx_expression":
-        comment = _COMMENT_ID.fullmatch(tokens[-1].content)
-        if comment:
-            tokens.pop()
-            if tokens and tokens[-1].type == "text":
-                tokens[-1].content = tokens[-1].content.rstrip()
-            return comment[1]
-    if tokens and tokens[-1].type == "text":
-        match = _CLASSIC_ID.search(tokens[-1].content)
-        if match:
-            tokens[-1].content = tokens[-1].content[: match.start()]
-            return match[1].strip()
-    return ""
-
-
-_MAGIC = re.compile(
-    r"^[ \t]*(?://|#|--|%|;|/\*|\{/\*|<!--)[ \t]*highlight-(?:next-line|start|end)[^\n]*\n?",
-    re.MULTILINE,
-)
-
-
-def _shown_code(code: str, info: str) -> str:
-    """Remove comments that only control highlighting."""
-    return _MAGIC.sub("", code) if "highlight-" in code else code
-
-
-DIALECT = Dialect(
-    slugger=github_slugger,
-    plugins=(mdx, directives),
-    anchor_text=_anchor_text,
-    heading_id=_heading_id,
-    h1_has_anchor=False,
-    shown_code=_shown_code,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Docs:
-    """Settings of the docs plugin."""
-
-    folder: Path
-    base_path: str
-    title: str
-    site: Path
-    """Folder that pages may import from."""
-    language: str = "en"
-    site_url: str = ""
-    sidebars: str | None = None
-    """File with the order of the pages, below `site`."""
-    trailing_slash: bool | None = None
-
-
 def read(request: Request) -> Book:
-    """Read the docs of the site's latest version in its default language."""
-    docs = _read_settings(request)
-    root, report = docs.folder, request.report
-    partials = _Partials(request.files, docs)
-    ids: dict[str, str] = {}
-    positions = _category_positions(root, request)
-
-    def parse(path: str, text: str) -> tuple[list[Any], Page] | None:
-        """Return the page and its sort key."""
-        meta, body = split_front_matter(text, path, report)
-        # Unlisted pages are for people who were given the address; drafts are not published.
-        if meta.get("draft") is True or meta.get("unlisted") is True:
-            return None
-        slug = site_path(docs.base_path, doc_slug(path, meta))
-        stem = strip_number(PurePosixPath(path).stem)[0]
-        title = str(meta.get("title") or "")
-        tokens = partials.read(path, body)
-        document = read_tokens(tokens, DIALECT, title, str(meta.get("id") or stem))
-        report.add_all(path, document.warnings)
-        if docs.trailing_slash is not None:
-            slug = slug.rstrip("/") + ("/" if docs.trailing_slash and slug.strip("/") else "")
-        page = Page(path, document.title, slug, document.sections, docs.language)
-        ids[path] = doc_id(path, meta)
-        return _order(path, meta, positions), page
-
-    found = request.files.find(root, (".md", ".mdx"))
-    pages = request.files.pages(root, filter(_is_page, found), parse)
-    pages.sort(key=lambda item: item[0])
-    documents = [(ids[page.source_path], page.source_path, page) for _, page in pages]
-    entries = read_sidebars(request.files, docs.site, docs.sidebars) if docs.sidebars else []
-    ordered = tuple(arrange(documents, entries))
-    return Book(docs.title, docs.language, "docusaurus", ordered, site_url=docs.site_url)
+    """Read the docs of the latest version, the blog and the pages, in every language."""
+    site, sources = _settings(request)
+    top = Path(os.path.commonpath([source.folder for source in sources if source.folder]))
+    if len(sources) == 1 and real_path(request.folder).is_relative_to(top):
+        top = real_path(request.folder)
+    reader = _Reader(request, site, top)
+    pages = [page for source in sources for page in reader.read(source)]
+    return Book(site.title, site.language, "docusaurus", tuple(pages), site_url=site.url)
 
 
-class _Partials:
-    """Parses pages and inserts the partials they import, such as `<Part />` of `_part.mdx`."""
-
-    def __init__(self, files: Files, docs: _Docs) -> None:
-        self._files = files
-        self._docs = docs
-        self._parser = DIALECT.parser()
-        self._parsed: dict[Path, list[Token]] = {}
-
-    def read(self, path: str, text: str) -> list[Token]:
-        includes = Includes(self._files, self._docs.folder, path)
-        place = self._docs.folder / path
-        tokens = list(self._insert(self._parser.parse(text), place, includes))
-        includes.report()
-        return tokens
-
-    def _insert(self, tokens: Sequence[Token], place: Path, includes: Includes) -> Iterator[Token]:
-        """Yield the tokens of the file at `place`, and those of a partial in place of its tag."""
-        imports = {
-            name: source
-            for token in tokens
-            if token.type == "mdx_esm"
-            for name, source in _IMPORT.findall(token.content)
-        }
-        for token in tokens:
-            names = [name for name, _ in token.meta["tags"]] if token.type == "mdx_tags" else []
-            if len(names) != 1 or names[0] not in imports:
-                yield token
-                continue
-            source = imports[names[0]]
-            below = source.startswith("@site/")
-            partial = real_path(self._docs.site / source[6:] if below else place.parent / source)
-            with includes.including(Include(source, partial)) as text:
-                yield from self._insert(self._tokens(partial, text), partial, includes)
-
-    def _tokens(self, place: Path, text: str) -> list[Token]:
-        """Parse a partial once; each file numbers its own headings."""
-        if not text:
-            return []
-        if place not in self._parsed:
-            tokens = self._parser.parse(split_front_matter(text, place.name, Report())[1])
-            give_anchors(tokens, DIALECT)
-            self._parsed[place] = tokens
-        return self._parsed[place]
-
-
-def _is_page(path: str) -> bool:
-    """Return whether Docusaurus publishes a path: no partial, `*.test.*` or `__tests__`."""
-    return not re.search(r"\.test\.mdx?$|(^|/)_", path)
-
-
-def doc_slug(path: str, meta: dict[str, Any]) -> str:
-    """Return a document's path below the base path, as getSlug() computes it."""
-    strip = meta.get("parse_number_prefixes", True) is not False
-    source = PurePosixPath(path)
-    folders = list(source.parts[:-1])
-    stem = strip_number(source.stem)[0] if strip else source.stem
-    prefix = "/".join(strip_number(part)[0] if strip else part for part in folders)
-    slug = meta.get("slug")
-    if isinstance(slug, str) and slug.startswith("/"):
-        return slug
-    if not slug:
-        parent = folders[-1].lower() if folders else "."
-        if source.stem.lower() in ("index", "readme", parent):
-            return prefix + "/"
-        return f"{prefix}/{meta.get('id') or stem}"
-    return f"{prefix}/{slug}"
-
-
-def doc_id(path: str, meta: dict[str, Any]) -> str:
-    """Return the id that sidebars use: the folders and name without number prefixes."""
-    strip = meta.get("parse_number_prefixes", True) is not False
-    source = PurePosixPath(path)
-    parts = [*source.parts[:-1], str(meta.get("id") or source.stem)]
-    return "/".join(strip_number(part)[0] if strip else part for part in parts)
-
-
-def _order(path: str, meta: dict[str, Any], positions: dict[str, float]) -> list[Any]:
-    """Return the sort key of the generated sidebar: position, then name, at each level."""
-    key: list[Any] = []
-    parts = path.split("/")
-    for depth, name in enumerate(parts):
-        last = depth == len(parts) - 1
-        stem = PurePosixPath(name).stem if last else name
-        position: float | None = strip_number(stem)[1]
-        if last:
-            position = _number(meta.get("sidebar_position"), position)
-            is_index = stem.lower() in ("index", "readme")
-            rank = 0 if is_index and position is None else 1
-        else:
-            position = positions.get("/".join(parts[: depth + 1]), position)
-            rank = 1
-        place = float("inf") if position is None else float(position)
-        key.append((rank, place, natural_key(stem)))
-    return key
-
-
-def _number(value: Any, default: float | None) -> float | None:
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if numeric else default
-
-
-def _category_positions(root: Path, request: Request) -> dict[str, float]:
-    positions: dict[str, float] = {}
-    for path in request.files.find(root, _CATEGORIES, quiet=True):
-        data = load_yaml(request.files, root, path)  # JSON is YAML
-        position = _number(data.get("position"), None)
-        if position is not None:
-            positions[path.rpartition("/")[0]] = position
-    return positions
-
-
-def _read_settings(request: Request) -> _Docs:
-    """Find the configuration and read the settings needed from its literals."""
-    found = request.find_site(CONFIGS)
-    base = request.base_path
+def _settings(request: Request) -> tuple[Site, list[Source]]:
+    """Return the site and the folders of pages to read."""
+    files, base = request.files, request.base_path
+    folder = real_path(request.folder)
+    found = request.find_site(CONFIGS, LEVELS)
     if found is None:
-        folder = _only_docs(request) or request.folder
-        return _Docs(folder, "docs" if base is None else base, "", request.folder)
-    site, files = found.parent, request.files
-    script = read_script(files.config(site, found.name))
-    title = script.text("title") or ""
-    language = script.text("defaultLocale") or "en"
-    url = (script.text("url") or "") + (script.text("baseUrl") or "")
-    if base is None:
-        route = script.text("routeBasePath")
-        base = "docs" if route is None else route
-    folder, sidebars = real_path(request.folder), find_sidebars(site, script)
-    if folder == site:
-        name = script.text("path") or "docs"
-        if versions := _versions(files, site):
-            last = script.text("lastVersion") or versions[0]
-            if last != "current":
-                name = f"versioned_docs/version-{last}"
-                sidebars = f"versioned_sidebars/version-{last}-sidebars.json"
-        folder = files.subfolder(site, name, found.name) or site
-    slash = script.flag("trailingSlash")
-    return _Docs(folder, base, title, site, language, url.rstrip("/"), sidebars, slash)
+        scripts = Scripts(files, folder)
+        site = Site(folder, Config(files, folder, "", scripts), scripts)
+        source = _default(site, real_path(_only_docs(request) or folder))
+        return site, [source if base is None else replace(source, base=base)]
+    if not folder.is_relative_to(found.parent):
+        files.widen(found.parent.parent)
+    site = read_site(files, found)
+    known = read_sources(files, site)
+    docs = next((each for each in known if each.kind == "docs" and each.published), None)
+    if site.folder.is_relative_to(folder):
+        sources = [source for source in known if source.published and _is_folder(source)]
+        sources = sources or [_default(site, site.folder, docs)]
+        main = next((source for source in sources if source.kind == "docs"), sources[0])
+        if base is not None:
+            sources[sources.index(main)] = replace(main, base=base)
+        return site, sources
+    inside = [each for each in known if each.folder and folder.is_relative_to(each.folder)]
+    if inside:
+        source = max(inside, key=lambda each: len(str(each.folder)))
+        return site, [source if base is None else replace(source, folder=folder, base=base)]
+    below = [each for each in known if each.folder and each.folder.is_relative_to(folder)]
+    below = [each for each in below if _is_folder(each)]
+    source = _default(site, folder, docs)
+    return site, below or [source if base is None else replace(source, base=base)]
+
+
+def _is_folder(source: Source) -> bool:
+    return source.folder is not None and os.path.isdir(source.folder)
+
+
+def _default(site: Site, folder: Path, docs: Source | None = None) -> Source:
+    """Return a folder that no plugin names as docs."""
+    plain = Source("docs", "default", folder, "docs", site.language, {})
+    return replace(docs, folder=folder) if docs else plain
 
 
 def _only_docs(request: Request) -> Path | None:
@@ -308,12 +115,112 @@ def _only_docs(request: Request) -> Path | None:
     return request.folder / "docs" if inside else None
 
 
-def _versions(files: Files, site: Path) -> list[str]:
-    """Return the names in `versions.json`, newest first."""
-    if not os.path.isfile(site / "versions.json"):
-        return []
-    try:
-        data = json.loads(files.config(site, "versions.json"))
-    except (ValueError, RecursionError):
-        return []
-    return [item for item in data if isinstance(item, str)] if isinstance(data, list) else []
+class _Kept(NamedTuple):
+    """A page, its sort key and the id that sidebars use."""
+
+    key: Any
+    name: str
+    page: Page
+
+
+class _Reader:
+    """Reads one folder of pages after another."""
+
+    def __init__(self, request: Request, site: Site, top: Path) -> None:
+        """Source paths of pages are relative to `top`."""
+        self._request, self._site, self._top = request, site, top
+        self._partials = Partials(request.files, top, site.folder)
+        self._parsers: dict[int, MarkdownIt] = {}
+
+    def read(self, source: Source) -> Sequence[Page]:
+        """Return a folder's pages in their order."""
+        files, config = self._request.files, self._site.config
+        place = source.folder or self._top
+        start = self._top if self._top.is_relative_to(place) else place
+        inner = _prefix(start, place)
+        shown = _prefix(start, self._top)
+        positions = _category_positions(place, self._request) if source.kind == "docs" else {}
+        included = config.texts("include", within=source.options) or ["**"]
+        excluded = config.get("exclude", within=source.options)
+        excluded = EXCLUDED if excluded is None else config.texts("exclude", within=source.options)
+
+        def published(path: str) -> bool:
+            return matches(inner + path, included) and not matches(inner + path, excluded)
+
+        def parse(path: str, text: str) -> _Kept | None:
+            return self._page(source, inner + path.removeprefix(shown), path, text, positions)
+
+        found = filter(published, files.find(start, _SUFFIXES))
+        pages = files.pages(self._top, [shown + path for path in found], parse)
+        if source.kind == "pages":
+            for path in filter(published, files.find(start, _PROGRAMS, quiet=True)):
+                if not path.endswith(".d.ts"):
+                    kind = "pages are not Markdown and were left out"
+                    files.report.losses.add(kind, shown + path)
+        pages.sort(key=lambda item: item.key, reverse=source.kind == "blog")
+        if source.kind != "docs":
+            return [item.page for item in pages]
+        documents = [(item.name, item.page.source_path, item.page) for item in pages]
+        return arrange(documents, read_sidebars(self._site.scripts, source.sidebars))
+
+    def _page(
+        self, source: Source, inner: str, path: str, text: str, positions: dict[str, float]
+    ) -> _Kept | None:
+        """Read one page: `inner` is its path in the plugin's folder, `path` that in the book."""
+        meta, _ = split_front_matter(text, path, self._request.report)
+        # Unlisted pages are for people who were given the address; drafts are not published.
+        if meta.get("draft") is True or meta.get("unlisted") is True:
+            return None
+        slug, key = self._address(source, inner, meta, positions)
+        slug = site_path(source.base, slug)
+        rules = self._dialect(path, meta, source)
+        if id(rules) not in self._parsers:
+            self._parsers[id(rules)] = rules.parser()
+        tokens = self._partials.read(path, text, rules, self._parsers[id(rules)])
+        fallback = str(meta.get("id") or strip_number(PurePosixPath(inner).stem)[0])
+        document = read_tokens(tokens, rules, str(meta.get("title") or ""), fallback)
+        self._request.report.add_all(path, document.warnings)
+        slash = self._site.trailing_slash
+        if slash is not None:
+            slug = slug.rstrip("/") + ("/" if slash and slug.strip("/") else "")
+        page = Page(path, document.title, slug, document.sections, source.language)
+        return _Kept(key, doc_id(inner, meta), page)
+
+    def _address(
+        self, source: Source, inner: str, meta: dict[str, Any], positions: dict[str, float]
+    ) -> tuple[str, Any]:
+        """Return a page's path below its plugin's, and its sort key."""
+        if source.kind == "blog":
+            return post_slug(inner, meta)
+        if source.kind == "pages":
+            return page_slug(inner, meta), inner
+        config = self._site.config
+        numbers = config.get("numberPrefixParser", within=source.options)
+        if numbers is False:
+            meta["parse_number_prefixes"] = False
+        elif numbers not in (None, True):
+            config.lost(None, "numberPrefixParser")
+        return doc_slug(inner, meta), doc_order(inner, meta, positions)
+
+    def _dialect(self, path: str, meta: dict[str, Any], source: Source) -> Dialect:
+        own = meta.get("mdx")
+        form = own.get("format") if isinstance(own, dict) else None
+        form = form or self._site.markdown
+        is_mdx = form != "md" and (form != "detect" or path.endswith(".mdx"))
+        return dialect(is_mdx=is_mdx, math=source.math)
+
+
+def _prefix(place: Path, root: Path) -> str:
+    """Return the path of a folder below another one, with a slash, or ""."""
+    below = place.relative_to(root).as_posix()
+    return "" if below == "." else f"{below}/"
+
+
+def _category_positions(root: Path, request: Request) -> dict[str, float]:
+    positions: dict[str, float] = {}
+    for path in request.files.find(root, _CATEGORIES, quiet=True):
+        data = load_yaml(request.files, root, path)  # JSON is YAML
+        position = number(data.get("position"), None)
+        if position is not None:
+            positions[path.rpartition("/")[0]] = position
+    return positions

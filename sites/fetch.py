@@ -21,6 +21,8 @@ import httpx
 from rag.errors import NotFound, SourceError
 from rag.retry_after import retry_after
 from sites.addresses import check_host, resolve
+from sites.clock import PAGE_SECONDS
+from sites.files import MAX_CHARACTERS
 from sites.robots import MAX_BYTES, Robots
 
 AGENT = "AskTheBook"
@@ -55,6 +57,10 @@ class Limits:
     longest_wait: float = 120.0
     """If the site asks for a longer pause, the page counts as unavailable."""
     concurrent: int = 4
+    page_seconds: float = PAGE_SECONDS
+    """To parse one page."""
+    characters: int = MAX_CHARACTERS
+    """Of all pages."""
 
 
 class Unavailable(SourceError):

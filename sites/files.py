@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from rag.errors import SourceError
 from sites.clock import PAGE_SECONDS, TooSlow, page_clock
+from sites.losses import Losses
 
 T = TypeVar("T")
 MAX_FILE_BYTES = 4_000_000
@@ -20,6 +21,8 @@ MAX_CONFIG_BYTES = 500_000
 MAX_FILES = 50_000
 MAX_CHARACTERS = 100_000_000
 """Characters of a book by default: about fifty times the longest real book."""
+REPOSITORY_LEVELS = 4
+"""Folders above a site in which its repository is looked for."""
 SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__"})
 MARKDOWN = (".md", ".mdx", ".markdown")
 _PSEUDO = ("/proc", "/sys", "/dev")
@@ -46,6 +49,7 @@ class Report:
     """Collects the problems of one run."""
 
     problems: list[Problem] = field(default_factory=list)
+    losses: Losses = field(default_factory=Losses)
 
     def add(self, source_path: str, message: str, *, skipped: bool = False) -> None:
         """Add a problem. The message reads on from the path: `has broken front matter.`"""
@@ -94,8 +98,13 @@ class Files:
             raise SourceError(f"{folder} is not inside {root}, which --root names.")
 
     def widen(self, site: Path) -> None:
-        """Make a site's folder the root if the book is inside it and its author named no root."""
+        """Make a site's repository, or else its folder, the root.
+
+        Nothing changes if the author named a root or the book is outside the site.
+        """
         site = real_path(site)
+        places = (site, *list(site.parents)[:REPOSITORY_LEVELS])
+        site = next((place for place in places if os.path.exists(place / ".git")), site)
         if not self._root_is_given and self._root.is_relative_to(site):
             self._root = site
 

@@ -30,7 +30,7 @@ class BadYaml(Exception):
 def parse_yaml(text: str) -> Any:
     """Parse YAML into plain values. Raises BadYaml.
 
-    Tags such as `!!python/name:…` and `!ENV` are ignored: nothing is constructed or executed.
+    Nothing is constructed or executed: `!!python/name:a.b` is the text `a.b`, `!ENV` its default.
     """
     if len(text) > MAX_YAML:
         raise BadYaml(f"it is longer than {MAX_YAML:,} characters")
@@ -62,7 +62,7 @@ def _check(text: str) -> None:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """A safe loader that ignores unknown tags."""
+    """A safe loader that reads unknown tags as plain values."""
 
 
 def _text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
@@ -80,8 +80,11 @@ def _plain(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
         return loader.construct_mapping(node, deep=True)
     if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return _text(loader, node) if isinstance(node, yaml.ScalarNode) else None
+        values = loader.construct_sequence(node, deep=True)
+        return values[-1] if suffix == "ENV" and values else values
+    if not isinstance(node, yaml.ScalarNode):
+        return None
+    return _text(loader, node) or suffix.partition(":")[2]
 
 
 _PlainLoader.add_constructor("tag:yaml.org,2002:str", _text)

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from rag.models import Page
+from sites.files import MARKDOWN
 from sites.html_blocks import HtmlPage, read_page
 from sites.sections import SectionBuilder
 from sites.source import Book, Request, humanize, natural_key, site_path
@@ -23,10 +24,30 @@ _SEPARATOR = re.compile(r"(?<!\s)\s++(?:[|·•»–—-]|::)\s++")
 
 
 def recognise(request: Request) -> bool:
-    """Look for HTML but no Markdown at the top of the folder."""
-    found = request.files.find(request.folder, (*SUFFIXES, ".md"), quiet=True)
-    names = [PurePosixPath(path).suffix.lower() for path in found if "/" not in path]
-    return any(name in SUFFIXES for name in names) and ".md" not in names
+    """Look for HTML at the top of the folder, and no Markdown there but copies of pages."""
+    pages, sources = _pages_and_sources(request)
+    return any("/" not in path for path in pages) and not any("/" not in path for path in sources)
+
+
+def has_only_twins(request: Request) -> bool:
+    """Return whether all Markdown in the folder is a copy of a page of HTML."""
+    return not _pages_and_sources(request)[1]
+
+
+def _pages_and_sources(request: Request) -> tuple[set[str], list[str]]:
+    """Return the paths of HTML, and those of Markdown that is not a copy of one of them.
+
+    The copy of `a.html` or `a/index.html` is `a.md`, `a.html.md` or `a/index.html.md`.
+    """
+    found = request.files.find(request.folder, (*SUFFIXES, *MARKDOWN), quiet=True)
+    pages = {path for path in found if path.lower().endswith(SUFFIXES)}
+    sources = []
+    for path in found:
+        stem = path.rpartition(".")[0]
+        twins = {stem, f"{stem}.html", f"{stem}.htm", f"{stem}/index.html"}
+        if path not in pages and not twins & pages:
+            sources.append(path)
+    return pages, sources
 
 
 def read(request: Request) -> Book:

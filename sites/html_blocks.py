@@ -97,6 +97,8 @@ class _TagReader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tag = (tag, {name: value or "" for name, value in attrs})
 
+    handle_startendtag = handle_starttag
+
     def handle_endtag(self, tag: str) -> None:
         self.tag = (f"/{tag}", {})
 

@@ -32,8 +32,16 @@ class Include(NamedTuple):
 class Includes:
     """The includes of one page. A file that cannot be included is reported and left out."""
 
-    def __init__(self, files: Files, folder: Path, page: str) -> None:
+    def __init__(
+        self,
+        files: Files,
+        folder: Path,
+        page: str,
+        missing: str = "includes could not be found",
+    ) -> None:
+        """`missing` is the kind of loss that a file is that does not exist."""
         self._files = files
+        self._missing = missing
         self._page = page
         self._count = 0
         self._characters = MAX_INCLUDED
@@ -64,6 +72,7 @@ class Includes:
         if self._count > MAX_INCLUDES:
             raise Refused(f"is beyond the limit of {MAX_INCLUDES} includes for a page")
         if not os.path.exists(place):
+            self._files.report.losses.add(self._missing, self._page, include.name)
             return ""
         text = include.cut(self._files.included(place, MAX_INCLUDED))
         if len(text) > self._characters:
@@ -100,5 +109,7 @@ class Includes:
             first, others = names[0], len(set(names)) - 1
             more = f", and {others} more like it" if others else ""
             self._files.report.add(
-                self._page, f"includes {first}, which {reason}{more}; it was left out."
+                self._page,
+                f"includes {first}, which {reason}{more}; it was left out.",
+                skipped=True,
             )

@@ -1,170 +1,139 @@
-"""Read literals from a JavaScript or TypeScript configuration without executing it."""
+"""Split JavaScript and TypeScript into tokens, without comments, in linear time."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
-_STRING = r"(?:'(?:\\.|[^'\\\n])*+|\"(?:\\.|[^\"\\\n])*+|`(?:\\.|[^`\\])*+)(['\"`]?)"
-"""A string, and the quote that closes it, if one does."""
-_STRINGS = re.compile(_STRING, re.DOTALL)
-_MARK = re.compile(r"['\"`]|//[^\n]*|/\*")
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A configuration without comments."""
-
-    source: str
-
-    def text(self, key: str) -> str | None:
-        """Return the first string assigned to `key`."""
-        return next(iter(self.texts(key)), None)
-
-    def texts(self, key: str) -> list[str]:
-        """Return every string assigned to `key`, alone or in a list, in order."""
-        found: list[str] = []
-        end, last = 0, self.source.rfind("]")
-        pattern = rf"(?<![\w$])['\"]?{key}['\"]?\s*:\s*(\[|{_STRING})"
-        for match in re.finditer(pattern, self.source, re.DOTALL):
-            if match.start() < end:
-                continue
-            if match[2]:
-                found.append(_unquote(match[1]))
-            elif match[1] == "[" and match.end() <= last:
-                end = self.source.find("]", match.end())
-                found += _closed_strings(self.source[match.end() : end])
-        return found
-
-    def flag(self, key: str) -> bool | None:
-        """Return the boolean assigned to `key`, or None."""
-        found = re.search(rf"(?<![\w$])['\"]?{key}['\"]?\s*:\s*(true|false)\b", self.source)
-        return found[1] == "true" if found else None
-
-    def strings(self) -> list[str]:
-        """Return every string in the configuration, in order."""
-        return _closed_strings(self.source)
+_SPACE = re.compile(r"\s+|//[^\n]*")
+_NUMBER = re.compile(r"[0-9][\w.]*")
+_NAME = re.compile(r"[\w$@#\\]+")
+_SIGN = re.compile(r"=>|\.\.\.|\?\?=|\|\|=|&&=|\?\?|\?\.|\|\||&&|[-+*/%<>=!]=+|.", re.DOTALL)
+_QUOTED = {
+    "'": re.compile(r"'(?:[^'\\\n]|\\.)*+('?)", re.DOTALL),
+    '"': re.compile(r'"(?:[^"\\\n]|\\.)*+("?)', re.DOTALL),
+}
+_TEMPLATE = re.compile(r"(?:[^`\\$]|\\.|\$(?!\{))*+(`|\$\{|)", re.DOTALL)
+_REGEX = re.compile(r"/(?:[^/\\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*+\])++/[a-z]*+")
+_ESCAPE = re.compile(
+    r"\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL
+)
+_LETTERS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": ""}
+_BEFORE_REGEX = frozenset("(,=:[!&|?{};+-*%<>~^") | {"=>", "return", "&&", "||", "??", "..."}
 
 
-def read_script(source: str) -> Script:
-    """Remove the comments of a configuration."""
-    return Script(_without_comments(source))
+class Token(NamedTuple):
+    """`kind` is name, number, string, regex, template or sign.
 
-
-def _without_comments(source: str) -> str:
-    """Replace comments by spaces. A quote that nothing closes is text."""
-    parts: list[str] = []
-    at, last = 0, source.rfind("*/")
-    dead = dict.fromkeys("'\"`", 0)
-    """Where text ends in which no string with this quote begins."""
-    while mark := _MARK.search(source, at):
-        parts.append(source[at : mark.start()])
-        shown, at = " ", mark.end()
-        if (sign := mark[0]) in dead:
-            shown = sign
-            string = _STRINGS.match(source, mark.start()) if mark.start() >= dead[sign] else None
-            if string and string[1]:
-                shown, at = string[0], string.end()
-            elif string:
-                dead[sign] = string.end()
-        elif sign == "/*" and at <= last:
-            at = source.find("*/", at) + 2
-        elif sign == "/*":
-            shown = sign
-        parts.append(shown)
-    return "".join([*parts, source[at:]])
-
-
-_TOKEN = re.compile(rf"{_STRING}|[{{}}\[\](),:]|[^\s{{}}\[\](),:'\"`]+", re.DOTALL)
-_LITERAL = re.compile(r"(?:=|\bdefault)\s*(?=[{\[])|\A\s*(?=[{\[])")
-_OPEN, _CLOSE = frozenset("{[("), frozenset("}])")
-MAX_DEPTH = 50
-"""Levels of a literal; deeper ones are skipped."""
-
-
-def read_literals(source: str) -> list[Any]:
-    """Return every object and list that is assigned or exported, without computed parts.
-
-    Objects become dictionaries, lists lists and strings strings; anything else becomes None.
+    A template is the text up to a `${` or the closing backtick; after it come the tokens of the
+    expression, and the next part.
     """
-    found, end = [], 0
-    for match in _LITERAL.finditer(source):
-        if match.end() >= end:
-            reader = _Literals(source, match.end())
-            found.append(reader.value())
-            end = reader.end
-    return found
+
+    kind: str
+    text: str
+    line: int
+    starts_line: bool
+    """Whether a line break stands before the token."""
+    open: bool = False
+    """Whether an expression follows this part of a template."""
 
 
-class _Literals:
-    """Parses one literal in linear time."""
+def tokenize(source: str) -> list[Token]:
+    """Return the tokens. A quote that nothing closes is a sign."""
+    return list(_Lexer(source).tokens())
 
-    def __init__(self, source: str, start: int) -> None:
-        self._tokens = _TOKEN.finditer(source, start)
-        self._here = ""
-        self.end = start
-        self._next()
 
-    def _next(self) -> str:
-        taken, match = self._here, next(self._tokens, None)
-        self._here = match[0] if match else ""
-        self.end = match.end() if match else self.end
-        return taken
+class _Lexer:
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._at, self._line, self._fresh = 0, 1, True
+        self._found: list[Token] = []
+        self._dead: dict[str, int] = {}
+        """Where text ends in which no string with this quote begins."""
+        self._templates: list[int] = []
+        """For each open template the braces open in its expression."""
 
-    def value(self, depth: int = 0) -> Any:
-        """Return the value at the current token and move to the `,` or bracket that ends it."""
-        result: Any = None
-        if depth < MAX_DEPTH and self._here == "{":
-            result = self._object(depth)
-        elif depth < MAX_DEPTH and self._here == "[":
-            result = self._list(depth)
-        elif self._here[:1] in ("'", '"', "`") and len(self._here) > 1:
-            result = _unquote(self._next())
-        computed = self._skip_to(",") if depth else False
-        return None if computed and not isinstance(result, dict | list) else result
+    def tokens(self) -> list[Token]:
+        while self._at < len(self._source):
+            self._step()
+        return self._found
 
-    def _object(self, depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        self._next()
-        while self._here not in ("", "}"):
-            key = self._next()
-            if key == ",":
-                continue
-            self._skip_to(":,")
-            if self._here == ":":
-                self._next()
-                key = _unquote(key) if key[:1] in ("'", '"', "`") else key
-                found.setdefault(key, self.value(depth + 1))
-        self._next()
-        return found
+    def _add(self, kind: str, text: str, end: int, *, open_: bool = False) -> None:
+        self._found.append(Token(kind, text, self._line, self._fresh, open_))
+        self._fresh = False
+        self._move(end)
 
-    def _list(self, depth: int) -> list[Any]:
-        found = []
-        self._next()
-        while self._here not in ("", "]"):
-            if self._here == ",":
-                self._next()
+    def _move(self, end: int) -> None:
+        self._line += self._source.count("\n", self._at, end)
+        self._at = end
+
+    def _step(self) -> None:
+        source, at = self._source, self._at
+        ch = source[at]
+        if match := _SPACE.match(source, at):
+            self._fresh = self._fresh or "\n" in match[0]
+            self._move(match.end())
+        elif source.startswith("/*", at) and (end := source.find("*/", at + 2)) >= 0:
+            self._fresh = self._fresh or "\n" in source[at:end]
+            self._move(end + 2)
+        elif source.startswith("/*", at):
+            self._move(len(source))
+        elif ch in _QUOTED and at >= self._dead.get(ch, 0):
+            match = _QUOTED[ch].match(source, at)
+            if match and match[1]:
+                self._add("string", unescape(match[0][1:-1]), match.end())
             else:
-                found.append(self.value(depth + 1))
-        self._next()
-        return found
+                self._dead[ch] = match.end() if match else at
+        elif ch == "`" or (ch == "}" and self._templates and not self._templates[-1]):
+            self._template(ch)
+        elif ch == "/" and self._regex():
+            pass
+        elif match := _NUMBER.match(source, at):
+            self._add("number", match[0], match.end())
+        elif match := _NAME.match(source, at):
+            self._add("name", match[0], match.end())
+        else:
+            match = _SIGN.match(source, at)
+            sign = match[0] if match else ch
+            if self._templates:
+                self._templates[-1] += (sign == "{") - (sign == "}")
+            self._add("sign", sign, at + len(sign))
 
-    def _skip_to(self, ends: str) -> bool:
-        """Skip to one of `ends` or a closing bracket; return whether anything was skipped."""
-        level, passed = 0, False
-        while self._here:
-            if not level and (self._here in ends or self._here in _CLOSE):
-                break
-            level += (self._here in _OPEN) - (self._here in _CLOSE)
-            passed = True
-            self._next()
-        return passed
+    def _template(self, ch: str) -> None:
+        match = _TEMPLATE.match(self._source, self._at + 1)
+        end = match[1] if match else ""
+        if ch == "}":
+            self._templates.pop()
+        if end == "${":
+            self._templates.append(0)
+        stop = match.end() if match else len(self._source)
+        text = self._source[self._at + 1 : stop - len(end)]
+        self._add("template", unescape(text), stop, open_=end == "${")
+
+    def _regex(self) -> bool:
+        before = self._found[-1].text if self._found else "="
+        if before not in _BEFORE_REGEX or self._at < self._dead.get("/", 0):
+            return False
+        match = _REGEX.match(self._source, self._at)
+        if match:
+            self._add("regex", match[0], match.end())
+        else:
+            end = self._source.find("\n", self._at)
+            self._dead["/"] = end if end >= 0 else len(self._source)
+        return match is not None
 
 
-def _closed_strings(source: str) -> list[str]:
-    return [_unquote(string[0]) for string in _STRINGS.finditer(source) if string[1]]
+def unescape(text: str) -> str:
+    """Return the characters that a string or template stands for."""
 
+    def put(match: re.Match[str]) -> str:
+        if digits := match[1] or match[2] or match[3]:
+            code = int(digits, 16)
+            return chr(code) if code <= 0x10FFFF else "�"
+        return _LETTERS.get(match[4], match[4])
 
-def _unquote(string: str) -> str:
-    return re.sub(r"\\(.)", r"\1", string[1:-1], flags=re.DOTALL)
+    if "\\" not in text:
+        return text
+    # Halves of a character above U+FFFF are written one by one; a half alone cannot be stored.
+    done = _ESCAPE.sub(put, text)
+    return done.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

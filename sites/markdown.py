@@ -221,7 +221,7 @@ class _Page:
                 for row in part.children
             ]
             return markdown_table(rows) if any(any(row) for row in rows) else ""
-        info = node.info if node.type == "fence" else ""
+        info = node.info.strip() if node.type == "fence" else ""
         code = self._dialect.shown_code(node.content, info).rstrip("\n")
         language = _LANGUAGE.match(info)
         return fenced(code, language[0] if language else "") if code.strip() else ""

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
+from textwrap import dedent
 from typing import Any
 from urllib.parse import unquote
 
@@ -20,7 +21,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from rag.models import Page
-from sites.html_blocks import tag_words
+from sites.html_blocks import fenced, tag_words
 from sites.includes import Include, Includes
 from sites.inline_text import plain_text
 from sites.markdown import Dialect, read_markdown
@@ -28,7 +29,7 @@ from sites.slugs import mdbook_slugger
 from sites.source import Book, Request, is_address, site_path
 
 _DIRECTIVE = re.compile(
-    r"(\\?)\{\{\s*#(include|rustdoc_include|playground|title|shiftinclude)\s++"
+    r"(\\?)\{\{\s*#(include|rustdoc_include|playground|playpen|title|shiftinclude)\s++"
     r"((?:(?!\{\{)[^}])*+)\}\}"
 )
 _HIDDEN = re.compile(r"[ \t]*#(?:[ \t]|$)")
@@ -168,11 +169,26 @@ def _include(match: re.Match[str], folder: Path) -> Include | str:
     if kind == "title" or not rest:
         return ""
     name, *window = rest.split()[0].split(":")
+    if kind == "shiftinclude":  # the first part is how far to indent
+        shift, name, window = name, window[0] if window else "", window[1:]
+        return Include(name, folder / name, partial(_shifted, shift, window))
+    if kind in ("playground", "playpen"):
+        return Include(name, folder / name, partial(fenced, language="rust"))
     return Include(name, folder / name, partial(_cut, window))
 
 
 def _cut(window: Sequence[str], text: str) -> str:
     return "\n".join(_window(text.split("\n"), window)).strip("\n")
+
+
+def _shifted(shift: str, window: Sequence[str], text: str) -> str:
+    """Indent the lines to include by `shift` columns, or take as many away; `auto` by all."""
+    text = _cut(window, text)
+    if not re.fullmatch(r"-?[0-9]{1,3}", shift):
+        return dedent(text)
+    columns = int(shift)
+    lines = text.split("\n")
+    return "\n".join(" " * columns + line if columns > 0 else line[-columns:] for line in lines)
 
 
 def _window(lines: Sequence[str], window: Sequence[str]) -> Iterator[str]:

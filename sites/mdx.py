@@ -22,7 +22,16 @@ _ESM = re.compile(
     r"import\s+['\"{*]|import\s+[\w$]+\s*(,|from\b)"
     r"|export\s+(default|const|let|var|function|class|async)\b|export\s*[{*]"
 )
-_BRACE = re.compile(r"[{}]|/\*")
+_BRACE = re.compile(r"[{}'\"`]|/\*")
+_STRINGS = {
+    "'": re.compile(r"'(?:[^'\\\n]|\\.)*+('?)", re.DOTALL),
+    '"': re.compile(r'"(?:[^"\\\n]|\\.)*+("?)', re.DOTALL),
+    "`": re.compile(r"`(?:[^`\\$]|\\.|\$(?!\{))*+(`?)", re.DOTALL),
+    "/*": re.compile(r"/\*(?:[^*]|\*(?!/))*+((?:\*/)?)"),
+}
+"""What may hold braces that do not count, and what closes it."""
+BRACE_READINGS = 20
+"""How often a page may be read over to pair its braces."""
 MAX_TAG = 20_000
 """Characters; a longer tag is text."""
 
@@ -36,21 +45,41 @@ def mdx(md: MarkdownIt) -> None:
     md.inline.ruler.before("html_inline", "mdx_text", _inline)
 
 
+class _Braces:
+    """Finds the `}` for each `{` in a source, as JavaScript reads it."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._ends: dict[int, int | None] = {}
+        self._left = BRACE_READINGS * (len(source) + 100)
+
+    def get(self, start: int) -> int | None:
+        """Return the position after the `}`, or None."""
+        if start not in self._ends:
+            self._read(start)
+        return self._ends[start]
+
+    def _read(self, start: int) -> None:
+        """Read from a `{` to its `}`, which also pairs the braces between them."""
+        stack, at = [start], start + 1
+        while stack and self._left > 0 and (match := _BRACE.search(self._source, at)):
+            self._left -= match.end() - at
+            at, sign = match.end(), match[0]
+            if sign == "{":
+                stack.append(match.start())
+            elif sign == "}":
+                self._ends[stack.pop()] = at
+            elif not (sign in "'\"" and self._source[match.start() - 1].isalnum()):  # as in don't
+                string = _STRINGS[sign].match(self._source, match.start())
+                self._left -= string.end() - at if string else 0
+                at = string.end() if string and string[1] else at
+        self._left -= len(self._source) - at if stack else 0
+        self._ends.update(dict.fromkeys(stack))
+
+
 @lru_cache(maxsize=4)
-def _braces(source: str) -> dict[int, int]:
-    """Map the position of each closed `{` to the position after its `}`."""
-    pairs: dict[int, int] = {}
-    stack: list[int] = []
-    at, last = 0, source.rfind("*/")
-    while match := _BRACE.search(source, at):
-        at = match.end()
-        if match[0] == "{":
-            stack.append(match.start())
-        elif match[0] == "}" and stack:
-            pairs[stack.pop()] = at
-        elif match[0] == "/*" and at <= last:
-            at = source.find("*/", at) + 2
-    return pairs
+def _braces(source: str) -> _Braces:
+    return _Braces(source)
 
 
 @lru_cache(maxsize=4)
@@ -119,8 +148,17 @@ def _skip(source: str, position: int, limit: int) -> int:
     return match.end() if match else position
 
 
+def _with_slash(source: str, tag: tuple[int, str, dict[str, str]]) -> dict[str, str]:
+    """Return a tag's attributes; `/` is one of them if the tag closes itself."""
+    closed = source[tag[0] - 2] == "/" and tag[1] != "!--"
+    return {**tag[2], "/": ""} if closed else tag[2]
+
+
 def _flow_block(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    """Parse lines that contain only tags and expressions, each of which may span lines."""
+    """Parse lines that contain only tags and expressions, each of which may span lines.
+
+    In the token an expression is a tag called `{`.
+    """
     position = state.bMarks[start_line] + state.tShift[start_line]
     if position >= state.eMarks[start_line] or state.src[position] not in "<{":
         return False
@@ -132,13 +170,14 @@ def _flow_block(state: StateBlock, start_line: int, end_line: int, silent: bool)
             end = _braces(state.src).get(position)
             if end is None or end > limit or state.src.startswith("{#", position):
                 return False
+            parts.append(("{", {"source": state.src[position + 1 : end - 1]}))
             position = end
         else:
             tag = scan_tag(state.src, position, limit)
             if tag is None:
                 return False
             position = tag[0]
-            parts.append((tag[1], tag[2]))
+            parts.append((tag[1], _with_slash(state.src, tag)))
         while line < end_line - 1 and state.eMarks[line] < position:
             line += 1
         while position < state.eMarks[line] and state.src[position] in " \t":
@@ -158,7 +197,7 @@ def _flow_block(state: StateBlock, start_line: int, end_line: int, silent: bool)
 
 def _esm_block(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
     """Parse import/export at the left margin, up to a blank line outside its braces."""
-    if state.level or state.sCount[start_line] or state.parentType != "root":
+    if state.level or state.sCount[start_line]:
         return False
     begin = state.bMarks[start_line]
     if not _ESM.match(state.src, begin, state.eMarks[start_line]):
@@ -204,7 +243,7 @@ def _inline(state: StateInline, silent: bool) -> bool:
         if not silent:
             token = state.push("mdx_tag", "", 0)
             token.content = state.src[state.pos : tag[0]]
-            token.meta = {"tags": [(tag[1], tag[2])]}
+            token.meta = {"tags": [(tag[1], _with_slash(state.src, tag))]}
         state.pos = tag[0]
         return True
     return False

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-import os
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 from markdown_it.token import Token
 
+from rag.language.visible import normalize
 from rag.models import Page
 from sites.attributes import attribute_lists
+from sites.fences import fence_titles, named_title
 from sites.files import real_path
 from sites.front_matter import load_yaml, split_front_matter
-from sites.includes import Include, Includes
+from sites.includes import Includes
 from sites.inline_text import plain_text
 from sites.markdown import Dialect, read_markdown
+from sites.mkdocs_plugins import (
+    Blog,
+    Languages,
+    drop_objects,
+    name_jinja,
+    name_unread,
+    navigation_files,
+)
 from sites.pymarkdown import python_markdown
+from sites.pymdownx import braced_fences, generic_blocks, icons
 from sites.slugs import python_markdown_slug, python_markdown_slugger
+from sites.snippets import Snippets
 from sites.source import Book, Request, find_above, humanize, natural_key, site_path
 
 MARKDOWN = (".markdown", ".mdown", ".mkdn", ".mkd", ".md")
 CONFIGS = ("mkdocs.yml", "mkdocs.yaml", "properdocs.yml", "zensical.yml")
-_ICON = re.compile(r":[a-z0-9_+][\w+-]*:")
-_SNIPPET = re.compile(r"^([ \t]{0,100})-+8<-+[ \t]+\"([^\"\n]+)\"[ \t]*$", re.MULTILINE)
 _TOC_MARK = re.compile(r"^\[TOC\][ \t]*$", re.MULTILINE)
 
 
@@ -42,7 +51,10 @@ class _Site:
 
     root: Path
     config: dict[str, Any]
+    name: str
+    """Of its file."""
     extensions: dict[str, dict[str, Any]]
+    plugins: dict[str, dict[str, Any]]
 
     def has(self, *names: str) -> bool:
         return any(name in self.extensions for name in names)
@@ -51,63 +63,123 @@ class _Site:
 def read(request: Request) -> Book:
     """Read every page of the docs folder: first those in the navigation, in its order."""
     site = _site(request)
-    root, report = site.root, request.report
-    dialect = _dialect(site)
-    parser = dialect.parser()
+    root, files = site.root, request.files
     theme = site.config.get("theme")
     language = str(theme.get("language") or "en") if isinstance(theme, dict) else "en"
-    directory_urls = site.config.get("use_directory_urls") is not False
-    navigation = list(_navigation(site.config.get("nav")))
-    titles = dict(navigation)
-    paths = request.files.find(root, MARKDOWN)
+    languages = Languages(site.plugins.get("i18n", {}), language)
+    paths = files.find(root, MARKDOWN)
+    listed = navigation_files(site.plugins, files, root, paths)
+    navigation = list(_navigation(site.config.get("nav"))) if listed is None else listed
     excluded = str(site.config.get("exclude_docs") or "").split()
-    ranks = {path: rank for rank, (path, _) in enumerate(navigation)}
-    paths.sort(key=lambda path: (ranks.get(path, len(ranks)), _default_order(path)))
+    ranks: dict[str, int] = {}
+    for rank, (path, _) in enumerate(navigation):
+        ranks.setdefault(path, rank)
+
+    def order(path: str) -> tuple[Any, ...]:
+        locale, bare = languages.split(path)
+        rank = ranks.get(path, ranks.get(bare, len(ranks)))
+        return locale != languages.default, locale, rank, _default_order(path)
+
+    paths.sort(key=order)
     known = set(paths)
 
     def published(path: str) -> bool:
         source = PurePosixPath(path)
         twin = source.name == "README.md" and str(source.with_name("index.md")) in known
-        return not twin and not _matches(path, excluded)
+        return not twin and not _matches(path, excluded) and languages.is_built(path)
 
-    def parse(path: str, text: str) -> Page:
-        source = PurePosixPath(path)
-        meta, body = split_front_matter(text, path, report)
-        if site.has("pymdownx.snippets"):
-            includes = Includes(request.files, root, path)
-            body = includes.expand(body, _SNIPPET, partial(_snippet, site))
-            includes.report()
-        title = titles.get(path) or str(meta.get("title") or "")
-        body = _TOC_MARK.sub("", body)
-        document = read_markdown(body, dialect, parser, title, humanize(source.stem))
-        report.add_all(path, document.warnings)
-        stem = "index" if source.stem == "README" else source.stem
-        if not directory_urls:
-            slug = site_path(request.base_path or "", str(source.parent), f"{stem}.html")
-        else:
-            last = "" if stem == "index" else stem
-            slug = site_path(request.base_path or "", str(source.parent), last, "")
-        return Page(path, document.title, slug, document.sections, language)
-
-    pages = request.files.pages(root, filter(published, paths), parse)
+    name_unread(site.plugins, site.name, files)
+    parse = _Pages(request, site, dict(navigation), languages).parse
+    pages = files.pages(root, filter(published, paths), parse)
     title = str(site.config.get("site_name") or "")
     url = str(site.config.get("site_url") or "")
-    return Book(title, language, "mkdocs", tuple(pages), site_url=url.rstrip("/"))
+    return Book(title, languages.default, "mkdocs", tuple(pages), site_url=url.rstrip("/"))
+
+
+class _Pages:
+    """Reads the pages of one site."""
+
+    def __init__(
+        self, request: Request, site: _Site, titles: dict[str, str], languages: Languages
+    ) -> None:
+        self._request = request
+        self._site = site
+        self._titles = titles
+        self._languages = languages
+        self._dialect = _dialect(site)
+        self._parser = self._dialect.parser()
+        report = request.report
+        self._snippets = (
+            Snippets(site.extensions["pymdownx.snippets"], site.root.parent, report)
+            if site.has("pymdownx.snippets")
+            else None
+        )
+        self._blogs = [
+            Blog(options, _blog_slug(options))
+            for name, options in site.plugins.items()
+            if name.removeprefix("material/") == "blog"
+        ]
+
+    def parse(self, path: str, text: str) -> Page | None:
+        request, site = self._request, self._site
+        meta, body = split_front_matter(text, path, request.report)
+        if self._snippets:
+            body = self._snippets.insert(body, path, Includes(request.files, site.root, path))
+        if "mkdocstrings" in site.plugins:
+            body = drop_objects(body, path, request.files)
+        if "macros" in site.plugins:
+            name_jinja(body, path, request.files)
+        language, bare = self._languages.split(path)
+        source = PurePosixPath(bare)
+        title = self._titles.get(path) or str(meta.get("title") or "")
+        body = _TOC_MARK.sub("", body)
+        document = read_markdown(body, self._dialect, self._parser, title, humanize(source.stem))
+        request.report.add_all(path, document.warnings)
+        place = str(source.with_name("index" if source.stem == "README" else source.stem))
+        for blog in self._blogs:
+            if blog.is_post(bare):
+                if not blog.is_published(meta):
+                    return None
+                place = blog.place(bare, document.title, meta)
+        prefix = (request.base_path or "", self._languages.prefix(language))
+        if site.config.get("use_directory_urls") is False:
+            slug = site_path(*prefix, f"{place}.html")
+        else:
+            slug = site_path(*prefix, re.sub(r"(?:^|/)index$", "", place), "")
+        return Page(path, document.title, slug, document.sections, language)
+
+
+def _blog_slug(options: dict[str, Any]) -> Callable[[str], str]:
+    separator = str(options.get("post_slugify_separator") or "-")
+    return _rule(options.get("post_slugify") or {"kwds": {"case": "lower"}}, separator)
 
 
 def _site(request: Request) -> _Site:
     found = request.find_site(CONFIGS, levels=2)
     if found is None:
-        return _Site(request.folder, {}, {})
+        return _Site(request.folder, {}, "", {}, {})
     config = load_yaml(request.files, found.parent, found.name)
     inherited = config.get("INHERIT")
     if isinstance(inherited, str):
-        config = {**load_yaml(request.files, found.parent, inherited), **config}
+        config = _merged(load_yaml(request.files, found.parent, inherited), config)
     root = request.folder
     if real_path(root) == found.parent:
         named = str(config.get("docs_dir") or "docs")
         root = request.files.subfolder(found.parent, named, found.name) or root
-    return _Site(root, config, dict(_extensions(config.get("markdown_extensions"))))
+    extensions = dict(_extensions(config.get("markdown_extensions")))
+    plugins = dict(_extensions(config.get("plugins")))
+    return _Site(root, config, found.name, extensions, plugins)
+
+
+def _merged(base: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """Merge an inherited configuration as MkDocs does: mappings deeply, the rest replaced."""
+    merged = dict(base)
+    for key, value in config.items():
+        inner = merged.get(key)
+        if isinstance(inner, dict) and isinstance(value, dict):
+            value = _merged(inner, value)
+        merged[key] = value
+    return merged
 
 
 def _extensions(listed: Any) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -152,24 +224,10 @@ def _matches(path: str, patterns: Sequence[str]) -> bool:
     return hit
 
 
-def _snippet(site: _Site, match: re.Match[str], folder: Path) -> Include:
-    """Return the file that a snippet line names, indented like the line."""
-    base = site.extensions.get("pymdownx.snippets", {}).get("base_path", ".")
-    bases = base if isinstance(base, list) and base else [base]
-    places = [real_path(site.root.parent) / str(each) / match[2] for each in bases]
-    place = next((place for place in places if os.path.isfile(place)), places[0])
-    return Include(match[2], place, partial(_indent, match[1]))
-
-
-def _indent(indent: str, text: str) -> str:
-    return "\n".join(indent + line for line in text.splitlines())
-
-
 # ---------------------------------------------------------------- anchors
 
 
 def _dialect(site: _Site) -> Dialect:
-    icons = site.has("pymdownx.emoji", "material.extensions.emoji")
     attributes = site.has("attr_list", "extra", "markdown.extensions.attr_list", "pymdownx.extra")
     toc = {**site.extensions.get("markdown.extensions.toc", {}), **site.extensions.get("toc", {})}
     rule = _rule(toc.get("slugify"), str(toc.get("separator") or "-"))
@@ -177,30 +235,44 @@ def _dialect(site: _Site) -> Dialect:
     def anchor_text(tokens: Sequence[Token]) -> str:
         """Return a heading's HTML without tags: images have no text."""
         text = "".join(plain_text([t]) for t in tokens if t.type != "image")
-        return " ".join((_ICON.sub("", text) if icons else text).split())
+        return " ".join(text.split())
 
+    plugins = [python_markdown, braced_fences, fence_titles(named_title)]
+    if site.has("pymdownx.emoji"):
+        plugins.append(icons)
+    if any(name.startswith("pymdownx.blocks.") for name in site.extensions):
+        plugins.append(generic_blocks)
+    if attributes:
+        plugins.append(attribute_lists)
     slugger = partial(python_markdown_slugger, rule=rule)
     if attributes:
-        return Dialect(slugger, (python_markdown, attribute_lists), anchor_text)
-    return Dialect(slugger, (python_markdown,), anchor_text, lambda tokens: "")
+        return Dialect(slugger, tuple(plugins), anchor_text)
+    return Dialect(slugger, tuple(plugins), anchor_text, lambda tokens: "")
 
 
 def _rule(named: Any, separator: str) -> Callable[[str], str]:
     """Return the slug function configured for the toc extension."""
     if isinstance(named, dict):  # pymdownx.slugs.slugify with options
         options = named.get("kwds") if isinstance(named.get("kwds"), dict) else {}
-        return partial(_pymdownx_slug, separator, str((options or {}).get("case", "none")))
+        options = options or {}
+        rule = partial(_pymdownx_slug, separator, str(options.get("case", "none")))
+        encode = options.get("percent_encode") is True
+        return (lambda text: quote(rule(text))) if encode else rule
     name = str(named or "")
     if name.endswith("slugify_unicode"):
         return lambda text: python_markdown_slug(text, separator, ascii_only=False)
     if "pymdownx.slugs" in name:
-        return partial(_pymdownx_slug, separator, "lower" if "uslugify" in name else "none")
+        last = name.rpartition(".")[2]
+        case = "lower-ascii" if "gfm" in last else "none"
+        case = "lower" if last.startswith("uslugify") and "cased" not in last else case
+        rule = partial(_pymdownx_slug, separator, case)
+        return (lambda text: quote(rule(text))) if last.endswith("encoded") else rule
     return lambda text: python_markdown_slug(text, separator)
 
 
 def _pymdownx_slug(separator: str, case: str, text: str) -> str:
     """Slugify by the rule of `pymdownx.slugs`."""
-    slug = unicodedata.normalize("NFC", text).strip()
+    slug = normalize("NFC", text).strip()
     if case == "lower":
         slug = slug.lower()
     elif case == "fold":

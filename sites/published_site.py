@@ -13,8 +13,9 @@ from rag.errors import NotFound, SourceError
 from sites.fetch import Excluded, Fetcher, Unavailable
 from sites.files import MAX_FILE_BYTES, Files, Refused
 from sites.html import SUFFIXES
+from sites.html_blocks import HeadingMark, read_page
 from sites.html_links import read_targets
-from sites.source import is_address
+from sites.source import count_words, is_address
 
 
 @asynccontextmanager
@@ -28,6 +29,14 @@ async def open_site(
             yield LiveSite(fetcher, where, slugs)
     else:
         yield await asyncio.to_thread(lambda: BuiltFolder(Path(where).expanduser()))
+
+
+def _words(html: str) -> int:
+    """Count the words of the headings and blocks of a page."""
+    items = read_page(html).items
+    return sum(
+        count_words(item.words if isinstance(item, HeadingMark) else item.text) for item in items
+    )
 
 
 class BuiltFolder:
@@ -52,14 +61,20 @@ class BuiltFolder:
 
         Raises NotFound if there is no such page, SourceError if it cannot be read.
         """
+        return (await asyncio.to_thread(read_targets, await self._html(path))).ids
+
+    async def words(self, path: str) -> int:
+        """Return the number of words in the main part of a page. Raises like `ids`."""
+        return await asyncio.to_thread(_words, await self._html(path))
+
+    async def _html(self, path: str) -> str:
         name = self._find(unquote(path))
         try:
-            text = await asyncio.to_thread(
+            return await asyncio.to_thread(
                 self._opened.included, self._folder / name, MAX_FILE_BYTES
             )
         except Refused as refusal:
             raise SourceError(f"{name} {refusal}.") from None
-        return (await asyncio.to_thread(read_targets, text)).ids
 
     def _find(self, path: str) -> str:
         bare = path.strip("/")
@@ -93,10 +108,16 @@ class LiveSite:
 
     async def ids(self, path: str) -> frozenset[str]:
         """Fetch a page and return its ids. Raises like `BuiltFolder.ids`."""
+        return (await asyncio.to_thread(read_targets, await self._html(path))).ids
+
+    async def words(self, path: str) -> int:
+        """Fetch a page and count the words of its main part. Raises like `BuiltFolder.ids`."""
+        return await asyncio.to_thread(_words, await self._html(path))
+
+    async def _html(self, path: str) -> str:
         try:
-            response = await self._fetcher.get(f"{self._root}/{path}")
+            return (await self._fetcher.get(f"{self._root}/{path}")).text()
         except NotFound as error:
             raise NotFound(f"the site {str(error).rstrip('.')}") from None
         except (Unavailable, Excluded) as error:
             raise SourceError(f"/{path} {error}") from None
-        return (await asyncio.to_thread(read_targets, response.text())).ids

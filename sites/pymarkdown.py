@@ -14,6 +14,7 @@ from markdown_it.rules_block import StateBlock
 from mdit_py_plugins.deflist import deflist_plugin
 
 from sites.directives import push_paragraph
+from sites.pymarkdown_html import code_in_tables, raw_html
 
 _BOX = re.compile(
     r"(?:!!!|\?\?\?\+?)(?:[ \t]*+([\w-]++(?:[ \t]++[\w-]++)*+))?(?:[ \t]++\"(.*)\")?[ \t]*+"
@@ -25,7 +26,7 @@ _ABBREVIATION = re.compile(r"\*\[[^\]]+\]:.*")
 
 def python_markdown(md: MarkdownIt) -> None:
     """Make a parser accept Python-Markdown."""
-    md.use(deflist_plugin)
+    md.use(deflist_plugin).use(raw_html).use(code_in_tables)
     interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
     md.block.ruler.at("heading", _heading, interrupts)
     md.block.ruler.before("fence", "indented_box", _indented_box, interrupts)

@@ -6,17 +6,14 @@ Computed entries, such as items from a variable, are skipped; their pages come l
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from sites.files import Files
-from sites.javascript import Script, read_literals, read_script
+from sites.site_config import Config, Scripts
 
 T = TypeVar("T")
 NAMES = tuple(f"sidebars.{ending}" for ending in ("js", "ts", "mjs", "cjs", "json"))
-_PATH = re.compile(r"sidebarPath['\"]?\s*:\s*(?:require\.resolve\(\s*)?['\"`]([^'\"`]+)['\"`]")
 
 
 class Entry(NamedTuple):
@@ -26,17 +23,21 @@ class Entry(NamedTuple):
     folder: bool = False
 
 
-def find_sidebars(site: Path, config: Script) -> str | None:
-    """Return the file set in the configuration, else the default one if it exists."""
-    if named := _PATH.search(config.source):
-        return named[1]
-    return next((name for name in NAMES if os.path.isfile(site / name)), None)
+def find_sidebars(site: Path, config: Config, options: Any) -> Path | None:
+    """Return the file that a docs plugin names, else the default one if it exists."""
+    named = config.get("sidebarPath", within=options)
+    if named is not None:
+        return site / named if isinstance(named, str) else None
+    return next((site / name for name in NAMES if os.path.isfile(site / name)), None)
 
 
-def read_sidebars(files: Files, site: Path, path: str) -> list[Entry]:
+def read_sidebars(scripts: Scripts, place: Path | None) -> list[Entry]:
     """Return the entries of all sidebars in a file, in order."""
-    literals = read_literals(read_script(files.config(site, path)).source)
-    return list(dict.fromkeys(entry for literal in literals for entry in _walk(literal)))
+    module = scripts.read(place) if place else None
+    if module is None:
+        return []
+    sidebars = module.default if module.default is not None else module.exports
+    return list(dict.fromkeys(_walk(sidebars)))
 
 
 def _walk(item: Any) -> Iterator[Entry]:

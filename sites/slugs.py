@@ -9,6 +9,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 
+from rag.language.visible import normalize
+
 Slugger = Callable[[str, str], str]
 """(text of the heading, id written by the author or "") -> id on the page."""
 
@@ -46,7 +48,7 @@ def vitepress_slug(text: str) -> str:
 
     Rule of the npm package @mdit-vue/shared.
     """
-    text = re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFKD", text))
+    text = re.sub("[\u0300-\u036f]", "", normalize("NFKD", text))
     text = _VITE_SPECIAL.sub("-", re.sub("[\x00-\x1f]", "", text))
     text = re.sub("-{2,}", "-", text).strip("-")
     return re.sub("^([0-9])", r"_\1", text).lower()
@@ -65,7 +67,7 @@ def python_markdown_slug(text: str, separator: str = "-", *, ascii_only: bool = 
     Rule of `markdown.extensions.toc.slugify`.
     """
     if ascii_only:
-        text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+        text = normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
     value = re.sub(r"[^\w\s-]", "", text).strip().lower()
     return re.sub(rf"[{re.escape(separator)}\s]+", separator, value)
 
@@ -102,11 +104,27 @@ def mdbook_slug(text: str) -> str:
     """
     result = []
     for ch in text.strip().lower():
-        if ch.isalnum() or ch in "_-":
+        if ch.isalnum() or ch in "_-" or _rust_letter(ch):
             result.append(ch)
         elif ch.isspace():
             result.append("-")
     return "".join(result)
+
+
+_NOT_LETTERS = frozenset(
+    "\u034f\u0afd\u0afe\u0aff\u0b55\u0c04\u0e47\u0e4c\u0e4e\u0ecc\u0f3e\u0f3f\u17b4\u17b5"
+    "\u17c9\u17ca\u17cb\u17cc\u17cd\u17ce\u17cf\u17d0\u17d1\u17d3\u180b\u180c\u180d\u180f"
+    "\u1ce1\u1cf7\uabec"
+)
+
+
+def _rust_letter(mark: str) -> bool:
+    """Return whether Rust's `is_alphanumeric` accepts a mark: vowel signs, not viramas or tones."""
+    if unicodedata.category(mark) not in ("Mn", "Mc") or "\ufe00" <= mark <= "\ufe0f":
+        return False
+    order = unicodedata.combining(mark)
+    vowel = order == 0 or 10 <= order <= 36 or order in (84, 91, 103, 118, 129, 130, 132)
+    return vowel and mark not in _NOT_LETTERS
 
 
 def mdbook_slugger(_taken: Iterable[str] = ()) -> Slugger:

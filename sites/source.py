@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from rag.models import Page
 from sites.files import Files, Problem, Report, real_path
+from sites.losses import Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Book:
     """Address of the site from its configuration, without a trailing slash, or ""."""
     unread: tuple[str, ...] = ()
     """Source paths of known pages that could not be read this time but may exist."""
+    losses: tuple[Loss, ...] = ()
+    """What the site shows and the pages lack; `problems` names them in a line for each kind."""
 
     @property
     def skipped(self) -> int:
@@ -61,6 +64,11 @@ def is_address(source: str) -> bool:
     return source.lower().startswith(("http://", "https://"))
 
 
+def primary_language(tag: str) -> str:
+    """Return `pt` of `pt-BR` and `pt_BR`."""
+    return tag.replace("_", "-").partition("-")[0].lower()
+
+
 def public_url(url: str) -> str:
     """Return a configured site address, or "" if it is not public.
 
@@ -90,6 +98,19 @@ def site_path(*parts: str) -> str:
             done.append(part)
     tail = "/" if done and joined.endswith("/") else ""
     return "/".join(done) + tail
+
+
+def count_words(text: str) -> int:
+    """Count runs of letters and digits."""
+    return len(re.findall(r"\w+", text))
+
+
+def page_words(page: Page) -> int:
+    """Count the words of a page's headings and blocks."""
+    return sum(
+        count_words(section.heading) + sum(count_words(block.text) for block in section.blocks)
+        for section in page.sections
+    )
 
 
 def natural_key(text: str) -> list[tuple[int, str]]:

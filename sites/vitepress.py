@@ -4,38 +4,30 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from fnmatch import fnmatch
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from markdown_it import MarkdownIt
-from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
 from rag.models import Block, Page, Section
-from sites.attributes import attribute_lists
-from sites.directives import directives
-from sites.files import Report, real_path
+from sites.files import Refused, Report, real_path
 from sites.front_matter import split_front_matter
+from sites.globs import matches
 from sites.includes import Include, Includes
-from sites.javascript import Script, read_script
-from sites.markdown import Dialect, read_markdown
-from sites.slugs import vitepress_slugger
+from sites.markdown import read_tokens
+from sites.rewrites import Rewrites, Unreadable
+from sites.site_config import Config
 from sites.source import Book, Request, natural_key, site_path
+from sites.vitepress_dialect import DIALECT, find_region, section_under
 
 CONFIGS = tuple(f".vitepress/config.{ending}" for ending in ("ts", "mts", "js", "mjs", "cjs"))
 CONFIGS += tuple(f".vitepress/config/index.{ending}" for ending in ("ts", "mts", "js", "mjs"))
-_EMOJI = re.compile(r"(?<![:\w]):[a-z0-9_+-]+:(?![:\w])")
 _INCLUDE = re.compile(
-    r"<!--\s*@include:\s*((?:(?!<!--)[^\s{#])+)(?:#[\w-]+)?(?:\{([0-9]{0,9})(?:,([0-9]{0,9}))?\})?\s*-->"
+    r"<!--\s*@include:\s*((?:(?!<!--)[^\s{#])+)(?:#([^\s{}<>]+?))?"
+    r"(?:\{([0-9]{0,9})(?:,([0-9]{0,9}))?\})?\s*-->"
 )
-_MARK = re.compile(
-    r"(?<![ \t])[ \t]*+(?://|#|--|/\*|<!--)[ \t]*+\[!code [^\]\n]{0,200}\][ \t]*+(?:\*/|-->)?"
-)
-_NOISE = re.compile(r"^[ \t]*(?:\[\[toc\]\]|<<<[ \t].*)[ \t]*$", re.IGNORECASE | re.MULTILINE)
-_SETUP = re.compile(r"^<(?:(script|style)\b|/(script|style)>[ \t]*$)", re.MULTILINE)
 
 
 def recognise(request: Request) -> bool:
@@ -49,123 +41,155 @@ def _site_folder(folder: Path) -> Path | None:
     return next((place for place in places if os.path.isdir(place / ".vitepress")), None)
 
 
-def _anchor_text(tokens: Sequence[Token]) -> str:
-    """Return a heading's text like markdown-it-anchor: text and code, without emoji.
+class _Site:
+    """The settings of a site."""
 
-    Entities stay as typed: VitePress leaves them for Vue.
-    """
-    parts = []
-    for token in tokens:
-        if token.type == "text":
-            parts.append(_EMOJI.sub("", token.content))
-        elif token.type == "code_inline":
-            parts.append(token.content)
-        elif token.type == "entity":
-            parts.append(token.markup)
-    return "".join(parts)
+    def __init__(self, request: Request) -> None:
+        files, folder = request.files, real_path(request.folder)
+        site = _site_folder(folder) or folder
+        files.widen(site)
+        name = next((name for name in CONFIGS if os.path.isfile(site / name)), "")
+        self.config = config = Config(files, site, name)
+        self.source = files.subfolder(site, config.text("srcDir") or ".", name) or site
+        self.folder = folder if folder.is_relative_to(site) and folder != site else self.source
+        self.clean = config.flag("cleanUrls") is True
+        self.excluded = config.texts("srcExclude")
+        locales = config.get("locales")
+        self.locales = locales if isinstance(locales, dict) else {}
+        self.language = config.text("locales", "root", "lang") or config.text("lang") or "en"
+        self.rewrites = self._rewrites()
+        self.order = {link: rank for rank, link in reversed(list(enumerate(self._links())))}
+        if config.get("markdown", "anchor", "slugify") is not None:
+            config.lost(None, "markdown.anchor.slugify")
 
+    def _rewrites(self) -> Rewrites:
+        rules = self.config.get("rewrites")
+        known = rules if isinstance(rules, dict) else {}
+        texts = {old: new for old, new in known.items() if isinstance(new, str)}
+        try:
+            if rules is None or (isinstance(rules, dict) and len(texts) == len(known)):
+                return Rewrites(texts)
+        except Unreadable as pattern:
+            self.config.lost(None, f"rewrites: {pattern}")
+            return Rewrites({})
+        self.config.lost(rules, "rewrites")
+        return Rewrites(texts)
 
-def _keep_entities(md: MarkdownIt) -> None:
-    def rule(state: StateCore) -> None:
-        for token in state.tokens:
-            for child in token.children or ():
-                if child.type == "text_special" and child.info == "entity":
-                    child.type = "entity"
+    def _links(self) -> Iterator[str]:
+        """Yield the links of the sidebars and menus, in order."""
+        themes = [self.config.get("themeConfig")]
+        themes += [self.config.get("locales", name, "themeConfig") for name in self.locales]
+        for key in ("sidebar", "nav"):
+            for theme in themes:
+                yield from _links(theme.get(key) if isinstance(theme, dict) else None)
 
-    md.core.ruler.before("text_join", "keep_entities", rule)
+    def language_of(self, path: str) -> str:
+        """Return the language of a page by its path after rewriting."""
+        name = path.partition("/")[0]
+        known = "/" in path and name in self.locales and name != "root"
+        return (self.config.text("locales", name, "lang") or name) if known else self.language
 
-
-def _shown_code(code: str, info: str) -> str:
-    """Remove `[!code …]` marks, which only control highlighting."""
-    return _MARK.sub("", code) if "[!code" in code else code
-
-
-def _without_setup(text: str) -> str:
-    """Remove `<script>` and `<style>` blocks. One that is never closed stays."""
-    tags = list(_SETUP.finditer(text))
-    last = {tag[2]: tag.start() for tag in tags if tag[2]}
-    kept, begin, inside = [], 0, ""
-    for tag in tags:
-        if not inside and tag[1] and tag.start() < last.get(tag[1], -1):
-            kept.append(text[begin : tag.start()])
-            inside = tag[1]
-        elif inside and tag[2] == inside:
-            begin, inside = tag.end(), ""
-    return "".join([*kept, text[begin:]])
-
-
-DIALECT = Dialect(
-    vitepress_slugger,
-    (directives, attribute_lists, _keep_entities),
-    _anchor_text,
-    shown_code=_shown_code,
-)
+    def published(self, path: str) -> bool:
+        return not matches(path, self.excluded)
 
 
 def read(request: Request) -> Book:
     """Read every page: first those in the sidebar, in its order."""
-    files = request.files
-    folder = real_path(request.folder)
-    site = _site_folder(folder) or folder
-    files.widen(site)
-    config = next((name for name in CONFIGS if os.path.isfile(site / name)), "")
-    script = read_script(files.config(site, config)) if config else Script("")
-    root = folder if folder.is_relative_to(site) and folder != site else site
-    if root == site:
-        root = files.subfolder(site, script.text("srcDir") or ".", config) or site
-    clean = script.flag("cleanUrls")
-    language = script.text("lang") or "en"
-    excluded = script.texts("srcExclude")
-    order = {link: rank for rank, link in reversed(list(enumerate(script.texts("link"))))}
+    site, files = _Site(request), request.files
+    root, config = site.folder, site.config
     parser = DIALECT.parser()
+    below = root.relative_to(site.source) if root.is_relative_to(site.source) else Path()
 
-    def published(path: str) -> bool:
-        return not any(fnmatch(f"/{path}", f"*/{glob.removeprefix('**/')}") for glob in excluded)
-
-    def parse(path: str, text: str) -> tuple[Any, Page]:
+    def parse(path: str, text: str) -> tuple[Any, Page] | None:
         """Return the page and its sort key."""
+        if "[" in path:
+            kind = "pages could not be read without running a program"
+            request.report.losses.add(kind, path)
+            return None
         meta, body = split_front_matter(text, path, request.report)
         includes = Includes(files, root, path)
-        body = includes.expand(body, _INCLUDE, partial(_include, root))
+        body = includes.expand(body, _INCLUDE, partial(_include, site.source))
+        tokens = parser.parse(body)
+        for token in tokens:
+            if token.type == "fence" and "snippet" in token.meta:
+                token.content = _snippet(token, site.source, root / path, includes)
         includes.report()
-        body = _NOISE.sub("", _without_setup(body))
         source = PurePosixPath(path)
-        title = str(meta.get("title") or "")
-        document = read_markdown(body, DIALECT, parser, title, source.stem)
+        document = read_tokens(tokens, DIALECT, str(meta.get("title") or ""), source.stem)
         request.report.add_all(path, document.warnings)
-        index = source.stem == "index"
-        last = "" if index else source.stem if clean else f"{source.stem}.html"
-        slug = site_path(request.base_path or "", str(source.parent), last)
+        inside = site.rewrites.apply((below / path).as_posix())
+        place = PurePosixPath(inside if request.base_path is None else path)
+        index = place.stem == "index"
+        last = "" if index else place.stem if site.clean else f"{place.stem}.html"
+        slug = site_path(request.base_path or "", str(place.parent), last)
         slug = site_path(slug, "") if index and slug else slug
         home = _home(meta, document.title)
         sections = (home, *document.sections) if home else document.sections
+        language = str(meta.get("lang") or site.language_of(inside))
         page = Page(path, document.title, slug, sections, language)
-        place = path.removesuffix(".md").removesuffix("index")
-        ranks = (order.get(f"/{place}"), order.get(f"/{place}/"), order.get(f"/{path}"), 10**6)
-        rank = next(r for r in ranks if r is not None)
-        return (0 if path == "index.md" else 1, rank, natural_key(place)), page
+        name = inside.removesuffix(".md").removesuffix("index")
+        places = (f"/{name}", f"/{name}/", f"/{inside}", f"/{name}.html")
+        rank = next((site.order[each] for each in places if each in site.order), 10**6)
+        return (0 if path == "index.md" else 1, rank, natural_key(name)), page
 
-    pages = files.pages(root, filter(published, files.find(root, (".md",))), parse)
+    paths = [path for path in files.find(root, (".md",)) if site.published(str(below / path))]
+    pages = files.pages(root, paths, parse)
     pages.sort(key=lambda item: item[0])
-    title = script.text("title") or ""
-    hostname, base = script.text("hostname") or "", script.text("base") or ""
-    url = hostname if base.strip("/") in hostname else f"{hostname.rstrip('/')}/{base.strip('/')}"
+    title = config.text("title") or config.text("locales", "root", "title") or ""
+    host, base = config.text("sitemap", "hostname") or "", (config.text("base") or "").strip("/")
+    url = host if base in host else f"{host.rstrip('/')}/{base}"
     ordered = tuple(page for _, page in pages)
-    return Book(title, language, "vitepress", ordered, site_url=url)
+    return Book(title, site.language, "vitepress", ordered, site_url=url)
 
 
-def _include(root: Path, match: re.Match[str], folder: Path) -> Include:
-    """Return the file that an `<!--@include: ./part.md-->` names, with the lines it selects."""
+def _links(items: Any, base: str = "") -> Iterator[str]:
+    """Yield the links of a sidebar or menu; `base` comes before those of its items."""
+    if isinstance(items, list):
+        for item in items:
+            yield from _links(item, base)
+    elif isinstance(items, dict):
+        base = items["base"] if isinstance(items.get("base"), str) else base
+        link = items.get("link")
+        if isinstance(link, str):
+            yield f"/{site_path(base, link)}"
+        nested = [inner for key, inner in items.items() if key == "items" or key[:1] == "/"]
+        for inner in nested:
+            yield from _links(inner, base)
+
+
+def _include(source: Path, match: re.Match[str], folder: Path) -> Include:
+    """Return the file that an `<!--@include: ./part.md-->` names, with the part it selects."""
     name = match[1]
-    place = root / name[2:] if name.startswith("@/") else folder / name
-    return Include(name, place, partial(_cut, match[2], match[3]))
+    place = source / name[1:].lstrip("/") if name.startswith("@") else folder / name
+    return Include(name, place, partial(_cut, match[2], match[3], match[4]))
 
 
-def _cut(first: str | None, last: str | None, text: str) -> str:
+def _cut(region: str | None, first: str | None, last: str | None, text: str) -> str:
+    """Return the region, or the section below a heading, and of it the lines."""
+    if region:
+        found = find_region(text, region)
+        found = section_under(text, region, DIALECT.parser()) if found is None else found
+        text = text if found is None else found
     if first is None:
-        return split_front_matter(text, "", Report())[1]
+        return text if region else split_front_matter(text, "", Report())[1]
     last = first if last is None else last
     return "\n".join(text.split("\n")[int(first or 1) - 1 : int(last) if last else None])
+
+
+def _snippet(token: Token, source: Path, page: Path, includes: Includes) -> str:
+    """Return the code that a `<<<` line shows."""
+    name, region = token.meta["snippet"], token.meta["region"]
+    place = source / name[1:].lstrip("/") if name.startswith("@") else page.parent / name
+    shown = f"{name}#{region}" if region else name
+
+    def cut(text: str) -> str:
+        found = find_region(text, region) if region else text
+        if found is None:
+            raise Refused("has no region of that name")
+        return found
+
+    with includes.including(Include(shown, place, cut)) as text:
+        return text.strip("\n") + "\n" if text.strip() else ""
 
 
 def _home(meta: dict[str, Any], title: str) -> Section | None:

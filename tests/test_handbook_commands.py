@@ -31,6 +31,7 @@ LEFT_OUT = {
     r"^git pull": "needs the network",
     r"^docker |docker compose": "needs Docker",
     r"^npx |npx vercel": "needs an account at Vercel",
+    r"^gcloud |gcloud secrets": "needs an account at Google Cloud",
     r"ingest\.py https:": "needs the network; tests/test_ingest_live.py reads sites on loopback",
     r"^aws |aws_lambda\.py": "needs an AWS account; tests/deploy/test_aws_lambda.py imitates one",
     r"hugging_face\.py": "needs an account; tests/deploy/test_hugging_face.py imitates the Hub",

@@ -153,11 +153,13 @@ def test_a_repeated_request_is_answered_from_the_history(
     assert upstreams.openai.requests == []
 
 
-def test_nothing_relevant_asks_no_model(production: Service, upstreams: Upstreams) -> None:
+def test_nothing_relevant_is_not_answered(production: Service, upstreams: Upstreams) -> None:
+    """The model is asked where to look further, and names nothing."""
     upstreams.openai.requests.clear()
     answer = ask(production, f"zyx{uuid.uuid4().hex} wvu{uuid.uuid4().hex}")
     assert answer["sources"] == []
-    assert upstreams.openai.requests == []
+    assert len(upstreams.openai.requests) == 1
+    assert "HEADINGS" in sections(upstreams.openai.requests[0])
 
 
 def test_thanks_cost_nothing(production: Service, upstreams: Upstreams) -> None:

@@ -27,7 +27,7 @@ def test_a_laptop_needs_nothing() -> None:
     settings = load_settings({})
     settings.require()
     assert settings.port == 7860
-    assert settings.book_url == "http://localhost:7860/book"
+    assert settings.preview_url() == "http://localhost:7860/book"
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -63,9 +63,64 @@ def test_values_are_parsed() -> None:
     assert settings.port == 8000
     assert settings.allowed_origins == ("https://a.example", "https://b.example")
     assert settings.log_questions is True
-    assert settings.book_url == "https://a.example"
+    assert settings.site_url == "https://a.example"
     assert settings.starter_questions == ("What, exactly?", "Why?")
     assert settings.data_dir == Path.home() / "book"
+
+
+@pytest.mark.parametrize(
+    ("variables", "address", "url"),
+    [
+        ({}, "127.0.0.1", "http://localhost:7860/book"),
+        ({}, "::ffff:127.0.0.1", "http://localhost:7860/book"),
+        ({"PORT": "80", "BASE_PATH": "kb/"}, "::1", "http://localhost:80/kb/book"),
+        ({"HOST": "[::1]"}, "::1", "http://[::1]:7860/book"),
+        ({"HOST": "127.0.0.2"}, "", "http://127.0.0.2:7860/book"),
+        # Behind a proxy on the same machine, a reader is elsewhere.
+        ({}, "203.0.113.7", "book"),
+        ({}, "unknown", "book"),
+        ({"BASE_PATH": "/kb"}, "203.0.113.7", "book"),
+        ({"HOST": "0.0.0.0"}, "127.0.0.1", "book"),
+        ({"HOST": "::"}, "2001:db8::1", "book"),
+        ({"VERCEL": "1"}, "", "book"),
+        ({"SPACE_ID": "a/b", "SPACE_HOST": "a.hf.space"}, "1.2.3.4", "https://a.hf.space/book"),
+        # Without a preview there is no link to it.
+        ({"QDRANT_URL": "https://q.example"}, "127.0.0.1", ""),
+        ({"SPACE_ID": "a/b", "SPACE_HOST": "h", "QDRANT_URL": "https://q.example"}, "", ""),
+        ({"ROUTES": "chat,page"}, "127.0.0.1", ""),
+    ],
+)
+def test_the_address_of_the_preview(variables: dict[str, str], address: str, url: str) -> None:
+    assert load_settings(variables).preview_url(address) == url
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [("/", ""), ("kb", "/kb"), ("/kb/", "/kb"), ("//kb//", "/kb"), ("b%C3%BCch", "/büch")],
+)
+def test_a_base_path_in_any_spelling(value: str, path: str) -> None:
+    assert load_settings({"BASE_PATH": value}).base_path == path
+
+
+@pytest.mark.parametrize("value", ["https://book.example/kb", "/kb?x", "/a b", "kb#x", "a//b"])
+def test_what_is_no_base_path(value: str) -> None:
+    with pytest.raises(ConfigurationError, match="BASE_PATH must be a path such as /api"):
+        load_settings({"BASE_PATH": value})
+
+
+@pytest.mark.parametrize(
+    ("value", "host", "local"),
+    [
+        ("[::]", "::", False),
+        ("0:0:0:0:0:0:0:1", "::1", True),
+        ("127.0.0.9", "127.0.0.9", True),
+        ("LocalHost", "localhost", True),
+        ("book.internal", "book.internal", False),
+    ],
+)
+def test_a_host_in_any_spelling(value: str, host: str, local: bool) -> None:
+    settings = load_settings({"HOST": value})
+    assert (settings.host, settings.local) == (host, local)
 
 
 def test_a_default_may_be_set_as_it_is() -> None:

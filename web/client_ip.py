@@ -11,12 +11,13 @@ that it overwrites, is reliable.
   https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
 - AWS Lambda Web Adapter: it connects from loopback and puts the event's context into a header.
   https://github.com/awslabs/aws-lambda-web-adapter
+- Anywhere, if PROXY_HOPS says how many proxies append to X-Forwarded-For: the entry that the first
+  of them has appended, counted from the end. A Unix socket has no other address.
 - Vercel: it overwrites its own headers. https://vercel.com/docs/headers/request-headers
 """
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from typing import Any
 
@@ -24,8 +25,10 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 
-def client_address(scope: Scope, platform: str) -> str:
+def client_address(scope: Scope, platform: str, proxy_hops: int = 0) -> str:
     """Return the client's address, or "" if the platform does not report it."""
+    if proxy_hops and "aws.event" not in scope:
+        return _at_hop(scope, proxy_hops)
     if "aws.event" in scope:
         return _from_lambda(scope)
     headers = Headers(scope=scope)
@@ -35,14 +38,6 @@ def client_address(scope: Scope, platform: str) -> str:
     if platform == "AWS_LAMBDA_FUNCTION_NAME" and (context := _context(headers)):
         return _source(context) or _forwarded(scope)
     return _connected(scope)
-
-
-def is_loopback(address: str) -> bool:
-    """Whether the client runs on the same machine."""
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _from_lambda(scope: Scope) -> str:
@@ -57,6 +52,16 @@ def _connected(scope: Scope) -> str:
 
 def _forwarded(scope: Scope) -> str:
     return _last(", ".join(Headers(scope=scope).getlist("x-forwarded-for")))
+
+
+def _at_hop(scope: Scope, hops: int) -> str:
+    """Return the entry that many places from the end, if the list is long enough."""
+    found = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
+    if len(found) < hops or not (entry := found[-hops].strip()):
+        return _connected(scope)
+    if entry.startswith("["):
+        return entry[1:].partition("]")[0]
+    return entry.partition(":")[0] if entry.count(":") == 1 else entry  # without a port
 
 
 def _last(addresses: str) -> str:

@@ -11,7 +11,7 @@ from rag.settings import Settings
 
 LOCAL = ("http://localhost:3000", "http://127.0.0.1:3000")
 """Development servers of a site. Allowed only if the service itself runs on a laptop."""
-METHODS = ("GET", "POST", "DELETE", "OPTIONS")
+METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 LONGEST_LABEL = 63
 """Vercel cuts longer names, https://vercel.com/docs/deployments/generated-urls."""
 
@@ -42,3 +42,14 @@ def is_allowed(settings: Settings, origin: str) -> bool:
     """Whether a page of this origin may call the API."""
     pattern = preview_pattern(settings)
     return origin in allowed_origins(settings) or bool(pattern and re.fullmatch(pattern, origin))
+
+
+def may_call(settings: Settings, origin: str) -> bool:
+    """Whether to serve a request with this `Origin` header: none, our own or an allowed one.
+
+    The Host header is no proof: with DNS rebinding, a foreign site's requests carry its own name.
+    """
+    own = [f"https://{settings.space_host}"] if settings.space_host else []
+    if settings.local:
+        own += [f"http://{name}:{settings.port}" for name in ("localhost", "127.0.0.1")]
+    return not origin or origin in own or is_allowed(settings, origin)

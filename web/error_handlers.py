@@ -1,4 +1,7 @@
-"""Return all errors as problem details, including those of the framework."""
+"""Return all errors as problem details, including those of the framework.
+
+`/mcp` and `/v1` return them in the form of their protocols.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -19,6 +22,7 @@ from rag.errors import (
     Unauthorized,
     UpstreamError,
 )
+from web import field_errors, json_rpc, openai_errors
 from web.disconnect import CLIENT_GONE
 from web.problem_details import (
     MEDIA_TYPE,
@@ -71,12 +75,12 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def error_response(request: Request, error: HTTPException | BookError) -> JSONResponse:
+async def error_response(request: Request, error: HTTPException | BookError) -> Response:
     """Return the response for an error raised outside the app, in the middleware."""
     return await (_refused if isinstance(error, HTTPException) else _known)(request, error)
 
 
-async def _known(request: Request, error: Exception) -> JSONResponse:
+async def _known(request: Request, error: Exception) -> Response:
     body = problem(error, _request_id(request))
     headers = {}
     if isinstance(error, RateLimited | UpstreamError) and error.retry_after is not None:
@@ -86,19 +90,17 @@ async def _known(request: Request, error: Exception) -> JSONResponse:
     request_log.note(error=body["code"])
     if body["status"] >= 500:
         log.error("%s: %s", body["code"], error)
-    return _response(body, headers)
+    return _response(request, body, headers)
 
 
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> Response:
     """Name the invalid fields, without repeating their values."""
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    sentence = "; ".join(dict.fromkeys(_field_error(p["loc"], p["msg"]) for p in problems[:5]))
-    return _response(
-        details(422, sentence or "This request is invalid.", "invalid", _request_id(request))
-    )
+    sentence = field_errors.sentences(problems) or "This request could not be understood."
+    return _response(request, details(422, sentence, "invalid", _request_id(request)))
 
 
-async def _refused(request: Request, error: Exception) -> JSONResponse:
+async def _refused(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 422
     if status == 400:  # FastAPI could not read the body
         plain = request.headers.get("content-encoding", "identity") == "identity"
@@ -107,12 +109,12 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
     if status == 405:
         headers["Allow"] = ", ".join(_methods(request))
     sentence = DETAILS.get(status, "This request could not be understood.")
-    return _response(details(status, sentence, "refused", _request_id(request)), headers)
+    return _response(request, details(status, sentence, "refused", _request_id(request)), headers)
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected error in request %s", _request_id(request), exc_info=error)
-    return _response(problem(error, _request_id(request)))
+    return _response(request, problem(error, _request_id(request)))
 
 
 def _methods(request: Request) -> list[str]:
@@ -121,19 +123,23 @@ def _methods(request: Request) -> list[str]:
     The framework lists only those of the first matching route.
     """
     found = (route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE)
-    return sorted({method for route in found for method in getattr(route, "methods", ())})
-
-
-def _field_error(location: tuple[int | str, ...], message: str) -> str:
-    names = [str(part) for part in location if part not in ("body", "query", "path", "header")]
-    if not names or names[-1].isdigit():
-        return "The body must be a JSON object, sent as application/json"
-    return f"The field “{names[-1]}” is invalid: {message[:1].lower()}{message[1:]}"
+    methods = {method for route in found for method in getattr(route, "methods", ())}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 def _request_id(request: Request) -> str:
     return str(getattr(request.state, "request_id", ""))
 
 
-def _response(body: dict[str, Any], headers: dict[str, str] | None = None) -> JSONResponse:
+def _response(
+    request: Request, body: dict[str, Any], headers: dict[str, str] | None = None
+) -> Response:
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    if path == "/mcp" and request.method == "POST":
+        status = 400 if body["status"] == 422 else body["status"]
+        code = json_rpc.BY_STATUS.get(body["status"], json_rpc.INTERNAL_ERROR)
+        error = json_rpc.RpcError(code, body["detail"], status=status, headers=headers)
+        return json_rpc.failure(error)
+    if path.startswith("/v1/"):
+        return openai_errors.response(body, headers)
     return JSONResponse(body, body["status"], headers, MEDIA_TYPE)

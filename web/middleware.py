@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -14,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag import request_log
 from rag.errors import UpstreamError
-from web import error_handlers, shutdown
+from web import error_handlers, http_target, shutdown
 from web.client_ip import client_address
 
 log = logging.getLogger("requests")
@@ -43,18 +44,24 @@ class RequestMiddleware:
     """Pure ASGI middleware, so that bodies are streamed without buffering.
 
     `base_path` is the path prefix that a proxy does not strip; requests without it work too.
-    `platform` decides which source of the client's address is trusted.
+    `platform` and `proxy_hops` decide which source of the client's address is trusted.
     """
 
-    def __init__(self, app: ASGIApp, base_path: str = "", platform: str = "") -> None:
+    def __init__(
+        self, app: ASGIApp, base_path: str = "", platform: str = "", proxy_hops: int = 0
+    ) -> None:
         self.app = app
         self.base_path = base_path
         self.platform = platform
+        self.proxy_hops = proxy_hops
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                receive = shutdown.until_cancelled(receive)
             await self.app(scope, receive, send)
             return
+        scope = http_target.with_path(scope)
         if self.base_path:
             scope["root_path"] = self.base_path
         request_id = Headers(scope=scope).get("x-request-id", "")
@@ -62,10 +69,13 @@ class RequestMiddleware:
             request_id = uuid.uuid4().hex
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
-        state["client"] = client_address(scope, self.platform)
+        state["client"] = client_address(scope, self.platform, self.proxy_hops)
         started = time.perf_counter()
         line = request_log.begin(request_id=request_id, method=scope["method"], path=_path(scope))
         line["status"] = 0
+        app: ASGIApp = http_target.to_root(scope, self.base_path) or self.app
+        if scope["method"] == "HEAD":
+            scope, send = http_target.as_get(scope, send)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -80,10 +90,14 @@ class RequestMiddleware:
 
         try:
             with shutdown.cancellable_until_response() as task:
-                await self.app(scope, _limit_body(scope, receive), send_with_headers)
+                await app(scope, _limit_body(scope, receive), send_with_headers)
         except (HTTPException, UpstreamError) as error:  # raised outside the app
             response = await error_handlers.error_response(Request(scope), error)
             await response(scope, receive, send_with_headers)
+        except asyncio.CancelledError:  # the server does not wait any longer, as after two Ctrl-C
+            if not line["status"]:
+                response = await error_handlers.error_response(Request(scope), shutdown.RESTARTING)
+                await response(scope, receive, send_with_headers)
         finally:
             line["ms"] = round((time.perf_counter() - started) * 1000, 1)
             log.info("request", extra={"request": line})

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import os
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from socket import SOCK_STREAM
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -38,7 +40,7 @@ Serve the book that `python ingest.py PATH` has indexed, until Ctrl-C.
 Everything is set by environment variables, or in a file .env beside router.py:
 
   PORT=8000                 listen on another port (7860 if unset)
-  HOST=0.0.0.0              listen on all addresses, not only on this machine
+  HOST=0.0.0.0              listen on all addresses, not only on this machine; `::` with IPv6 too
   DATA_DIR=path             folder of the index and the conversations (.data if unset)
   OPENAI_API_KEY=...        let a chat model write the answers
   LOG_FORMAT=json           log as JSON, or as text
@@ -98,9 +100,57 @@ def listen(host: str, port: int) -> socket.socket:
     asyncio sets this for sockets that it makes, not for those of one that it is given; an
     answer's head and body are two writes, and the second would wait 40 ms for the first's ACK.
     """
-    listener = socket.create_server((host, port), backlog=2048)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=2048)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+def listen_on_all(host: str, port: int) -> list[socket.socket]:
+    """Listen on every address that `host` stands for; `::` is all of both families.
+
+    Each family has a socket of its own, so that IPv4 readers keep IPv4 addresses. A family that
+    this machine does not have is left out. Raises OSError.
+    """
+    names = ("::", "0.0.0.0") if host == "::" else (host,)  # noqa: S104
+    found = [each for name in names for each in socket.getaddrinfo(name, port, type=SOCK_STREAM)]
+    listeners, missing = [], None
+    with contextlib.ExitStack() as opened:
+        for address in dict.fromkeys(str(each[4][0]) for each in found):
+            try:
+                listeners.append(opened.enter_context(listen(address, port)))
+            except OSError as error:
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+                missing = error
+        if missing and not listeners:
+            raise missing
+        opened.pop_all()
+    return listeners
+
+
+def cannot_listen(error: OSError, settings: Settings) -> str:
+    """Say why the address cannot be used, and what to change."""
+    host, port = settings.host, settings.port
+    if isinstance(error, socket.gaierror):
+        return f"HOST={host} is neither an address nor a known name. {_HOSTS}"
+    shown = f"Port {port} on {f'[{host}]' if ':' in host else host} cannot be used"
+    other = port + 1 if port < 65_535 else port - 1
+    advice = {
+        errno.EADDRNOTAVAIL: f"this machine does not have this address. {_HOSTS}",
+        errno.EAFNOSUPPORT: f"this machine has no IPv6. {_HOSTS}",
+        errno.EACCES: "ports below 1024 need special rights. Choose a higher one, for example: "
+        "make run PORT=7860",
+        errno.EADDRINUSE: "another program uses it. Stop that program, or choose another port, for "
+        f"example: make run PORT={other}",
+    }
+    return f"{shown}: {advice.get(error.errno or 0, f'{error.strerror}.')}"
+
+
+_HOSTS = (
+    "Set HOST to 127.0.0.1 for this machine alone, to 0.0.0.0 for all its addresses, or to :: for "
+    "all with IPv6."
+)
 
 
 def serve(app: FastAPI) -> None:
@@ -108,35 +158,59 @@ def serve(app: FastAPI) -> None:
     settings = get_settings()
     try:
         check_free(settings)
-    except ConfigurationError as error:
-        sys.stderr.write(f"{error}\n")
+        listeners = listen_on_all(settings.host, settings.port)
+    except (ConfigurationError, OSError) as error:
+        reason = cannot_listen(error, settings) if isinstance(error, OSError) else error
+        sys.stderr.write(f"{reason}\n")
         raise SystemExit(1) from None
-    try:
-        listener = listen(settings.host, settings.port)
-    except OSError as error:
-        sys.stderr.write(
-            f"Port {settings.port} on {settings.host} cannot be used: {error.strerror}. "
-            f"Choose another one, for example: make run PORT={settings.port + 1}\n"
-        )
-        raise SystemExit(1) from None
-    shown = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0") else settings.host  # noqa: S104
-    sys.stdout.write(f"Ask the Book is listening on http://{shown}:{settings.port}\n")
+    sys.stdout.write(f"Ask the Book is listening on {settings.listening_url}\n")
     for role, engine in Clients(settings).engines().items():
         sys.stdout.write(f"  {role:<11} {engine}\n")
     sys.stdout.flush()
     _raise_file_limit()
     processes = _processes(settings)
     config = configured("router:app" if processes > 1 else app, settings, processes)
-    with listener, contextlib.suppress(KeyboardInterrupt):  # Ctrl-C has been obeyed by then
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C has been obeyed by then
         # Imported here: Lambda and Vercel load this module and never serve.
         if processes == 1:
             from uvicorn import Server
 
-            Server(config).run(sockets=[listener])
+            Server(config).run(sockets=listeners)
         else:
             from uvicorn.supervisors import Multiprocess
 
-            Multiprocess(config, sockets=[listener]).run()
+            Multiprocess(config, sockets=listeners).run()
+    for listener in listeners:
+        listener.close()
+    # The engines stop at exit. Who cannot wait for them interrupts again.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
+
+def one_process(settings: Settings) -> None:
+    """Raise ConfigurationError in the second of several processes that share an embedded database.
+
+    `uvicorn --workers` starts such processes. uvicorn stops all of them if one cannot start.
+    """
+    if settings.database_url or not _supervisor():
+        return
+    import fcntl
+
+    with contextlib.suppress(FileExistsError):
+        settings.data_dir.mkdir(parents=True)
+    lock = os.open(settings.data_dir / "serving.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until this process ends
+    except BlockingIOError:
+        raise ConfigurationError(
+            "The embedded database serves one process, but several were started. Start one: "
+            "python router.py, or uvicorn router:app without --workers. For several processes, set "
+            "DATABASE_URL."
+        ) from None
+
+
+def exit_status() -> int:
+    """Status of a process that cannot start. With 3, uvicorn does not start a worker again."""
+    return 3 if _supervisor() else 1
 
 
 def end_with_supervisor() -> None:
@@ -144,15 +218,19 @@ def end_with_supervisor() -> None:
 
     Nobody would otherwise stop it, and it would keep the port.
     """
-    import multiprocessing  # uvicorn has loaded it; Lambda does not need it
-
-    if supervisor := multiprocessing.parent_process():
+    if supervisor := _supervisor():
 
         def wait() -> None:
             supervisor.join()
             os.kill(os.getpid(), signal.SIGTERM)
 
         threading.Thread(target=wait, daemon=True).start()
+
+
+def _supervisor() -> Any:
+    """Return the process that started this one as one of several, or None."""
+    multiprocessing = sys.modules.get("multiprocessing")  # loaded in such a process, not on Lambda
+    return multiprocessing and multiprocessing.parent_process()
 
 
 def _processes(settings: Settings) -> int:

@@ -12,6 +12,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, cast
 
+from starlette.types import Message, Receive
+
 from rag.chat import sse
 from rag.errors import UpstreamError
 
@@ -53,6 +55,21 @@ def cancellable_until_response() -> Iterator[asyncio.Task[Any]]:
 def response_started(task: asyncio.Task[Any]) -> None:
     """Record that a task's response has started, so that it can no longer be cancelled."""
     _waiting.discard(task)
+
+
+def until_cancelled(receive: Receive) -> Receive:
+    """Return a `receive` for the app's lifespan that takes a cancellation for the usual end.
+
+    After a second Ctrl-C, the server cancels the lifespan. Clients and engines are closed then too.
+    """
+
+    async def received() -> Message:
+        try:
+            return await receive()
+        except asyncio.CancelledError:
+            return {"type": "lifespan.shutdown"}
+
+    return received
 
 
 def end_all() -> None:

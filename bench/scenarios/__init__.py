@@ -5,6 +5,7 @@ NAMES = (
     "cold",
     "overhead",
     "streaming",
+    "assistants",
     "concurrency",
     "crowd",
     "growth",
@@ -13,3 +14,5 @@ NAMES = (
     "functions",
     "size",
 )
+ON_REQUEST = ("cost", "questions")
+"""Scenarios that need question sets and run only if they are named."""

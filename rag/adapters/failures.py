@@ -13,6 +13,8 @@ import ssl
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from rag.errors import (
     Reason,
@@ -45,6 +47,8 @@ def status_error(
     wait = retry_after(headers or {})
     if status in (400, 403, 404, 410, 422) and _NO_MODEL.search(message):
         return UpstreamRejected(text, service=service, reason="model")
+    if status == 407:
+        return proxy_error(service, status)
     if status in (401, 403, 498):
         return UpstreamRejected(f"{status} the key was refused", service=service, reason="key")
     if status == 402:
@@ -66,6 +70,12 @@ def quota_error(service: str, message: str) -> UpstreamRejected:
 
 def connection_error(service: str, error: BaseException) -> UpstreamError:
     """Return the failure of a request that got no response, or only a part of one."""
+    if refused := _proxy_failure(error):
+        status = getattr(refused, "status", 0)
+        if status in (403, 407):
+            return proxy_error(service, status)
+        what = f"status {status} from the proxy" if status else "no connection to the proxy"
+        return UpstreamError(what, service=service, reason="proxy")
     if _timed_out(error):
         return UpstreamTimeout("no answer in time", service=service)
     reason = connection_reason(error)
@@ -74,6 +84,23 @@ def connection_error(service: str, error: BaseException) -> UpstreamError:
     return UpstreamError(
         f"{text.get(reason, 'no connection')} ({name})", service=service, reason=reason
     )
+
+
+def proxy_error(service: str, status: int) -> UpstreamRejected:
+    """Return the failure of a request that a proxy has refused."""
+    why = "its user name or password is wrong" if status == 407 else "it forbids this host"
+    return UpstreamRejected(f"{status} from the proxy: {why}", service=service, reason="proxy")
+
+
+def _proxy_failure(error: BaseException) -> BaseException | None:
+    """Return the cause that says that a proxy, and not the service, failed."""
+    names = ("ClientHttpProxyError", "ClientProxyConnectionError")  # of aiohttp, imported late
+    hosts = {urlsplit(address).hostname for address in getproxies().values()}
+    for cause in _causes(error):
+        unknown = isinstance(cause, OSError) and getattr(cause, "host", None) in hosts
+        if type(cause).__name__ in names or unknown:
+            return cause
+    return None
 
 
 def connection_reason(error: BaseException) -> Reason:

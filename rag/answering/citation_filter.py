@@ -55,7 +55,7 @@ _opening_line = re.compile(rf"(?:`{{3,}}[^`\n]{{0,{MAX_CODE}}}|~{{3,}}[^\n]{{0,{
 _closing_line = re.compile(r"[ \t>]*+(`*+|~*+)[ \t]*+").fullmatch
 
 
-class _MarkerRewriter:
+class MarkerRewriter:
     """Renumbers markers by `numbering` and removes those that are not in it."""
 
     def __init__(self, numbering: Mapping[int, int]) -> None:
@@ -249,7 +249,7 @@ class _MarkerRewriter:
         return self._copy(text, at, end)
 
 
-class CitationFilter(_MarkerRewriter):
+class CitationFilter(MarkerRewriter):
     """Normalizes the citation markers of a streamed answer.
 
     `count` is the number of passages. Markers outside 1..count are removed.
@@ -261,11 +261,28 @@ class CitationFilter(_MarkerRewriter):
 
 def renumber(message: str, order: Mapping[int, int]) -> str:
     """Replace each `[old]` in a message by `[order[old]]` and remove markers not in `order`."""
-    scanner = _MarkerRewriter(order)
+    scanner = MarkerRewriter(order)
     return scanner.feed(message) + scanner.flush()
 
 
-class _MarkerLinker(_MarkerRewriter):
+class _MarkerReplacer(MarkerRewriter):
+    """Gives each marker a number of its own."""
+
+    def __init__(self, numbers: Mapping[int, Sequence[int]]) -> None:
+        super().__init__({n: n for n in numbers})
+        self._left = {n: list(reversed(found)) for n, found in numbers.items()}
+
+    def _write(self, number: int) -> str:
+        return f"[{self._left[number].pop() if self._left[number] else number}]"
+
+
+def replace_markers(message: str, numbers: Mapping[int, Sequence[int]]) -> str:
+    """Replace the k-th `[n]` of a message by `[numbers[n][k]]`."""
+    replacer = _MarkerReplacer(numbers)
+    return replacer.feed(message) + replacer.flush()
+
+
+class _MarkerLinker(MarkerRewriter):
     """Turns markers into links."""
 
     def __init__(self, urls: Mapping[int, Sequence[str]]) -> None:

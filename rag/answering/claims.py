@@ -27,7 +27,10 @@ class Marker(NamedTuple):
 
 
 def find_markers(message: str) -> list[Marker]:
-    """Return the markers of a Markdown message, in order. Code is skipped."""
+    """Return the markers of a Markdown message, in order. Code is skipped.
+
+    Blocks of HTML are text, as in the widget, so that an open comment hides nothing.
+    """
     found: list[Marker] = []
     claim = ""
     for token in _parser().parse(message):
@@ -82,5 +85,5 @@ def _parser() -> MarkdownIt:
     return (
         MarkdownIt("commonmark")
         .enable(["table", "strikethrough"])
-        .disable(["reference", "text_join"])
+        .disable(["html_block", "reference", "text_join"])
     )

@@ -8,8 +8,9 @@ question.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rag.answering.quotes import (
     QuotedBlock,
@@ -79,8 +80,14 @@ class ExtractiveAnswerer:
         """Return the question unchanged; the pipeline adds the previous question instead."""
         return question
 
+    async def complete(
+        self, messages: Sequence[Mapping[str, str]], tokens: int, form: Mapping[str, Any]
+    ) -> str:
+        """Return nothing: there is no model."""
+        return ""
+
     async def answer(self, request: AnswerRequest) -> AsyncIterator[AnswerPart]:
-        language = reply_language(request.question, request.language)
+        language = reply_language(request.question, request.language, request.reader_language)
         if not request.passages:
             return _stream(fixed_text("nothing", language))
         sections = choose_sections(request)

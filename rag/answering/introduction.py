@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from rag.answering.quotes import (
     QuotedBlock,
@@ -66,3 +66,9 @@ def _opening(beginning: Sequence[Chunk]) -> tuple[int, QuotedBlock] | None:
             if block.kind == "paragraph" and len(first) >= MIN_SENTENCE and not first.endswith(":"):
                 return number, block
     return None
+
+
+async def stream(parts: Sequence[AnswerPart]) -> AsyncIterator[AnswerPart]:
+    """Yield the parts like an answerer."""
+    for part in parts:
+        yield part

@@ -1,7 +1,8 @@
 """Regular expressions for citation markers, as language models write them.
 
 `citation_filter` reads answers with these. All repeats are bounded, so that a text which only looks
-like a marker is soon released.
+like a marker is soon released. Notes and targets may contain what looks like further items, so they
+are possessive: otherwise the number of ways to read a text would be exponential.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _O, _C = f"[{re.escape(OPEN)}]", f"[{re.escape(CLOSE)}]"
 _DASH = "[-–—‑]"
 _COMMA = "(?: ?[,;，、；&] ?| and )"
 _COMMA_BEGUN = "(?: (?:a(?:nd?)?)?)?"
-_NOTE = rf"†[^{re.escape(CLOSE + OPEN)}\n…]{{0,40}}"
+_NOTE = rf"†[^{re.escape(CLOSE + OPEN)}\n…]{{0,40}}+"
 _NUMBER = rf"(?:{_LABEL})?\^?\d{{1,12}}"
 _ITEM = rf"{_NUMBER}(?: ?{_DASH} ?\d{{1,12}})?(?:{_NOTE})?"
 _LIST = rf"{_ITEM}(?:{_COMMA}{_ITEM}){{0,11}}"
@@ -43,8 +44,8 @@ _PREFIX = (
 _HALF_CLOSED = rf"{_O}{{2}} ?{_LIST} ?{_C}"
 _TARGETS = ("http:", "https:", "www.", "/", "#", "./", "../", "<")
 """How the target of a link begins."""
-_TARGET = rf"\((?:{'|'.join(map(re.escape, _TARGETS))})[^) \t\n]{{0,300}}\)?"
-_MARKER = rf"(?:{_O}{{2}} ?{_LIST} ?{_C}{{2}}|{_O} ?{_LIST} ?{_C})(?:{_TARGET})?"
+_TARGET = rf"\((?:{'|'.join(map(re.escape, _TARGETS))})[^) \t\n]{{0,300}}+\)?+"
+_MARKER = rf"(?:{_O}{{2}} ?{_LIST} ?{_C}{{2}}|{_O} ?{_LIST} ?{_C})(?:{_TARGET})?+"
 _JOINT = r"(?:[,;、，；] ?|[ \t])?"
 
 marker = re.compile(_MARKER).match

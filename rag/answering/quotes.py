@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _FENCE = re.compile(r"([ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)(?:(`{3,}+)[^`]*|(~{3,}+).*)")
 _FENCE_END = re.compile(r"[ \t>]*(`{3,}|~{3,})[ \t]*")
+_HTML = re.compile(
+    r"([ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)(<(?:[!?]|(?i:script|pre|style|textarea)\b))"
+)
 _BULLET = re.compile(r"[^ \t>]+")
 _TICKS = re.compile("`+")
 _SIGN = re.compile(r"\\.|`+|[\[【［](?= ?\^?\d)")
@@ -144,6 +147,25 @@ def escape_markers(text: str) -> str:
     if len(text) > LONGEST_BLOCK or not _is_safe(shown):
         shown = "\n".join(map(_escape_literally, text.split("\n")))
     return shown
+
+
+def escape_open_html(text: str) -> str:
+    """Escape HTML that Markdown continues past empty lines, such as a comment. Code is unchanged.
+
+    Left open, it would hide the rest of the text.
+    """
+    lines: list[str] = []
+    fence = ""
+    for line in text.split("\n"):
+        if fence:
+            closing = _FENCE_END.fullmatch(line)
+            fence = "" if closing and closing[1].startswith(fence) else fence
+        elif opening := _FENCE.fullmatch(line):
+            fence = opening[2] or opening[3]
+        else:
+            line = _HTML.sub(r"\1\\\2", line, count=1) if _HTML.match(line) else line
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _is_safe(escaped: str, text: str | None = None) -> bool:

@@ -25,15 +25,18 @@ _FENCE = re.compile(r" *(?:`{3,}|~{3,})")
 _WORD = re.compile(r"\w{3,}")
 
 
-async def citation_base(settings: Settings, store: VectorStore) -> str:
+async def citation_base(settings: Settings, store: VectorStore, address: str = "") -> str:
     """Return the base URL of citations: SITE_URL, or the URL in the book's configuration.
 
-    On a laptop it is the local preview, which shows the book as indexed.
+    For a reader at this machine it is the local preview, which shows the book as indexed. Without
+    any of them it is the preview of this service, relative to it, or "" if there is none.
     """
-    if settings.site_url or settings.preview:
-        return settings.book_url
+    preview = settings.preview_url(address)
+    at_home = settings.local and preview.startswith("http")
+    if settings.site_url or at_home:
+        return settings.site_url or preview
     info = await store.info()
-    return (info.site_url if info else "") or settings.book_url
+    return (info.site_url if info else "") or preview
 
 
 def make_source(
@@ -80,27 +83,43 @@ class SectionPart(NamedTuple):
     """Line of the chunk's text where this part starts, from 0."""
 
 
+class HeadingLine(NamedTuple):
+    """A heading within the text of a chunk."""
+
+    line: int
+    """Line of the chunk's text, from 0."""
+    level: int
+    title: str
+    anchor: str
+
+
+def heading_lines(chunk: Chunk) -> list[HeadingLine]:
+    """Return the headings within a chunk's text, in order. Each has one of the chunk's anchors."""
+    found: list[HeadingLine] = []
+    fence = ""
+    for n, line in enumerate(chunk.text.split("\n")):
+        if opening := _FENCE.match(line):
+            fence = "" if fence and opening[0].startswith(fence) else fence or opening[0]
+        title = None if fence else _HEADING.fullmatch(line)
+        if title and len(found) < len(chunk.anchors):
+            found.append(HeadingLine(n, len(title[1]), title[2], chunk.anchors[len(found)]))
+    return found
+
+
 def split_by_heading(chunk: Chunk) -> list[SectionPart]:
     """Split a chunk's text at its heading lines."""
     found: list[SectionPart] = []
     slug, section, lines, begin = chunk.slug, chunk.section, chunk.text.split("\n"), 0
-    page, anchors, fence = chunk.slug.partition("#")[0], iter(chunk.anchors), ""
+    page, outer = chunk.slug.partition("#")[0], chunk.section.split(" › ") if chunk.section else []
 
     def close(end: int) -> None:
         text = "\n".join(lines[begin:end])
         found.append(SectionPart(slug, section, heading(section, chunk.title), text, begin))
 
-    for n, line in enumerate(lines):
-        if opening := _FENCE.match(line):
-            fence = "" if fence and opening[0].startswith(fence) else fence or opening[0]
-        title = None if fence else _HEADING.fullmatch(line)
-        anchor = next(anchors, None) if title else None
-        if title is None or anchor is None:
-            continue
-        close(n)
-        outer = chunk.section.split(" › ") if chunk.section else []
-        section = " › ".join([*outer[: max(0, len(title[1]) - 2)], title[2]])
-        slug, begin = f"{page}#{anchor}" if anchor else page, n + 1
+    for line, level, title, anchor in heading_lines(chunk):
+        close(line)
+        section = " › ".join([*outer[: max(0, level - 2)], title])
+        slug, begin = f"{page}#{anchor}" if anchor else page, line + 1
     close(len(lines))
     return [part for part in found if part.text.strip()] or found[:1]
 

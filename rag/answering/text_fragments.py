@@ -58,8 +58,11 @@ def citation_url(site_url: str, slug: str, quote: str, claim: str = "", above: s
 
     `quote` is a passage or part of one, as plain text or Markdown. The sentence that shares the
     most words with `claim` is highlighted. If no sentence can be matched, the URL ends with the
-    anchor. `above` is the text known to precede the quote on the page, such as headings.
+    anchor. `above` is the text known to precede the quote on the page, such as headings. Without a
+    site there is no URL.
     """
+    if not site_url:
+        return ""
     path, _, anchor = slug.partition("#")
     path = percent_encode(_ESCAPED.sub("%25", path.lstrip("/")), safe="/%:@!$'()*+,;=~")
     url = f"{site_url.rstrip('/')}/{path}"

@@ -42,9 +42,11 @@ SETTLE_SECONDS = 4.0
 """How long a response waits for settling, which then continues in the background."""
 TURN_BYTES = 16_000
 """Reserved to save a turn, until its size is known. Most turns are smaller."""
-_SEARCHES = 2
-"""A question that finds no answer is searched for once more, with typos corrected."""
-_INSTRUCTION_TOKENS = 1000
+_SEARCHES = 3
+"""The first search, one with typos corrected, and those of a second look."""
+LIGHT = Limits(per_minute=240, burst=480)
+"""Limit per address of requests that cost almost nothing."""
+_INSTRUCTION_TOKENS = 1250
 _PASSAGE_TOKENS = 500
 _SELECTION_BYTES = 6500
 """No longer selection is sent to the model."""
@@ -109,6 +111,12 @@ async def _upkeep(database: Database, retention_days: int) -> None:
         await conversations.expire(database, retention_days)
     except UpstreamError as error:
         log.warning("old rows were not deleted: %s", error)
+
+
+def admit_light(clients: Clients, address: str) -> None:
+    """Count a request that costs almost nothing, in this process alone. Raises RateLimited."""
+    if keys := _keys(clients.settings, address, ""):
+        clients.light_limits.admit(keys, LIGHT)
 
 
 async def settle(clients: Clients, admission: Admission, used: Cost) -> None:
@@ -194,11 +202,18 @@ class UsageMeter:
     """
 
     def __init__(
-        self, clients: Clients, address: str, session_id: str, question: str, highlighted: str
+        self,
+        clients: Clients,
+        address: str,
+        session_id: str,
+        question: str,
+        highlighted: str,
+        *,
+        follow_up: bool,
     ) -> None:
         self._clients = clients
         self._admitting = asyncio.create_task(
-            self._admit(address, session_id, question, highlighted)
+            self._admit(address, session_id, question, highlighted, follow_up)
         )
         self._admission: Admission | None = None
         self._calls = PaidCalls()
@@ -211,9 +226,8 @@ class UsageMeter:
         self._settled = False
 
     async def _admit(
-        self, address: str, session_id: str, question: str, highlighted: str
+        self, address: str, session_id: str, question: str, highlighted: str, follow_up: bool
     ) -> Admission:
-        follow_up = conversations.is_session_id(session_id)
         cost = await question_cost(self._clients, question, highlighted, follow_up=follow_up)
         admission = await admit(self._clients, address, session_id, cost)
         self._calls = paid_calls(admission)
@@ -251,6 +265,20 @@ class UsageMeter:
     def start_rewrite(self, question: str, history: Sequence[Turn]) -> None:
         """Add the estimated usage of rewriting a follow-up question."""
         self._used += _tokens(rewrite_messages(question, history)) + count_tokens(question)
+
+    async def start_look(self, messages: Sequence[Message], reply_tokens: int) -> bool:
+        """Reserve a second look and count its prompt. Return False if it is over a limit."""
+        needed = self._used + _tokens(messages) + reply_tokens
+        admission = await self.admission()
+        if not admission.within_budget or needed > admission.reserved.tokens:
+            self._admission = await _reserve(self._clients, admission, needed)
+        within = (await self.admission()).within_budget
+        self._used += _tokens(messages) if within else 0
+        return within
+
+    def end_look(self, reply: str) -> None:
+        """Count the reply of a second look."""
+        self._used += count_tokens(reply)
 
     def start_answer(self) -> None:
         """Record that the model was asked to answer the request that was reserved for."""
@@ -303,7 +331,7 @@ def _tokens(messages: Sequence[Message]) -> int:
 
 def _keys(settings: Settings, address: str, session_id: str) -> list[reader_keys.Key]:
     """Return the rate limit keys. The address comes first, so that it is checked first."""
-    if not address or (not settings.platform and _is_own_machine(address)):
+    if not address or (not settings.platform and is_own_machine(address)):
         return []
     secret = settings.database_url or _process_secret
     keys = reader_keys.client_keys(secret, address)
@@ -312,7 +340,8 @@ def _keys(settings: Settings, address: str, session_id: str) -> list[reader_keys
     return keys
 
 
-def _is_own_machine(address: str) -> bool:
+def is_own_machine(address: str) -> bool:
+    """Whether an address is a loopback address."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

@@ -5,26 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from rag import request_log
 from rag.answering import sources
-from rag.answering.citation_filter import CitationFilter, renumber
+from rag.answering.checked_citations import CheckedAnswer, check_citations
+from rag.answering.citation_filter import renumber
 from rag.answering.claims import find_markers
 from rag.answering.open_blocks import open_block_end
 from rag.answering.support import supporting_passages
 from rag.chat import admission, notices
+from rag.chat.answer_text import AnswerText
 from rag.conversations import store as conversations
 from rag.errors import ConversationFull, UpstreamError, UpstreamTimeout
 from rag.interfaces import Answerer, AnswerPart
 from rag.models import (
     AnswerRequest,
     Grade,
-    Highlights,
     RelatedSection,
-    Restart,
     Source,
     Turn,
     Usage,
@@ -62,6 +62,16 @@ class TokenEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusEvent:
+    """Why the answer takes time.
+
+    `loading` while the model is loaded or reads its prompt, `looking_further` during a second look.
+    """
+
+    state: Literal["loading", "looking_further"]
+
+
+@dataclass(frozen=True, slots=True)
 class FinalAnswer:
     """The complete answer, which replaces the tokens. `[n]` in it refers to the n-th source."""
 
@@ -70,16 +80,10 @@ class FinalAnswer:
     sources: tuple[Source, ...]
     metadata: dict[str, Any]
     related: tuple[RelatedSection, ...] = ()
+    usage: Usage = field(default_factory=Usage)
 
 
-@dataclass(frozen=True, slots=True)
-class StatusEvent:
-    """Why the answer takes time: `loading` while the model is loaded or reads its prompt."""
-
-    state: Literal["loading"]
-
-
-Event: TypeAlias = SessionEvent | SourcesEvent | StatusEvent | TokenEvent | FinalAnswer
+Event: TypeAlias = SessionEvent | StatusEvent | SourcesEvent | TokenEvent | FinalAnswer
 
 
 async def collect(events: AsyncGenerator[Event]) -> FinalAnswer:
@@ -117,46 +121,6 @@ class Start:
 
 
 @dataclass(slots=True)
-class _AnswerText:
-    """The text, usage and highlights received from an answerer so far."""
-
-    count: int
-    """The number of passages."""
-    citations: CitationFilter = field(init=False)
-    text: str = ""
-    usage: Usage = field(default_factory=Usage)
-    highlights: Mapping[int, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.citations = CitationFilter(self.count)
-
-    def add(self, part: AnswerPart) -> str:
-        """Add a part and return the text that can be shown now."""
-        if isinstance(part, Restart):
-            self.citations, self.text = CitationFilter(self.count), ""
-        elif isinstance(part, Usage):
-            self.usage = part
-        elif isinstance(part, Highlights):
-            self.highlights = part.sentences
-        else:
-            shown = self.citations.feed(part)
-            self.text += shown
-            return shown
-        return ""
-
-    def finish(self) -> str:
-        """Return the text that was still held back."""
-        rest = self.citations.flush()
-        self.text += rest
-        return rest
-
-    @property
-    def says_nothing(self) -> bool:
-        """Whether there are no words, only white space, signs or citations."""
-        return not any(map(str.isalnum, renumber(self.text, {})))
-
-
-@dataclass(slots=True)
 class AnswerStream:
     """An answer that is starting, and everything needed to finish it."""
 
@@ -167,6 +131,8 @@ class AnswerStream:
     session_id: str
     new_session: bool
     """Whether saving this turn creates the session."""
+    stored: bool
+    """Whether to save this turn."""
     streamed: bool
     started: float
     deadline: float
@@ -199,7 +165,7 @@ class AnswerStream:
                 yield StatusEvent("loading")
             start = await self.starting
             self.answerer, self.fallback = start.answerer, start.fallback
-            answer = _AnswerText(len(request.passages))
+            answer = AnswerText(len(request.passages))
             try:
                 async for part in start.parts:
                     if isinstance(part, Usage):
@@ -242,21 +208,24 @@ class AnswerStream:
             if hasattr(parts, "aclose"):
                 await parts.aclose()
 
-    async def _answer_extractively(self) -> _AnswerText:
+    async def _answer_extractively(self) -> AnswerText:
         """Write the whole answer again with the extractive answerer."""
-        answer = _AnswerText(len(self.request.passages))
+        answer = AnswerText(len(self.request.passages))
         async for part in await self.answerer.answer(self.request):
             answer.add(part)
         answer.finish()
         return answer
 
-    def _final_answer(self, answer: _AnswerText) -> FinalAnswer:
+    def _final_answer(self, answer: AnswerText) -> FinalAnswer:
         """Renumber the citations without gaps and attach their sources."""
         passages = self.request.passages
-        cited = sorted(answer.citations.cited)
-        message = renumber(answer.text, {old: new for new, old in enumerate(cited, 1)}).strip()
-        message += open_block_end(message)
         quoted = self.answerer.model == EXTRACTIVE
+        checked = CheckedAnswer(answer.text)
+        if not quoted:
+            checked = check_citations(answer.text, passages, self.request.language)
+        cited = checked.cited(len(passages))
+        message = renumber(checked.text, {old: new for new, old in enumerate(cited, 1)}).strip()
+        message += open_block_end(message)
         if not (cited or quoted):
             cited = supporting_passages(message, self.request.question, passages)
         claims: dict[int, list[str]] = {}
@@ -281,6 +250,8 @@ class AnswerStream:
             "fallback": self.fallback,
             "finish_reason": answer.usage.finish_reason,
             "truncated": answer.usage.finish_reason == "length",
+            "unsupported": checked.unsupported,
+            "second_look": self.request.second_look,
             "notice": " ".join(self.notices),
         }
         request_log.note(
@@ -292,10 +263,13 @@ class AnswerStream:
             cited=len(cited),
         )
         related = sources.related_sections(passages, shown, site) if shown else ()
-        return FinalAnswer(self.session_id, message, tuple(shown), metadata, related)
+        return FinalAnswer(self.session_id, message, tuple(shown), metadata, related, answer.usage)
 
     async def _settle_and_save(self, finished: FinalAnswer) -> conversations.Saved | None:
-        """Charge what was used and save the turn. Return None if it could not be saved."""
+        """Charge what was used and save the turn. Return None if it was not saved."""
+        if not self.stored:
+            await self.meter.settle()
+            return None
         turn = Turn(
             self.request.question,
             finished.message,

@@ -8,27 +8,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from rag import request_log
 from rag.answering import sources
-from rag.answering.introduction import introduction
-from rag.chat import admission, notices
+from rag.answering.introduction import introduction, stream
+from rag.chat import admission, notices, second_look
 from rag.chat.answer_stream import (
     RESERVE_SECONDS,
     AnswerStream,
     Event,
     Start,
+    StatusEvent,
     fallback_code,
     replay,
 )
+from rag.chat.question import Question
 from rag.chat.retrieval import embed, index_info, retrieve
+from rag.chat.second_look import SearchedText, look_further
+from rag.chat.session import Session, load_session
 from rag.chat.waiting import WAIT_SECONDS, begun
 from rag.conversations import store as conversations
 from rag.deadlines import until
-from rag.errors import ConversationFull, UpstreamError, UpstreamTimeout
-from rag.interfaces import AnswerPart
+from rag.errors import UpstreamError, UpstreamTimeout
 from rag.language.small_talk import SmallTalk, classify_small_talk, reply_language
 from rag.models import AnswerRequest, Chunk, Passage, SearchResult, Turn
 from rag.pace import wait_for_slot
@@ -38,30 +42,10 @@ from rag.retrieval.search import CANDIDATES
 
 log = logging.getLogger(__name__)
 
-HISTORY_TURNS = 20
-"""Turns loaded for a follow-up. The answerer uses as many as fit its token limit."""
 NEIGHBOURS = 2
 """Chunks loaded on each side of the best passage, to quote its whole section."""
 NEIGHBOUR_SECONDS = 2.0
 """Time limit for loading them. Without them the section is quoted in part."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question with everything that the client sent along."""
-
-    message: str
-    session_id: str = ""
-    highlighted: str = ""
-    """Text that the reader selected on the page, preceded by the page title and heading."""
-    selected: str = ""
-    """The selected text alone."""
-    request_key: str = ""
-    """The client's Idempotency-Key. Repeating a request returns the same turn."""
-    address: str = ""
-    """The client's IP address, as reported by the platform; empty for a plain function call."""
-    streamed: bool = False
-    """Whether to send the sources before the answer. Preparing them takes time."""
 
 
 async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
@@ -79,14 +63,6 @@ async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
             return await pipeline.run()
     except TimeoutError:
         raise UpstreamTimeout("retrieval took too long", service="book") from None
-
-
-@dataclass(frozen=True, slots=True)
-class _Session:
-    session_id: str
-    exists: bool = False
-    """Whether it is already stored. A new session is stored with its first turn."""
-    turns: Sequence[Turn] = ()
 
 
 @dataclass(slots=True)
@@ -108,6 +84,7 @@ class ChatPipeline:
     notices: list[str] = field(default_factory=list)
     """Sentences that tell the reader about limits."""
     meter: admission.UsageMeter = field(init=False)
+    searched: SearchedText = SearchedText()
 
     def __post_init__(self) -> None:
         question, settings = self.question, self.clients.settings
@@ -125,6 +102,7 @@ class ChatPipeline:
             question.session_id,
             question.message,
             question.highlighted,
+            follow_up=question.follow_up,
         )
         try:
             return await self._run()
@@ -140,10 +118,13 @@ class ChatPipeline:
             await self.meter.admission()
             await self.meter.settle()
             return replay(*earlier)
-        session = await self._load_session()
+        session = await load_session(
+            self.clients, question.session_id, question.history, stored=question.stored
+        )
         if not (session.exists or conversations.is_unguessable(question.request_key)):
             self.request_key = ""  # anyone who guessed the key could read the new conversation
-        site = await sources.citation_base(self.clients.settings, await self.clients.store())
+        store = await self.clients.store()
+        site = await sources.citation_base(self.clients.settings, store, question.address)
         kind = None if question.selected else classify_small_talk(question.message)
         if kind:
             request, start = await self._introduce(kind, site)
@@ -151,23 +132,56 @@ class ChatPipeline:
             starting.set_result(start)
         else:
             request = await self._build_request(session, site)
-            wait = max(0.0, self.started + WAIT_SECONDS - time.perf_counter())
-            starting = await begun(self._start_answer(request), wait if question.streamed else None)
-        stream = AnswerStream(
+            if await second_look.is_due(self.clients, self.meter, request.grade):
+                return self._look_and_answer(session, request)
+            starting = await self._begin_answer(request)
+        return self._answer_stream(session, request, starting).events()
+
+    async def _look_and_answer(
+        self, session: Session, request: AnswerRequest
+    ) -> AsyncGenerator[Event]:
+        """Take a second look before the answer. The reader already sees that it takes longer."""
+        try:
+            yield StatusEvent("looking_further")
+            async with until(self.deadline):
+                request = replace(
+                    await look_further(self.clients, self.meter, request, self.searched),
+                    second_look=True,
+                )
+                starting = await self._begin_answer(request)
+        except TimeoutError:
+            await self.meter.settle()
+            raise UpstreamTimeout("the second look took too long", service="book") from None
+        except BaseException:
+            await self.meter.settle()
+            raise
+        async with aclosing(self._answer_stream(session, request, starting).events()) as events:
+            async for event in events:
+                yield event
+
+    async def _begin_answer(self, request: AnswerRequest) -> asyncio.Future[Start]:
+        """Start the answer. A stream waits for it until WAIT_SECONDS after the question."""
+        wait = max(0.0, self.started + WAIT_SECONDS - time.perf_counter())
+        return await begun(self._start_answer(request), wait if self.question.streamed else None)
+
+    def _answer_stream(
+        self, session: Session, request: AnswerRequest, starting: asyncio.Future[Start]
+    ) -> AnswerStream:
+        return AnswerStream(
             self.clients,
             self.meter,
             request,
             starting,
             session_id=session.session_id,
             new_session=not session.exists,
-            streamed=question.streamed,
+            stored=self.question.stored,
+            streamed=self.question.streamed,
             started=self.started,
             deadline=self.deadline,
             request_key=self.request_key,
             embedding=self.embedding,
             notices=self.notices,
         )
-        return stream.events()
 
     async def _earlier_attempt(self) -> tuple[str, Turn] | None:
         """Find the turn that an earlier attempt of this request saved."""
@@ -179,29 +193,7 @@ class ChatPipeline:
             log.warning("cannot check for a repeated request: %s", error)
             return None
 
-    async def _load_session(self) -> _Session:
-        """Load the session's recent turns, or start a new session if it does not exist."""
-        session_id = self.question.session_id
-        if not conversations.is_session_id(session_id):
-            return _Session(conversations.new_session_id())
-        with request_log.stage("history"):
-            try:
-                recent = await conversations.recent(
-                    await self.clients.database(),
-                    session_id,
-                    HISTORY_TURNS,
-                    retention_days=self.clients.settings.retention_days,
-                )
-            except UpstreamError as error:
-                log.warning("cannot load the history: %s", error)
-                return _Session(session_id, exists=True)
-        if recent is None:
-            return _Session(conversations.new_session_id())
-        if recent and recent[-1].n >= self.clients.settings.max_turns:
-            raise ConversationFull
-        return _Session(session_id, True, recent)
-
-    async def _build_request(self, session: _Session, site: str) -> AnswerRequest:
+    async def _build_request(self, session: Session, site: str) -> AnswerRequest:
         """Retrieve passages and put together what the answerer needs."""
         question = self.question
         texts = await self._search_texts(session.turns)
@@ -220,6 +212,7 @@ class ChatPipeline:
             grade=found.grade,
             site_url=site,
             language=(await index_info(self.clients)).language,
+            reader_language=question.language,
         )
 
     async def _search_texts(self, history: Sequence[Turn]) -> list[str]:
@@ -267,6 +260,7 @@ class ChatPipeline:
         selected, limit = self.question.selected, self.clients.settings.context_passages
         async with self.clients.retrieving:
             vectors = await self._embed(texts)
+            self.searched = SearchedText(texts[-1], vectors[-1])
             found = await retrieve(
                 self.clients,
                 texts,
@@ -288,12 +282,12 @@ class ChatPipeline:
         await self.meter.admission()
         info, message = await index_info(self.clients), self.question.message
         beginning = await self._neighbours(0) if kind != "thanks" else ()
-        language = reply_language(message, info.language)
+        language = reply_language(message, info.language, self.question.language)
         title = self.clients.settings.book_title
         parts = introduction(kind, language, info, beginning, site, title)
         passages = [Passage(chunk, 1.0) for chunk in beginning]
         request = AnswerRequest(message, passages, site_url=site, language=info.language)
-        return request, Start(await self.clients.extractive(), _stream(parts))
+        return request, Start(await self.clients.extractive(), stream(parts))
 
     async def _start_answer(self, request: AnswerRequest) -> Start:
         """Start the answer with the first answerer that works. Without passages, skip the model."""
@@ -329,8 +323,3 @@ class ChatPipeline:
         except (UpstreamError, TimeoutError) as error:
             log.warning("sections are quoted in part: %s", error or "the vector store is slow")
             return ()
-
-
-async def _stream(parts: Sequence[AnswerPart]) -> AsyncIterator[AnswerPart]:
-    for part in parts:
-        yield part

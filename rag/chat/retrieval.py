@@ -1,15 +1,23 @@
-"""The retrieval step: embed the search texts and search the index for passages."""
+"""The retrieval step: embed the search texts and search the index for passages.
+
+Also the reads of the index that need no embedding: its metadata and its pages.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from rag import request_log
+from rag.answering import sources
+from rag.chat import admission, notices
 from rag.chat.admission import PaidCalls
 from rag.errors import IndexMismatch, IndexMissing
-from rag.models import IndexInfo, SearchResult
+from rag.indexing.outline import Outline, read_outline
+from rag.interfaces import Reranker
+from rag.models import IndexInfo, SearchResult, Source
 from rag.providers import Clients
 from rag.retrieval.search import CANDIDATES, Query, search
 from rag.retrieval.spelling import correct
@@ -60,6 +68,29 @@ async def embed(
         return await embedder.embed_questions(texts)
 
 
+async def search_passages(
+    clients: Clients, query: str, limit: int, address: str
+) -> list[tuple[Source, str]]:
+    """Count a search, and return the passages closest to `query` as sources with their texts.
+
+    Raises RateLimited, also if paid calls are used up and no passage has the query's words.
+    """
+    cost = await admission.search_cost(clients)
+    admitted = await admission.admit(clients, address, cost=cost)
+    calls = admission.paid_calls(admitted)
+    try:
+        found = await retrieve(clients, [query], limit, calls)
+    finally:
+        await admission.settle(clients, admitted, admitted.reserved._replace(calls=calls.made))
+    if admitted.calls and not found.passages:
+        raise notices.nothing_by_words(admitted.calls)
+    site = await sources.citation_base(clients.settings, await clients.store(), address)
+    return [
+        (sources.make_source(passage, site, [query]), passage.chunk.text)
+        for passage in found.passages
+    ]
+
+
 async def _search(
     clients: Clients,
     texts: Sequence[str],
@@ -67,9 +98,20 @@ async def _search(
     info: IndexInfo,
     calls: PaidCalls,
 ) -> SearchResult:
-    store, embedder = await clients.store(), await clients.embedder()
     reranker = await clients.reranker() if calls.rerank else None
     calls.made += reranker is not None and reranker.is_paid
+    queries = list(zip(texts, vectors, strict=True))
+    return await _search_queries(clients, queries, info, CANDIDATES, reranker)
+
+
+async def _search_queries(
+    clients: Clients,
+    queries: Sequence[tuple[str, Sequence[float] | None]],
+    info: IndexInfo,
+    limit: int,
+    reranker: Reranker | None = None,
+) -> SearchResult:
+    store, embedder = await clients.store(), await clients.embedder()
     length = info.dimensions or embedder.dimensions or 1
     anywhere = [1 / math.sqrt(length)] * length
     with request_log.stage("search"):
@@ -77,13 +119,31 @@ async def _search(
             store,
             [
                 Query(text, vector or anywhere, words_only=vector is None)
-                for text, vector in zip(texts, vectors, strict=True)
+                for text, vector in queries
             ],
-            CANDIDATES,
+            limit,
             cosine_range=embedder.cosine_range,
             language=info.language,
             reranker=reranker,
         )
+
+
+async def search_wide(
+    clients: Clients, text: str, vector: Sequence[float] | None, limit: int
+) -> SearchResult:
+    """Search with one text for `limit` passages of each kind, without reranking."""
+    return await _search_queries(clients, [(text, vector)], await index_info(clients), limit)
+
+
+async def search_each(
+    clients: Clients, texts: Sequence[str], calls: PaidCalls
+) -> Sequence[SearchResult]:
+    """Search with each text on its own, without reranking. Costs one embedding call."""
+    vectors, info = await embed(clients, texts, calls), await index_info(clients)
+    queries = zip(texts, vectors, strict=True)
+    return await asyncio.gather(
+        *(_search_queries(clients, [query], info, CANDIDATES) for query in queries)
+    )
 
 
 async def index_info(clients: Clients) -> IndexInfo:
@@ -92,3 +152,10 @@ async def index_info(clients: Clients) -> IndexInfo:
     if info is None:
         raise IndexMissing("nothing is indexed yet: run python ingest.py PATH")
     return info
+
+
+async def outline(clients: Clients) -> Outline:
+    """Return the pages of the book. Raises IndexMissing."""
+    info = await index_info(clients)
+    async with clients.outline_lock:
+        return await read_outline(await clients.store(), info)

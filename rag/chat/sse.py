@@ -30,8 +30,16 @@ _pumps: set[asyncio.Task[None]] = set()
 _queues: set[Queue] = set()
 
 
+def encode(event: Event) -> bytes:
+    """Encode one event."""
+    name, data = event
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), to_json(data))
+
+
 async def stream(
-    events: AsyncGenerator[Event], problem: Callable[[BaseException], dict[str, Any]]
+    events: AsyncGenerator[Event],
+    problem: Callable[[BaseException], dict[str, Any]],
+    encode: Callable[[Event], bytes] = encode,
 ) -> AsyncIterator[bytes]:
     """Encode `events` for the wire, with heartbeats while nothing is sent.
 
@@ -83,12 +91,6 @@ def end_all(error: BaseException) -> None:
         queue.put_nowait(error)
 
 
-def encode(event: Event) -> bytes:
-    """Encode one event."""
-    name, data = event
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), to_json(data))
-
-
 async def _pump(events: AsyncGenerator[Event], queue: Queue) -> None:
     try:
         async for event in events:
@@ -107,7 +109,7 @@ def _merge_tokens(events: Sequence[Event | BaseException | None]) -> list[Event]
         if not isinstance(event, tuple):
             continue
         if event[0] == "token" and merged and merged[-1][0] == "token":
-            merged[-1] = ("token", {"text": merged[-1][1]["text"] + event[1]["text"]})
+            merged[-1] = ("token", {**event[1], "text": merged[-1][1]["text"] + event[1]["text"]})
         else:
             merged.append(event)
     return merged

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 
 from rag.answering import sources
 from rag.chat.admission import PaidCalls
@@ -14,6 +15,8 @@ from rag.errors import BookError
 from rag.models import AnswerRequest
 from rag.providers import Clients
 
+log = logging.getLogger(__name__)
+
 QUESTION = "What is this book about, and where does it begin?"
 
 
@@ -22,14 +25,19 @@ async def warm_up(clients: Clients) -> None:
 
     On a host that sleeps, a user is already waiting at startup. Two small queries wake the database
     and open the two connections that a question uses first. A search loads the index. Paid services
-    are imported but not called. Errors are ignored; the first question will report them.
+    are imported but not called. Errors of the database are logged; the first question
+    reports the others.
     """
     with contextlib.suppress(BookError):
         await clients.answerers()
         await clients.embedder()
-    with contextlib.suppress(BookError):
+    try:
         database = await clients.database()
         await asyncio.gather(*(rate_limits.used_today(database) for _ in range(2)))
+    except BookError as error:
+        log.warning(
+            "conversations may not be kept: %s (python -m rag.ops.diagnostics says more)", error
+        )
     with contextlib.suppress(BookError):
         await _answer(clients)
     # Exempt long-lived objects from garbage collection.

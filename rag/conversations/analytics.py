@@ -17,8 +17,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 from rag.answering.text_fragments import citation_url
 from rag.interfaces import Database
+from rag.language.detect import guess_language
 from rag.language.small_talk import classify_small_talk
-from rag.language.tokens import content_words, guess_language, question_terms
+from rag.language.tokens import content_words, question_terms
 
 Row: TypeAlias = dict[str, Any]
 
@@ -120,6 +121,13 @@ FROM book.turns t LEFT JOIN {_TOP} ON true
 WHERE {_SINCE} ORDER BY t.created_at DESC LIMIT :limit OFFSET :offset
 """
 
+# One row. A conversation that is older than the retention time expires with the next run.
+_RETENTION = """
+SELECT :retention_days::integer, (SELECT max(done_at) FROM book.upkeep), count(*)::integer,
+  min(used_at), (SELECT min(created_at) FROM book.turns)
+FROM book.sessions LIMIT :limit OFFSET :offset
+"""
+
 
 async def _days(db: Database, view: TableView) -> list[Row]:
     """Per day: questions, conversations, unanswered questions, ratings, tokens and cost."""
@@ -160,6 +168,12 @@ async def _questions(db: Database, view: TableView) -> list[Row]:
     return [_with_url(row, view) for row in await _run(db, _QUESTIONS, view, names)]
 
 
+async def _retention(db: Database, view: TableView) -> list[Row]:
+    """How long conversations are kept, when expired ones were last deleted, and the oldest."""
+    names = "retention_days last_run_at conversations longest_unused_at oldest_question_at"
+    return await _run(db, _RETENTION, view, names)
+
+
 TABLES: Mapping[str, Callable[[Database, TableView], Awaitable[list[Row]]]] = {
     "days": _days,
     "sections": _sections,
@@ -167,6 +181,7 @@ TABLES: Mapping[str, Callable[[Database, TableView], Awaitable[list[Row]]]] = {
     "ratings": _ratings,
     "answerers": _answerers,
     "questions": _questions,
+    "retention": _retention,
 }
 """Tables by name. Each function returns up to `limit` rows, starting at `offset`."""
 

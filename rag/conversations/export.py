@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from rag.answering.citation_filter import link_markers
 from rag.answering.open_blocks import open_block_end
+from rag.answering.quotes import escape_open_html
 from rag.conversations import store
 from rag.errors import BookError, NotFound
 from rag.interfaces import Database
@@ -122,9 +123,10 @@ def _markdown_begin(title: str) -> str:
 
 def _markdown_turn(turn: Turn, first: bool) -> str:
     """Return the question as a block quote, the answer, and its numbered sources."""
+    question = escape_open_html(turn.question)
     parts = [
         f"## {turn.n}{_when(turn.created_at)}",
-        "\n".join(f"> {line}".rstrip() for line in turn.question.splitlines()),
+        "\n".join(f"> {line}".rstrip() for line in question.splitlines()),
         _linked_answer(turn),
     ]
     if _is_truncated(turn):
@@ -151,12 +153,17 @@ FORMATS = {
 
 
 def _linked_answer(turn: Turn) -> str:
-    """Return the answer with each marker linked to the sentence that supports its claim."""
+    """Return the answer with each marker linked to the sentence that supports its claim.
+
+    Links that are relative to the service lead nowhere from a file, and are left out.
+    """
+    if not all(source.url.startswith("http") for source in turn.sources):
+        return turn.answer
     urls = {
         n: [_target(claim.url) for claim in source.claims] or [_target(source.url)]
         for n, source in enumerate(turn.sources, 1)
     }
-    answer = link_markers(turn.answer, urls)
+    answer = link_markers(escape_open_html(turn.answer), urls)
     return answer + open_block_end(answer)
 
 
@@ -170,6 +177,8 @@ def _when(at: datetime | None) -> str:
 
 def _cited(n: int, source: Source) -> str:
     name = " › ".join(part for part in (source.title, source.section) if part)
+    if not source.url.startswith("http"):
+        return f"{n}. {_plain(name)}"
     return f"{n}. [{_plain(name)}](<{_target(source.url)}>)"
 
 

@@ -1,7 +1,9 @@
 """The database schema and its migrations. Imports only SQL, so any layer may use it.
 
 `SCRIPT` creates the schema or migrates it from any version. Several processes may run it at once:
-it is one transaction that first takes an advisory lock, which also works through PgBouncer.
+it is one transaction that first takes an advisory lock, which also works through PgBouncer. It
+looks before it creates, because `IF NOT EXISTS` needs the right to create even where all exists.
+`python -m rag.conversations.migrations` prints it for a database administrator.
 `rag.adapters.database.postgres.Postgres` runs it when a statement refers to something that does not
 exist, so the first statement that needs a migration applies it.
 
@@ -9,6 +11,7 @@ Everything is in a schema named `book`, because the database may contain other t
 `sessions`. Names are always qualified, because a search path would be session state.
 """
 
+import sys
 from collections.abc import Sequence
 
 from rag.conversations.shares import SHARES
@@ -188,20 +191,55 @@ BEGIN
 END $append$;
 """
 
-MIGRATIONS = (_SESSIONS, _FUNCTIONS, SHARES)
-"""Migrations in order. Never change a released one: a database at version n has had the first n."""
+_UPKEEP = """
+-- Like `expire`, which it calls, and correct what a clock that was ahead has left: conversations
+-- would never expire, and shares and budgets of days to come would be used up.
+CREATE FUNCTION book.keep_up(days integer, batch integer) RETURNS integer
+LANGUAGE plpgsql AS $keep_up$
+DECLARE
+  today date := (now() AT TIME ZONE 'UTC')::date;
+  deleted integer;
+BEGIN
+  PERFORM pg_advisory_xact_lock(62831853);
+  UPDATE book.sessions SET used_at = now() WHERE used_at > now() + interval '1 minute';
+  DELETE FROM book.rates r WHERE r.day > today + 1 OR r.free_at > now() + interval '7 days';
+  DELETE FROM book.days d WHERE d.day > today + 1;
+  deleted := book.expire(days, batch);
+  IF NOT EXISTS (SELECT FROM book.upkeep) THEN
+    INSERT INTO book.upkeep VALUES (now());
+  END IF;
+  RETURN deleted;
+END $keep_up$;
+"""
 
+MIGRATIONS = (_SESSIONS, _FUNCTIONS, SHARES, _UPKEEP)
+"""Migrations in order. Never change a released one: a database at version n has had the first n."""
+NEWEST = "book.keep_up(integer, integer)"
+"""A function of the last migration. A statement that names it upgrades the tables first."""
+
+UPKEEP_DUE = """coalesce((
+  SELECT min(done_at) NOT BETWEEN now() - interval '1 hour' AND now() + interval '1 minute'
+  FROM book.upkeep
+), true)"""
+"""Whether expired rows should be deleted. A time ahead of now is from a clock that was wrong; the
+functions that return `upkeep_due` trust it."""
 
 _FRAME = """
-SELECT pg_advisory_xact_lock(62831854);
-CREATE SCHEMA IF NOT EXISTS book;
-CREATE TABLE IF NOT EXISTS book.migrations (
-  version integer PRIMARY KEY, done_at timestamptz NOT NULL DEFAULT now()
-);
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 DO $migrate$
 DECLARE
-  done integer := (SELECT coalesce(max(version), 0) FROM book.migrations);
+  done integer;
 BEGIN
+  PERFORM pg_advisory_xact_lock(62831854);
+  IF to_regnamespace('book') IS NULL THEN
+    CREATE SCHEMA book;
+  END IF;
+  IF to_regclass('book.migrations') IS NULL THEN
+    CREATE TABLE book.migrations (
+      version integer PRIMARY KEY, done_at timestamptz NOT NULL DEFAULT now()
+    );
+  END IF;
+  done := (SELECT coalesce(max(version), 0) FROM book.migrations);
 {steps}
 END $migrate$;
 """
@@ -223,3 +261,6 @@ def script(migrations: Sequence[str]) -> str:
 
 
 SCRIPT = script(MIGRATIONS)
+
+if __name__ == "__main__":
+    sys.stdout.write(SCRIPT)

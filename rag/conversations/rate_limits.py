@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime
 from enum import IntEnum
 from typing import NamedTuple
 
+from rag.conversations.migrations import UPKEEP_DUE
 from rag.conversations.reader_keys import Key
 from rag.errors import RateLimited
 from rag.interfaces import Database
@@ -104,12 +105,12 @@ class Admission:
 
 
 # The comment keeps this from being retried like a SELECT: a request must not be counted twice.
-_ADMIT = """
-/* once */ SELECT today, model, calls, bytes, refused, wait, upkeep_due FROM book.admit(
+_ADMIT = f"""
+/* once */ SELECT today, model, calls, bytes, refused, wait, {UPKEEP_DUE} FROM book.admit(
   :keys::uuid[], :weights::integer[], :tick::interval, :burst::interval, :day::date,
   :cost::bigint[], :daily::bigint[], :share::bigint[]
 )
-"""
+"""  # noqa: S608 (a constant)
 
 _SETTLE = "/* once */ SELECT book.charge(:keys::uuid[], :day::date, :more::bigint[])"
 

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from rag.conversations.migrations import UPKEEP_DUE
 from rag.conversations.turn_rows import metadata_json, read_turns, sources_json, storable
 from rag.errors import ConversationFull, StatementRejected
 from rag.interfaces import Database
@@ -178,13 +179,13 @@ async def find_saved(db: Database, key: str) -> tuple[str, Turn] | None:
 # ---------------------------------------------------------------- writing
 
 
-_SAVE = """
-SELECT n, upkeep_due, filled FROM book.append(
+_SAVE = f"""
+SELECT n, {UPKEEP_DUE}, filled FROM book.append(
   :session_id::uuid, :new::boolean, :retention_days::integer, :request_key::uuid,
   :question, :answer, :sources::jsonb, :metadata::jsonb, :embedding::uuid, :vector::bytea,
   :max_turns::integer
 )
-"""
+"""  # noqa: S608 (a constant)
 _ROW_BYTES = 500
 """What a turn takes besides its texts: row headers, numbers and entries of indexes."""
 
@@ -261,7 +262,7 @@ async def delete(db: Database, session_id: str) -> int:
 async def expire(db: Database, retention_days: int) -> int:
     """Delete up to EXPIRE_BATCH expired conversations and return their number."""
     rows = await db.run(
-        "SELECT book.expire(:days::integer, :batch::integer)",
+        "SELECT book.keep_up(:days::integer, :batch::integer)",
         days=retention_days,
         batch=EXPIRE_BATCH,
     )
@@ -288,9 +289,13 @@ async def rate(db: Database, session_id: str, n: int, thumbs: int, comment: str 
 async def cached_embedding(db: Database, model: str, text: str) -> list[float] | None:
     """Return the cached embedding of a question, in half precision, or None."""
     rows = await db.run(
-        "SELECT vector FROM book.embeddings WHERE key = :key", key=_embedding_key(model, text)
+        "SELECT encode(vector, 'hex') FROM book.embeddings WHERE key = :key",
+        key=_embedding_key(model, text),
     )
-    return list(struct.unpack(f"<{len(rows[0][0]) // 2}e", rows[0][0])) if rows else None
+    if not rows:
+        return None
+    packed = bytes.fromhex(rows[0][0])  # bytea itself has several text formats
+    return list(struct.unpack(f"<{len(packed) // 2}e", packed))
 
 
 def _embedding_key(model: str, text: str) -> str:

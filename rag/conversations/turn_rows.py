@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from rag.models import Claim, RelatedSection, Source, Turn
@@ -57,22 +57,30 @@ def storable(text: str) -> str:
 
 
 def sources_json(turn: Turn) -> str:
-    return _json([asdict(source) for source in turn.sources])
+    return _json(turn.sources)
 
 
 def metadata_json(turn: Turn) -> str:
-    return _json({**turn.metadata, _RELATED: [asdict(related) for related in turn.related]})
+    return _json({**turn.metadata, _RELATED: turn.related})
 
 
 def _json(value: Any) -> str:
-    return json.dumps(_storable_json(value), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_record)
+    if "\\u0000" in text or _UNSTORABLE.search(text):
+        text = json.dumps(_storable(json.loads(text)), ensure_ascii=False)
+    return text
 
 
-def _storable_json(value: Any) -> Any:
+def _record(value: Any) -> dict[str, Any]:
+    """Return the fields of a data class, without the deep copy that `asdict` makes."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def _storable(value: Any) -> Any:
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, Mapping):
-        return {storable(str(key)): _storable_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_storable_json(item) for item in value]
+        return {storable(key): _storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
     return value

@@ -53,6 +53,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="folder around SOURCE that links, includes and the configuration may lead to, "
         "such as the repository; else the site's own folder",
     )
+    add(
+        "--language",
+        metavar="TAG",
+        help="index only the pages in this language, such as en, of a folder in several",
+    )
     add("--dry-run", action="store_true", help="show what would be embedded; change nothing")
     add(
         "--max-cost",
@@ -64,7 +69,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--strict",
         action="store_true",
-        help="with --verify: change nothing if a link is dead or a file was skipped",
+        help="change nothing if something was not read, or with --verify a link is dead",
     )
     add(
         "--max-pages",
@@ -86,8 +91,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.source is None and not options.verify:
         parser.error("name the book to index, or the site to --verify the index against")
-    if options.strict and not options.verify:
-        parser.error("--strict needs --verify SITE")
     if options.max_pages < 1:
         parser.error("--max-pages must be 1 or more")
     if not 0.01 <= options.page_seconds <= 86_400:

@@ -11,7 +11,7 @@ from dataclasses import astuple, dataclass, replace
 from itertools import chain, zip_longest
 from typing import Protocol, runtime_checkable
 
-from rag.errors import BookError, ConfigurationError
+from rag.errors import BookError, ConfigurationError, IndexMismatch
 from rag.interfaces import Embedder, IndexWriter, VectorStore
 from rag.models import (
     Chunk,
@@ -117,14 +117,13 @@ def describe(content: BookContent, embedder: Embedder, sparse: Sparse) -> IndexI
     digest = hashlib.sha256()
     for item in (*content.pages, *content.chunks, suggested):
         digest.update(repr(item).encode("utf-8", "surrogatepass"))
-    rules = hashlib.sha256(repr(astuple(sparse(PROBE))).encode())
     return IndexInfo(
         embedding_model=embedder.model,
         dimensions=embedder.dimensions,
         chunks=len(content.chunks),
         book_title=content.title,
         language=content.language,
-        fingerprint=f"{rules.hexdigest()[:8]}-{digest.hexdigest()[:32]}",
+        fingerprint=f"{_rules(sparse)}-{digest.hexdigest()[:32]}",
         site_url=content.site_url,
         starters=suggested,
     )
@@ -295,6 +294,28 @@ class Indexer:
 def _batch(embedder: Embedder) -> int:
     """Return the batch size. A slow embedder sets a smaller `batch`, to lose less when stopped."""
     return int(getattr(embedder, "batch", BATCH))
+
+
+def sparse_chunk(chunk: Chunk) -> SparseVector:
+    """Return the sparse vector of a chunk."""
+    from rag.language.tokens import sparse_passage  # loads the stemmer
+
+    return sparse_passage(chunk.embedded_text, chunk.language)
+
+
+def check_rules(info: IndexInfo) -> None:
+    """Raise IndexMismatch if another version made the index, which counted words differently."""
+    if info.fingerprint and info.fingerprint.split("-")[0] != _rules(sparse_chunk):
+        raise IndexMismatch(
+            "The index was made by another version of Ask the Book, which counts the words of a "
+            "passage differently, so less is found. Run `python ingest.py PATH`; nothing is "
+            "embedded again."
+        )
+
+
+def _rules(sparse: Sparse) -> str:
+    """Return a hash that changes with the rules of tokenization."""
+    return hashlib.sha256(repr(astuple(sparse(PROBE))).encode()).hexdigest()[:8]
 
 
 def _same_rules(info: IndexInfo, published: IndexInfo | None) -> bool:

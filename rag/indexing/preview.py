@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import html
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,12 @@ from rag.models import Page
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_core import StateCore
 
 _RTL = ("ar", "fa", "he", "ur", "yi", "ckb", "ps", "sd", "ug")
+
+_LEFTOVER = re.compile(r"\{\*[^{}]{0,500}\*\}|</?(?:font|center|big)(?:\s[^<>]{0,500})?>", re.I)
+"""Instructions of a site generator, and tags that only change the look."""
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c1e21; --soft: #63666b; --line: #d8dadd; --tint: #f5f6f7;
@@ -39,7 +44,7 @@ p.note, ul.pages { color: var(--soft); } ul.pages { line-height: 2; padding-inli
 def page_html(page: Page, book: str, root: str) -> str:
     """Render a page, with an `id` on each heading for citations to link to.
 
-    `root` is the path of the preview, such as `/book`.
+    `root` is the relative path from this page to the list of pages, such as `../..`.
     """
     body = [f"<h1>{html.escape(page.title)}</h1>"]
     for section in page.sections:
@@ -49,6 +54,16 @@ def page_html(page: Page, book: str, root: str) -> str:
             body.append(f"<{tag}{anchor}>{html.escape(section.heading)}</{tag}>")
         body += [_markdown().render(block.text) for block in section.blocks]
     return _document(page.title, book, root, page.language, "\n".join(body))
+
+
+def page_markdown(page: Page) -> str:
+    """Return a page as Markdown, with its title and headings."""
+    parts = [f"# {page.title}"]
+    for section in page.sections:
+        if section.anchor or section.heading != page.title:
+            parts.append(f"{'#' * min(max(section.level, 2), 6)} {section.heading}")
+        parts += [block.text for block in section.blocks]
+    return "\n\n".join(parts) + "\n"
 
 
 def contents_html(pages: Sequence[tuple[str, str]], book: str, root: str) -> str:
@@ -67,7 +82,17 @@ def _markdown() -> MarkdownIt:
     from markdown_it import MarkdownIt  # needed only for the preview
 
     rules = ["fence", "list", "table", "backticks", "paragraph", "normalize", "newline"]
-    return MarkdownIt("zero", {"html": False}).enable(rules, ignoreInvalid=True)
+    parser = MarkdownIt("zero", {"html": False}).enable(rules, ignoreInvalid=True)
+    parser.core.ruler.push("leftovers", _drop_leftovers)
+    return parser
+
+
+def _drop_leftovers(state: StateCore) -> None:
+    """Drop markup that means nothing here, but not from code."""
+    for token in state.tokens:
+        for child in token.children or ():
+            if child.type == "text":
+                child.content = _LEFTOVER.sub("", child.content)
 
 
 def _document(title: str, book: str, root: str, language: str, body: str) -> str:
@@ -77,7 +102,7 @@ def _document(title: str, book: str, root: str, language: str, body: str) -> str
 <meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(title)} · {html.escape(book)}</title>
 <style>{_STYLE}</style>
-<nav><a href="/">Ask a question</a><a href="{root}/">All pages</a></nav>
+<nav><a href="{root}/../">Ask a question</a><a href="{root}/?contents=true">All pages</a></nav>
 <main>
 {body}
 </main>

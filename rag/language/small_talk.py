@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import cache
 from typing import Literal, TypeAlias, get_args
 
-from rag.language.tokens import guess_language, normalize, primary_subtag
+from rag.language import visible
+from rag.language.detect import guess_language, normalize, primary_subtag
 
 SmallTalk: TypeAlias = Literal["greeting", "thanks", "about"]
 Key: TypeAlias = Literal[
@@ -50,6 +52,13 @@ _PHRASES = {
         aiuto | cos'è questo | che cos'è questo | di cosa parla | di cosa si tratta |
         di cosa parla questo libro | di cosa parla il libro | chi sei | cosa sai fare |
         cosa puoi fare | cosa posso chiedere | come funziona""",
+    "nl": """
+        hallo | hoi | goedemorgen | goedemiddag | goedenavond | goedendag | dag /
+        bedankt | dank je | dank je wel | dank u | dank u wel | dankjewel | hartelijk dank /
+        help mij | kun je me helpen | wat is dit | waar gaat dit over | waar gaat het over |
+        waar gaat dit boek over | waar gaat het boek over | wat is dit voor boek | wie ben je |
+        wie bent u | wat kun je | wat kunt u | wat kan ik vragen | wat kan ik je vragen |
+        hoe werkt dit | hoe werkt het""",
     "pt": """
         olá | oi | bom dia | boa tarde | boa noite /
         obrigado | obrigada | muito obrigado | muito obrigada /
@@ -74,6 +83,12 @@ _PHRASES = {
         مدد | یہ کیا ہے | یہ کس بارے میں ہے | یہ کتاب کس بارے میں ہے | یہ کتاب کس کے بارے میں ہے |
         آپ کون ہیں | تم کون ہو | آپ کیا کر سکتے ہیں | میں کیا پوچھ سکتا ہوں | میں کیا پوچھ سکتی ہوں
         | یہ کیسے کام کرتا ہے""",
+    "he": """
+        שלום | היי | בוקר טוב | ערב טוב | צהריים טובים /
+        תודה | תודה רבה | המון תודה /
+        עזרה | מה זה | על מה זה | על מה הספר | על מה הספר הזה | על מה מדבר הספר | מי אתה | מי את |
+        מה אתה יודע לעשות | מה את יודעת לעשות | מה אפשר לשאול | מה אני יכול לשאול |
+        מה אני יכולה לשאול | איך זה עובד""",
     "hi": """
         नमस्ते | नमस्कार | हैलो | सुप्रभात /
         धन्यवाद | शुक्रिया | बहुत धन्यवाद /
@@ -136,6 +151,14 @@ _TEXTS = {
         Prego. Chiedi pure quando vuoi.
         Puoi chiedere, per esempio, di:
         Altrove nel libro:""",
+    "nl": """
+        Het boek lijkt daar niets over te zeggen. Misschien helpt het om het anders te vragen.
+        Deze secties komen het dichtst bij uw vraag; misschien staat het antwoord erin.
+        Lees verder
+        Welkom! Stel een vraag over dit boek.
+        Graag gedaan. Vraag gerust verder.
+        U kunt bijvoorbeeld vragen naar:
+        Elders in het boek:""",
     "pt": """
         O livro não parece dizer nada sobre isso. Talvez ajude perguntar com outras palavras.
         Estas são as seções mais próximas da sua pergunta; podem respondê-la ou não.
@@ -168,6 +191,14 @@ _TEXTS = {
         کوئی بات نہیں۔ جب چاہیں پوچھیں۔
         آپ ان موضوعات کے بارے میں پوچھ سکتے ہیں:
         کتاب میں دوسری جگہ:""",
+    "he": """
+        נראה שהספר אינו אומר על כך דבר. אולי כדאי לנסח את השאלה אחרת.
+        אלה הקטעים הקרובים ביותר לשאלה; ייתכן שהתשובה נמצאת בהם וייתכן שלא.
+        להמשך קריאה
+        ברוכים הבאים! אפשר לשאול שאלה על הספר הזה.
+        בשמחה. אפשר לשאול שוב בכל עת.
+        אפשר לשאול למשל על:
+        במקומות אחרים בספר:""",
     "hi": """
         लगता है कि किताब में इसके बारे में कुछ नहीं है। दूसरे शब्दों में पूछकर देखें।
         ये भाग आपके सवाल के सबसे क़रीब हैं; हो सकता है कि जवाब इनमें हो या न हो।
@@ -195,6 +226,8 @@ _TEXTS = {
 }
 """Fixed texts per language, in the order of `Key`."""
 
+_LONGEST_HEADER = 1000
+_QUALITY = re.compile(r"(?:\s*q\s*=\s*([01](?:\.\d{0,3})?))?\s*")
 _KINDS: tuple[SmallTalk, ...] = get_args(SmallTalk)
 _LONGEST = 7
 """Number of words in the longest phrase."""
@@ -216,16 +249,32 @@ def classify_small_talk(question: str) -> SmallTalk | None:
     return max((_phrases()[phrase][0] for phrase in said), key=_KINDS.index, default="about")
 
 
-def reply_language(question: str, default: str = "en") -> str:
+def reply_language(question: str, book: str = "en", reader: str = "") -> str:
     """Return the language to reply in: that of a known phrase, or else as guessed.
 
-    `default` is preferred if the phrase exists in that language too.
+    `reader` is the language of the reader's browser, if there are texts in it, and `book` that of
+    the book. They are preferred, in this order, if the phrase exists in that language too, or if
+    the question does not tell its language.
     """
+    likely = reader if primary_subtag(reader) in _TEXTS else ""
     said = _match_phrases(question)
     if not said:
-        return guess_language(question, default)
+        return guess_language(question, book, likely)
     languages = _phrases()[said[-1]][1]
-    return default if primary_subtag(default) in languages else languages[0]
+    named = (name for name in (likely, book) if primary_subtag(name) in languages)
+    return next(named, languages[0])
+
+
+def accepted_language(header: str) -> str:
+    """Return the best language of an Accept-Language header that has fixed texts, or ""."""
+    best, quality = "", 0.0
+    for item in header[:_LONGEST_HEADER].split(","):
+        name, _, weight = item.partition(";")
+        found = _QUALITY.fullmatch(weight)
+        q = float(found[1] or 1.0) if found else 0.0
+        if q > quality and primary_subtag(name.strip()) in _TEXTS:
+            best, quality = name.strip(), q
+    return best
 
 
 def fixed_text(key: Key, language: str) -> str:
@@ -262,7 +311,7 @@ def _phrases() -> dict[str, tuple[SmallTalk, list[str]]]:
 
 def _words(text: str) -> list[str]:
     kept = []
-    for c in unicodedata.normalize("NFKD", normalize(text).casefold()):
+    for c in visible.normalize("NFKD", normalize(text).casefold()):
         category = unicodedata.category(c)
         if c == "'" or category.startswith("M"):
             continue

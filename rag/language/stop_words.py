@@ -35,20 +35,21 @@ _LISTS = {
         combien comme comment d dans de des dois dois-je doit donc du elle elles en est est-ce et
         faire fait faut faut-il il ils j je l la le les leur leurs lui m ma mais mes moi mon même n
         ne non nos notre nous on ont ou par pas peut peut-on peux plaît plus pour pourquoi puis-je
-        qu quand que quel quelle quelles quels qui quoi s sa sans se ses si son sont sous sur ta te
-        toi ton tous tout toute très tu un une vers vos votre vous y être""",
+        qu quand que quel quelle quelles quels qui quoi s sa sans se ses si son sont sous sur t ta
+        te toi ton tous tout toute très tu un une vers vos votre vous y être""",
     "it": """
-        a ad agli ai al alla alle anche c che chi ci come con cos cosa così da dai dal dalla degli
-        dei del dell della delle deve devo di dove e ed fa favore gli ha ho i il in io l la le lo
-        loro ma mi mio nei nel nell nella nelle no non o ogni per perché però più posso può quale
-        quali quando quanti quanto quello questa queste questi questo se senza si sia sono su sua
-        sul sulla suo tra tu tutti tutto un una uno vi""",
+        a ad agli ai al alla alle anche c che chi ci come con cos cosa così d da dai dal dalla
+        degli dei del dell della delle deve devo di dove e ed fa favore gli ha ho i il in io l la
+        le lo loro ma mi mio nei nel nell nella nelle no non o ogni per perché però più posso può
+        qual quale quali quando quanti quanto quello questa queste questi questo se senza si sia
+        sono su sua sul sulla suo tra tu tutti tutto un una uno vi""",
     "nl": """
-        aan al als alsjeblieft bij dan dat de der deze die dit doen door dus een en er geen had heb
-        hebben heeft het hier hij hoe hun ik in is ja je kan kun kunnen maar me meer men met mij
-        mijn moet moeten na naar niet nog nu of om ook op over te tegen tot u uit uw van veel voor
-        waar waarom wanneer was wat we wel welk welke werd wie wij wil word worden wordt ze zich
-        zij zijn zo zonder""",
+        aan al alle alles als alsjeblieft ben bij dan dat de der deze die dit doen doet door dus
+        een en er gaat geen had heb hebben heeft het hier hij hoe hoeveel hun iemand iets ik in is
+        ja je jij jou jouw kan kun kunnen maar mag me meer men met mij mijn moet moeten na naar
+        niet nog nooit nu of om ons onze ook op over staat te tegen tot u uit uw van veel voor waar
+        waarom wanneer was wat we weer wel welk welke werd wie wij wil word worden wordt zal ze
+        zich zij zijn zit zo zonder zou zullen""",
     "pt": """
         a ao aos aquele aquilo as até cada com como da das de dela dele deles depois deve devo do
         dos e ela ele eles em entre era essa esse esta este eu favor foi há isso isto já lhe mais

@@ -13,10 +13,18 @@ import threading
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
+from rag.language.detect import (
+    guess_language,
+    normalize,
+    primary_subtag,
+    stop_word_form,
+    stop_words,
+    without_accents,
+)
 from rag.language.stop_words import STOP_WORDS
 from rag.models import SparseVector
 
@@ -28,8 +36,6 @@ AVERAGE_LENGTH = 1000
 """Assumed average passage length, in characters. A constant, so that vectors are independent."""
 COMPOUND_WEIGHT = 0.5
 """Weight in a question of a compound as a whole; its parts have weight 1."""
-MIN_WORDS, MIN_STOP_WORDS = 4, 2
-"""Minimum words, and stop words among them, to detect the language of Latin-script text."""
 MAX_WORD = 64
 """Longer words are truncated: they are data, not language."""
 
@@ -102,42 +108,11 @@ _COMPOUND = re.compile(
     f"\\d+(?:[.,]\\d+)+(?!{_WORD})|{_WORD}+(?:(?:::|->|[-.]){_WORD}+)*(?:\\+\\+|#)?|{_OPERATOR}"
 )
 _UNSPACED = frozenset({"ja", "th", "zh"})
-_SCRIPTS = [
-    (re.compile(letters), languages.split())
-    for letters, languages in (
-        ("[\u3040-\u30ff]", "ja"),
-        ("[\uac00-\ud7af]", "ko"),
-        ("[\u3400-\u9fff]", "zh ja"),
-        ("[ٹڈڑںےہ]", "ur"),
-        ("[پچژگکی]", "fa ur"),
-        ("[\u0620-\u064a]", "ar fa ur"),
-        ("[\u0900-\u097f]", "hi mr ne"),
-        ("[\u0e00-\u0e7f]", "th"),
-        ("[\u0400-\u04ff]", "ru bg sr uk"),
-        ("[\u0370-\u03ff]{2}", "el"),  # a single letter is a symbol
-        ("[\u0590-\u05ff]", "he yi"),
-    )
-]
-"""Languages by script. The most distinctive letters and the likeliest languages come first."""
-_OWN_LETTERS = {"de": "ß", "es": "ñ¿¡", "pt": "ãõ"}
-"""Characters that only one of the Latin-script languages with stop words uses."""
 _SEPARATORS = re.compile(r"::|->|[-._]")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _CONTRACTION = re.compile(r"(?<=\w)'(?:s|t|d|m|re|ve|ll)\b", re.IGNORECASE)
-_INVISIBLE = re.compile(
-    "[\u00ad\u0640\u064b-\u065f\u0670\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
-)
-"""Characters that readers do not type: soft hyphens, Arabic vowel signs, direction marks."""
 _KEYBOARD_VARIANTS = str.maketrans("يىكۀەھ’ʼ", "ییکہہہ''")
 """Letters that differ between Arabic, Persian and Urdu keyboards."""
-
-
-def normalize(text: str) -> str:
-    """Normalize to NFKC, remove invisible characters and straighten apostrophes."""
-    if text.isascii():
-        return text
-    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
-    return text.replace("’", "'").replace("ʼ", "'")
 
 
 def terms(text: str, language: str = "en") -> Iterator[tuple[str, float]]:
@@ -159,8 +134,8 @@ def content_words(text: str, language: str = "en") -> list[str]:
     if spoken in _UNSPACED:
         longest_first = sorted(STOP_WORDS[spoken], key=len, reverse=True)
         return _words(re.sub("|".join(longest_first), " ", text))
-    stop = _stop_words().get(spoken, frozenset())
-    return [word for word in _words(text) if _stop_word_form(word) not in stop]
+    stop = stop_words().get(spoken, frozenset())
+    return [word for word in _words(text) if stop_word_form(word) not in stop]
 
 
 def question_terms(text: str, language: str = "en") -> dict[str, float]:
@@ -173,49 +148,6 @@ def question_terms(text: str, language: str = "en") -> dict[str, float]:
         for term, weight in _compound_terms(word, primary_subtag(language)):
             weights[term] = max(weight, weights.get(term, 0.0))
     return weights
-
-
-def guess_language(text: str, default: str = "en") -> str:
-    """Detect the language of a text. Return `default` if the evidence is weak.
-
-    For Latin script, the text needs at least MIN_WORDS words, of which at least MIN_STOP_WORDS are
-    stop words of the language, and more than of any other. Distinctive letters break ties. Other
-    scripts identify a language directly, unless `default` uses the same script.
-    """
-    text = normalize(text)
-    words = [_stop_word_form(word) for word in _words(text)]
-    if len(words) >= MIN_WORDS:
-        hits = {
-            name: len(stop.intersection(words))
-            for name, stop in _stop_words().items()
-            if name in _LATIN
-        }
-        most = max(hits.values())
-        best = [name for name, count in hits.items() if count == most]
-        if len(best) > 1 and primary_subtag(default) not in best:
-            best = [name for name in best if set(_OWN_LETTERS.get(name, "")) & set(text.lower())]
-        if most >= MIN_STOP_WORDS and len(best) == 1:
-            return default if best == [primary_subtag(default)] else best[0]
-    for script, languages in _SCRIPTS:
-        if script.search(text):
-            return default if primary_subtag(default) in languages else languages[0]
-    return default
-
-
-def primary_subtag(language: str) -> str:
-    """Return the primary language of a BCP 47 code, such as `de` for `de-AT`."""
-    return language.lower().replace("_", "-").split("-")[0]
-
-
-@cache
-def _stop_words() -> dict[str, frozenset[str]]:
-    return {name: frozenset(map(_without_accents, words)) for name, words in STOP_WORDS.items()}
-
-
-def _stop_word_form(word: str) -> str:
-    """Normalize a word for the stop word lookup. Words in capitals stay as they are."""
-    in_capitals = len(word) > 1 and word.isupper()
-    return word if in_capitals else _without_accents(word.lower())
 
 
 def _words(text: str) -> list[str]:
@@ -283,14 +215,7 @@ def _stem(word: str, language: str) -> str:
         word = stemmer.stemWord(word)
     if word.isascii():
         return word
-    return _without_accents(word).translate(_KEYBOARD_VARIANTS)
-
-
-def _without_accents(word: str) -> str:
-    if word.isascii():
-        return word
-    decomposed = unicodedata.normalize("NFKD", word)
-    return "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f")
+    return without_accents(word).translate(_KEYBOARD_VARIANTS)
 
 
 def sparse_passage(text: str, language: str = "en") -> SparseVector:

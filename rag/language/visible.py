@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Literal
 
 MAX_MARKS = 30
 """Combining marks in a row, as in the Stream-Safe Text Format (UAX 15). More are dropped, because
@@ -39,12 +40,14 @@ _MARK = "".join(
     chr(c)
     for first, last in (
         *((0x300, 0x1DFF), (0x20D0, 0x20FF), (0x2CEF, 0x2DFF), (0x302A, 0x309A), (0xA66F, 0xABFF)),
-        *((0xFB1E, 0xFB1E), (0xFE20, 0xFE2F), (0x101FD, 0x11FFF), (0x16AF0, 0x16FF1)),
+        *((0xFB1E, 0xFB1E), (0xFE20, 0xFE2F), (0xFF9E, 0xFF9F), (0x101FD, 0x11FFF)),
+        (0x16AF0, 0x16FF1),
         *((0x1BC9E, 0x1BC9E), (0x1D165, 0x1D244), (0x1E000, 0x1E94A)),
     )
     for c in range(first, last + 1)
-    if unicodedata.combining(chr(c))
+    if all(map(unicodedata.combining, unicodedata.normalize("NFKD", chr(c))))
 )
+"""Combining marks, and what is decomposed into nothing else."""
 _MARKS = re.compile(f"([{_MARK}]{{{MAX_MARKS}}})[{_MARK}]+")
 
 
@@ -58,9 +61,12 @@ def visible(text: str) -> str:
     return _STRAY.sub("", _INVISIBLE.sub("", _LINE_END.sub("\n", text)))
 
 
-def limit_marks(text: str) -> str:
-    """Drop combining marks after the first MAX_MARKS in a row, so that normalizing is fast."""
-    return text if text.isascii() else _MARKS.sub(r"\1", text)
+def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
+    """Return the normal form of a text, in linear time.
+
+    Combining marks after the first MAX_MARKS in a row are dropped.
+    """
+    return text if text.isascii() else unicodedata.normalize(form, _MARKS.sub(r"\1", text))
 
 
 def tidy(text: str) -> str:
@@ -69,7 +75,7 @@ def tidy(text: str) -> str:
     Line breaks and indentation stay, as they matter in code. Other white space becomes one space,
     and several empty lines become one.
     """
-    text = unicodedata.normalize("NFC", limit_marks(visible(text)))
+    text = normalize("NFC", visible(text))
     lines: list[str] = []
     for line in text.replace("\u2800", " ").split("\n"):
         words = " ".join(line.split())

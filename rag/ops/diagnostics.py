@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
+from rag import output
 from rag.chat import admission
-from rag.conversations import rate_limits
+from rag.conversations import rate_limits, self_check
 from rag.errors import (
     BookError,
     ConfigurationError,
@@ -29,6 +30,7 @@ from rag.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
+from rag.indexing.indexer import check_rules
 from rag.ops.model_watch import model_warnings
 from rag.ops.remedies import remedy_for
 from rag.providers import Clients, get_clients
@@ -113,14 +115,23 @@ async def _check(service: str, check: Check, clients: Clients) -> Problem | None
         return await _describe(service, slow, clients.settings)
     except BookError as error:
         return await _describe(service, error, clients.settings)
+    except Exception as error:  # noqa: BLE001 (the other checks go on)
+        return await _describe(service, _unexpected(error), clients.settings)
     return None
+
+
+def _unexpected(error: Exception) -> BookError:
+    """Describe an error of a kind that no adapter expects. Its text may hold secrets."""
+    said = isinstance(error, OSError) and error.strerror
+    name = type(error).__name__
+    return BookError(f"the check failed: {f'{said} ({name})' if said else name}")
 
 
 async def _describe(service: str, error: BookError, settings: Settings) -> Problem:
     """Describe a problem and its remedy."""
     wrong = str(error).removeprefix(f"{service}: ").rstrip(".")
     remedy = ""
-    with contextlib.suppress(ConfigurationError):  # an address that cannot be understood
+    with contextlib.suppress(Exception):  # such as an address that cannot be understood
         remedy = await asyncio.to_thread(remedy_for, service, error, settings)
     return Problem(f"{wrong}. {remedy}".rstrip(), error.detail)
 
@@ -149,6 +160,7 @@ async def _vectors(clients: Clients) -> None:
             f"the vectors of the index have {info.dimensions} dimensions, but those of questions "
             f"have {dimensions}"
         )
+    check_rules(info)
 
 
 async def _answers(clients: Clients) -> None:
@@ -156,7 +168,7 @@ async def _answers(clients: Clients) -> None:
 
 
 async def _history(clients: Clients) -> None:
-    await (await clients.database()).run("SELECT 1")
+    await self_check.check(await clients.database())
 
 
 async def _budget(clients: Clients) -> None:
@@ -221,19 +233,24 @@ def _used(settings: Settings, used: rate_limits.Cost) -> str:
 
 async def _quotas(clients: Clients) -> dict[str, tuple[bool, str]]:
     """Return, for each service that reports a quota, whether any is left and its numbers."""
-    from rag.ops import quota
+    from rag.ops import quota as quotas
 
     s = clients.settings
     asked: dict[str, Awaitable[tuple[bool, str]]] = {}
     if s.cohere_api_key:
         asked["cohere"] = asyncio.to_thread(
-            quota.cohere, s.cohere_api_key, s.cohere_embed_model, s.cohere_base_url
+            quotas.cohere, s.cohere_api_key, s.cohere_embed_model, s.cohere_base_url
         )
     if s.openai_api_key:
         asked["openai"] = asyncio.to_thread(
-            quota.openai, s.openai_api_key, model_names(s.chat_model)[0], s.openai_base_url
+            quotas.openai, s.openai_api_key, model_names(s.chat_model)[0], s.openai_base_url
         )
-    return dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
+    found = await asyncio.gather(*asked.values(), return_exceptions=True)
+    return {
+        service: quota
+        for service, quota in zip(asked, found, strict=True)
+        if not isinstance(quota, BaseException)
+    }
 
 
 async def main() -> int:
@@ -246,13 +263,16 @@ async def main() -> int:
             used_up = UpstreamRejected(text, service=service, reason="quota")
             problems[service] = await _describe(service, used_up, clients.settings)
     notes = {service: text for service, (_, text) in quotas.items()}
-    with contextlib.suppress(BookError):  # already among the problems
+    with contextlib.suppress(Exception):  # already among the problems
         notes |= await _notes(clients)
     states = clients.states()
     for service in SERVICES:
         line = ", ".join(filter(None, ("works", notes.get(service))))
         if service == "budget":
-            line = notes.get(service) or "no chat model, no budget needed"
+            nothing = "not known: the database does not work"
+            if "postgres" not in problems:
+                nothing = "no chat model, no budget needed"
+            line = notes.get(service) or nothing
         if service in problems:
             line = problems[service].remedy
         sys.stdout.write(f"{service:<10} {states.get(service, ''):<10} {line}\n")
@@ -262,4 +282,5 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
+    output.make_safe()
     raise SystemExit(asyncio.run(main()))

@@ -15,6 +15,10 @@ _PROBE_SECONDS = 3.0
 
 _ANY_SERVICE: dict[Reason, str] = {
     "busy": "Wait a minute and try again.",
+    "proxy": (
+        "Check the address, user name and password in HTTPS_PROXY (HTTP_PROXY for http://). To go "
+        "around the proxy, name the host in NO_PROXY."
+    ),
     "tls": (
         "The TLS connection could not be verified. Check that the address is correct, "
         "ca-certificates is installed and the clock is right."
@@ -30,6 +34,31 @@ _ONE_SERVICE: dict[tuple[str, Reason], str] = {
     ),
     ("postgres", "key"): (
         "Copy the connection string, including the password, to DATABASE_URL again."
+    ),
+    ("postgres", "read-only"): (
+        "The server takes no changes. If it is a replica, or was the primary server before a "
+        "failover, set DATABASE_URL to the primary server. If its provider has made it read-only, "
+        "free space or raise the plan there."
+    ),
+    ("postgres", "full"): (
+        "The database's disk or storage quota is full. Its administrator must free space or "
+        "enlarge it; a lower RETENTION_DAYS keeps fewer conversations."
+    ),
+    ("postgres", "encoding"): (
+        "Create a database in UTF-8 with CREATE DATABASE book ENCODING 'UTF8' TEMPLATE template0, "
+        "and set DATABASE_URL to it. Conversations can be copied with pg_dump."
+    ),
+    ("postgres", "cancelled"): (
+        "The server's own time limit ended a statement. The database's administrator can raise it "
+        "with ALTER ROLE name SET statement_timeout = '10s' (the same for lock_timeout)."
+    ),
+    ("postgres", "connections"): (
+        "All connections that the server allows are taken. Each process of this service uses up "
+        "to four: raise the limit with ALTER ROLE name CONNECTION LIMIT 20, stop other clients, "
+        "or use the address of a pooler such as PgBouncer."
+    ),
+    ("postgres", "database"): (
+        "Create the database with CREATE DATABASE, or correct its name in DATABASE_URL."
     ),
     ("cohere", "quota"): (
         "A trial key has 1,000 calls per month. Wait for next month or get a paid key."
@@ -75,6 +104,8 @@ def remedy_for(
     if isinstance(error, IndexMissing | IndexMismatch):
         return _index(error)
     reason = error.reason if isinstance(error, UpstreamError) else ""
+    if service == "postgres" and reason == "rights":
+        return _rights(settings)
     if remedy := _ONE_SERVICE.get((service, reason)) or _ANY_SERVICE.get(reason):
         return remedy
     if reason in ("connection", "timeout"):
@@ -89,6 +120,8 @@ def remedy_for(
 
 
 def _index(error: BaseException) -> str:
+    if "another version" in str(error):
+        return ""  # it says what to run
     if isinstance(error, IndexMismatch):
         if "dimensions" in str(error):
             return "Run python ingest.py PATH, or set EMBED_DIMENSIONS to those of the index."
@@ -96,6 +129,20 @@ def _index(error: BaseException) -> str:
     return (
         "Run python ingest.py PATH with these settings, or set QDRANT_COLLECTION to the "
         "collection that holds the book."
+    )
+
+
+def _rights(settings: Settings) -> str:
+    """Return the statements that an administrator runs, with the role's name."""
+    user = parse_url(settings.database_url).user.replace('"', '""') if settings.database_url else ""
+    role = f'"{user or "role"}"'
+    return (
+        f"The role {role} lacks a right. An administrator of the database can give it a schema of "
+        f"its own with CREATE SCHEMA book AUTHORIZATION {role}. If the tables belong to another "
+        "role, that role must create or upgrade them (run python -m rag.ops.diagnostics with its "
+        f"DATABASE_URL) and run: GRANT USAGE ON SCHEMA book TO {role}; GRANT SELECT, INSERT, "
+        f"UPDATE, DELETE ON ALL TABLES IN SCHEMA book TO {role}; GRANT EXECUTE ON ALL FUNCTIONS "
+        f"IN SCHEMA book TO {role};"
     )
 
 

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from rag.errors import UpstreamError
 from rag.interfaces import Reranker, VectorStore
@@ -52,8 +53,9 @@ async def search(
     is the most complete one. Its scores replace the relevance, and only reranked passages are
     returned. The grade does not depend on the reranker, so that it always means the same.
     """
+    wanted = max(limit, CANDIDATES)
     results = await asyncio.gather(
-        *(_score_candidates(store, query, cosine_range, language) for query in queries)
+        *(_score_candidates(store, query, cosine_range, language, wanted) for query in queries)
     )
     chunks = {chunk_id: chunk for result in results for chunk_id, (chunk, _) in result.items()}
     scores = _average_scores(results, chunks)
@@ -68,11 +70,15 @@ async def search(
 
 
 async def _score_candidates(
-    store: VectorStore, query: Query, cosine_range: tuple[float, float], language: str
+    store: VectorStore,
+    query: Query,
+    cosine_range: tuple[float, float],
+    language: str,
+    limit: int,
 ) -> dict[str, tuple[Chunk, float]]:
     """Return the candidates of one query and their relevance, by chunk id."""
     sparse = sparse_question(query.text, language)
-    candidates = await store.candidates(query.vector, sparse, CANDIDATES)
+    candidates = await store.candidates(query.vector, sparse, limit)
     if query.words_only:
         scores = word_relevance(sparse, candidates)
     else:
@@ -97,6 +103,24 @@ def _average_scores(
         / len(results)
         for chunk_id in chunks
     }
+
+
+def fuse(
+    first: Sequence[Passage], others: Sequence[Sequence[Passage]], limit: int
+) -> tuple[Passage, ...]:
+    """Combine a first result with further ones, each best first.
+
+    Every other place belongs to the first result; the others share the rest in turns. A passage
+    keeps its best score.
+    """
+    in_turns = [p for row in zip_longest(*others) for p in row if p is not None]
+    alternating = (p for pair in zip_longest(first, in_turns) for p in pair if p is not None)
+    found: dict[str, Passage] = {}
+    for passage in alternating:
+        known = found.setdefault(passage.chunk.chunk_id, passage)
+        if passage.score > known.score:
+            found[passage.chunk.chunk_id] = passage
+    return tuple(found.values())[:limit]
 
 
 def _passages(

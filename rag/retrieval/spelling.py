@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from rag.language.tokens import content_words, term_hashes
 from rag.models import Passage
@@ -19,6 +20,8 @@ SHORT = 5
 another has not, any edit would correct a quarter of those of four letters. As it is, 3 in 100."""
 LONG = 9
 """From this length on, two edits are allowed."""
+MOST_WORDS = 24
+"""Words of a question that are checked, as each is compared with all words of the passages."""
 
 
 def correct(question: str, passages: Sequence[Passage], language: str = "en") -> str:
@@ -27,9 +30,10 @@ def correct(question: str, passages: Sequence[Passage], language: str = "en") ->
     Another form of the same word is not a typo. A correction is only a guess: search with it, and
     keep the result only if it is clearly better.
     """
-    texts = [f"{p.chunk.title} {p.chunk.section} {p.chunk.text}" for p in passages]
+    texts = [f"{p.chunk.title} {p.chunk.section} {p.chunk.text}".lower() for p in passages]
     corrected = question
-    for word in dict.fromkeys(content_words(question, language)):
+    words = filter(may_be_typo, dict.fromkeys(content_words(question, language)))
+    for word in islice(words, MOST_WORDS):
         meant = corrected_word(word, texts)
         if meant and not term_hashes(word, language) & term_hashes(meant, language):
             corrected = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", meant, corrected)

@@ -110,7 +110,7 @@ def test_readers_never_see_a_mixture(tmp_path: Path) -> None:
 
 
 def test_two_writers_at_once(tmp_path: Path) -> None:
-    with worker("write", tmp_path, "m1", COUNT, 1) as first:
+    with worker("write", tmp_path, "m1", COUNT, 2) as first:
         wait_for(first, "embedded")
         with worker("write", tmp_path, "m2", COUNT, 0) as second:
             _, err = second.communicate(timeout=60)

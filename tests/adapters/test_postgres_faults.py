@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rag.adapters.database import postgres
+from rag.adapters.database import postgres_pool
 from rag.adapters.database.postgres import Postgres
 from rag.conversations import migrations, rate_limits, reader_keys
 from rag.conversations import store as conversations
@@ -67,7 +67,7 @@ def test_a_connection_long_unused_is_not_trusted(
         await db.run("SELECT 1")
         await db.run("SELECT 1")
         assert between.connections == 1
-        monkeypatch.setattr(postgres, "IDLE_SECONDS", 0.0)
+        monkeypatch.setattr(postgres_pool, "IDLE_SECONDS", 0.0)
         await db.run("SELECT 1")
         assert between.connections == 2
 
@@ -148,14 +148,14 @@ def test_after_a_silent_server_others_wait_only_briefly(database_url: str) -> No
         async with proxy(database_url) as server:
             db = Postgres(server.url, statement_timeout=0.3)
             await db.run("SELECT 1")
-            assert db._patience(8.0) == 8.0
+            assert db._pool.patience(8.0) == 8.0
             server.speaking.clear()
             with pytest.raises(UpstreamTimeout):
                 await db.run("SELECT 1")
-            assert db._patience(8.0) == postgres.DOWN_PATIENCE
+            assert db._pool.patience(8.0) == postgres_pool.DOWN_PATIENCE
             server.speaking.set()
             assert await db.run("SELECT 2") == [(2,)]
-            assert db._patience(8.0) == 8.0
+            assert db._pool.patience(8.0) == 8.0
             await db.close()
 
     asyncio.run(body())
@@ -207,7 +207,7 @@ def test_a_server_that_stays_away_is_not_waited_for_each_time(
         for _ in range(2):
             with pytest.raises(UpstreamError, match="cannot connect"):
                 await db.run("SELECT 1")
-        assert pauses == list(postgres.CONNECT_PAUSES)
+        assert pauses == list(postgres_pool.CONNECT_PAUSES)
         await between.listen()
         assert await db.run("SELECT 2") == [(2,)]
 

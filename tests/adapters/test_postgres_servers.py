@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import trustme
 
 from rag.adapters.database.postgres import Postgres
 from rag.adapters.database.postgres_url import parse_url
+from rag.conversations import self_check
 from rag.conversations import store as conversations
 from rag.errors import UpstreamError, UpstreamRejected
 from rag.models import Turn
@@ -310,3 +312,38 @@ def test_conversations_behind_pgbouncer(pgbouncer: str) -> None:
         await other.close()
 
     using(pgbouncer, work, connections=8)
+
+
+@needs_pgbouncer
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "datestyle = 'German, DMY'",
+        "timezone = 'Asia/Kolkata'",
+        "client_encoding = 'LATIN1'",
+        "bytea_output = escape",
+        "intervalstyle = sql_standard",
+        "standard_conforming_strings = off",
+        "default_transaction_isolation = serializable",
+    ],
+)
+def test_no_setting_of_a_database_matters_behind_pgbouncer(
+    pgbouncer: str, database_url: str, setting: str
+) -> None:
+    name = parse_url(database_url).database
+    query(database_url, f"ALTER DATABASE {name} SET {setting}")
+    try:
+        query(database_url, "SELECT 1")
+        using(pgbouncer, _with_dates, connections=8)
+    finally:
+        query(database_url, f"ALTER DATABASE {name} RESET ALL")
+
+
+async def _with_dates(db: Postgres) -> None:
+    await asyncio.gather(*(self_check.check(db) for _ in range(6)))
+    (row,) = await db.run(
+        "SELECT now(), (now() AT TIME ZONE 'UTC')::date, '2026-10-30'::date::text, 'é – 世'"
+    )
+    assert row[0].utcoffset() == timedelta(0)
+    assert row[1] == row[0].date()
+    assert row[2:] == ("2026-10-30", "é – 世")

@@ -62,6 +62,12 @@ def test_a_marker_is_never_read_as_a_definition() -> None:
     assert find_markers("Text [1][2]\n\n[2]: /x") == [(1, "Text"), (2, "Text"), (2, "Text")]
 
 
+@pytest.mark.parametrize("html", ["<!-- open", "<script>", "<pre", "<?php", "<!X", "<div>"])
+def test_no_html_hides_a_marker(html: str) -> None:
+    message = f"One [1].\n\n{html}\n\nTwo [2].\n\n- {html}\n  Three [3]"
+    assert [marker.number for marker in find_markers(message)] == [1, 2, 3]
+
+
 @given(st.lists(st.tuples(st.sampled_from(["Cats sleep", "Dogs", "a `b` c"]), st.integers(1, 99))))
 def test_every_marker_comes_in_its_order(said: list[tuple[str, int]]) -> None:
     message = "\n\n".join(f"{words} [{n}]." for words, n in said)

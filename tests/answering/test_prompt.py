@@ -44,7 +44,7 @@ def fences(message: Message) -> list[tuple[str, str]]:
     return [
         (name, text)
         for name, _, text in re.findall(
-            r"^<<<([A-Z0-9 ]+) (\w{12})\n(.*?)\n\2>>>$", message["content"], re.S | re.M
+            r"^<<<([A-Z0-9 \[\]]+) (\w{12})\n(.*?)\n\2>>>$", message["content"], re.S | re.M
         )
     ]
 
@@ -61,8 +61,8 @@ def test_the_parts_and_their_order() -> None:
     assert (system["role"], user["role"]) == ("system", "user")
     assert "“Ask the Book”" in system["content"]
     assert fences(user) == [
-        ("PASSAGE 1", "Start › Run\n\nThe book runs on port 7860."),
-        ("PASSAGE 2", "More\n\nSecond."),
+        ("[1]", "Start › Run\n\nThe book runs on port 7860."),
+        ("[2]", "More\n\nSecond."),
         ("CONVERSATION", "Reader: How do I deploy?\nAnswer: With a container."),
         ("SELECTED", "the selected words"),
         ("QUESTION", "And on Vercel?"),
@@ -73,7 +73,7 @@ def test_the_parts_and_their_order() -> None:
 
 def test_what_is_absent_has_no_fence() -> None:
     _, user = answer_messages(AnswerRequest("Which port?", [passage()], standalone="Which port?"))
-    assert [name for name, _ in fences(user)] == ["PASSAGE 1", "QUESTION"]
+    assert [name for name, _ in fences(user)] == ["[1]", "QUESTION"]
     _, user = answer_messages(AnswerRequest("Which port?"))
     assert [name for name, _ in fences(user)] == ["QUESTION"]
     assert "No passage was found" in user["content"].splitlines()[-1]
@@ -182,8 +182,8 @@ def test_text_that_looks_like_the_frame_is_only_text() -> None:
     _, user = answer_messages(
         AnswerRequest("0\x00\n\x001", [passage("0\x00"), passage("\\1 \\g<0>")])
     )
-    assert fences(user)[0] == ("PASSAGE 1", "Start › Run\n\n0 ")
-    assert fences(user)[1] == ("PASSAGE 2", "Start › Run\n\n\\1 \\g<0>")
+    assert fences(user)[0] == ("[1]", "Start › Run\n\n0 ")
+    assert fences(user)[1] == ("[2]", "Start › Run\n\n\\1 \\g<0>")
 
 
 def test_ten_turns_always_fit_and_the_newest_come_first() -> None:
@@ -246,3 +246,17 @@ def test_no_script_has_more_tokens_than_are_counted(text: str, tokens: int) -> N
 def test_a_long_selection_of_any_script_is_cut(text: str) -> None:
     _, user = answer_messages(AnswerRequest("q", [passage()], highlighted=text))
     assert count_tokens(dict(fences(user))["SELECTED"]) <= 1510
+
+
+def test_the_constant_part_is_as_long_as_a_cached_prompt() -> None:
+    """1,068 tokens with o200k_base; the estimate is on the high side."""
+    system, _ = answer_messages(AnswerRequest("q", [passage()]))
+    other, _ = answer_messages(AnswerRequest("r", [passage("x")], [Turn("a", "b")], "c", "d"))
+    assert system == other
+    assert 1060 < count_tokens(system["content"]) < 1250
+
+
+def test_a_passage_is_named_as_it_is_cited() -> None:
+    system, user = answer_messages(AnswerRequest("q", [passage(), passage("x")]))
+    assert [name for name, _ in fences(user)] == ["[1]", "[2]", "QUESTION"]
+    assert not re.search(r"\[?(?i:passage) \d", system["content"] + user["content"])

@@ -131,6 +131,10 @@ class Reply:
     html: int = 0
     """Status of a proxy's HTML page to return instead."""
     error_event: Json | None = None
+    statuses: list[str] = field(default_factory=list)
+    """States of `status` events before the first token."""
+    pause_after: int | None = None
+    """Number of tokens after which the stream waits until the test sets `Fake.released`."""
     held: bool = False
     """Whether the stream waits after the last token until the test sets `Fake.released`."""
     plain: bool = False
@@ -215,10 +219,14 @@ class Fake:
         yield ": ping\n\n"
         offered = reply.offered if reply.offered is not None else reply.sources
         yield event("sources", {"sources": offered})
+        for state in reply.statuses:
+            yield event("status", {"state": state})
         text = reply.streamed if reply.streamed is not None else reply.message
         for n, start in enumerate(range(0, len(text), 7)):
             if reply.cut_after is not None and n >= reply.cut_after:
                 raise ConnectionResetError  # uvicorn drops the connection
+            while n == reply.pause_after and not self.released:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
             yield event("token", {"text": text[start : start + 7]})
             await asyncio.sleep(reply.delay)
         while reply.held and not self.released:  # noqa: ASYNC110 - another thread sets it
@@ -284,8 +292,9 @@ class Fake:
     async def configuration(self, _: Request) -> Response:
         return JSONResponse(self.config)
 
-    async def script(self, _: Request) -> Response:
-        return Response(BUNDLE.read_bytes(), media_type="text/javascript")
+    async def script(self, request: Request) -> Response:
+        name = request.url.path.removeprefix("/")
+        return Response((WIDGET / name).read_bytes(), media_type="text/javascript")
 
     async def page(self, _: Request) -> Response:
         return HTMLResponse(PAGE.read_bytes(), headers={"Content-Security-Policy": policy()})
@@ -296,6 +305,8 @@ class Fake:
             routes=[
                 Route("/", self.page),
                 Route("/widget.js", self.script),
+                Route("/widget-languages.js", self.script),
+                Route("/widget-assistant.js", self.script),
                 Route("/config", self.configuration),
                 Route("/health", self.health),
                 Route("/chat", self.chat, methods=["POST"]),
@@ -319,7 +330,11 @@ class Fake:
             """While asleep, respond like a proxy: HTML without CORS headers."""
             if scope["type"] == "http":
                 self.seen.append(f"{scope['method']} {scope['path']}")
-            if time.monotonic() < self.asleep_until and scope["path"] not in ("/widget.js", "/"):
+            if (
+                time.monotonic() < self.asleep_until
+                and not scope["path"].startswith("/widget")
+                and scope["path"] != "/"
+            ):
                 await HTMLResponse("<h1>Preparing Space</h1>", 503)(scope, receive, send)
             else:
                 await app(scope, receive, send)

@@ -17,12 +17,20 @@ HERE = BUNDLE.parent
 KILOBYTE = 1000
 
 
-def test_the_bundle_is_current() -> None:
+FILES = ("widget.js", "widget-languages.js", "widget-assistant.js")
+
+
+def all_files() -> str:
+    return "".join((HERE / name).read_text("utf-8") for name in FILES)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_bundle_is_current(name: str) -> None:
     sources = [*(HERE / "src").iterdir(), HERE / "vendor/marked/marked.esm.js"]
     digest = hashlib.sha256()
     for path in sorted(sources, key=lambda path: path.relative_to(HERE).as_posix()):
         digest.update(path.read_bytes())
-    first = BUNDLE.read_text("utf-8").splitlines()[0]
+    first = (HERE / name).read_text("utf-8").splitlines()[0]
     assert first == f"/* ask-the-book {digest.hexdigest()[:16]} */", "run `npm run build`"
 
 
@@ -31,13 +39,14 @@ def test_the_bundle_is_current() -> None:
     reason="needs `npm install` in widget/ to rebuild the bundle",
 )
 def test_the_build_is_reproducible(tmp_path: Path) -> None:
-    built = tmp_path / "widget.js"
-    subprocess.run(["node", "build.js", str(built)], cwd=HERE, check=True, capture_output=True)
-    assert built.read_bytes() == BUNDLE.read_bytes()
+    subprocess.run(["node", "build.js", str(tmp_path)], cwd=HERE, check=True, capture_output=True)
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (HERE / name).read_bytes()
 
 
-def test_the_bundle_is_small() -> None:
-    assert len(gzip.compress(BUNDLE.read_bytes(), 9)) < 35 * KILOBYTE
+@pytest.mark.parametrize(("name", "limit"), [*zip(FILES, (33, 6, 5), strict=True)])
+def test_the_bundle_is_small(name: str, limit: int) -> None:
+    assert len(gzip.compress((HERE / name).read_bytes(), 9)) < limit * KILOBYTE
 
 
 @pytest.mark.parametrize(
@@ -57,7 +66,7 @@ def test_the_bundle_is_small() -> None:
     ],
 )
 def test_the_bundle_never_parses_markup_or_code(sink: str) -> None:
-    assert sink not in BUNDLE.read_text("utf-8")
+    assert sink not in all_files()
 
 
 def test_the_bundle_carries_the_licence_of_what_it_contains() -> None:
@@ -68,16 +77,42 @@ def test_the_bundle_carries_the_licence_of_what_it_contains() -> None:
     assert (HERE / "vendor/marked/LICENSE").exists()
 
 
+LANGUAGES = {"en", "de", "es", "fr", "ar", "ur", "he"}
+
+
+def texts_by_language(*names: str) -> dict[str, dict[str, str]]:
+    """Return the texts in source files, by language and key."""
+    text = "".join((HERE / "src" / name).read_text("utf-8") for name in names)
+    blocks = re.findall(
+        r"^(?:export )?const (\w\w) = \{\n(.*?)^\};", text, re.DOTALL | re.MULTILINE
+    )
+    line = re.compile(r"^  (\w+): '(.*)',$", re.MULTILINE)
+    return {name: dict(line.findall(block)) for name, block in blocks}
+
+
 def test_every_language_has_all_texts() -> None:
-    text = (HERE / "src/languages.js").read_text("utf-8")
-    blocks = dict(re.findall(r"^const (\w\w) = \{\n(.*?)^\};", text, re.DOTALL | re.MULTILINE))
-    keys = {name: re.findall(r"^  (\w+): '", block, re.MULTILINE) for name, block in blocks.items()}
-    assert set(keys) == {"en", "de", "es", "fr", "ar", "ur", "he"}
-    assert all(names == keys["en"] for names in keys.values())
-    for block in blocks.values():
-        assert "{n}" in re.search(r"tryAgainIn: '(.*)'", block)[1]  # type: ignore[index]
-        assert "{title}" in re.search(r"source: '(.*)'", block)[1]  # type: ignore[index]
+    texts = texts_by_language("english.js", "languages.js")
+    assert set(texts) == LANGUAGES
+    assert all(list(words) == list(texts["en"]) for words in texts.values())
+    for words in texts.values():
+        assert "{n}" in words["tryAgainIn"]
+        assert "{title}" in words["source"]
+        assert "|" not in "".join(words.values()), "it separates the texts in the bundle"
     used = set()
     for path in (HERE / "src").glob("*.js"):
         used |= set(re.findall(r"\bt\.(\w+)", path.read_text("utf-8")))
-    assert used == set(keys["en"])
+    assert used == set(texts["en"])
+    others = re.search(r"OTHERS = \[(.*)\]", (HERE / "src/strings.js").read_text("utf-8"))
+    assert others
+    assert set(re.findall(r"\w\w", others[1])) == LANGUAGES - {"en"}
+
+
+def test_every_language_has_all_texts_of_the_assistant_dialog() -> None:
+    texts = texts_by_language("assistant_texts.js")
+    assert set(texts) == LANGUAGES
+    assert all(list(words) == list(texts["en"]) for words in texts.values())
+    for words in texts.values():
+        assert "{name}" in words["open"]
+        assert "{url}" in words["prompt"]
+    used = re.findall(r"\btexts\.(\w+)", (HERE / "src/assistant.js").read_text("utf-8"))
+    assert set(used) == set(texts["en"])

@@ -45,17 +45,8 @@ def damaged(postgres: Path) -> dict[str, str]:
     return {}
 
 
-def unreadable_address(postgres: Path) -> dict[str, str]:
-    return {"DATABASE_URL": "postgresql://reader:hun/ter2@db.example/book"}
-
-
-def no_certificates(postgres: Path) -> dict[str, str]:
-    url = "postgresql://u:hunter2@db.example/book?sslmode=verify-full&sslrootcert=/nowhere"
-    return {"DATABASE_URL": url}
-
-
 @pytest.fixture(
-    params=[old_version, in_the_way, damaged, unreadable_address, no_certificates],
+    params=[old_version, in_the_way, damaged],
     ids=lambda trouble: trouble.__name__,
 )
 def service(request: pytest.FixtureRequest, handbook: Path, tmp_path: Path) -> Iterator[Service]:

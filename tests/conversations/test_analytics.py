@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -136,11 +136,12 @@ def test_ratings_have_comments_and_fallbacks_causes(database_url: str) -> None:
 
 def test_tables_are_paged_and_know_their_period(database_url: str) -> None:
     async def work(db: Postgres) -> None:
-        for name in TABLES:
+        paged = [name for name in TABLES if name != "retention"]
+        for name in paged:
             empty = await _table(db, name, days=7)
             assert len(empty) == 7 if name == "days" else empty == []
         await month(db)
-        for name in TABLES:
+        for name in paged:
             rows = await _table(db, name)
             assert len(rows) > 1
             page = len(rows) // 2
@@ -149,6 +150,24 @@ def test_tables_are_paged_and_know_their_period(database_url: str) -> None:
         times = [row["asked_at"] for row in await _table(db, "questions")]
         assert times == sorted(times, reverse=True)
         assert len(await _table(db, "questions", days=2)) < len(times)
+
+    using(database_url, work)
+
+
+def test_retention_is_shown(database_url: str) -> None:
+    async def work(db: Postgres) -> None:
+        (row,) = await _table(db, "retention", retention_days=14)
+        assert (row["retention_days"], row["conversations"]) == (14, 0)
+        assert row["longest_unused_at"] is row["oldest_question_at"] is None
+        old, _ = await converse(db, "a"), await converse(db, "b")
+        await age(db, old, 10)
+        await db.run("UPDATE book.upkeep SET done_at = now() - interval '2 hours'")
+        await conversations.expire(db, 14)
+        (row,) = await _table(db, "retention", retention_days=14)
+        assert row["conversations"] == 2
+        now = datetime.now(UTC)
+        assert now - row["last_run_at"] < timedelta(minutes=1)
+        assert timedelta(days=9) < now - row["longest_unused_at"] < timedelta(days=11)
 
     using(database_url, work)
 

@@ -55,6 +55,16 @@ def test_markdown_can_be_read_and_followed() -> None:
     assert "<h2>2</h2>" in html
 
 
+@pytest.mark.parametrize("html", ["<!-- open", "- <SCRIPT>", "> <pre>", "  <?php", "1. <!X"])
+def test_open_html_does_not_hide_what_follows(html: str) -> None:
+    turn = Turn(f"Why?\n{html}", f"Because:\n\n{html}\n\nLike this [1].", (SOURCE,), n=1)
+    text = as_markdown([turn, Turn("And then?", "```\n<!--\n```", n=2)], "Book")
+    shown = MarkdownIt().render(text)
+    assert "<h2>2</h2>" in shown
+    assert shown.count('<a href="https://x/') == 2
+    assert "&lt;!--\n</code>" in shown
+
+
 def test_each_marker_leads_to_its_own_sentence() -> None:
     claims = (Claim("a", "", "https://x/#1", "s"), Claim("a", "", "https://x/#<2>", "t"))
     other = replace(SOURCE, url="https://y/")

@@ -25,6 +25,7 @@ class Hub:
     url: str = ""
     exists: bool = False
     sdk: str = "docker"
+    hardware: str = ""
     private: bool = False
     files: dict[str, bytes] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
@@ -82,7 +83,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(hub.refusal, {"error": "refused"})
                 return
             sent = json.loads(body)
-            assert (sent["type"], sent["sdk"], sent["name"]) == ("space", "docker", "book")
+            assert (sent["type"], sent["name"]) == ("space", "book")
+            hub.sdk, hub.hardware = sent["sdk"], sent.get("hardware", "")
             hub.exists, hub.private = True, sent.get("visibility") == "private"
             hub.files[".gitattributes"] = b""
             self._json(200, {"url": f"{hub.url}/spaces/reader/book"})
@@ -92,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
             kept[sent["key"]] = sent["value"]
             self._json(200, {})
         elif path == "/api/validate-yaml":
-            assert "sdk: docker" in json.loads(body)["content"]
+            assert f"sdk: {hub.sdk}\n" in json.loads(body)["content"]
             self._json(200, {})
         elif path == f"{space}/preupload/main":
             files = [self._uploaded(file["path"]) for file in json.loads(body)["files"]]

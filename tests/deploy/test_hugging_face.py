@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.deploy.hub import TOKEN, Hub, imitation
 from tests.support.service import ROOT, environment
@@ -20,6 +21,9 @@ SECRETS = {
     "QDRANT_API_KEY": "qd-7f3a54",
     "DATABASE_URL": "postgresql://reader:7f3a55@db.neon.tech/book",
 }
+
+
+NEON = {**SECRETS, "DATABASE_URL": "postgresql://reader:7f3a55@db.neon.tech:443/book"}
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +79,13 @@ def test_a_space_is_created_filled_and_asked(clone: Path, hub: Hub) -> None:
         hub.files
     )
     assert not any(name.startswith((".env", "tests/", ".git/")) for name in hub.files)
-    served = {"widget/admin.html", "widget/page.html", "widget/widget.js"}
+    served = {
+        "widget/admin.html",
+        "widget/page.html",
+        "widget/widget.js",
+        "widget/widget-languages.js",
+        "widget/widget-assistant.js",
+    }
     assert {name for name in hub.files if name.startswith("widget/")} == served
     assert hub.files["router.py"] == (ROOT / "router.py").read_bytes()
     assert hub.commits == 1
@@ -129,7 +139,7 @@ def test_a_sleeping_space_is_woken(clone: Path, hub: Hub) -> None:
 @pytest.mark.parametrize(
     ("status", "sentence"),
     [
-        (402, "A Docker Space needs a PRO account"),
+        (402, "A Docker Space needs a PRO account, which reader does not have"),
         (403, "The token cannot write to reader"),
         (500, "The Hub returned an error"),
     ],
@@ -156,6 +166,11 @@ def test_taken_and_invalid_names(clone: Path, hub: Hub) -> None:
     assert hub.files == {"app.py": b"something else"}
     hub.sdk, hub.files = "gradio", {}
     assert "already exists with other content" in deploy(clone, hub).stderr
+    hub.files = {"router.py": b"", "app.py": b""}
+    assert "was made with --free" in deploy(clone, hub).stderr
+    hub.sdk = "docker"
+    write_env(clone, **NEON)
+    assert "was made without --free" in deploy(clone, hub, "--free").stderr
     for name in ("book", "reader/bo ok", "a/b/c"):
         assert "USER/NAME" in deploy(clone, hub, name=name).stderr
 
@@ -185,4 +200,40 @@ def test_missing_and_malformed_secrets_are_reported_first(clone: Path, hub: Hub)
     assert "Missing OPENAI_API_KEY, QDRANT_API_KEY, DATABASE_URL" in finished.stderr
     write_env(clone, **{**SECRETS, "QDRANT_URL": "7f3a53.cloud.qdrant.io"})
     assert "QDRANT_URL must start with https://" in deploy(clone, hub).stderr
+    assert not hub.exists
+
+
+def test_a_free_space_is_a_gradio_app_on_zero_gpu(clone: Path, hub: Hub) -> None:
+    write_env(clone, **NEON)
+    finished = deploy(clone, hub, "--free")
+    assert finished.returncode == 0, finished.stderr
+    assert (hub.sdk, hub.hardware, hub.secrets) == ("gradio", "zero-a10g", NEON)
+    assert {"app.py", "router.py", "requirements.txt", "rag/models.py", "widget/page.html"} <= set(
+        hub.files
+    )
+    assert not {"Dockerfile", ".dockerignore", "deploy/prune.py", "docs/intro.md"} & set(hub.files)
+    front = yaml.safe_load(hub.files["README.md"].decode().split("---\n")[1])
+    assert (front["sdk"], front["app_file"], front["python_version"]) == (
+        "gradio",
+        "app.py",
+        "3.12",
+    )
+    assert "app_port" not in front
+    packages = hub.files["requirements.txt"].decode().splitlines()
+    assert "spaces" in packages
+    assert not [name for name in packages if "gradio" in name or "--hash" in name]
+    assert "gradio" not in (ROOT / "requirements.txt").read_text()
+    assert len(hub.asked) == 1
+    assert "All files are up to date" in deploy(clone, hub, "--free").stdout
+
+
+def test_a_free_space_needs_the_services_on_open_ports(clone: Path, hub: Hub) -> None:
+    write_env(clone, **SECRETS)
+    assert "DATABASE_URL uses port 5432" in deploy(clone, hub, "--free").stderr
+    write_env(clone, EMBEDDED="1")
+    assert "cannot run the embedded engines" in deploy(clone, hub, "--free").stderr
+    write_env(clone, **NEON)
+    assert "free ZeroGPU Space" in deploy(clone, hub, "--free", "--dry-run").stdout
+    hub.refusal = 402
+    assert "older than 30 days" in deploy(clone, hub, "--free").stderr
     assert not hub.exists

@@ -71,7 +71,13 @@ def test_the_zip_is_reproducible_and_small_enough(tmp_path: Path, arch: str) -> 
         assert sum(entry.file_size for entry in archive.infolist()) < 180_000_000
     assert "router.py" in names
     served = {name for name in names if name.startswith("widget/")}
-    assert served == {"widget/admin.html", "widget/page.html", "widget/widget.js"}
+    assert served == {
+        "widget/admin.html",
+        "widget/page.html",
+        "widget/widget.js",
+        "widget/widget-languages.js",
+        "widget/widget-assistant.js",
+    }
     assert not any(name.startswith(("huggingface_hub", "tests", ".env", "docs")) for name in names)
     machine = {"x86_64": "x86_64", "arm64": "aarch64"}[arch]
     binaries = [name for name in names if "linux-gnu" in name]

@@ -10,9 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.language import small_talk as module
-from rag.language.small_talk import Key, SmallTalk, classify_small_talk, fixed_text, reply_language
+from rag.language.small_talk import (
+    Key,
+    SmallTalk,
+    accepted_language,
+    classify_small_talk,
+    fixed_text,
+    reply_language,
+)
 
-LANGUAGES = ["ar", "de", "en", "es", "fr", "hi", "it", "ja", "pt", "ru", "ur", "zh"]
+LANGUAGES = ["ar", "de", "en", "es", "fr", "he", "hi", "it", "ja", "nl", "pt", "ru", "ur", "zh"]
 PHRASES: list[tuple[str, SmallTalk, str]] = [
     (" ".join(phrase.split()), kind, language)
     for language, kinds in module._PHRASES.items()
@@ -126,6 +133,47 @@ def test_a_reply_is_in_the_language_of_the_phrase(
     question: str, default: str, language: str
 ) -> None:
     assert reply_language(question, default) == language
+
+
+@pytest.mark.parametrize(
+    ("question", "book", "reader", "language"),
+    [
+        ("vite", "en", "nl", "nl"),
+        ("vite", "en", "sv", "en"),  # there are no texts in it
+        ("Como funciona?", "en", "pt-BR", "pt-BR"),
+        ("Hoi!", "en", "de", "nl"),
+        ("שלום", "en", "de", "he"),
+        ("Where is the server?", "de", "fr", "en"),
+        ("Como desativar o cache de testes?", "en", "pt", "pt"),
+        ("所有権", "en", "ja", "ja"),
+    ],
+)
+def test_the_readers_language_decides_where_the_question_does_not(
+    question: str, book: str, reader: str, language: str
+) -> None:
+    assert reply_language(question, book, reader) == language
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("", ""),
+        ("*", ""),
+        ("de-AT,de;q=0.9,en;q=0.8", "de-AT"),
+        ("sv, nl;q=0.5, en;q=0.7", "en"),
+        ("en;q=0, fr;q=0.1", "fr"),
+        ("de;q=x, ;;;, ja ; q=0.3", "ja"),
+        ("de" * 5000, ""),
+        (",".join(["xx"] * 5000), ""),
+    ],
+)
+def test_accepted_language(header: str, language: str) -> None:
+    assert accepted_language(header) == language
+
+
+@given(st.text())
+def test_any_header_is_read(header: str) -> None:
+    assert accepted_language(header) == "" or accepted_language(header) in header
 
 
 @given(st.text())

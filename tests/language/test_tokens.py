@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag.language.detect import guess_language
 from rag.language.sentences import sentences
 from rag.language.stop_words import STOP_WORDS
 from rag.language.tokens import (
     content_words,
-    guess_language,
     question_terms,
     sparse_passage,
     sparse_question,
@@ -277,10 +277,49 @@ def test_three_words_are_no_sentence(words: list[str], default: str) -> None:
     assert guess_language(" ".join(words), default) == default
 
 
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [
+        ("Que se passe-t-il si le serveur plante ?", "fr"),
+        ("Existe-t-il une version mobile ?", "fr"),
+        ("Où se trouve le fichier de configuration ?", "fr"),
+        ("Onde fica o arquivo de configuração?", "pt"),
+        ("De que cor é a saída no terminal?", "pt"),
+        ("Quais são os requisitos do sistema?", "pt"),
+        ("Qual è la capitale d'Italia?", "it"),
+        ("Hoeveel katten wonen er in Amsterdam?", "nl"),
+        ("Wie won de wedstrijd gisteren?", "nl"),
+        ("Waar staat het configuratiebestand?", "nl"),
+        ("Çıktının rengini nasıl değiştiririm?", "tr"),
+        ("How to use の意味は何ですか", "ja"),
+        ("`--allow-dirty` と `--no-verify` の違いは？", "ja"),
+        ("Is there a は何ですか", "ja"),
+        ("What does こんにちは mean in this book?", "en"),
+        ("Why does `de la` appear in the output?", "en"),
+        ("Чем `is not` отличается от `is a`?", "ru"),
+    ],
+)
+def test_words_letters_and_scripts_are_weighed(question: str, language: str) -> None:
+    for default in ("en", "de", "ko"):
+        assert guess_language(question, default) == language
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Como desativar o cache de testes?", "Como instalo o servidor no Linux?", "docker on a mac"],
+)
+def test_a_tie_is_no_evidence(question: str) -> None:
+    assert guess_language(question, "de") == "de"
+    assert guess_language(question, "de", "sv") == "sv"
+    best = {"docker on a mac": "fr"}.get(question, "pt")
+    assert guess_language(question, f"{best}-XX", "sv") == f"{best}-XX"
+    assert guess_language(question, "de", best) == best
+
+
 def test_letters_decide_between_languages_with_as_many_stop_words() -> None:
     assert guess_language("Como instalo o servidor no Linux e a extensão?") == "pt"
     assert guess_language("¿Como instalo no servidor o Linux?") == "es"
-    assert guess_language("¿Como instalo no servidor o Linux?", "pt") == "pt"
+    assert guess_language("¿Como instalo no servidor o Linux?", "pt") == "es"
 
 
 def test_a_script_of_several_languages_is_the_one_of_the_book() -> None:

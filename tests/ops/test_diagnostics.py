@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -20,6 +22,7 @@ from rag.errors import (
     UpstreamOverloaded,
     UpstreamTimeout,
 )
+from rag.ops import diagnostics
 from rag.ops.diagnostics import SERVICES, main
 from rag.ops.remedies import remedy_for
 from rag.settings import Settings
@@ -145,6 +148,143 @@ def test_on_a_laptop_all_is_embedded(tmp_path: Path) -> None:
     assert "no chat model, no budget needed" in budget
 
 
+# ---------------------------------------------------------------- a database that saves nothing
+
+
+@pytest.fixture
+def given(postgres_server: str) -> Iterator[tuple[str, str, str]]:
+    """An administrator's URL, a role that owns the schema `book`, and its URL."""
+    role = f"doctor_{uuid.uuid4().hex}"
+    with new_database(postgres_server) as admin:
+        query(admin, f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
+        query(admin, f"CREATE SCHEMA book AUTHORIZATION {role}")
+        joint = "&" if "?" in admin else "?"
+        yield admin, role, f"{admin}{joint}user={role}&password=x"
+        query(admin, f"DROP OWNED BY {role} CASCADE")
+    query(postgres_server, f"DROP ROLE {role}")
+
+
+@pytest.mark.parametrize(
+    ("before", "harm", "remedy", "words"),
+    [
+        (
+            "",
+            "ALTER ROLE R SET default_transaction_read_only = on",
+            "ALTER ROLE R RESET ALL",
+            "read-only transaction (25006). The server takes no changes",
+        ),
+        (
+            "CREATE TRIGGER slow BEFORE INSERT ON book.turns EXECUTE FUNCTION book.slow()",
+            "ALTER ROLE R SET statement_timeout = 1",
+            "ALTER ROLE R SET statement_timeout = '10s'",
+            "ALTER ROLE name SET statement_timeout = '10s'",
+        ),
+        (
+            "",
+            "ALTER ROLE R CONNECTION LIMIT 0",
+            "ALTER ROLE R CONNECTION LIMIT 20",
+            "ALTER ROLE name CONNECTION LIMIT 20",
+        ),
+        (
+            "ALTER SCHEMA book OWNER TO A",
+            "REVOKE ALL ON SCHEMA book FROM R",
+            "GRANT USAGE ON SCHEMA book TO R",
+            "GRANT USAGE ON SCHEMA book TO",
+        ),
+        (
+            "ALTER SCHEMA book OWNER TO A; GRANT USAGE ON SCHEMA book TO R; "
+            "ALTER TABLE book.turns OWNER TO A",
+            "REVOKE ALL ON book.turns FROM R",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA book TO R",
+            "DELETE ON ALL TABLES IN SCHEMA book TO",
+        ),
+    ],
+    ids=["read-only", "timeout", "connections", "schema", "table"],
+)
+def test_the_remedy_of_a_database_helps(
+    doctor: Doctor,
+    given: tuple[str, str, str],
+    tmp_path: Path,
+    before: str,
+    harm: str,
+    remedy: str,
+    words: str,
+) -> None:
+    admin, role, url = given
+    owner = query(admin, "SELECT current_user")[0][0]
+
+    def do(statement: str) -> None:
+        query(admin, re.sub(r"\bA\b", owner, re.sub(r"\bR\b", role, statement)))
+
+    def look() -> str:
+        return doctor(DATA_DIR=str(tmp_path), DATABASE_URL=url)[1]["postgres"]
+
+    assert look().split() == ["postgres", "configured", "works"]
+    query(
+        admin,
+        """CREATE FUNCTION book.slow() RETURNS trigger LANGUAGE plpgsql AS
+           'BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END'""",
+    )
+    if before:
+        do(before)
+    do(harm)
+    said = look()
+    assert words in said
+    assert "works" not in said
+    do(remedy)
+    assert look().split() == ["postgres", "configured", "works"]
+
+
+def test_a_database_in_another_encoding_is_named(
+    doctor: Doctor, postgres_server: str, tmp_path: Path
+) -> None:
+    name = f"test_{uuid.uuid4().hex}"
+    query(
+        postgres_server,
+        f"CREATE DATABASE {name} ENCODING 'LATIN1' TEMPLATE template0 "
+        "LOCALE_PROVIDER libc LOCALE 'C'",
+    )
+    joint = "&" if "?" in postgres_server else "?"
+    try:
+        url = f"{postgres_server}{joint}dbname={name}"
+        _, said = doctor(DATA_DIR=str(tmp_path), DATABASE_URL=url)
+    finally:
+        query(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    assert "encoded in LATIN1 and must be in UTF8 (22P05). Create a database" in said["postgres"]
+    query(postgres_server, f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
+    try:
+        _, said = doctor(DATA_DIR=str(tmp_path), DATABASE_URL=url)
+    finally:
+        query(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    assert said["postgres"].endswith("works")
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        FileNotFoundError(2, "No such file or directory", "/hunter2"),
+        RuntimeError("hunter2"),
+        KeyError("hunter2"),
+        ExceptionGroup("hunter2", [ValueError("hunter2")]),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_a_check_that_fails_does_not_end_the_others(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, failure: Exception
+) -> None:
+    async def fail(clients: providers.Clients) -> None:
+        raise failure
+
+    monkeypatch.setattr(diagnostics, "_vectors", fail)
+    monkeypatch.setattr(diagnostics, "_notes", fail)
+    status, said = doctor(DATA_DIR=str(tmp_path))
+    assert status == 1
+    assert list(said) == list(SERVICES)
+    assert f"the check failed: {getattr(failure, 'strerror', None) or ''}" in said["qdrant"]
+    assert type(failure).__name__ in said["qdrant"]
+    assert said["postgres"].split() == ["postgres", "embedded", "works"]
+
+
 # ---------------------------------------------------------------- remedies alone
 
 
@@ -167,6 +307,9 @@ def failed(service: str, reason: Reason) -> UpstreamError:
         ("openai", "host", "Check OPENAI_BASE_URL"),
         ("qdrant", "host", "deletes free clusters"),
         ("postgres", "host", "Check DATABASE_URL"),
+        ("postgres", "full", "free space"),
+        ("postgres", "rights", "CREATE SCHEMA book AUTHORIZATION"),
+        ("postgres", "database", "CREATE DATABASE"),
         *((service, "busy", "Wait a minute") for service in SERVICES[:4]),
         *((service, "tls", "ca-certificates") for service in SERVICES[:4]),
         ("qdrant", "timeout", "remove the port"),

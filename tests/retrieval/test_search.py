@@ -15,11 +15,12 @@ from rag.models import (
     Chunk,
     Hit,
     IndexInfo,
+    Passage,
     SearchResult,
     SparseVector,
 )
 from rag.retrieval.relevance import ANSWER, DENSE_WEIGHT, NOTHING, idf
-from rag.retrieval.search import CANDIDATES, RERANKED, Query, search
+from rag.retrieval.search import CANDIDATES, RERANKED, Query, fuse, search
 
 RANGE = (0.1, 0.7)
 TEXTS = {
@@ -221,3 +222,21 @@ def test_with_the_reranker_down_the_searchs_own_order_stands() -> None:
     assert down == ask(store, "Where do cats sleep?", limit=40)
     many = {f"text {n:03}": 0.2 for n in range(80)}
     assert len(ask(Store(many), "?", limit=50, reranker=Words(down=True)).passages) == 50
+
+
+def _found(*ids: str, score: float = 0.5) -> list[Passage]:
+    return [
+        Passage(Chunk(name, name, "", "", name, "a.md", n), score - n / 100)
+        for n, name in enumerate(ids)
+    ]
+
+
+def test_results_are_fused_in_turns() -> None:
+    first = _found("a", "b", "c", "d")
+    others = [_found("x", "b"), _found("y"), _found("z", "a", score=0.9)]
+    fused = fuse(first, others, 7)
+    assert [p.chunk.chunk_id for p in fused] == ["a", "x", "b", "y", "c", "z", "d"]
+    assert fused[0].score == pytest.approx(0.89)  # the best of its scores
+    assert [p.chunk.chunk_id for p in fuse(first, [], 3)] == ["a", "b", "c"]
+    assert [p.chunk.chunk_id for p in fuse([], others, 9)] == ["x", "y", "z", "b", "a"]
+    assert fuse([], [], 5) == ()

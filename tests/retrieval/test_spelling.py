@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.models import Chunk, Passage
-from rag.retrieval.spelling import correct, corrected_word, edits
+from rag.retrieval.spelling import MOST_WORDS, correct, corrected_word, edits
 
 TEXT = (
     "The borrow checker, useSelector, thread and threads, Gandhi; configuration of reducers."
@@ -82,4 +82,7 @@ def test_a_question_is_corrected_word_by_word() -> None:
     assert correct("how to build a list?", passages) == ""
     assert correct("builds tests", passages) == "", "other forms of the same words"
     assert correct("", passages) == correct("tset", []) == ""
+    many = [f"unk{a}{b}own" for a in "bcdfgh" for b in "jkmnp"]
+    assert correct(f"{' '.join(many)} tset", passages) == "", "a long question has other words"
+    assert correct(f"{' '.join(many[: MOST_WORDS - 1])} tset", passages).endswith(" test")
     assert correct("tsetting (tset) tset_a", passages) == "tsetting (test) tset_a"

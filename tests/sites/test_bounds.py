@@ -355,7 +355,7 @@ def test_a_slow_page_of_a_live_site(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     with served(pages) as site:
         book = asyncio.run(
-            read_site(site.url, limits=CrawlLimits(delay=0.0), allow_private=True, page_seconds=0.2)
+            read_site(site.url, limits=CrawlLimits(delay=0.0, page_seconds=0.2), allow_private=True)
         )
     assert [page.title for page in book.pages] == ["Start", "B"]
     assert "/a took longer than 0.2 s to parse." in said(book)

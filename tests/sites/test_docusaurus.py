@@ -9,7 +9,7 @@ import pytest
 
 from rag.models import Page
 from sites import Book, read_book
-from sites.docusaurus import doc_slug, strip_number
+from sites.docusaurus_paths import doc_slug, strip_number
 
 
 def write(root: Path, files: dict[str, str]) -> Path:

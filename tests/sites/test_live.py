@@ -123,6 +123,23 @@ def test_a_broken_sitemap_is_reported_and_links_are_followed(text: str) -> None:
         assert re.search(r"/sitemap\.xml is not a sitemap: ", messages(book))
 
 
+def test_a_sitemap_that_names_another_host() -> None:
+    preview = sitemap("/", "/guide/", "/alone").replace("{URL}", "http://localhost:1")
+    with served(BOOK | {"/alone": html("Alone", "<p>x</p>"), "/sitemap.xml": preview}) as site:
+        book = read(site)
+        assert [page.slug for page in book.pages] == ["", "guide/", "alone"]
+        assert "/sitemap.xml names another host (localhost:1); the same paths" in messages(book)
+        assert book.site_url == site.url
+
+
+@pytest.mark.parametrize("listed", [("/", "/a"), ()])
+def test_a_site_that_needs_javascript(listed: tuple[str, ...]) -> None:
+    page = '<html><body><div id="root"></div><script src="/a.js"></script></body></html>'
+    pages = {"/": page, "/a": page, "/sitemap.xml": sitemap(*listed)}
+    with served(pages) as site, pytest.raises(SourceError, match=r"text with JavaScript.*FOLDER"):
+        read(site)
+
+
 def test_only_pages_below_the_address() -> None:
     pages: dict[str, Content] = {
         "/docs/": html("Docs", "<p>One.</p>", "/docs/a", "/blog/b", "/docsx"),

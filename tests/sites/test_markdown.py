@@ -141,7 +141,10 @@ def test_mdbook(tmp_path: Path) -> None:
         "Listing 1-1 (a.rs): Some `code`",
         "```c\nx\n```",
     ]
-    assert [problem.source_path for problem in book.problems] == ["../../outside.md", "gone.md"]
+    # Of the page an include from outside the book and, as a loss, one that does not exist.
+    named = [problem.source_path for problem in book.problems]
+    assert named == ["ch1/one.md", "../../outside.md", "gone.md", "ch1/one.md"]
+    assert [loss.detail for loss in book.losses] == ["../gone.rs"]
 
 
 def page(folder: Path, source_path: str) -> Page:

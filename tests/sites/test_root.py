@@ -80,7 +80,11 @@ CONFIGURED = {
     "docs_dir": ("mkdocs", "mkdocs.yml", "docs_dir: {}"),
     "src": ("mdbook", "book.toml", '[book]\nsrc = "{}"'),
     "srcDir": ("vitepress", ".vitepress/config.js", "export default {{srcDir: '{}'}}"),
-    "path": ("docusaurus", "docusaurus.config.js", "module.exports = {{path: '{}'}}"),
+    "path": (
+        "docusaurus",
+        "docusaurus.config.js",
+        "x = {{presets: [['classic', {{docs: {{path: '{}'}}}}]]}}",
+    ),
 }
 
 
@@ -201,7 +205,10 @@ def test_configurations_are_opened_like_pages(place: Path, name: str) -> None:
 
 def test_sidebars_and_inherited_configurations_outside_the_book(place: Path) -> None:
     book = place / "book"
-    files = {"docusaurus.config.js": "x = {sidebarPath: '../secret.txt'}", "docs/a.md": "A."}
+    files = {
+        "docusaurus.config.js": "x = {plugins: [['content-docs', {sidebarPath: '../secret.txt'}]]}",
+        "docs/a.md": "A.",
+    }
     assert "../secret.txt leads outside the book" in said(read_book(write(book, files)))
     files = {"mkdocs.yml": "INHERIT: ../secret.txt", "docs/a.md": "A."}
     read = read_book(write(place / "second", files))

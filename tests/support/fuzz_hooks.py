@@ -18,8 +18,11 @@ def before_load_schema(context: HookContext, schema: dict[str, Any]) -> None:
     """Add constraints that are not in the document, because clients do not need them.
 
     A session id is never refused, whatever it is. A conversation that was made can be read,
-    continued, rated and deleted, and not read afterwards.
+    continued, rated and deleted, and not read afterwards. The endpoints of other protocols have
+    tests of their own, since their documents say too little.
     """
+    for path in ("/mcp", "/v1/chat/completions"):
+        del schema["paths"][path]
     schema["components"]["schemas"]["ChatRequest"]["properties"]["session_id"] = {}
     schema["paths"]["/chat"]["post"]["responses"]["200"]["links"] = {
         "History": {"operationId": "history", "parameters": SESSION},

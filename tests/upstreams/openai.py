@@ -20,6 +20,7 @@ _KNOWN = {
     "max_completion_tokens",
     "max_tokens",
     "reasoning_effort",
+    "response_format",
 }
 
 
@@ -78,6 +79,8 @@ class OpenAI(Service):
         """Whether a system message is accepted; otherwise 400."""
         self.efforts: set[str] = set()
         """The reasoning efforts that are accepted; all if empty."""
+        self.plan: str | Reply = '{"searches": [], "sections": []}'
+        """The reply to the request for a second look."""
         self.quota: dict[str, str] = {}
         """Headers of every completion, such as `x-ratelimit-remaining-requests`."""
 
@@ -91,6 +94,7 @@ class OpenAI(Service):
         self.lacks = set()
         self.models, self.gone, self.efforts = {}, {}, set()
         self.takes_system = True
+        self.plan = '{"searches": [], "sections": []}'
         self.tokens_sent = 0
 
     async def answer(self, request: Request) -> Response:
@@ -115,6 +119,10 @@ class OpenAI(Service):
             values = " and ".join(f"'{value}'" for value in sorted(self.efforts))
             message = f"'reasoning_effort' does not support '{effort}'. Supported: {values}."
             return _error(400, message, "unsupported_value", "reasoning_effort")
+        if "response_format" in body or _asks_where_to_look(body):
+            plan = Reply(self.plan) if isinstance(self.plan, str) else self.plan
+            await asyncio.sleep(plan.first_delay)
+            return Response(200, _completion(body, str(plan.text)), self.quota)
         if not body.get("stream"):
             return Response(200, _completion(body, _rewritten(body)), self.quota)
         reply = self._script.pop(0) if self._script else self.reply or Reply(_cited(body))
@@ -153,14 +161,14 @@ class OpenAI(Service):
 def sections(request: Request) -> dict[str, str]:
     """Return the fenced parts of a chat request's last message, by name."""
     content = request.json()["messages"][-1]["content"]
-    found = re.findall(r"^<<<([A-Z0-9 ]+) (\w+)\n(.*?)\n\2>>>$", content, re.S | re.M)
+    found = re.findall(r"^<<<([A-Z0-9 \[\]]+) (\w+)\n(.*?)\n\2>>>$", content, re.S | re.M)
     return {name: text for name, _, text in found}
 
 
 def _cited(body: dict[str, Any]) -> str:
     """Return the first words of each passage with its number."""
     content = body["messages"][-1]["content"]
-    found = re.findall(r"^<<<PASSAGE (\d+) (\w+)\n(.*?)\n\2>>>$", content, re.S | re.M)
+    found = re.findall(r"^<<<\[(\d+)\] (\w+)\n(.*?)\n\2>>>$", content, re.S | re.M)
     if not found:
         return "The book does not say that."
     said = []
@@ -168,6 +176,10 @@ def _cited(body: dict[str, Any]) -> str:
         line = text.split("\n\n", 1)[-1].strip().splitlines()[0].rstrip(".")
         said.append(f"{line} [{number}].")
     return " ".join(said)
+
+
+def _asks_where_to_look(body: dict[str, Any]) -> bool:
+    return "\n<<<HEADINGS " in f"\n{body['messages'][-1]['content']}"
 
 
 def _rewritten(body: dict[str, Any]) -> str:

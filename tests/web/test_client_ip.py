@@ -105,6 +105,27 @@ def test_elsewhere_no_header_is_read(platform: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("hops", "forwarded", "address"),
+    [
+        (1, READER, READER),
+        (1, f"192.0.2.1, {READER}", READER),
+        (2, f"192.0.2.1, {READER}, 10.0.0.1", READER),
+        (2, READER, ""),
+        (1, "", ""),
+        (1, f"{READER}:4711", READER),
+        (1, "[2001:db8::7]:4711", "2001:db8::7"),
+        (1, "2001:db8::7", "2001:db8::7"),
+        (1, f"{READER}, ", ""),
+    ],
+)
+def test_behind_a_unix_socket_the_hops_are_counted(hops: int, forwarded: str, address: str) -> None:
+    headers = {**FORGED, "x-forwarded-for": forwarded}
+    assert client_address(scope(None, headers), "", hops) == address
+    direct = client_address(scope(("10.0.0.9", 1), headers), "", hops)
+    assert direct == (address or "10.0.0.9")
+
+
+@pytest.mark.parametrize(
     ("environ", "peer", "forwarded", "address"),
     [
         ({"SPACE_ID": "a/b"}, "10.16.3.4", f"192.0.2.1, {READER}", READER),

@@ -148,7 +148,7 @@ def test_what_could_be_read_in_two_ways_is_not_read(
     [
         *(b"/health/", b"/book", b"/widget.js/", b"/chat/", b"//evil.example/health"),
         *(b"/docs", b"/redoc", b"/docs/oauth2-redirect"),
-        *(b"http://evil.example/health", b"/book/../../../etc/passwd", b"/book/..%2f..%2fetc"),
+        *(b"http://evil.example/nowhere", b"/book/../../../etc/passwd", b"/book/..%2f..%2fetc"),
         *(b"/book/%00", b"/book/%ff%fe", b"/%", b"/chat/sessions/%00", b"/" + b"a" * 9000),
     ],
     ids=lambda path: path[:30].decode(),

@@ -117,7 +117,7 @@ def invoke(function: Mangum, event: Event) -> tuple[int, Any, dict[str, str]]:
         body = base64.b64decode(body).decode()
     headers = {name: v[0] for name, v in (answer.get("multiValueHeaders") or {}).items()}
     headers |= answer.get("headers") or {}
-    return answer["statusCode"], json.loads(body) if body[:1] in "{[" else body, headers
+    return answer["statusCode"], json.loads(body) if body[:1] in ("{", "[") else body, headers
 
 
 @pytest.mark.parametrize("make", EVENTS, ids=lambda make: make.__name__)
@@ -162,6 +162,25 @@ def test_a_large_body_is_refused(
     assert (status, problem["status"]) == (413, 413)
     assert "64 KB" in problem["detail"]
     assert answered["access-control-allow-origin"] == "http://localhost:3000"
+
+
+@pytest.mark.parametrize("make", EVENTS, ids=lambda make: make.__name__)
+def test_assistants_are_answered_by_a_warm_function(
+    function: Mangum, make: Callable[[str, str, str | None, dict[str, str]], Event]
+) -> None:
+    headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+    params = {"name": "search", "arguments": {"query": QUESTION}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    for _ in range(2):
+        status, answer, _ = invoke(function, make("POST", "/mcp", json.dumps(body), headers))
+        assert status == 200
+        assert answer["result"]["structuredContent"]["results"]
+    note = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    status, text, _ = invoke(function, make("POST", "/mcp", json.dumps(note), headers))
+    assert (status, text) == (202, "")
+    status, text, _ = invoke(function, make("GET", "/llms.txt", None, {}))
+    assert status == 200
+    assert text.startswith("# Ask the Book")
 
 
 def test_a_stream_arrives_in_one_piece(function: Mangum) -> None:

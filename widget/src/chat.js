@@ -7,11 +7,12 @@ import { Preview } from './preview.js';
 import { TurnView } from './turn.js';
 
 const SHOWN = 20; // turns of an old conversation shown at once
+const QUIET = 2000; // ms without a token until the reader is told that the service is at work
 
 export class Chat {
   #api;
   #memory;
-  #running = null; // { stop: AbortController } while an answer arrives
+  #running = null; // { stop: AbortController, view, body } while an answer arrives
   #config = {};
   #ready = null; // resolves once the history is loaded
   #pinned = null; // the turn kept in view while it grows
@@ -55,6 +56,11 @@ export class Chat {
       this.announcer.node,
     );
     this.composer.text = memory.draft;
+    memory.watch(() => this.#lost());
+    addEventListener('pagehide', () => {
+      const { view, body } = this.#running ?? {};
+      if (view?.kept.text || (view && this.composer.field.value)) this.#keep(view, body, t.stopped);
+    });
     this.#greet();
   }
 
@@ -99,7 +105,7 @@ export class Chat {
 
   async #restore() {
     const id = this.#memory.current;
-    if (!id) return;
+    if (!id) return this.#showStopped([]);
     const { t } = this;
     const loading = h('p', { class: 'note loading', dir: 'auto' }, t.loading);
     this.log.prepend(loading);
@@ -107,11 +113,14 @@ export class Chat {
     try {
       const turns = await this.#api.history(id, { onwaiting: () => (loading.textContent = t.waking) });
       loading.remove();
-      this.#showHistory(turns);
+      this.#showHistory(id, turns);
+      this.#showStopped(turns);
     } catch (problem) {
       if (problem.status === 404) {
+        if (this.#memory.deleted) this.#memory.stopped = []; // by another tab
         this.#memory.forget(id);
         loading.remove();
+        this.#showStopped([]);
       } else {
         const again = () => {
           loading.remove();
@@ -122,15 +131,36 @@ export class Chat {
           t.historyFailed,
           h('button', { type: 'button', class: 'plain', onclick: again }, t.tryAgain),
         );
+        this.#showStopped([]);
       }
     }
     this.greeting.hidden = this.turns.childElementCount > 0;
+    return undefined;
   }
 
-  #showHistory(turns) {
+  /** Show questions that were stopped before a reload, each after the turn that it followed. */
+  #showStopped(turns) {
+    const entries = this.#memory.stopped.filter(
+      ({ after, body }) => !turns.some(({ n, question }) => n > after && question === body.message),
+    );
+    for (const { id, after, body, sentence, text, sources } of entries.reverse()) {
+      if (this.turns.querySelector(`[data-id="${id}"]`)) continue; // shown while there was no history
+      const view = this.#view(body, id, after);
+      const place = this.turns.querySelector(`[data-n="${after}"]`);
+      if (place) place.after(view.node);
+      else this.turns.prepend(view.node);
+      view.offer(sources);
+      if (text) view.add(text);
+      view.fail(sentence, [[this.t.tryAgain, this.#again(view, body, uuid())]]);
+    }
+    this.greeting.hidden = this.turns.childElementCount > 0;
+    this.log.scrollTop = this.log.scrollHeight;
+  }
+
+  #showHistory(session, turns) {
     const views = turns.map((turn) => {
       const view = new TurnView(this, turn);
-      view.finish({ ...turn, message: turn.answer });
+      view.finish({ ...turn, message: turn.answer, session_id: session });
       return view.node;
     });
     const recent = views.splice(-SHOWN);
@@ -155,12 +185,29 @@ export class Chat {
 
   ask(question, about = null) {
     if (this.#running) return;
-    const view = new TurnView(this, { question, quote: about?.text });
-    this.turns.append(view.node);
-    this.greeting.hidden = true;
     const body = { message: question };
     if (about) Object.assign(body, { context: about.text, page: about.page });
-    this.#run(view, body, uuid());
+    const key = uuid();
+    const last = [...this.turns.querySelectorAll('[data-n]')].at(-1);
+    const view = this.#view(body, key, Number(last?.dataset.n ?? 0));
+    this.turns.append(view.node);
+    this.greeting.hidden = true;
+    this.#run(view, body, key);
+  }
+
+  /** Make the view of a question; `after` is the number of the turn that it follows. */
+  #view(body, id, after) {
+    const view = new TurnView(this, { question: body.message, quote: body.context });
+    view.node.dataset.id = id;
+    return Object.assign(view, { id, after });
+  }
+
+  #again(view, body, key) {
+    return () => {
+      if (this.#running) return;
+      this.composer.focus();
+      this.#run(view, body, key);
+    };
   }
 
   /**
@@ -169,8 +216,9 @@ export class Chat {
    */
   async #run(view, body, key) {
     const stop = new AbortController();
-    this.#running = { stop };
+    this.#running = { stop, view, body };
     this.#memory.draft = body.message;
+    this.#drop(view);
     this.composer.busy = true;
     this.announcer.begin();
     view.restart();
@@ -197,37 +245,70 @@ export class Chat {
   }
 
   async #stream(view, body, key, signal) {
-    let told = false;
-    const onwaiting = () => {
-      if (told) return;
-      told = true;
-      view.wait(this.t.waking);
-      this.settled(); // the error is taller than the dots it replaces
-      this.announcer.say(this.t.waking);
+    const { t } = this;
+    const said = new Set();
+    const tell = (text) => {
+      clearTimeout(timer);
+      view.pause(text);
+      if (!said.has(text)) this.announcer.say(text);
+      said.add(text);
     };
-    for await (const { type, data } of this.#api.ask(body, key, { signal, onwaiting })) {
-      if (signal.aborted) throw new Problem('stopped');
-      if (type === 'session') this.#memory.adopt(data.session_id);
-      else if (type === 'sources') view.offer(data.sources);
-      else if (type === 'token') view.add(data.text);
-      else if (type === 'done') {
-        this.#memory.adopt(data.session_id);
-        const announce = view.finish({ ...data, n: data.metadata?.turn ?? 0 });
-        this.settled();
-        this.#pinned = null; // stop scrolling once the answer is complete
-        announce();
+    let timer;
+    const listen = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => tell(t.working), QUIET);
+    };
+    const onwaiting = () => said.has(t.waking) || tell(t.waking);
+    const states = new Map([
+      ['loading', t.modelLoading],
+      ['looking_further', t.further],
+    ]);
+    const before = this.#memory.current;
+    listen();
+    try {
+      for await (const { type, data } of this.#api.ask(body, key, { signal, onwaiting })) {
+        if (signal.aborted) throw new Problem('stopped');
+        if (type === 'session') this.#memory.adopt(data.session_id);
+        else if (type === 'sources') view.offer(data.sources);
+        else if (type === 'status' && states.has(data.state)) tell(states.get(data.state));
+        else if (type === 'token') {
+          view.add(data.text);
+          listen();
+        } else if (type === 'done') {
+          const { session_id: session, metadata } = data;
+          this.#memory.adopt(session);
+          const announce = view.finish({ ...data, n: metadata?.turn ?? 0 });
+          if (before && before !== session && metadata?.saved !== false) {
+            view.node.before(h('p', { class: 'note gone', dir: 'auto' }, t.gone));
+            this.announcer.say(t.gone);
+          }
+          this.settled();
+          this.#pinned = null; // stop scrolling once the answer is complete
+          announce();
+        }
       }
+    } finally {
+      clearTimeout(timer);
     }
+  }
+
+  #keep(view, { message, context, page }, sentence) {
+    const { id, after, kept } = view;
+    this.#drop(view);
+    this.#memory.stopped = [
+      ...this.#memory.stopped,
+      { id, after, body: { message, context, page }, sentence, ...kept },
+    ];
+    this.#memory.draft = this.composer.field.value;
+  }
+
+  #drop({ id }) {
+    this.#memory.stopped = this.#memory.stopped.filter((entry) => entry.id !== id);
   }
 
   #fail(view, body, key, problem) {
     if (!view.node.isConnected) return; // a new conversation was started meanwhile
     const { t } = this;
-    const again = (newKey) => () => {
-      if (this.#running) return;
-      this.composer.focus();
-      this.#run(view, body, newKey);
-    };
     const edit = () => {
       view.node.remove();
       this.composer.text = body.message;
@@ -237,17 +318,18 @@ export class Chat {
     };
     const { kind, detail, status, retryAfter } = problem;
     if (kind === 'stopped') {
-      this.#memory.draft = this.composer.field.value;
+      this.#keep(view, body, t.stopped);
       // The service may have finished the stopped answer; a new key requests another one.
       delete body.session_id;
-      view.fail(t.stopped, [[t.tryAgain, again(uuid())]]);
+      view.fail(t.stopped, [[t.tryAgain, this.#again(view, body, uuid())]]);
       this.announcer.say(t.stopped);
       return;
     }
     const ours = { offline: t.offline, asleep: t.unreachable, cut: t.cut }[kind];
     const sentence = ours ?? (detail || t.failed);
     const hopeless = kind === 'refused' && status >= 400 && status < 500;
-    const action = hopeless ? [t.edit, edit] : [t.tryAgain, again(key)];
+    const action = hopeless ? [t.edit, edit] : [t.tryAgain, this.#again(view, body, key)];
+    if (!hopeless) this.#keep(view, body, kind === 'offline' ? t.unreachable : sentence);
     view.fail(sentence, [action], { wait: hopeless ? 0 : (retryAfter ?? 0) });
     this.announcer.say(sentence);
     if (kind === 'offline') {
@@ -264,8 +346,8 @@ export class Chat {
     this.log.scrollTop = Math.min(top, this.log.scrollHeight - this.log.clientHeight);
   }
 
-  rate(n, rating, comment) {
-    return this.#api.rate(this.#memory.current, n, rating, comment);
+  rate({ session, n }, rating, comment) {
+    return this.#api.rate(session, n, rating, comment);
   }
 
   // -------------------------------------------------------------- new conversation, export, deletion
@@ -278,6 +360,19 @@ export class Chat {
     this.#clear();
     this.announcer.say(this.t.begun);
     this.composer.focus();
+  }
+
+  /** Another tab has deleted this conversation; what is being typed stays. */
+  #lost() {
+    const { field, about } = this.composer;
+    const draft = field.value;
+    this.#running?.stop.abort();
+    this.#running = null;
+    this.#memory.release();
+    this.#clear(this.t.gone);
+    this.composer.text = draft;
+    this.composer.about = about;
+    this.announcer.say(this.t.gone);
   }
 
   #clear(notice = '') {
@@ -298,17 +393,24 @@ export class Chat {
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     } catch (problem) {
-      this.#tell(problem.detail || this.t.failed);
+      this.tell(problem.detail || this.t.failed);
     }
   }
 
+  /** Show what `make(close)` returns in a dialog. */
+  show(make) {
+    this.confirm.replaceChildren(...make(() => this.confirm.close()));
+    this.confirm.showModal();
+  }
+
   /** Show a modal question, or a notice if there is no `go`. */
-  #tell(sentence, go = '') {
+  tell(sentence, go = '') {
     const { t } = this;
     const text = h('p', { id: 'confirm-text', dir: 'auto' }, sentence);
-    const close = h('button', { type: 'button', class: 'plain', onclick: () => this.confirm.close() }, go ? t.cancel : t.close);
-    this.confirm.replaceChildren(text, h('div', {}, close, go));
-    this.confirm.showModal();
+    this.show((onclick) => {
+      const close = h('button', { type: 'button', class: 'plain', onclick }, go ? t.cancel : t.close);
+      return [text, h('div', {}, close, go)];
+    });
     return text;
   }
 
@@ -326,6 +428,7 @@ export class Chat {
           await this.#api.erase(id, { onwaiting: () => (text.textContent = t.waking) });
           this.#memory.forget(id);
         }
+        this.#memory.stopped = [];
         this.#memory.draft = '';
         this.#clear(t.erased);
         this.confirm.close();
@@ -338,6 +441,6 @@ export class Chat {
         go.focus();
       }
     });
-    const text = this.#tell(count ? t.eraseAsk : t.nothing, count ? go : '');
+    const text = this.tell(count ? t.eraseAsk : t.nothing, count ? go : '');
   }
 }

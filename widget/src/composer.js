@@ -1,5 +1,5 @@
 // The input area: a growing field, the highlighted text it refers to, send and stop.
-import { h, icon, iconButton } from './dom.js';
+import { composing, h, icon, iconButton } from './dom.js';
 
 export class Composer {
   #busy = false;
@@ -19,8 +19,8 @@ export class Composer {
         changed(this.field.value);
       },
       onkeydown: (event) => {
-        // isComposing: Enter also confirms Chinese or Japanese input.
-        if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+        // Enter also confirms Chinese or Japanese input.
+        if (event.key === 'Enter' && !event.shiftKey && !composing(event)) {
           event.preventDefault();
           if (!this.#busy) this.#submit(send);
         }

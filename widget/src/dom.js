@@ -21,6 +21,7 @@ const ICONS = {
   fresh: 'M12 4.5H6.5a2 2 0 0 0-2 2v11a2 2 0 0 0 2 2h11a2 2 0 0 0 2-2V12M18.6 3.9a1.6 1.6 0 0 1 2.3 2.3L13 14l-3 .8.8-3 7.8-7.9Z',
   erase: 'M4.5 7h15M9.5 7V4.5h5V7M6.5 7l.8 12.5h9.4L17.5 7M10 10.5v6M14 10.5v6',
   save: 'M12 4v11M7 10.5l5 5 5-5M4.5 19.5h15',
+  assistant: 'M9 3v5M15 3v5M6.5 8h11v3.5a5.5 5.5 0 0 1-11 0V8ZM12 17v4',
   send: 'M12 19V5.5M6 11.2l6-6 6 6',
   stop: 'M7 7h10v10H7z',
   copy: 'M9 9h10.5v10.5H9zM15 9V4.5H4.5V15H9',
@@ -55,3 +56,6 @@ export function safeUrl(href, base) {
     return null;
   }
 }
+
+/** Whether a key belongs to an input method. Safari reports its last key as 229 and not composing. */
+export const composing = (event) => event.isComposing || event.keyCode === 229;

@@ -1,11 +1,12 @@
 // <ask-the-book>: a launcher with a side panel, or the same chat inline.
 import { Api } from './api.js';
 import { Chat } from './chat.js';
-import { h, icon, iconButton } from './dom.js';
+import { copyButton } from './copy.js';
+import { composing, h, icon, iconButton } from './dom.js';
 import { Memory } from './memory.js';
 import { fillPage } from './page.js';
 import { SelectionButton, highlighted } from './selection.js';
-import { directionOf, stringsFor } from './strings.js';
+import { directionOf, withStrings } from './strings.js';
 import css from './style.css';
 import { accentRules, pageTheme, watchTheme } from './theme.js';
 
@@ -22,11 +23,22 @@ export class AskTheBook extends HTMLElement {
   #chat = null;
   #panel = null;
   #narrow = matchMedia(NARROW);
+  #site = ''; // address of the book's site
+  #asked = null; // to open the panel, before the texts were there
 
   connectedCallback() {
     this.#life = new AbortController();
-    if (!this.#book) this.#build();
     const { signal } = this.#life;
+    if (this.#book) return this.#start(signal);
+    const tag = this.getAttribute('lang') || document.documentElement.lang || navigator.language;
+    return withStrings(tag, AskTheBook.home, (language, t) => {
+      if (signal.aborted) return;
+      this.#build(language, t);
+      this.#start(signal);
+    });
+  }
+
+  #start(signal) {
     watchTheme(() => this.#dress(), signal);
     this.#dress();
     if (this.inline) return;
@@ -35,7 +47,8 @@ export class AskTheBook extends HTMLElement {
     for (const type of ['resize', 'scroll']) {
       window.visualViewport?.addEventListener(type, () => this.#fit(), { signal });
     }
-    if (this.memory.open && !this.#narrow.matches) this.open({ focus: false });
+    if (this.#asked) this.open(this.#asked);
+    else if (this.memory.open && !this.#narrow.matches) this.open({ focus: false });
   }
 
   disconnectedCallback() {
@@ -50,15 +63,12 @@ export class AskTheBook extends HTMLElement {
     return this.getAttribute('mode') === 'inline';
   }
 
-  #build() {
+  #build(language, t) {
     const root = this.attachShadow({ mode: 'open' });
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(css);
     root.adoptedStyleSheets = [sheet, this.#accent];
 
-    const page = document.documentElement.lang;
-    const lang = this.getAttribute('lang') || page || navigator.language;
-    const [language, t] = stringsFor(lang);
     this.t = t;
     this.api = new Api(new URL(this.getAttribute('api') || AskTheBook.home, document.baseURI).href);
     this.memory = new Memory(this.api.base);
@@ -84,6 +94,8 @@ export class AskTheBook extends HTMLElement {
     const { t } = this;
     const given = this.getAttribute('heading');
     const title = h('h2', { id: 'title', dir: 'auto' }, given || t.launcher);
+    const assistant =
+      this.getAttribute('assistant') !== 'off' && iconButton('assistant', t.assistant, () => this.#assistant());
     this.#chat = new Chat({
       api: this.api,
       memory: this.memory,
@@ -92,7 +104,9 @@ export class AskTheBook extends HTMLElement {
       starters: (this.getAttribute('starters') ?? '').split('|').map((s) => s.trim()).filter(Boolean),
       privacy: !this.inline, // the page shows it beside the chat
       loaded: (config) => {
+        this.#site = config.site_url;
         if (!given && config.title) title.textContent = config.title;
+        if (assistant) assistant.hidden = config.mcp === false; // not mounted, or with a token
         if (this.hasAttribute('page')) fillPage(config);
       },
     });
@@ -103,6 +117,7 @@ export class AskTheBook extends HTMLElement {
         'header',
         {},
         title,
+        assistant,
         iconButton('fresh', t.fresh, () => this.#chat.fresh()),
         iconButton('save', t.save, () => this.#chat.save(), { class: 'icon save' }),
         iconButton('erase', t.eraseAll, () => this.#chat.erase()),
@@ -110,6 +125,30 @@ export class AskTheBook extends HTMLElement {
       ),
       this.#chat.node,
     );
+  }
+
+  /** Show how to use the book in an assistant. Few readers do, so it is loaded on use. */
+  async #assistant() {
+    const { t } = this;
+    const own = this.hasAttribute('page'); // the service's page is no page of the book
+    try {
+      const url = `${AskTheBook.home}widget-assistant.js`;
+      const { assistant } = await import(url);
+      const make = assistant({
+        h,
+        copyButton,
+        t,
+        language: this.#book.lang,
+        service: this.api.base,
+        title: this.shadowRoot.getElementById('title').textContent,
+        page: own ? this.#site : location.href.split('#')[0],
+        here: !own,
+        root: this.shadowRoot,
+      });
+      this.#chat.show(make);
+    } catch {
+      this.#chat.tell(t.failed);
+    }
   }
 
   /** Attributes of a link out of the chat. Pages of the book open in the same tab. */
@@ -127,6 +166,10 @@ export class AskTheBook extends HTMLElement {
   /** Open the panel, with the text highlighted on the page, if any. */
   open({ about = highlighted(), focus = true } = {}) {
     if (this.inline) return;
+    if (!this.#book) {
+      this.#asked = { about, focus };
+      return;
+    }
     const first = !this.#panel;
     if (first) {
       this.#panel = h(
@@ -176,7 +219,8 @@ export class AskTheBook extends HTMLElement {
   }
 
   #keys(event) {
-    if (event.key !== 'Escape' || this.#chat.confirm.open) return;
+    // While text is being composed, Escape belongs to the input method.
+    if (event.key !== 'Escape' || composing(event) || this.#chat.confirm.open) return;
     event.stopPropagation();
     event.preventDefault();
     this.close();

@@ -1,12 +1,13 @@
 // Render Markdown to DOM nodes. marked only tokenizes; every node is created here from a fixed
 // list of kinds, so nothing in an answer can become markup, a script, an image or a request.
 // Anything else is shown as plain text.
-import { Lexer } from '../vendor/marked/marked.esm.js';
 import { h, safeUrl } from './dom.js';
+import { decode } from './entities.js';
+import { FORMULAS, hide, show } from './formulas.js';
+import { TAG, makeLexer } from './lexer.js';
 
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 const LONGEST = 60_000; // longer texts are shown as plain text: lexing can be quadratic
-
-const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' };
 
 /**
  * A citation marker with the space before it, so that it stays with the preceding word. As in the
@@ -15,14 +16,6 @@ const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00
 const MARKER =
   /( ?(?<!(?<![\p{L}\p{N}_])(?:[a-z]|[\p{L}\p{N}]*_[\p{L}\p{N}_]*)(?:\[[^[\]\s]*\])*)\[\d{1,3}\])/u;
 
-function decode(text) {
-  return text.replace(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|(\w{2,6}));/gi, (all, dec, hex, name) => {
-    if (name) return ENTITIES[name] ?? all;
-    const code = dec ? Number(dec) : Number.parseInt(hex, 16);
-    return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : '\ufffd';
-  });
-}
-
 /** Return the parts of a token that have rendered child tokens: itself, its items or its cells. */
 function parts(token) {
   if (token.rows) return [token.header, ...token.rows].flat();
@@ -30,14 +23,22 @@ function parts(token) {
   return token.items ?? (token.tokens ? [token] : []);
 }
 
-/** Split text at its markers; `cite(raw)` makes the token of each, in rendering order. */
+/** Split text at its markers and formulas; `cite(raw)` makes the token of a marker, in order. */
 function cut(tokens, cite) {
   return tokens.flatMap((token) => {
     if (token.type === 'text' && !token.tokens) {
-      return token.raw
-        .split(MARKER)
-        .map((part, index) => (index % 2 ? cite(part) : { type: 'text', text: decode(part) }));
+      return token.raw.split(MARKER).flatMap((part, marker) =>
+        marker % 2
+          ? cite(part)
+          : part.split(FORMULAS).map((piece, formula) =>
+              formula % 2 ? { type: 'formula', text: show(piece) } : { type: 'text', text: decode(piece) },
+            ),
+      );
     }
+    const [tag, lineBreak] = (token.type === 'html' && TAG.exec(token.raw)) || [];
+    if (tag) return lineBreak ? { type: 'br', text: '\n' } : [];
+    if (token.text) token.text = show(token.text);
+    if (token.href) token.href = show(decode(token.href));
     for (const part of parts(token)) part.tokens = cut(part.tokens, cite);
     return token;
   });
@@ -45,15 +46,13 @@ function cut(tokens, cite) {
 
 /**
  * Return top-level tokens with their `cites`: `{n, k}` for the k-th marker `[n]`, from 0.
- * Link definitions are ignored, because `[1]: …` would hide a citation.
+ * The build has removed link definitions, because `[1]: …` would hide a citation.
  */
 export function lex(text) {
   if (text.length <= LONGEST) {
     try {
-      const lexer = new Lexer({ gfm: true });
-      lexer.tokenizer.def = () => undefined;
       const count = {};
-      return lexer.lex(text).map((token) => {
+      return makeLexer().lex(hide(text)).map((token) => {
         const cites = [];
         const cite = (raw) => {
           const n = Number(raw.replace(/\D/g, ''));
@@ -68,6 +67,44 @@ export function lex(text) {
     }
   }
   return [{ type: 'plain', raw: text, text, cites: [] }];
+}
+
+/**
+ * Return the direction of the first letter outside of code, formulas, markup and bare addresses,
+ * or null.
+ */
+export function direction(tokens) {
+  const [letter] = /\p{L}/u.exec(words(tokens)) ?? [];
+  return letter ? (RIGHT_TO_LEFT.test(letter) ? 'rtl' : 'ltr') : null;
+}
+
+function words(tokens) {
+  return tokens
+    .map((token) => {
+      if (/^(code|codespan|formula|html|cite)$/.test(token.type) || token.autolink) return '';
+      const inner = parts(token);
+      return inner.length ? inner.map((part) => words(part.tokens)).join('') : (token.text ?? '');
+    })
+    .join('');
+}
+
+/**
+ * Close what a truncated text left open in its last paragraph or item: code and emphasis. Half a
+ * citation is dropped, and half a link becomes its words.
+ */
+export function closed(text) {
+  if ((text.match(/^[ \t>]*(```|~~~)/gm) ?? []).length % 2) return text; // lexers close fences
+  const whole = text
+    .replace(/( ?)!?\[([^\][\n]*)(?:\]\([^()\s]*)?$/, (_, space, label) => (/\D/.test(label) ? space + label : ''))
+    .replace(/\s[*~`]+$/, '')
+    .trimEnd();
+  const [last] = /(?:(?!\n\s*\n|\n\s*(?:[-*+]|\d+[.)])\s)[^])*$/.exec(whole);
+  const outside = last.replace(/(?<!\S)[*~]+(?!\S)/g, '').replace(/(`+)(?!`)[^]*?[^`]\1(?!`)/g, '');
+  const [before, code = ''] = /^([^]*?)(?:(`+)[^`]*)?$/.exec(outside).slice(1);
+  const odd = (sign) => (before.split(sign).length % 2 ? '' : sign);
+  const count = (found) => (before.replaceAll('**', '').match(found) ?? []).length;
+  const em = count(/(?<![\p{L}\p{N}])\*(?=\S)/gu) > count(/(?<=\S)\*(?![\p{L}\p{N}])/gu) ? '*' : '';
+  return whole + code + em + odd('**') + odd('~~');
 }
 
 /** Return the only token with text in a line, apart from markers. */
@@ -86,28 +123,28 @@ export class Renderer {
     Object.assign(this, { cite, link, base, code });
   }
 
-  blocks(tokens, auto) {
-    return tokens.map((token) => this.block(token, auto)).filter(Boolean);
+  blocks(tokens) {
+    return tokens.map((token) => this.block(token, false)).filter(Boolean);
   }
 
   /**
-   * Render one block. `auto` is the value of `dir`. Only the outermost element has one, since
-   * browsers ignore children with a `dir` when they detect the direction of a list.
+   * Render one block. Only outermost ones have a `dir`: that of their first letter, or none to
+   * take that of the answer.
    */
-  block(token, auto = 'auto') {
+  block(token, outermost = true) {
+    const dir = outermost && direction([token]);
     switch (token.type) {
       case 'space':
-      case 'def':
         return null;
       case 'heading':
         // The panel has its own headings, so those of an answer start one level lower.
-        return h(`h${Math.min(token.depth + 2, 6)}`, { dir: auto }, this.inline(token.tokens));
+        return h(`h${Math.min(token.depth + 2, 6)}`, { dir }, this.inline(token.tokens));
       case 'paragraph': {
         // A lone bold link heads a quoted section; a lone plain one links to the rest of it.
-        const only = auto && alone(token.tokens);
+        const only = outermost && alone(token.tokens);
         const lead = only?.type === 'strong' && alone(only.tokens)?.type === 'link';
         const kind = lead ? 'lead' : only?.type === 'link' && 'more';
-        return h(lead ? 'h3' : 'p', { class: kind, dir: auto }, this.inline(token.tokens));
+        return h(lead ? 'h3' : 'p', { class: kind, dir }, this.inline(token.tokens));
       }
       case 'text':
         return h('span', {}, token.tokens ? this.inline(token.tokens) : token.text);
@@ -116,29 +153,32 @@ export class Renderer {
       case 'list':
         return h(
           token.ordered ? 'ol' : 'ul',
-          { dir: auto, start: token.ordered && token.start !== 1 ? token.start : null },
-          token.items.map((item) => h('li', {}, this.blocks(item.tokens, null))),
+          { dir, start: token.ordered && token.start !== 1 ? token.start : null },
+          token.items.map((item) => h('li', {}, this.blocks(item.tokens))),
         );
       case 'blockquote':
-        return h('blockquote', { dir: auto }, this.blocks(token.tokens, null));
+        return h('blockquote', { dir }, this.blocks(token.tokens, null));
       case 'code':
         return this.code(token.text, (token.lang ?? '').split(/\s/)[0]);
       case 'hr':
         return h('hr');
       case 'table':
-        return this.table(token, auto);
+        return this.table(token, dir);
       default:
-        return h('p', { dir: auto }, token.text ?? token.raw);
+        return h('p', { dir }, token.text ?? token.raw);
     }
   }
 
-  table({ header, rows }, auto) {
-    const cells = (tag, row) =>
-      h('tr', {}, row.map((cell) => h(tag, {}, this.inline(cell.tokens))));
+  table({ header, rows }, dir) {
+    const cell = (tag, { tokens }) => {
+      const own = direction(tokens);
+      return h(tag, { dir: own !== dir && own }, this.inline(tokens));
+    };
+    const line = (tag, cells) => h('tr', {}, cells.map((each) => cell(tag, each)));
     return h(
       'div',
-      { class: 'table', dir: auto, tabindex: 0, role: 'group' },
-      h('table', {}, h('thead', {}, cells('th', header)), h('tbody', {}, rows.map((row) => cells('td', row)))),
+      { class: 'table', dir, tabindex: 0, role: 'group' },
+      h('table', {}, h('thead', {}, line('th', header)), h('tbody', {}, rows.map((row) => line('td', row)))),
     );
   }
 
@@ -150,7 +190,9 @@ export class Renderer {
         case 'del':
           return h(token.type, {}, this.inline(token.tokens));
         case 'codespan':
-          return h('code', {}, token.text);
+          return h('code', { dir: 'ltr' }, token.text);
+        case 'formula':
+          return h('span', { class: 'formula', dir: 'ltr' }, token.text);
         case 'br':
           return h('br');
         case 'link': {
@@ -179,7 +221,7 @@ export function spoken(tokens) {
           .map((row) => `${row.map((cell) => spoken(cell.tokens)).join(', ')}\n`)
           .join('');
       }
-      if (token.type === 'code' || token.type === 'space' || token.type === 'def') return '\n';
+      if (token.type === 'code' || token.type === 'space') return '\n';
       const words = token.tokens ? spoken(token.tokens) : (token.text ?? '');
       const end = /^(paragraph|heading|blockquote)$/.test(token.type) ? '\n' : '';
       return words + end;

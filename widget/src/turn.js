@@ -1,27 +1,12 @@
 // One question and its answer, from the waiting dots to the thumbs.
-import { h, icon, iconButton, safeUrl } from './dom.js';
+import { copyButton } from './copy.js';
+import { h, iconButton, safeUrl } from './dom.js';
 import { mark } from './mark.js';
-import { Renderer, lex, spoken } from './markdown.js';
-
-/** Copy text; return false if the browser forbids it. */
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = h('textarea', { class: 'unseen', readonly: true });
-    area.value = text;
-    document.body.append(area); // a frame may block the clipboard API and still allow this
-    area.select();
-    const copied = document.execCommand('copy');
-    area.remove();
-    return copied;
-  }
-}
+import { Renderer, closed, direction, lex, spoken } from './markdown.js';
 
 /**
  * `chat` provides `t` (the interface texts), `link(url)`, `base()`,
- * `preview`, `announcer`, `ask(text)`, `rate(n, rating, comment)`, `settled()`.
+ * `preview`, `announcer`, `ask(text)`, `rate(turn, rating, comment)`, `settled()`.
  */
 export class TurnView {
   #chat;
@@ -31,11 +16,11 @@ export class TurnView {
   #sources = [];
   #countdown;
 
-  constructor(chat, { question, quote = '', turn = 0 }) {
+  constructor(chat, { question, quote = '' }) {
     this.#chat = chat;
     const { t } = chat;
-    this.question = question;
-    this.n = turn;
+    this.n = 0;
+    this.session = '';
     this.status = h('div', { class: 'status' });
     this.prose = h('div', { class: 'prose' });
     this.below = h('div', { class: 'below' });
@@ -59,16 +44,27 @@ export class TurnView {
   wait(text = '') {
     this.#settle();
     this.node.classList.add('arriving');
+    this.pause(text || this.#chat.t.looking);
+  }
+
+  /** Say below the text so far that the rest is pending. */
+  pause(text) {
     const dots = h('span', { class: 'dots', 'aria-hidden': 'true' }, h('i'), h('i'), h('i'));
-    this.status.replaceChildren(dots, h('span', { dir: 'auto' }, text || this.#chat.t.looking));
+    this.status.replaceChildren(dots, h('span', { dir: 'auto' }, text));
+    this.#chat.settled();
   }
 
   offer(sources) {
     this.#sources = sources;
   }
 
+  /** What has arrived so far, to be kept. */
+  get kept() {
+    return { text: this.#text, sources: this.#sources };
+  }
+
   add(text) {
-    if (!this.#text) this.status.replaceChildren();
+    this.status.replaceChildren();
     this.#text += text;
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
@@ -93,16 +89,19 @@ export class TurnView {
    * Show the finished answer. Its numbers and claims may differ from the streamed ones; changed
    * blocks are redrawn. Returns a function that announces the rest.
    */
-  finish({ message, sources, related, n = 0, rating = 0, metadata = {} }) {
+  finish({ message, sources, related, session_id: session, n = 0, rating = 0, metadata = {} }) {
     const { t, announcer } = this.#chat;
     const heading = metadata.found === 'nearest' ? t.nearest : t.sources;
     this.#settle();
     this.below.replaceChildren();
-    this.#text = message;
+    this.#text = metadata.truncated ? closed(message) : message;
     this.#sources = sources;
     this.n = n;
+    this.session = session;
+    this.node.dataset.n = n;
     const tokens = this.#paint();
     this.#mark();
+    if (metadata.truncated) this.#note(t.truncated);
     if (metadata.fallback) this.#note(t.fallback);
     if (metadata.saved === false) this.#note(t.unsaved);
     this.#list('sources', heading, sources);
@@ -110,6 +109,7 @@ export class TurnView {
     this.below.append(this.#actions(rating, metadata.saved !== false));
     return () => {
       announcer.follow(spoken(tokens), true);
+      if (metadata.truncated) announcer.say(t.truncated);
       if (sources.length) announcer.say(`${heading}: ${sources.length}.`);
     };
   }
@@ -160,6 +160,7 @@ export class TurnView {
     const chat = this.#chat;
     const base = chat.base();
     const tokens = lex(this.#text);
+    this.prose.dir = direction(tokens) ?? 'auto';
     const renderer = new Renderer({
       base,
       link: chat.link,
@@ -221,20 +222,9 @@ export class TurnView {
     return h(
       'figure',
       { dir: 'ltr' },
-      h('figcaption', {}, h('span', {}, language), this.#copyButton(t.copyCode, () => text)),
+      h('figcaption', {}, h('span', {}, language), copyButton(this.#chat, t.copyCode, () => text)),
       h('pre', { tabindex: 0 }, h('code', {}, text)),
     );
-  }
-
-  #copyButton(label, text) {
-    const { t, announcer } = this.#chat;
-    const button = iconButton('copy', label, async () => {
-      const copied = await copy(text());
-      announcer.say(copied ? t.copied : t.copyFailed);
-      button.replaceChildren(icon(copied ? 'done' : 'close'));
-      setTimeout(() => button.replaceChildren(icon('copy')), 1600);
-    });
-    return button;
   }
 
   #note(text) {
@@ -288,7 +278,7 @@ export class TurnView {
 
   #actions(rating, saved) {
     const { t } = this.#chat;
-    const bar = h('div', { class: 'actions' }, this.#copyButton(t.copy, () => this.#plain()));
+    const bar = h('div', { class: 'actions' }, copyButton(this.#chat, t.copy, () => this.#plain()));
     if (saved && this.n) this.#thumbs(bar, rating);
     return bar;
   }
@@ -311,7 +301,7 @@ export class TurnView {
         comment.scrollIntoView({ block: 'nearest' });
       }
       try {
-        await this.#chat.rate(this.n, current);
+        await this.#chat.rate(this, current);
         announcer.say(t.noted);
       } catch (problem) {
         current = before;
@@ -339,7 +329,7 @@ export class TurnView {
           const comment = input.value.trim();
           if (!comment) return;
           try {
-            await this.#chat.rate(this.n, rating(), comment);
+            await this.#chat.rate(this, rating(), comment);
             form.replaceChildren(h('p', { class: 'note' }, t.noted));
             announcer.say(t.noted);
             this.below.querySelector('[aria-pressed=true]').focus({ preventScroll: true });

@@ -16,7 +16,8 @@ _LOOP = 300
 """Characters that such repeats have at least, together."""
 
 _FENCE_NAME = (
-    r"(?:PASSAGES?|CONVERSATION|SELECTED|(?:LAST )?QUESTION|MEANT|CONTENTS|NAME)\b(?:[ \t]+\w+)*+"
+    r"(?:\[\d{1,9}\]|(?:PASSAGES?|CONVERSATION|SELECTED|(?:LAST )?QUESTION|MEANT|HEADINGS|NAME)\b)"
+    r"(?:[ \t]+\w+)*+"
 )
 _FENCE = re.compile(
     rf"<<<[ \t]*{_FENCE_NAME}[^\S\n]*(?:>>>)?(?:\n|$)"

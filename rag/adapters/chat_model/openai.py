@@ -198,12 +198,7 @@ class OpenAIAnswerer:
         messages = rewrite_messages(question, history)
 
         async def attempt(model: str) -> str:
-            create = self._connected().chat.completions.with_raw_response.create
-            response = await self._send(create, messages, self._accepts(model), _REWRITTEN_TOKENS)
-            message = parse_json(response.content)["choices"][0]["message"]
-            if message.get("refusal"):
-                raise UpstreamRejected("the model refused to rewrite", service=SERVICE)
-            return whole_text(message.get("content"), fence_word(messages))
+            return await self._reply(messages, self._accepts(model), _REWRITTEN_TOKENS)
 
         try:
             text = await self._models.first_usable(
@@ -218,6 +213,37 @@ class OpenAIAnswerer:
             log.warning("follow-up not rewritten, using the original question: no usable text")
             return question
         return text
+
+    async def complete(
+        self, messages: Sequence[Message], tokens: int, form: Mapping[str, Any]
+    ) -> str:
+        """Return a short reply as a whole. A server that refuses `form` is asked without it."""
+
+        async def attempt(model: str) -> str:
+            accepted = self._accepts(model)
+            return await self._reply(messages, accepted, tokens, {"response_format": form})
+
+        return await self._models.first_usable(
+            self._models.names,
+            lambda model: self._with_retries(
+                lambda: attempt(model), Limits(self._seconds, attempts=1)
+            ),
+        )
+
+    async def _reply(
+        self,
+        messages: Sequence[Message],
+        accepted: Accepted,
+        tokens: int,
+        options: Mapping[str, Any] = NOTHING,
+    ) -> str:
+        """Return what readers may see of a reply that is not streamed."""
+        create = self._connected().chat.completions.with_raw_response.create
+        response = await self._send(create, messages, accepted, tokens, options)
+        message = parse_json(response.content)["choices"][0]["message"]
+        if message.get("refusal"):
+            raise UpstreamRejected("the model refused", service=SERVICE)
+        return whole_text(message.get("content"), fence_word(messages))
 
     # ------------------------------------------------------------ which models there are
 

@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
+from rag.adapters import disk
 from rag.adapters.database.embedded_host import (
     User,
     choose_user,
     find_binaries,
+    name_user,
     popen,
 )
 from rag.errors import ConfigurationError
@@ -33,6 +35,10 @@ START_SECONDS = 60.0
 """Includes recovery after a crash."""
 SHUTDOWN_SECONDS = 20.0
 """How long to wait for a server to shut down, such as one whose process has died."""
+
+CREATE_BYTES = 48 * disk.MB
+"""Space that new data need. PostgreSQL stops if its log cannot be written."""
+START_BYTES = 8 * disk.MB
 
 _SETTINGS = {
     "listen_addresses": "",  # the Unix socket only
@@ -136,6 +142,7 @@ def start(data_dir: Path) -> EmbeddedPostgres:
 
 
 def _start(data_dir: Path, undo: ExitStack) -> EmbeddedPostgres:
+    _check_space(data_dir)
     lock = undo.enter_context(_lock(data_dir))
     cluster = data_dir / "cluster"
     binaries = find_binaries(cluster)
@@ -143,7 +150,8 @@ def _start(data_dir: Path, undo: ExitStack) -> EmbeddedPostgres:
     undo.callback(shutil.rmtree, sockets, ignore_errors=True)
     user = choose_user(cluster, sockets, binaries)
     if not (cluster / "PG_VERSION").exists():
-        _create(cluster, binaries, user, lock)
+        _create(cluster, binaries, user, lock, sockets)
+    user.own_all(cluster)
     _clear_stale(cluster)
     command = [*user.prefix, str(binaries / "postgres"), "-D", str(cluster), "-k", str(sockets)]
     for name, value in _SETTINGS.items():
@@ -185,8 +193,9 @@ def _wait_until_ready(server: EmbeddedPostgres, sockets: Path) -> None:
     )
 
 
-def _create(cluster: Path, binaries: Path, user: User, lock: BinaryIO) -> None:
+def _create(cluster: Path, binaries: Path, user: User, lock: BinaryIO, scratch: Path) -> None:
     """Create a cluster under another name and rename it once it is complete and on disk."""
+    variables = name_user(_uid(user), scratch)
     new = cluster.with_name("cluster.new")
     _remove(new)
     new.mkdir(mode=0o700)
@@ -199,7 +208,8 @@ def _create(cluster: Path, binaries: Path, user: User, lock: BinaryIO) -> None:
         *("--builtin-locale=C.UTF-8", "--wal-segsize=1"),
         *(["--sync-method=syncfs"] if os.uname().sysname == "Linux" else []),
     ]
-    done = popen(command, user, pass_fds=(lock.fileno(),), stdout=subprocess.PIPE)
+    inherited = (lock.fileno(),)
+    done = popen(command, user, variables, pass_fds=inherited, stdout=subprocess.PIPE)
     output, _ = done.communicate()
     if done.returncode:
         _remove(new)
@@ -235,8 +245,9 @@ def _lock(data_dir: Path) -> BinaryIO:
             if time.monotonic() - started > patience:
                 lock.close()
                 raise ConfigurationError(
-                    f"{data_dir} is in use by process {owner}. One process serves one folder: "
-                    "stop that one, or set another DATA_DIR."
+                    f"{data_dir} is in use by process {owner}. The embedded engines work in one "
+                    "process: run `python router.py`, without --workers, and stop the other "
+                    "process or set another DATA_DIR. With DATABASE_URL any number may run."
                 ) from None
             time.sleep(0.05)
         else:
@@ -249,6 +260,15 @@ def check_free(data_dir: Path) -> None:
     """Raise ConfigurationError if another process uses the folder; start nothing."""
     if (data_dir / "lock").exists():
         _lock(data_dir).close()
+
+
+def _check_space(data_dir: Path) -> None:
+    exists = (data_dir / "cluster" / "PG_VERSION").exists()
+    disk.check_space(data_dir, START_BYTES if exists else CREATE_BYTES, "the history")
+
+
+def _uid(user: User) -> int:
+    return os.geteuid() if user.uid is None else user.uid
 
 
 def _is_running(pid: int) -> bool:
@@ -264,12 +284,17 @@ def _is_running(pid: int) -> bool:
 def _clear_stale(cluster: Path) -> None:
     """Remove a postmaster.pid left by a crash if another program has its process id by now.
 
-    PostgreSQL itself only checks whether such a process exists, and after a container restarts
-    one often does. This process holds the lock, so no server is using the data.
+    It may also have been copied with the folder of a running server. PostgreSQL itself only checks
+    whether such a process exists, and after a container restarts one often does. This process
+    holds the lock, so no server is using the data.
     """
     file = cluster / "postmaster.pid"
     with suppress(OSError, ValueError, IndexError):
-        process = Path("/proc") / str(int(file.read_text().split()[0]))
+        pid, folder, *_ = file.read_text().splitlines()
+        if folder != str(cluster):
+            file.unlink()
+            return
+        process = Path("/proc") / str(int(pid))
         name, _, rest = (process / "stat").read_text().partition("(")[2].rpartition(")")
         if name != "postgres" or rest.split()[0] in "ZX":
             file.unlink()
@@ -294,10 +319,10 @@ def _socket_folder() -> Path:
 
 
 def _tail(log: Path) -> str:
-    try:
-        return _last(log.read_bytes())
-    except OSError:
-        return "it left no log"
+    with suppress(OSError):
+        if said := _last(log.read_bytes()):
+            return said
+    return "it left no log. The disk may be full, or the disk quota used up"
 
 
 def _last(output: bytes) -> str:

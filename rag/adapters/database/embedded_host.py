@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pwd
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 from rag.errors import ConfigurationError
 
 NOBODY = 65534
+_LIBRARIES = ("usr/lib*/libnss_wrapper.so*", "usr/lib/*/libnss_wrapper.so*")
 
 
 def find_binaries(cluster: Path) -> Path:
@@ -57,6 +59,24 @@ class User:
         if self.uid is not None:
             os.chown(folder, self.uid, self.uid)
 
+    def own_all(self, cluster: Path) -> None:
+        """Make a copied cluster this user's own: PostgreSQL insists on owner and mode.
+
+        Raises ConfigurationError if another user owns it.
+        """
+        owner, uid = cluster.stat().st_uid, os.geteuid() if self.uid is None else self.uid
+        if owner != uid and self.uid is None:
+            raise ConfigurationError(
+                f"The data in {cluster} belong to user {owner}, and PostgreSQL serves them to "
+                f"that user only. Run this as that user, or run: chown -R {uid} {cluster.parent}"
+            )
+        if owner != uid:
+            for parent, _, names in os.walk(cluster):
+                for path in (parent, *(os.path.join(parent, name) for name in names)):
+                    os.chown(path, uid, uid, follow_symlinks=False)
+        if cluster.stat().st_mode & 0o077:
+            cluster.chmod(0o700)
+
 
 def choose_user(cluster: Path, sockets: Path, binaries: Path) -> User:
     """Choose the user of this process; if that is root, the data's owner or nobody.
@@ -90,11 +110,44 @@ def choose_user(cluster: Path, sockets: Path, binaries: Path) -> User:
     )
 
 
-def popen(command: Sequence[str], user: User, **options: Any) -> subprocess.Popen[bytes]:
-    """Start a process as that user, with a minimal environment."""
+def has_name(uid: int) -> bool:
+    with suppress(KeyError):
+        return bool(pwd.getpwuid(uid))
+    return False
+
+
+def name_user(uid: int, folder: Path) -> dict[str, str]:
+    """Return variables by which `initdb` finds a name for a user id without one.
+
+    Platforms such as OpenShift choose such ids. `initdb` asks for the name and does not use it.
+    Raises ConfigurationError if libnss_wrapper (https://cwrap.org) is not installed.
+    """
+    if has_name(uid):
+        return {}
+    library = next((path for place in _LIBRARIES for path in Path("/").glob(place)), None)
+    if library is None:
+        raise ConfigurationError(
+            f"The user id {uid} has no name, and PostgreSQL cannot create its data without one. "
+            "Install the package libnss-wrapper, run this as a user that /etc/passwd lists, or "
+            "set DATABASE_URL to a server."
+        )
+    passwd, group = folder / "passwd", folder / "group"
+    passwd.write_text(f"postgres:x:{uid}:{uid}::/:/bin/sh\n")
+    group.write_text(f"postgres:x:{uid}:\n")
+    return {
+        "LD_PRELOAD": str(library),
+        "NSS_WRAPPER_PASSWD": str(passwd),
+        "NSS_WRAPPER_GROUP": str(group),
+    }
+
+
+def popen(
+    command: Sequence[str], user: User, variables: Mapping[str, str] | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start a process as that user, with a minimal environment and these variables."""
     if user.uid is not None and not user.prefix:
         options |= {"user": user.uid, "group": user.uid, "extra_groups": []}
     options.setdefault("stdin", subprocess.DEVNULL)
     options.setdefault("stdout", subprocess.DEVNULL)
-    environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+    environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", **(variables or {})}
     return subprocess.Popen(command, env=environment, cwd="/", stderr=subprocess.STDOUT, **options)

@@ -22,7 +22,10 @@ from pg8000 import native
 
 from rag.adapters.database.postgres_sql import split
 from rag.adapters.database.postgres_url import Server
-from rag.adapters.database.postgres_wire import ConnectionLost, ServerError
+from rag.adapters.database.postgres_wire import ConnectionLost, ServerError, Unreadable
+
+_SETTINGS = ("SET LOCAL DateStyle = 'ISO, MDY'", "SET LOCAL TimeZone = 'UTC'")
+"""What rows are read by. A role may have other settings, and each request is a session."""
 
 
 class HttpsConnection:
@@ -43,16 +46,18 @@ class HttpsConnection:
 
     def execute(self, sql: str, seconds: float) -> list[tuple[Any, ...]]:
         """See `postgres_wire.Connection.execute`. A script is one transaction."""
-        queries = [{"query": statement, "params": []} for statement in split(sql)]
-        body = queries[0] if len(queries) == 1 else {"queries": queries}
+        queries = [{"query": part, "params": []} for part in (*_SETTINGS, *split(sql))]
         self._sent = False
         try:
-            answer = self._post(body, seconds)
-            return [row for result in answer.get("results", [answer]) for row in _rows(result)]
+            results = self._post({"queries": queries}, seconds)["results"][len(_SETTINGS) :]
         except TimeoutError:
             raise
         except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
             raise ConnectionLost(type(error).__name__, sent=self._sent) from error
+        try:
+            return [row for result in results for row in _rows(result)]
+        except (ValueError, LookupError) as error:
+            raise Unreadable(type(error).__name__) from error
 
     def is_quiet(self) -> bool:
         """Whether the connection is still open. The proxy's hanging up makes it readable."""

@@ -11,39 +11,21 @@ import asyncio
 import re
 import threading
 import time
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeAlias
+from typing import Any
 
-from rag.adapters.database.neon_https import HttpsConnection
+from rag.adapters.database.postgres_pool import Pool, refusal
 from rag.adapters.database.postgres_sql import render
 from rag.adapters.database.postgres_url import parse_url
-from rag.adapters.database.postgres_wire import Connection, ConnectionLost, ServerError
-from rag.adapters.failures import connection_reason
-from rag.errors import (
-    Reason,
-    StatementRejected,
-    UpstreamError,
-    UpstreamOverloaded,
-    UpstreamRejected,
-    UpstreamTimeout,
-)
-
-AnyConnection: TypeAlias = Connection | HttpsConnection
-
-CONNECT_PAUSES = (0.1, 0.3, 0.6, 1.0)
-"""Seconds between attempts to connect: long enough for a server to restart."""
-DOWN_SECONDS = 5.0
-"""For this long after all attempts failed, or a statement timed out, statements try once and wait
-at most DOWN_PATIENCE: a question needs several, and each would wait."""
-DOWN_PATIENCE = 1.0
-IDLE_SECONDS = 240.0
-"""A connection unused for longer is replaced: Neon and routers drop them after 300 s."""
+from rag.adapters.database.postgres_wire import ConnectionLost, ServerError, Unreadable
+from rag.errors import UpstreamError, UpstreamTimeout
 
 # SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _MISSING = frozenset({"42P01", "42703", "42883", "3F000"})  # table, column, function, schema
 _UNDONE = frozenset({"40001", "40P01"})  # serialization failure, deadlock
-_BUSY = frozenset({"53300", "53400", "57P03"})  # too many connections, starting up
+_READ_ONLY = "25006"
+_READ_COMMITTED = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; "
+"""Precedes statements that failed by the stricter default of a role: none of them needs it."""
 _REPEATABLE = re.compile(r"\s*(?:select\b|/\* idempotent \*/)", re.IGNORECASE)
 
 
@@ -84,9 +66,7 @@ class Postgres:
         self._connect_timeout = min(connect_timeout, self._server.connect_timeout)
         self._statement_timeout = statement_timeout
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="postgres")
-        self._idle: deque[AnyConnection] = deque()
-        self._down_until = 0.0
-        self._closed = False
+        self._pool = Pool(self._server, self._connect_timeout)
 
     def prepare(self) -> None:
         """Load the TLS certificates; do not connect."""
@@ -99,7 +79,7 @@ class Postgres:
         and all its rows are returned.
         """
         statement = render(sql, parameters)
-        self._check_open()
+        self._pool.check_open()
         abandoned = threading.Event()
         try:
             async with asyncio.timeout(self._connect_timeout + self._statement_timeout):
@@ -113,13 +93,8 @@ class Postgres:
 
     async def close(self) -> None:
         """Close idle connections now, and busy ones when their statements end."""
-        self._closed = True
-        self._close_idle()
+        self._pool.close()
         self._threads.shutdown(wait=False)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise UpstreamError("the client is closed", service="postgres")
 
     # ------------------------------------------------------------ on a pool thread
 
@@ -127,42 +102,48 @@ class Postgres:
         """Run a statement, unless its caller `abandoned` it before it was sent."""
         tried: set[str] = set()
         while True:
-            connection = self._idle_connection() or self._connect()
+            connection = self._pool.acquire()
             remedy = ""
             failure: UpstreamError
             if abandoned.is_set():
-                self._give_back(connection)
+                self._pool.release(connection)
                 return []
             try:
-                rows = connection.execute(sql, self._patience(self._statement_timeout))
+                rows = connection.execute(sql, self._pool.patience(self._statement_timeout))
             except ServerError as error:
-                failure, remedy = _refusal(error), _remedy(error, sql)
-                if error.fatal:
-                    connection.close()
+                failure, remedy = refusal(error), _remedy(error, sql)
+                if error.fatal or remedy == "reconnect":
+                    self._pool.discard(connection)
                 else:
-                    self._give_back(connection)
+                    self._pool.release(connection)
             except TimeoutError:
-                connection.close()
-                self._down_until = time.monotonic() + DOWN_SECONDS
+                self._pool.discard(connection)
+                self._pool.set_down()
                 failure = UpstreamTimeout("no answer in time", service="postgres")
             except ConnectionLost as error:
-                connection.close()
+                self._pool.discard(connection)
                 failure = UpstreamError(
                     "the connection was lost", service="postgres", reason="connection"
                 )
                 if not error.sent or _REPEATABLE.match(sql):
                     remedy = "reconnect"
+            except Unreadable as error:
+                self._pool.discard(connection)
+                failure = UpstreamError(
+                    f"a row cannot be read ({error})", service="postgres", reason="malformed"
+                )
             else:
-                self._down_until = 0.0
-                self._give_back(connection)
+                self._pool.set_down(down=False)
+                self._pool.release(connection)
                 return rows
 
             if not remedy or remedy in tried:
                 raise failure
             tried.add(remedy)
             if remedy == "reconnect":
-                self._close_idle()  # they have probably broken too
+                self._pool.discard_idle()  # they have probably broken too
             elif remedy == "repeat":
+                sql = f"{_READ_COMMITTED}{sql}"
                 time.sleep(0.05)  # let the other statement of a deadlock end
             elif remedy == "migrate":
                 if not self._schema:
@@ -170,11 +151,13 @@ class Postgres:
                 self._migrate()
 
     def _migrate(self) -> None:
-        connection = self._connect()
+        """Create the tables, or bring them up to date, on a new connection."""
+        self._pool.discard_idle()
+        connection = self._pool.acquire()
         try:
             connection.execute(self._schema, self._statement_timeout)
         except ServerError as error:
-            raise _refusal(error, "the tables could not be created: ") from error
+            raise refusal(error, "the tables could not be created: ") from error
         except TimeoutError as error:
             raise UpstreamTimeout("creating the tables timed out", service="postgres") from error
         except ConnectionLost as error:
@@ -182,65 +165,7 @@ class Postgres:
                 "lost while creating the tables", service="postgres", reason="connection"
             ) from error
         finally:
-            connection.close()
-
-    def _patience(self, seconds: float) -> float:
-        """Return `seconds`, or less while the server is considered down."""
-        return seconds if time.monotonic() > self._down_until else min(seconds, DOWN_PATIENCE)
-
-    def _idle_connection(self) -> AnyConnection | None:
-        """Return the most recently used idle connection that is still open."""
-        while True:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                return None
-            # The wall clock goes on while a laptop or a function sleeps; the monotonic may not.
-            if 0 <= time.time() - connection.used_at < IDLE_SECONDS and connection.is_quiet():
-                return connection
-            connection.close()
-
-    def _give_back(self, connection: AnyConnection) -> None:
-        connection.used_at = time.time()
-        self._idle.append(connection)
-        if self._closed:
-            self._close_idle()
-
-    def _close_idle(self) -> None:
-        while True:
-            try:
-                self._idle.pop().close()
-            except IndexError:
-                return
-
-    def _connect(self) -> AnyConnection:
-        """Open a connection; try several times, because the server may be restarting."""
-        self._check_open()
-        deadline = time.monotonic() + self._patience(self._connect_timeout)
-        pauses = iter(CONNECT_PAUSES if time.monotonic() > self._down_until else ())
-        open_connection = HttpsConnection if self._server.over_https else Connection
-        while True:
-            failure: UpstreamError
-            try:
-                return open_connection(self._server, max(0.1, deadline - time.monotonic()))
-            except TimeoutError:
-                self._down_until = time.monotonic() + DOWN_SECONDS
-                raise UpstreamTimeout("no connection in time", service="postgres") from None
-            except ServerError as error:
-                failure = _refusal(error)
-                if error.sqlstate not in _BUSY:
-                    raise failure from error
-            except OSError as error:
-                failure = UpstreamError(
-                    f"cannot connect: {error.strerror or error}",
-                    service="postgres",
-                    reason=connection_reason(error),
-                )
-            pause = next(pauses, None)
-            if pause is None or time.monotonic() + pause >= deadline:
-                self._down_until = time.monotonic() + DOWN_SECONDS
-                raise failure
-            time.sleep(pause)
+            self._pool.discard(connection)
 
 
 def _remedy(error: ServerError, sql: str) -> str:
@@ -249,22 +174,8 @@ def _remedy(error: ServerError, sql: str) -> str:
         return "migrate"
     if error.sqlstate in _UNDONE:
         return "repeat"
+    if error.sqlstate == _READ_ONLY:  # after a failover, a new connection leads elsewhere
+        return "reconnect"
     if error.fatal and _REPEATABLE.match(sql):
         return "reconnect"
     return ""
-
-
-def _refusal(error: ServerError, prefix: str = "") -> UpstreamError:
-    """Translate a refusal. Messages of class 22 quote data, perhaps a reader's words: drop them."""
-    said = "" if error.sqlstate.startswith("22") else f"{error.message} "
-    message = f"{prefix}{said}({error.sqlstate})"
-    if error.sqlstate in _BUSY:
-        return UpstreamOverloaded(message, service="postgres")
-    if error.fatal and error.sqlstate.startswith("57P"):  # shut down during the statement
-        return UpstreamError(message, service="postgres")
-    if error.fatal:
-        reason: Reason = "key" if error.sqlstate.startswith("28") else ""
-        if connection_reason(error) == "tls":
-            reason = "tls"
-        return UpstreamRejected(message, service="postgres", reason=reason)
-    return StatementRejected(message, service="postgres", sqlstate=error.sqlstate)

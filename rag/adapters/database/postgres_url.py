@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,6 +16,8 @@ from rag.errors import ConfigurationError
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _NO_LIMIT = 3600.0
+_LONGEST_FOLDER = 90
+"""Bytes; a socket's path may have 107, and on some systems 103."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def parse_url(url: str) -> Server:
             "DATABASE_URL cannot be understood; special characters in its password must be "
             "percent-encoded (a slash is %2F, a hash %23, a colon %3A)"
         ) from None
-    if parts.scheme not in ("postgres", "postgresql"):
+    if not url.strip().lower().startswith(("postgres://", "postgresql://")):
         raise ConfigurationError("DATABASE_URL must start with postgresql://")
     if parts.fragment or "," in host:
         raise ConfigurationError(
@@ -100,6 +104,16 @@ def parse_url(url: str) -> Server:
     password = query.get("password") or unquote(parts.password or "") or None
     user = query.get("user") or unquote(parts.username or "") or _login()
     server_keys: dict[str, Any] = {k: query[k] for k in ("options",) if query.get(k)}
+    for value in (host, user, password or "", *server_keys.values(), unquote(parts.path)):
+        if "\0" in value or not _is_text(value):
+            raise ConfigurationError("DATABASE_URL holds characters that no part of it may hold")
+    if not 0 < port < 65_536:
+        raise ConfigurationError("DATABASE_URL: the port must be between 1 and 65535")
+    if not _is_host(host):
+        raise ConfigurationError(
+            "DATABASE_URL: the host must be a name, an address, or a folder with a short path; "
+            "special characters in the password must be percent-encoded (@ is %40, a slash %2F)"
+        )
     return Server(
         host=host,
         port=port,
@@ -109,9 +123,24 @@ def parse_url(url: str) -> Server:
         ssl_mode=mode,
         ssl_root=query.get("sslrootcert", ""),
         require_channel_binding=query.get("channel_binding") == "require",
-        connect_timeout=timeout if timeout > 0 else _NO_LIMIT,
+        connect_timeout=timeout if 0 < timeout < _NO_LIMIT else _NO_LIMIT,
         startup=server_keys,
     )
+
+
+def _is_text(value: str) -> bool:
+    with suppress(UnicodeEncodeError):
+        return bool(value.encode()) or not value
+    return False
+
+
+def _is_host(host: str) -> bool:
+    """Whether a host can be looked up, or is a folder that can hold a socket."""
+    if host.startswith("/"):
+        return len(host.encode()) < _LONGEST_FOLDER
+    with suppress(UnicodeError):  # such as a label that is empty or too long
+        return bool(host.encode("idna")) and not re.search(r"\s", host)
+    return False
 
 
 def _login() -> str:

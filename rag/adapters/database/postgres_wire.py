@@ -20,6 +20,12 @@ from pg8000.native import DatabaseError
 
 from rag.adapters.database.postgres_url import Server
 
+_STARTUP = {"client_encoding": "UTF8", "DateStyle": "ISO, MDY", "TimeZone": "UTC"}
+"""Settings that rows are read by. A role may have others. PgBouncer's transaction mode keeps these
+and refuses most others, so no statement may depend on any other."""
+_ENCODINGS = ("UTF8", "SQL_ASCII", "")
+"""Encodings of databases that hold every text; empty if a pooler does not say."""
+
 
 class ServerError(Exception):
     """The server refused. `fatal` means that it has closed the connection too."""
@@ -40,10 +46,15 @@ class ConnectionLost(ConnectionError):
         """Whether the server may have received the whole statement."""
 
 
+class Unreadable(Exception):
+    """A row holds bytes that are not text in UTF-8, or another value that cannot be read."""
+
+
 class Connection:
     """A blocking connection, for one thread at a time.
 
-    Raises OSError (TimeoutError, ConnectionLost) or ServerError, at construction and in `execute`.
+    Raises OSError (TimeoutError, ConnectionLost) or ServerError, at construction and in `execute`,
+    which may also raise Unreadable. After that the connection must be closed.
     """
 
     def __init__(self, server: Server, timeout: float) -> None:
@@ -59,12 +70,15 @@ class Connection:
                 database=server.database,
                 password=server.password or "",
                 application_name="ask-the-book",
-                startup_params={"client_encoding": "UTF8", **server.startup},
+                startup_params={**_STARTUP, **server.startup},
                 sock=self._socket,
                 ssl_context=False,
             )
             if server.require_channel_binding and not getattr(self._socket, "bound", False):
                 raise _unbound()
+            encoding = self._pg8000.parameter_statuses.get("server_encoding", "")
+            if encoding not in _ENCODINGS:
+                raise wrong_encoding(encoding)
         except BaseException as error:
             _hang_up(self._socket)
             failure = _classified(error)
@@ -77,6 +91,8 @@ class Connection:
         try:
             self._socket.settimeout(seconds)
             return [tuple(row) for row in self._pg8000.run(sql) or ()]
+        except ValueError as error:
+            raise Unreadable(type(error).__name__) from error
         except Exception as error:
             raise _classified(error) from error
 
@@ -119,6 +135,12 @@ def _classified(error: BaseException) -> BaseException:
 def _refused(message: str) -> ServerError:
     """Return an error for a login that must not be tried again."""
     return ServerError({"V": "FATAL", "C": "28000", "M": message})
+
+
+def wrong_encoding(encoding: str) -> ServerError:
+    """Return an error for a database that cannot hold what readers write."""
+    message = f"the database is encoded in {encoding} and must be in UTF8"
+    return ServerError({"V": "FATAL", "C": "22P05", "M": message})
 
 
 def _unbound() -> ServerError:

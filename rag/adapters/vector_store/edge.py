@@ -22,7 +22,7 @@ from typing import TypeVar
 from rag.adapters.vector_store import edge_generations
 from rag.adapters.vector_store.edge_generations import ADVICE, Damaged, Generation
 from rag.adapters.vector_store.edge_journal import Journal
-from rag.adapters.vector_store.edge_shard import Shard, create
+from rag.adapters.vector_store.edge_shard import Shard, check_space_for, create
 from rag.errors import ConfigurationError, IndexMismatch, IndexMissing
 from rag.models import (
     Candidates,
@@ -231,6 +231,7 @@ class EdgeWriter:
         with _writable(self.folder):
             shutil.rmtree(building, ignore_errors=True)
             (building / "shard").mkdir(parents=True)
+            check_space_for(building, len(chunks), info.dimensions)
             create(building / "shard", info.dimensions, self._points(chunks, sparse))
             edge_generations.publish(
                 self.folder, replace(info, chunks=len(chunks)), document_frequencies, self._book

@@ -17,6 +17,7 @@ Locks are flock(2), so they end with their process.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -27,7 +28,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from rag.errors import ConfigurationError
+from rag.errors import ConfigurationError, IndexMismatch
 from rag.models import (
     Block,
     IndexInfo,
@@ -40,8 +41,26 @@ FORMAT = 1
 ADVICE = "Run `python ingest.py PATH` to build it again."
 
 
+NO_DAMAGE = frozenset(
+    (
+        *(errno.EPERM, errno.EACCES, errno.EROFS, errno.EMFILE, errno.ENFILE),
+        *(errno.ENOMEM, errno.ENOSPC, errno.EDQUOT),
+    )
+)
+"""Errors of the system that say nothing about the files: a new index would not help."""
+
+
 class Damaged(ConfigurationError):
-    """A generation cannot be used."""
+    """The files of a generation are not as they were written."""
+
+
+def unusable(path: Path, reason: str) -> ConfigurationError:
+    """Return the error for files that cannot be opened and are not damaged."""
+    return ConfigurationError(f"The index in {path} cannot be opened: {reason}.")
+
+
+class OtherLayout(Damaged, IndexMismatch):
+    """A generation was made by another version of this project."""
 
 
 @dataclass(slots=True)
@@ -92,7 +111,14 @@ def pin(folder: Path) -> Generation | None:
         try:
             return _pin(folder / (folder / "CURRENT").read_text().strip())
         except (OSError, ValueError, KeyError, TypeError, Damaged) as error:
+            if isinstance(error, OSError) and error.errno in NO_DAMAGE:
+                raise unusable(folder, error.strerror or "unknown error") from error
             if stamp(folder) == before:  # it was not replaced meanwhile
+                if isinstance(error, OtherLayout | KeyError | TypeError):
+                    raise OtherLayout(
+                        f"The index in {folder} was made by another version of Ask the Book. "
+                        f"{ADVICE}"
+                    ) from error
                 reason = str(error) or type(error).__name__
                 raise Damaged(f"The index in {folder} is damaged ({reason}). {ADVICE}") from error
 
@@ -106,7 +132,7 @@ def _pin(path: Path) -> Generation:
         with open(descriptor, "rb", closefd=False) as file:
             record = json.load(file)
         if record["format"] != FORMAT:
-            raise Damaged(f"its format is {record['format']}, not {FORMAT}")
+            raise OtherLayout
         for name, size in record["files"].items():
             if (path / name).stat().st_size != size:
                 raise Damaged(f"{name} is truncated")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,8 +16,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rag.adapters import disk
 from rag.adapters.vector_store import edge_generations
-from rag.adapters.vector_store.edge_generations import ADVICE, Damaged, Generation
+from rag.adapters.vector_store.edge_generations import (
+    ADVICE,
+    NO_DAMAGE,
+    Damaged,
+    Generation,
+    unusable,
+)
 from rag.errors import ConfigurationError
 from rag.models import (
     Chunk,
@@ -26,6 +34,14 @@ from rag.models import (
 )
 
 log = logging.getLogger(__name__)
+
+_SYSTEM_ERROR = re.compile(r"os error (\d+)")
+"""How the engine reports an error of the system; it has no codes of its own."""
+_EMPTY_BYTES = 8 * disk.MB
+_EMPTY_BYTES_IN_MEMORY = 110 * disk.MB
+"""Size of an index without chunks. On a disk most of it is holes."""
+_CHUNK_BYTES = 8_000
+"""Size of a chunk's text and numbers, without its dense vector."""
 
 CACHE_SIZE = 8192
 """Decoded chunks to cache, about 20 MB: decoding takes longer than searching."""
@@ -56,12 +72,13 @@ class Shard:
             log.info("%s is read-only; using a copy in %s", generation.shard, folder)
         self._shard: Any = None
         try:
+            _check_space(folder)
             with self._engine():
                 self._shard = EdgeShard.load(str(folder))
                 self._count: int = self._shard.info().points_count
             if self._count != generation.info.chunks:
                 raise self._damaged(f"{self._count} of {generation.info.chunks} chunks found")
-        except Damaged:
+        except ConfigurationError:
             self.close()
             raise
 
@@ -143,16 +160,26 @@ class Shard:
 
     @contextmanager
     def _engine(self) -> Iterator[None]:
-        """Turn the engine's exceptions (bare Exceptions, Rust panics) into Damaged."""
+        """Turn the engine's exceptions (bare Exceptions, Rust panics) into ConfigurationErrors."""
         try:
             yield
         except BaseException as error:
             if type(error) is Exception or type(error).__name__ == "PanicException":
+                number = _SYSTEM_ERROR.search(str(error))
+                if number and int(number[1]) in NO_DAMAGE:
+                    raise unusable(self._path, os.strerror(int(number[1]))) from error
                 raise self._damaged(str(error)) from error
             raise
 
     def _damaged(self, reason: str) -> Damaged:
         return Damaged(f"The index in {self._path} is damaged ({reason}). {ADVICE}")
+
+
+def _check_space(folder: Path) -> None:
+    """Raise DiskFull if the engine, which reads all vectors at once, would be killed by it."""
+    if disk.is_in_memory(folder):
+        needed = disk.holes(folder.rglob("*.mmap")) + disk.MB
+        disk.check_space(folder, needed, "opening the index")
 
 
 def _writable(folder: Path) -> bool:
@@ -170,6 +197,12 @@ def _writable(folder: Path) -> bool:
 
 def _chunks(records: Iterable[Any]) -> dict[int, Chunk]:
     return {record.id: Chunk(**record.payload) for record in records}
+
+
+def check_space_for(folder: Path, chunks: int, dimensions: int) -> None:
+    """Raise DiskFull if there is too little space to write a shard."""
+    empty = _EMPTY_BYTES_IN_MEMORY if disk.is_in_memory(folder) else _EMPTY_BYTES
+    disk.check_space(folder, empty + chunks * (_CHUNK_BYTES + 4 * dimensions), "the new index")
 
 
 def create(folder: Path, dimensions: int, batches: Iterable[Sequence[Point]]) -> None:

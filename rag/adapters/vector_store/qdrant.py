@@ -259,7 +259,12 @@ def read_chunk(payload: Mapping[str, Any] | None) -> Chunk:
 
 
 def _info(payload: Mapping[str, Any] | None) -> IndexInfo:
-    return IndexInfo(**(payload or {})["record"])
+    try:
+        return IndexInfo(**(payload or {})["record"])
+    except (KeyError, TypeError):
+        raise IndexMismatch(
+            f"the collection was made by another version of Ask the Book: {INGEST}"
+        ) from None
 
 
 def bucket(term: int) -> str:

@@ -1,0 +1,100 @@
+"""Check the citations of a finished answer against the passages, without a model.
+
+Each statement is compared with the passage it cites by its content words. If another passage of
+the answer contains clearly more of them, the number is put right. If no passage contains any of
+them, the statement is unsupported.
+
+An answer in another language than the passages shares few words with them, if any. Then nothing
+is clearly better, and statements that share no word are not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from rag.answering.citation_filter import CitationFilter, replace_markers
+from rag.answering.claims import find_markers
+from rag.language.detect import guess_language, primary_subtag
+from rag.language.sentences import sentences
+from rag.language.tokens import sparse_question, term_hashes
+from rag.models import Passage
+
+MIN_TERMS = 3
+"""A statement of fewer content words can be in any passage."""
+MIN_SHARE = 0.5
+"""Share of a statement's content words that a passage must contain to be cited instead."""
+MIN_LEAD = 0.3
+"""How much larger this share must be than with the passage that the model cited.
+
+On 160 hand-written answers to questions about four manuals, compared with the ten passages found,
+the limits change the number of a right citation in 2% and put a wrong one right in 64%."""
+
+
+class CheckedAnswer(NamedTuple):
+    """An answer whose citations were checked."""
+
+    text: str
+    unsupported: int = 0
+    """Number of cited statements of which no passage contains a content word."""
+
+    def cited(self, count: int) -> list[int]:
+        """Return the numbers cited, ascending, of `count` passages."""
+        citations = CitationFilter(count)
+        citations.feed(self.text)
+        citations.flush()
+        return sorted(citations.cited)
+
+
+def check_citations(text: str, passages: Sequence[Passage], language: str) -> CheckedAnswer:
+    """Check the markers `[n]` of an answer, which cite the n-th passage, from 1.
+
+    `language` is that of the book.
+    """
+    contents = [_terms(passage, language) for passage in passages]
+    is_comparable = primary_subtag(guess_language(text, language)) == primary_subtag(language)
+    numbers: dict[int, list[int]] = {n: [] for n in range(1, len(passages) + 1)}
+    expected: list[int] = []
+    unsupported = 0
+    for claim, markers in groupby(find_markers(text), key=lambda marker: marker.claim):
+        group = [marker.number for marker in markers]
+        stated = _last_statement(claim, language)
+        known = any(stated & terms for terms in contents)
+        unsupported += is_comparable and bool(stated) and not known
+        held = _put_right(group, stated, contents)
+        expected += held
+        for number, right in zip(group, held, strict=True):
+            numbers[number].append(right)
+    checked = replace_markers(text, numbers)
+    written = [marker.number for marker in find_markers(checked)]
+    return CheckedAnswer(checked if written == expected else text, unsupported)
+
+
+def _put_right(group: Sequence[int], stated: set[int], contents: Sequence[set[int]]) -> list[int]:
+    """Return the numbers that the markers behind one statement should have."""
+    held = list(group)
+    if len(stated) < MIN_TERMS:
+        return held
+    for at, number in enumerate(held):
+        beside = [contents[n - 1] for n in held if n != number]
+        shares = [
+            len(stated.intersection(terms.union(*beside))) / len(stated) for terms in contents
+        ]
+        best = max(range(len(shares)), key=lambda n: shares[n])
+        is_better = shares[best] >= max(MIN_SHARE, shares[number - 1] + MIN_LEAD)
+        if is_better and best + 1 not in held:
+            held[at] = best + 1
+    return held
+
+
+def _last_statement(claim: str, language: str) -> set[int]:
+    """Return the content words of a claim's last sentence, or of all if it has few."""
+    found = sentences(claim)
+    last = set(sparse_question(found[-1] if found else "", language).indices)
+    return last if len(last) >= MIN_TERMS else set(sparse_question(claim, language).indices)
+
+
+def _terms(passage: Passage, language: str) -> set[int]:
+    chunk = passage.chunk
+    return term_hashes(f"{chunk.title} {chunk.section} {chunk.text}", language)

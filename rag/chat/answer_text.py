@@ -1,0 +1,56 @@
+"""Collect the text of an answer as it arrives, with its citations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rag.answering.citation_filter import CitationFilter, renumber
+from rag.answering.outer_fence import OuterFence
+from rag.interfaces import AnswerPart
+from rag.models import Highlights, Restart, Usage
+
+
+@dataclass(slots=True)
+class AnswerText:
+    """The text, usage and highlights received from an answerer so far."""
+
+    count: int
+    """The number of passages."""
+    citations: CitationFilter = field(init=False)
+    fence: OuterFence = field(init=False)
+    text: str = ""
+    usage: Usage = field(default_factory=Usage)
+    highlights: Mapping[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin without any text, also if there is some that was not part of the answer."""
+        self.citations, self.fence, self.text = CitationFilter(self.count), OuterFence(), ""
+
+    def add(self, part: AnswerPart) -> str:
+        """Add a part and return the text that can be shown now."""
+        if isinstance(part, Restart):
+            self.begin()
+        elif isinstance(part, Usage):
+            self.usage = part
+        elif isinstance(part, Highlights):
+            self.highlights = part.sentences
+        else:
+            shown = self.citations.feed(self.fence.feed(part))
+            self.text += shown
+            return shown
+        return ""
+
+    def finish(self) -> str:
+        """Return the text that was still held back."""
+        rest = self.citations.feed(self.fence.flush()) + self.citations.flush()
+        self.text += rest
+        return rest
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether there are no words, only white space, signs or citations."""
+        return not any(map(str.isalnum, renumber(self.text, {})))

@@ -1,0 +1,81 @@
+"""Check a database by doing what a question does: count, save, read back, rate and delete.
+
+A server may answer and still save nothing, because it is read-only or full, or because the role
+lacks a right.
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+
+from rag.conversations import migrations, rate_limits, store
+from rag.conversations.rate_limits import NOTHING, Limits
+from rag.conversations.reader_keys import Key
+from rag.errors import BookError, StatementRejected, UpstreamError
+from rag.interfaces import Database
+from rag.models import Turn
+
+MARK = "This is a check by the doctor, not a question – ä 世 😀"
+_DAYS = 1
+
+
+async def check(db: Database) -> None:
+    """Write a marked conversation, read it and delete it, by the statements of a real one.
+
+    Raises UpstreamError. Creates or upgrades the tables, as the first question would.
+    """
+    await _upgrade(db)
+    session, mark = store.new_session_id(), f"{MARK} {uuid.uuid4()}"
+    reader = Key(str(uuid.uuid4()))
+    try:
+        await rate_limits.admit(db, [reader], Limits(), NOTHING)
+        await _converse(db, session, mark)
+        await db.run(
+            "/* idempotent */ UPDATE book.upkeep SET done_at = done_at"
+        )  # as deleting old rows does
+    except BookError:
+        with suppress(BookError):
+            await _clean(db, session, reader)
+        raise
+    await _clean(db, session, reader)
+    if await store.export(db, session, retention_days=_DAYS) is not None:
+        raise _wrong("was deleted but is still there")
+
+
+async def _upgrade(db: Database) -> None:
+    """Name the newest function, so that the tables are brought up to date."""
+    rows = await db.run(
+        "SELECT has_function_privilege(:newest::text, 'execute')", newest=migrations.NEWEST
+    )
+    if rows != [(True,)]:
+        raise StatementRejected(
+            f"permission denied for function {migrations.NEWEST}",
+            service="postgres",
+            sqlstate="42501",
+            reason="rights",
+        )
+
+
+async def _converse(db: Database, session: str, mark: str) -> None:
+    embedding = store.QuestionEmbedding("check", mark, (0.5, -0.25))
+    turn = Turn(mark, mark, metadata={"mark": mark})
+    extras = store.Extras(embedding=embedding)
+    if not await store.save(db, session, turn, new=True, retention_days=_DAYS, extras=extras):
+        raise _wrong("was not saved")
+    read = await store.export(db, session, retention_days=_DAYS)
+    if not read or (read[0].question, read[0].metadata) != (mark, turn.metadata):
+        raise _wrong("does not come back as it was saved")
+    if await store.cached_embedding(db, "check", mark) != list(embedding.vector):
+        raise _wrong("has lost its embedding")
+    if not await store.rate(db, session, 1, 1):
+        raise _wrong("could not be rated")
+
+
+async def _clean(db: Database, session: str, reader: Key) -> None:
+    await store.delete(db, session)
+    await db.run("DELETE FROM book.rates WHERE key = :key", key=reader.name)
+
+
+def _wrong(what: str) -> UpstreamError:
+    return UpstreamError(f"a conversation {what}", service="postgres")

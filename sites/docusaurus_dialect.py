@@ -1,0 +1,104 @@
+"""The Markdown of Docusaurus, as @docusaurus/mdx-loader reads it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
+
+from sites.directives import directives
+from sites.dollar_math import dollar_math
+from sites.fences import fence_titles, named_title
+from sites.inline_text import plain_text
+from sites.markdown import Dialect
+from sites.mdx import mdx
+from sites.slugs import github_slugger
+
+_TEXT_DIRECTIVE = re.compile(r"(?<!:):[A-Za-z][\w-]*(?![\w:-])")
+_CLASSIC_ID = re.compile(r"(?<!\s)\s*+\{#((?:.(?!\{#|\}))*+.)\}$")
+_COMMENT_ID = re.compile(r"\s*/\*\s*#([^\s*]++).*\*/\s*", re.DOTALL)
+
+
+@lru_cache(maxsize=4)
+def dialect(*, is_mdx: bool, math: bool) -> Dialect:
+    """Return the rules for MDX, or for CommonMark as `markdown.format` may say."""
+    return Dialect(
+        slugger=github_slugger,
+        plugins=(
+            *((mdx,) if is_mdx else ()),
+            *((dollar_math,) if math else ()),
+            directives,
+            _mdx_code_blocks,
+            fence_titles(named_title),
+        ),
+        anchor_text=_anchor_text,
+        heading_id=_heading_id,
+        h1_has_anchor=False,
+        shown_code=_shown_code,
+    )
+
+
+def _mdx_code_blocks(md: MarkdownIt) -> None:
+    """Make a parser read what a fence called `mdx-code-block` holds as part of the page."""
+
+    def rule(state: StateCore) -> None:
+        tokens: list[Token] = []
+        for token in state.tokens:
+            if token.type != "fence" or token.info.strip() != "mdx-code-block":
+                tokens.append(token)
+                continue
+            inner: list[Token] = []
+            state.md.block.parse(token.content, state.md, state.env, inner)
+            first = (token.map or [0])[0] + 1
+            for each in inner:
+                each.level += token.level
+                each.map = [line + first for line in each.map] if each.map else each.map
+            tokens += inner
+        state.tokens[:] = tokens
+
+    md.core.ruler.after("block", "mdx_code_blocks", rule)
+
+
+def _anchor_text(tokens: Sequence[Token]) -> str:
+    """Return a heading's text like mdast-util-to-string, where a `:name` directive is empty."""
+    parts = []
+    for token in tokens:
+        if token.type == "text":
+            parts.append(_TEXT_DIRECTIVE.sub("", token.content))
+        elif token.type == "mdx_expression":
+            parts.append(token.content)
+        else:
+            parts.append(plain_text([token]))
+    return "".join(parts)
+
+
+def _heading_id(tokens: list[Token]) -> str:
+    """Remove an id written `{#id}` or `{/* #id */}` from the end of a heading and return it."""
+    if tokens and tokens[-1].type == "mdx_expression":
+        comment = _COMMENT_ID.fullmatch(tokens[-1].content)
+        if comment:
+            tokens.pop()
+            if tokens and tokens[-1].type == "text":
+                tokens[-1].content = tokens[-1].content.rstrip()
+            return comment[1]
+    if tokens and tokens[-1].type == "text":
+        match = _CLASSIC_ID.search(tokens[-1].content)
+        if match:
+            tokens[-1].content = tokens[-1].content[: match.start()]
+            return match[1].strip()
+    return ""
+
+
+_MAGIC = re.compile(
+    r"^[ \t]*(?://|#|--|%|;|/\*|\{/\*|<!--)[ \t]*highlight-(?:next-line|start|end)[^\n]*\n?",
+    re.MULTILINE,
+)
+
+
+def _shown_code(code: str, info: str) -> str:
+    """Remove comments that only control highlighting."""
+    return _MAGIC.sub("", code) if "highlight-" in code else code

@@ -1,0 +1,230 @@
+"""Find the folders of pages that a Docusaurus configuration names, with their addresses.
+
+https://docusaurus.io/docs/api/docusaurus-config and the options of the plugins for docs, blogs
+and pages. Each plugin has a folder, and docs have one for each version; each translation of
+them is in a folder below `i18n`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sites.files import Files, real_path
+from sites.script_values import Computed
+from sites.sidebars import find_sidebars
+from sites.site_config import Config, Scripts
+from sites.source import site_path
+
+_DEFAULTS = {"docs": ("docs", "docs"), "blog": ("blog", "blog"), "pages": ("src/pages", "/")}
+"""Folder and address of each kind of plugin."""
+EXCLUDED = ("**/_*.*", "**/_*/**", "**/*.test.*", "**/__tests__/**")
+_GENERATORS_OF_PAGES = ("openapi", "typedoc", "redoc", "remote-content", "graphql", "notion")
+"""In the names of plugins that write pages when the site is built."""
+_KNOWN_PLUGINS = ("math", "katex", "mathjax", "npm2yarn", "mermaid", "sectionize")
+"""In the names of Markdown plugins that change how a page looks, not what it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A folder of pages."""
+
+    kind: str
+    """docs, blog or pages"""
+    plugin: str
+    """Id of the plugin."""
+    folder: Path | None
+    """None if it is not there or may not be read."""
+    base: str
+    """Path of the folder's pages on the site."""
+    language: str
+    options: Any
+    version: str = "current"
+    published: bool = True
+    """Whether this is the version that readers see first."""
+    sidebars: Path | None = None
+    math: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The settings that all pages share."""
+
+    folder: Path
+    config: Config
+    scripts: Scripts
+    title: str = ""
+    url: str = ""
+    language: str = "en"
+    trailing_slash: bool | None = None
+    markdown: str = "mdx"
+    """mdx, md or detect: the format of pages that do not say it themselves."""
+
+
+def read_site(files: Files, place: Path) -> Site:
+    """Read the configuration at `place`."""
+    folder = place.parent
+    scripts = Scripts(files, folder)
+    config = Config(files, folder, place.name, scripts)
+    return Site(
+        folder,
+        config,
+        scripts,
+        config.text("title") or "",
+        ((config.text("url") or "") + (config.text("baseUrl") or "")).rstrip("/"),
+        config.text("i18n", "defaultLocale") or "en",
+        config.flag("trailingSlash"),
+        config.text("markdown", "format") or "mdx",
+    )
+
+
+def read_sources(files: Files, site: Site) -> list[Source]:
+    """Return every folder of pages: all plugins, versions and languages."""
+    found = [source for plugin in _plugins(site.config) for source in _sources(files, site, plugin)]
+    found.sort(key=lambda source: source.kind != "docs")
+    return [*found, *_translations(site, found)]
+
+
+def _plugins(config: Config) -> Iterator[tuple[str, Any]]:
+    """Yield (kind, options) of the plugins that publish Markdown."""
+    docs = False
+    for preset in config.items("presets"):
+        name, options = _named(config, preset, "presets")
+        docs = docs or "preset" in name or "classic" in name
+        for kind in _DEFAULTS if docs else ():
+            chosen = config.get(kind, within=options) if options is not None else None
+            if chosen is not False:
+                yield kind, chosen if isinstance(chosen, dict) else {}
+    plugins = config.get("plugins")
+    for plugin in plugins if isinstance(plugins, list) else ():
+        name, options = _named(config, plugin, "plugins")
+        kind = name.rpartition("content-")[2]
+        if "content-" in name and kind in _DEFAULTS:
+            docs = docs or kind == "docs"
+            yield kind, options or {}
+        elif any(word in name for word in _GENERATORS_OF_PAGES):
+            config.lost(None, name)
+    if not docs:  # a preset of its own, or none: most have a folder `docs`
+        yield "docs", {}
+
+
+def _named(config: Config, entry: Any, key: str) -> tuple[str, Any]:
+    """Return the name and the options of a preset or plugin: `name` or `[name, options]`."""
+    name, options = (*entry, None, None)[:2] if isinstance(entry, list) else (entry, None)
+    if isinstance(name, Computed):
+        name = name.name
+    return (name if isinstance(name, str) else ""), config.known(options, key)
+
+
+def _sources(files: Files, site: Site, plugin: tuple[str, Any]) -> Iterator[Source]:
+    """Yield the folders of one plugin in the default language."""
+    kind, options = plugin
+    config = site.config
+    name, base = _DEFAULTS[kind]
+    plugin_id = config.text("id", within=options) or "default"
+    route = config.text("routeBasePath", within=options)
+    base = base if route is None else route
+    name = config.text("path", within=options) or name
+    folder = files.subfolder(site.folder, name, config.name)
+    current = Source(
+        kind,
+        plugin_id,
+        real_path(folder) if folder else None,
+        site_path(base),
+        site.language,
+        options,
+        math=_reads_math(config, options),
+    )
+    if kind != "docs":
+        yield current
+        return
+    sidebars = find_sidebars(site.folder, config, options)
+    yield from _versions(files, site, replace(current, sidebars=sidebars))
+
+
+def _versions(files: Files, site: Site, current: Source) -> Iterator[Source]:
+    """Yield a folder of docs in each of its versions; the last one has the shortest address."""
+    config, options = site.config, current.options
+    prefix = "" if current.plugin == "default" else f"{current.plugin}_"
+    off = config.flag("disableVersioning", within=options) is True
+    names = [] if off else _version_names(files, site.folder, f"{prefix}versions.json")
+    last = config.text("lastVersion", within=options) or next(iter(names), "current")
+    wanted = config.texts("onlyIncludeVersions", within=options)
+    hidden = config.flag("includeCurrentVersion", within=options) is False
+    for name in ("current", *names):
+        if (wanted and name not in wanted) or (hidden and name == "current"):
+            continue
+        own = config.text("versions", name, "path", within=options)
+        default = "" if name == last else "next" if name == "current" else name
+        source = replace(
+            current,
+            base=site_path(current.base, default if own is None else own),
+            version=name,
+            published=name == last,
+        )
+        if name != "current":
+            place = f"{prefix}versioned_docs/version-{name}"
+            sidebars = f"{prefix}versioned_sidebars/version-{name}-sidebars.json"
+            source = replace(
+                source,
+                folder=real_path(site.folder / place),
+                sidebars=site.folder / sidebars,
+            )
+        yield source
+
+
+def _version_names(files: Files, site: Path, name: str) -> list[str]:
+    """Return the names in `versions.json`, newest first."""
+    if not os.path.isfile(site / name):
+        return []
+    try:
+        data = json.loads(files.config(site, name))
+    except (ValueError, RecursionError):
+        return []
+    return [item for item in data if isinstance(item, str)] if isinstance(data, list) else []
+
+
+def _translations(site: Site, sources: list[Source]) -> Iterator[Source]:
+    """Yield the translated folders that exist."""
+    config = site.config
+    for locale in config.texts("i18n", "locales"):
+        if locale == site.language:
+            continue
+        place = config.text("i18n", "path") or "i18n"
+        own = config.text("i18n", "localeConfigs", locale, "path") or locale
+        language = config.text("i18n", "localeConfigs", locale, "htmlLang") or locale
+        base = config.text("i18n", "localeConfigs", locale, "baseUrl")
+        for source in sources:
+            suffix = "" if source.plugin == "default" else f"-{source.plugin}"
+            name = f"docusaurus-plugin-content-{source.kind}{suffix}"
+            folder = site.folder / place / own / name
+            if source.kind == "docs":
+                current = source.version == "current"
+                folder /= "current" if current else f"version-{source.version}"
+            if os.path.isdir(folder):
+                yield replace(
+                    source,
+                    folder=real_path(folder),
+                    base=site_path(locale if base is None else base, source.base),
+                    language=language,
+                )
+
+
+def _reads_math(config: Config, options: Any) -> bool:
+    """Return whether remark-math is on; name the Markdown plugins that are not run."""
+    math = False
+    for key in ("remarkPlugins", "beforeDefaultRemarkPlugins", "rehypePlugins"):
+        value = options.get(key) if isinstance(options, dict) else None
+        for entry in value if isinstance(value, list) else []:
+            plugin = entry[0] if isinstance(entry, list) and entry else entry
+            name = plugin.name if isinstance(plugin, Computed) else str(plugin)
+            math = math or (key != "rehypePlugins" and "math" in name.lower())
+            if not any(word in name.lower() for word in _KNOWN_PLUGINS):
+                line = plugin.line if isinstance(plugin, Computed) else 0
+                place = f"{config.name}:{line}" if line else config.name
+                config.losses.add("plugins for Markdown were not run", place, name or key)
+    return math

@@ -1,0 +1,52 @@
+"""Read what a code fence says besides its language: a title that the page shows above the code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
+
+_TITLE = re.compile(r"\btitle=(?:\"([^\"]{1,200})\"|'([^'\n]{1,200})'|([^\s\"'{}]{1,200}))")
+_LABEL = re.compile(r"\[([^\[\]]{1,200})\]\s*$")
+
+
+def named_title(info: str) -> str:
+    """Return `app.js` of `js {1} title="app.js"`."""
+    match = _TITLE.search(info)
+    return (match[1] or match[2] or match[3]).strip() if match else ""
+
+
+def label(info: str) -> str:
+    """Return `npm` of `sh {1} [npm]`."""
+    match = _LABEL.search(info)
+    return match[1].strip() if match else ""
+
+
+def fence_titles(title_of: Callable[[str], str]) -> Callable[[MarkdownIt], None]:
+    """Make a parser put a fence's title above it as a paragraph.
+
+    `title_of` reads it from the info string.
+    """
+
+    def rule(state: StateCore) -> None:
+        tokens: list[Token] = []
+        for token in state.tokens:
+            if token.type == "fence":
+                token.info = token.info.strip()
+                if title := title_of(token.info):
+                    tokens += text_paragraph(title, token)
+            tokens.append(token)
+        state.tokens[:] = tokens
+
+    return lambda md: md.core.ruler.push("fence_titles", rule)
+
+
+def text_paragraph(text: str, near: Token) -> list[Token]:
+    """Return the tokens of a paragraph of plain text at the place of another token."""
+    inline = Token("inline", "", 0, content=text, level=near.level + 1, map=near.map)
+    inline.children = [Token("text", "", 0, content=text)]
+    opening = Token("paragraph_open", "p", 1, level=near.level, map=near.map)
+    return [opening, inline, Token("paragraph_close", "p", -1, level=near.level)]

@@ -1,0 +1,192 @@
+"""Put together an MDX page: the partials it imports, its constants and its code blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from sites.fences import text_paragraph
+from sites.files import Files, Refused, Report, real_path
+from sites.front_matter import split_front_matter
+from sites.includes import MAX_INCLUDED, Include, Includes
+from sites.markdown import Dialect, give_anchors
+from sites.script import evaluate, read_module
+from sites.script_values import Computed, Imported
+
+IMPORTS = "imports could not be found"
+COMPONENTS = "components were left out"
+EXPRESSIONS = "expressions could not be read without running a program"
+_OWN = ("@theme", "@docusaurus/")
+"""Modules of the generator itself: tabs, cards and other frames around the text."""
+_RAW = "!!raw-loader!"
+_CLOSERS = frozenset({"paragraph_close", "heading_close", "table_close"})
+
+Tag = tuple[str, dict[str, str]]
+
+
+class _File(NamedTuple):
+    """A page or partial that is being put together."""
+
+    place: Path
+    name: str
+    first_line: int
+    """Lines of front matter."""
+    names: Mapping[str, Any]
+
+    def at(self, token: Token) -> str:
+        return f"{self.name}:{self.first_line + token.map[0] + 1}" if token.map else self.name
+
+
+class Partials:
+    """Parses pages and inserts what they import."""
+
+    def __init__(self, files: Files, folder: Path, site: Path) -> None:
+        """`folder` holds the pages; `@site` in an import stands for `site`."""
+        self._files = files
+        self._folder, self._site = folder, site
+        self._parsed: dict[tuple[Path, int], tuple[list[Token], int]] = {}
+        self._includes = Includes(files, folder, "")
+
+    def read(self, path: str, text: str, dialect: Dialect, parser: MarkdownIt) -> list[Token]:
+        """Return the tokens of a page; `text` is all of it."""
+        body = split_front_matter(text, path, Report())[1]
+        self._dialect, self._parser = dialect, parser
+        self._includes = Includes(self._files, self._folder, path, IMPORTS)
+        above = text[: len(text) - len(body)].count("\n")
+        file = _File(self._folder / path, path, above, {})
+        tokens = list(self._insert(parser.parse(body), file))
+        self._includes.report()
+        return tokens
+
+    def _lost(self, kind: str, file: _File, token: Token, detail: str) -> None:
+        self._files.report.losses.add(kind, file.at(token), detail)
+
+    def _insert(self, tokens: Sequence[Token], file: _File) -> Iterator[Token]:
+        """Yield the tokens of a file, and those of a partial in place of its tag."""
+        script = "\n".join(token.content for token in tokens if token.type == "mdx_esm")
+        file = file._replace(names=read_module(script).names if script else {})
+        waiting: list[Token] = []
+        for token in _whole_code(tokens):
+            if token.type == "mdx_tags":
+                yield from self._flow(token, file)
+                continue
+            if token.type == "inline" and token.children:
+                waiting += self._inline(token, file)
+            yield token
+            if token.type in _CLOSERS and waiting:
+                yield from waiting
+                waiting = []
+
+    def _inline(self, token: Token, file: _File) -> Iterator[Token]:
+        """Give expressions their words; yield the partials that stand in the text."""
+        for child in token.children or ():
+            if child.type == "mdx_expression" and not child.meta["words"]:
+                child.meta["words"] = self._words(child.content, token, file)
+            elif child.type == "mdx_tag":
+                yield from self._component(child.meta["tags"][0], token, file) or ()
+
+    def _flow(self, token: Token, file: _File) -> Iterator[Token]:
+        """Yield what a line of tags and expressions stands for."""
+        tags: list[Tag] = token.meta["tags"]
+        at = 0
+        while at < len(tags):
+            name, attributes = tags[at]
+            at += 1
+            if name == "{":
+                if words := self._words(attributes["source"], token, file).strip():
+                    yield from text_paragraph(words, token)
+            elif name == "CodeBlock" and tags[at : at + 1] and tags[at][0] == "{":
+                yield from self._code(attributes, tags[at][1]["source"], token, file)
+                at += 1
+            elif (inserted := self._component((name, attributes), token, file)) is not None:
+                yield from inserted
+            else:
+                yield Token("mdx_tags", "", 0, meta={"tags": [(name, attributes)]}, map=token.map)
+
+    def _code(
+        self, attributes: dict[str, str], source: str, near: Token, file: _File
+    ) -> Iterator[Token]:
+        """Yield `<CodeBlock language="js" title="a.js">{`…`}</CodeBlock>` as title and fence."""
+        if title := attributes.get("title"):
+            yield from text_paragraph(title, near)
+        code = self._words(source, near, file).strip("\n") + "\n"
+        info = attributes.get("language", "")
+        yield Token("fence", "code", 0, content=code, info=info, map=near.map)
+
+    def _words(self, source: str, near: Token, file: _File) -> str:
+        """Return the text of an expression; one that is computed is named."""
+        value = evaluate(source, file.names)
+        if isinstance(value, Computed) and value.name.startswith(_RAW):
+            return self._raw(value.name.removeprefix(_RAW), near, file)
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return str(value)
+        if isinstance(value, Computed | dict | list):
+            self._lost(EXPRESSIONS, file, near, f"{{{source.strip()}}}")
+        return ""
+
+    def _raw(self, name: str, near: Token, file: _File) -> str:
+        """Return the text of a file that is shown as code."""
+        try:
+            return self._files.included(self._place(name, file), MAX_INCLUDED)
+        except Refused:
+            self._lost(IMPORTS, file, near, name)
+            return ""
+
+    def _place(self, name: str, file: _File) -> Path:
+        below = name.startswith("@site/")
+        return real_path(self._site / name[6:] if below else file.place.parent / name)
+
+    def _component(self, tag: Tag, near: Token, file: _File) -> list[Token] | None:
+        """Return the partial that a tag stands for; None for any other tag."""
+        name, attributes = tag
+        value = file.names.get(name)
+        module = value.module if isinstance(value, Imported) else ""
+        if module.endswith((".md", ".mdx")) and value == Imported(module, "default"):
+            return self._partial(module, file)
+        known = not name[:1].isupper() or module.startswith(_OWN)
+        if "/" in attributes and not known:
+            self._lost(COMPONENTS, file, near, f"<{name} />")
+        return None
+
+    def _partial(self, module: str, file: _File) -> list[Token]:
+        place = self._place(module, file)
+        with self._includes.including(Include(module, place)) as text:
+            if not text:
+                return []
+            tokens, above = self._tokens(place, text)
+            name = file.name if place == file.place else place.name
+            return list(self._insert(tokens, _File(place, name, above, {})))
+
+    def _tokens(self, place: Path, text: str) -> tuple[list[Token], int]:
+        """Parse a partial once; each file numbers its own headings."""
+        key = (place, id(self._parser))
+        if key not in self._parsed:
+            body = split_front_matter(text, place.name, Report())[1]
+            tokens = self._parser.parse(body)
+            give_anchors(tokens, self._dialect)
+            self._parsed[key] = tokens, text[: len(text) - len(body)].count("\n")
+        return self._parsed[key]
+
+
+def _whole_code(tokens: Sequence[Token]) -> Iterator[Token]:
+    """Yield the tokens, with a `<CodeBlock>` and the expression on the next line as one."""
+    opened: Token | None = None
+    for token in tokens:
+        if opened and token.type == "mdx_tags":
+            meta = {"tags": [*opened.meta["tags"], *token.meta["tags"]]}
+            yield Token("mdx_tags", "", 0, meta=meta, map=opened.map, level=opened.level)
+            opened = None
+            continue
+        if opened:
+            yield opened
+            opened = None
+        if token.type == "mdx_tags" and token.meta["tags"][-1][0] == "CodeBlock":
+            opened = token
+        else:
+            yield token
+    if opened:
+        yield opened

@@ -1,0 +1,85 @@
+"""Insert the files that PyMdown's snippets name: `--8<-- "file:section"`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sites.files import Report, real_path
+from sites.includes import Include, Includes
+
+_LINE = re.compile(r"^([ \t]{0,100})(;?)-+8<-+[ \t]+([\"'])([^\"'\n]+)\3[ \t]*$", re.MULTILINE)
+_BLOCK = re.compile(
+    r"^([ \t]{0,100})-+8<-+[ \t]*\n((?:(?![ \t]*-+8<-)[^\n]*\n){0,200})[ \t]*-+8<-+[ \t]*$",
+    re.MULTILINE,
+)
+_MARK = re.compile(r"(?<!-)-++8<-++[ \t]++\[[ \t]*(start|end)[ \t]*:[ \t]*([\w-]+)[ \t]*\]")
+_LINES = re.compile(r"(?:[0-9]{0,9}(?::[0-9]{0,9})?)(?:,[0-9]{0,9}(?::[0-9]{0,9})?)*")
+
+
+class Snippets:
+    """The snippets of a site; `folder` is where the build runs."""
+
+    def __init__(self, options: Mapping[str, Any], folder: Path, report: Report) -> None:
+        base = options.get("base_path", ".")
+        self._bases = [str(each) for each in (base if isinstance(base, list) and base else [base])]
+        added = options.get("auto_append")
+        self._appended = [str(each) for each in added] if isinstance(added, list) else []
+        self._folder = folder
+        self._report = report
+
+    def insert(self, body: str, path: str, includes: Includes) -> str:
+        """Return a page with its snippets."""
+        body = "\n\n".join([body, *(f'--8<-- "{name}"' for name in self._appended)])
+        body = _BLOCK.sub(_lines_of_block, body)
+        body = includes.expand(body, _LINE, partial(self._include, path))
+        includes.report()
+        return body
+
+    def _include(self, path: str, match: re.Match[str], folder: Path) -> Include | str:
+        indent, escaped, _, named = match.groups()
+        if escaped:
+            return match[0].replace(";", "", 1)
+        if "://" in named:
+            self._report.losses.add("snippets from addresses are not read", path, named)
+            return ""
+        name, _, part = named.partition(":")
+        places = [real_path(self._folder) / base / name for base in self._bases]
+        place = next((place for place in places if os.path.isfile(place)), places[0])
+        return Include(named, place, partial(_cut, indent, part))
+
+
+def _lines_of_block(match: re.Match[str]) -> str:
+    """Write each file of a block as a line of its own."""
+    names = [line.strip() for line in match[2].split("\n")]
+    return "\n".join(f'{match[1]}--8<-- "{name}"' for name in names if name and name[0] != ";")
+
+
+def _cut(indent: str, part: str, text: str) -> str:
+    lines = text.split("\n")
+    if part and _LINES.fullmatch(part):
+        lines = [line for window in part.split(",") for line in _window(lines, window)]
+    elif part:
+        lines = list(_section(lines, part))
+    return "\n".join(indent + line for line in lines if not _MARK.search(line)).rstrip()
+
+
+def _window(lines: list[str], window: str) -> list[str]:
+    first, colon, last = window.partition(":")
+    begin = int(first or 1)
+    end = int(last or len(lines)) if colon else (begin if begin else len(lines))
+    return lines[max(begin, 1) - 1 : end if colon else len(lines)]
+
+
+def _section(lines: list[str], name: str) -> Iterator[str]:
+    inside = False
+    for line in lines:
+        mark = _MARK.search(line)
+        if mark and mark[2] == name:
+            inside = mark[1] == "start"
+        elif inside:
+            yield line

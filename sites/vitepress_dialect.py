@@ -1,0 +1,163 @@
+"""The Markdown of VitePress: containers, titles of code, snippets and its rule for anchors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from textwrap import dedent
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
+
+from sites.attributes import attribute_lists
+from sites.directives import directives
+from sites.fences import fence_titles, label
+from sites.html_blocks import tag_words
+from sites.markdown import Dialect
+from sites.slugs import vitepress_slugger
+
+_EMOJI = re.compile(r"(?<![:\w]):[a-z0-9_+-]+:(?![:\w])")
+_MARK = re.compile(
+    r"(?<![ \t])[ \t]*+(?://|#|--|/\*|<!--)[ \t]*+\[!code [^\]\n]{0,200}\][ \t]*+(?:\*/|-->)?"
+)
+_SNIPPET = re.compile(
+    r"<<<[ \t]*+(?P<path>[^\s#{}\[\]]++)(?:(?P<region>\#[\w-]++))?"
+    r"[ \t]*+(?:\{(?P<options>[^{}\n]*)\})?[ \t]*+(?:\[(?P<label>[^\[\]\n]*)\])?[ \t]*+"
+)
+
+
+def _anchor_text(tokens: Sequence[Token]) -> str:
+    """Return a heading's text like markdown-it-anchor: text and code, without emoji.
+
+    Entities stay as typed: VitePress leaves them for Vue.
+    """
+    parts = []
+    for token in tokens:
+        if token.type == "text":
+            parts.append(_EMOJI.sub("", token.content))
+        elif token.type == "code_inline":
+            parts.append(token.content)
+        elif token.type == "entity":
+            parts.append(token.markup)
+    return "".join(parts)
+
+
+def _keep_entities(md: MarkdownIt) -> None:
+    def rule(state: StateCore) -> None:
+        for token in state.tokens:
+            for child in token.children or ():
+                if child.type == "text_special" and child.info == "entity":
+                    child.type = "entity"
+
+    md.core.ruler.before("text_join", "keep_entities", rule)
+
+
+def _shown_code(code: str, info: str) -> str:
+    """Remove `[!code …]` marks, which only control highlighting."""
+    return _MARK.sub("", code) if "[!code" in code else code
+
+
+def _tag_words(name: str, attributes: dict[str, str]) -> str:
+    """Show the text of a `<Badge>`."""
+    return attributes.get("text", "") if name.lower() == "badge" else tag_words(name, attributes)
+
+
+def _snippets(md: MarkdownIt) -> None:
+    """Make a parser read `<<< @/file.js#region {1 ts} [label]` as an empty fence."""
+    md.block.ruler.before("fence", "snippet", _snippet)
+
+
+def _snippet(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+    begin = state.bMarks[start_line] + state.tShift[start_line]
+    if not state.src.startswith("<<<", begin) or state.is_code_block(start_line):
+        return False
+    match = _SNIPPET.fullmatch(state.src, begin, state.eMarks[start_line])
+    if match is None:
+        return False
+    if silent:
+        return True
+    words = [word.partition(":")[0] for word in (match["options"] or "").split()]
+    named = [word for word in words if word.isidentifier()]
+    language = named[0] if named else match["path"].rpartition(".")[2].partition("/")[0]
+    token = state.push("fence", "code", 0)
+    token.info = f"{language} [{match['label']}]" if match["label"] else language
+    token.map = [start_line, start_line + 1]
+    token.meta = {"snippet": match["path"], "region": (match["region"] or "")[1:]}
+    state.line = start_line + 1
+    return True
+
+
+def _without_contents(md: MarkdownIt) -> None:
+    """Make a parser leave out `[[toc]]`."""
+
+    def rule(state: StateCore) -> None:
+        for token in state.tokens:
+            if token.type == "inline" and token.content.strip().lower() == "[[toc]]":
+                token.content = ""
+
+    md.core.ruler.after("block", "without_contents", rule)
+
+
+_REGION = re.compile(
+    r"[ \t]*(?://|<!--|/\*|--|::|@?REM\b|#)[ \t]*#?(?P<end>end[ \t]?)?[rR]egion\b"
+    r"[ \t]*(?P<name>\w[\w-]*)?"
+)
+
+
+def find_region(text: str, name: str) -> str | None:
+    """Return the lines between `#region name` and its `#endregion`, or None.
+
+    The marks stand in comments of any language, as in VitePress's findRegion().
+    """
+    kept: list[str] | None = None
+    depth = 0
+    for line in text.split("\n"):
+        match = _REGION.match(line)
+        if match is None:
+            if kept is not None:
+                kept.append(line)
+        elif kept is None:
+            kept = [] if not match["end"] and match["name"] == name else None
+        elif not match["end"]:
+            depth += 1
+        elif match["name"] == name or not depth:
+            return dedent("\n".join(kept))
+        else:
+            depth -= 1
+    return None if kept is None else dedent("\n".join(kept))
+
+
+def section_under(text: str, anchor: str, parser: MarkdownIt) -> str | None:
+    """Return what stands below the heading with an anchor, or None."""
+    tokens = parser.parse(text)
+    slug = vitepress_slugger()
+    begin, level = -1, ""
+    lines = text.split("\n")
+    for at, token in enumerate(tokens):
+        if token.type != "heading_open" or not token.map:
+            continue
+        if begin >= 0 and token.tag <= level:
+            return "\n".join(lines[begin : token.map[0]])
+        children = list(tokens[at + 1].children or [])
+        explicit = DIALECT.heading_id(children)
+        if begin < 0 and slug(_anchor_text(children), explicit) == anchor:
+            begin, level = token.map[1], token.tag
+    return "\n".join(lines[begin:]) if begin >= 0 else None
+
+
+DIALECT = Dialect(
+    vitepress_slugger,
+    (
+        directives,
+        attribute_lists,
+        _keep_entities,
+        _snippets,
+        _without_contents,
+        fence_titles(label),
+    ),
+    _anchor_text,
+    tag_words=_tag_words,
+    shown_code=_shown_code,
+)

@@ -1,0 +1,302 @@
+"""Markdown as models write it: every block of an answer becomes what was meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import Reader
+from tests.browser.fake import Fake, Reply, source
+
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import expect
+
+SHOWN = """prose => {
+  const show = node => {
+    if (node.nodeType === Node.TEXT_NODE) return node.data;
+    const inner = [...node.childNodes].map(show).join('');
+    const tag = node.className === 'formula' ? 'formula' : node.tagName.toLowerCase();
+    if (node.className === 'cite') return `(${inner})`;
+    if (tag === 'br') return '<br>';
+    if (tag === 'a') return `<a ${node.href}>${inner}</a>`;
+    if (node.matches('figure, pre, table, thead, tbody, tr, .table')) return inner;
+    return `<${tag}>${inner}</${tag}>`;
+  };
+  return [...prose.children].map(block => [...block.childNodes].map(show).join(''));
+}"""
+
+
+def shown(reader: Reader, fake: Fake, *blocks: str, **metadata: Any) -> list[str]:
+    """Ask, and return each block of the answer as simplified HTML."""
+    sources = [source(1), source(2), source(3)]
+    fake.replies = [Reply("\n\n".join(blocks), sources, metadata=metadata)]
+    found: list[str] = reader.open().ask().locator(".prose").evaluate(SHOWN)
+    return found
+
+
+def check(reader: Reader, fake: Fake, cases: dict[str, str]) -> None:
+    found = shown(reader, fake, *cases)
+    assert dict(zip(cases, found, strict=True)) == cases
+
+
+def test_only_two_tildes_strike_out(reader: Reader, fake: Fake) -> None:
+    check(
+        reader,
+        fake,
+        {
+            "A call (~$1.50), a day (~$10).": "A call (~$1.50), a day (~$10).",
+            "~5 min here and ~10 min there": "~5 min here and ~10 min there",
+            "from ~/books to ~/other": "from ~/books to ~/other",
+            "~a~ and ~~b~~": "~a~ and <del>b</del>",
+            "~~old ~5~~ new": "<del>old ~5</del> new",
+            "这是~~（旧）~~的": "这是<del>（旧）</del>的",
+        },
+    )
+
+
+def test_bare_addresses_end_at_full_width_signs(reader: Reader, fake: Fake) -> None:
+    link = "<a http://a.example/x>http://a.example/x</a>"
+    check(
+        reader,
+        fake,
+        {
+            "见 http://a.example/x。然后": f"见 {link}。然后",
+            "（http://a.example/x）后": f"（{link}）后",
+            "http://a.example/x，http://a.example/x！": f"{link}，{link}！",
+            "「http://a.example/x」です": f"「{link}」です",
+            "انظر http://a.example/x، ثم": f"انظر {link}، ثم",
+            "“http://a.example/x” it is": f"“{link}” it is",
+            "See http://a.example/x. Then (http://a.example/x).": f"See {link}. Then ({link}).",
+            "See http://a.example/x[1].": f"See {link}(1).",
+            "[words](http://a.example/x。y)": "<a http://a.example/x%E3%80%82y>words</a>",
+            "http://a.example/A–B ok": (
+                "<a http://a.example/A%E2%80%93B>http://a.example/A–B</a> ok"
+            ),
+        },
+    )
+
+
+def test_emphasis_in_scripts_without_spaces(reader: Reader, fake: Fake) -> None:
+    bold = {
+        "**「重要」**です": "「重要」|です",
+        "**注意：**请看": "注意：|请看",
+        "**“引用”**的": "“引用”|的",
+        "**중요(important)**은": "중요(important)|은",
+        '**"引用"**的': '"引用"|的',
+        "**100%**的": "100%|的",
+        "**粗体**中文": "粗体|中文",
+        "**Note:**中文": "Note:|中文",
+        "**（一）**、": "（一）|、",
+        "**รวม(ทั้งหมด)**ครับ": "รวม(ทั้งหมด)|ครับ",
+    }
+    cases = {}
+    for text, parts in bold.items():
+        strong, rest = parts.split("|")
+        cases[text] = f"<strong>{strong}</strong>{rest}"
+        cases[f"中{text}"] = f"中<strong>{strong}</strong>{rest}"
+    check(
+        reader,
+        fake,
+        {
+            **cases,
+            "请*「斜体」*是": "请<em>「斜体」</em>是",
+            "**「一」**和**「二」**[1]。": "<strong>「一」</strong>和<strong>「二」</strong>(1)。",
+            "***「三」***（乙）": "<em><strong>「三」</strong></em>（乙）",
+            "2 * 3 * 4 and a_b_c": "2 * 3 * 4 and a_b_c",
+            "2*(3)*4": "2*(3)*4",
+            "a **bold** word": "a <strong>bold</strong> word",
+        },
+    )
+
+
+def test_line_breaks(reader: Reader, fake: Fake) -> None:
+    check(
+        reader,
+        fake,
+        {
+            "| a<br>b | c |\n|---|---|\n| x<br/>y<BR />z | 1 |": (
+                "<th>a<br>b</th><th>c</th><td>x<br>y<br>z</td><td>1</td>"
+            ),
+            "one<br>two **three**": "one<br>two <strong>three</strong>",
+            "<br>\nAfter **it**": "<br>\nAfter <strong>it</strong>",
+            "- a<br>b": "<li><span>a<br>b</span></li>",
+            "`<br>` is code": "<code><br></code> is code",
+            "<b>no</b> &lt;br&gt;": "<b>no</b> <br>",
+        },
+    )
+
+
+def test_character_references(reader: Reader, fake: Fake) -> None:
+    check(
+        reader,
+        fake,
+        {
+            "a&mdash;b&hellip; &ldquo;c&rdquo;": "a—b… “c”",
+            "&eacute;&Ccedil;&ntilde;&scaron;&uuml;&szlig;": "éÇñšüß",
+            "&alpha;&Omega;&sigmaf; &rarr; &ne; &le;": "αΩς → ≠ ≤",
+            "&copy; 5&nbsp;&euro; &frac12; 20&deg;": "© 5\xa0€ ½ 20°",
+            "&lbrack;1&rbrack; &vert; &ast;x&ast;": "[1] | *x*",
+            "&amp;mdash; `&mdash;` &nosuch; &toString;": (
+                "&mdash; <code>&mdash;</code> &nosuch; &toString;"
+            ),
+            "[a](http://a.example/?x=1&amp;y=2)": "<a http://a.example/?x=1&y=2>a</a>",
+            "[a](javascript&colon;alert(1)) &#106;&#x61;": "a ja",
+        },
+    )
+
+
+def test_formulas_stay_as_they_were_written(reader: Reader, fake: Fake) -> None:
+    literal = [
+        r"\(x\)",
+        r"\(a_1 * b_2 * c_3\)",
+        r"\(sin x\)",
+        r"\[n\]",
+        r"\[E = mc^2\]",
+        "\\[\nx\n= \\frac{a}{b}\n- c\n\\]",
+        "$$\na*b*c\n+ d\n$$",
+        r"$a_i*b*c$",
+        r"\begin{align}a &= b \\ c &= d\end{align}",
+        r"\(\begin{pmatrix}1\\[2pt]2\end{pmatrix}\)",
+        r"\(p[1] \text{中文}\)",
+    ]
+    check(
+        reader,
+        fake,
+        {
+            **{text: f"<formula>{text}</formula>" for text in literal},
+            r"So \(x\) is *it* [1].": "So <formula>\\(x\\)</formula> is <em>it</em>(1).",
+            "| a | b |\n|---|---|\n| \\(|x|\\) | 2 |": (
+                "<th>a</th><th>b</th><td><formula>\\(|x|\\)</formula></td><td>2</td>"
+            ),
+            r"`\(x\)` and ``\[y\]``": r"<code>\(x\)</code> and <code>\[y\]</code>",
+            "$5 and **$10** or $20": "$5 and <strong>$10</strong> or $20",
+            r"run \[options\] \(see below\)": "run [options] (see below)",
+        },
+    )
+
+
+def test_formulas_in_code_and_lists(reader: Reader, fake: Fake) -> None:
+    check(
+        reader,
+        fake,
+        {
+            "```tex\n\\[x\\]\n```": "<figcaption><span>tex</span><button><svg><path></path></svg>"
+            "</button></figcaption><code>\\[x\\]</code>",
+            "- \\(x_1\\) and *y*\n- \\[z\\]": "<li><span><formula>\\(x_1\\)</formula> and "
+            "<em>y</em></span></li><li><span><formula>\\[z\\]</formula></span></li>",
+        },
+    )
+
+
+def test_markup_that_only_changes_the_look_is_dropped(reader: Reader, fake: Fake) -> None:
+    check(
+        reader,
+        fake,
+        {
+            'A <font color="red">red</font> word': "A red word",
+            "<center>in</center> the <big>middle</big>": "in the middle",
+            "`<font>` is code": "<code><font></code> is code",
+        },
+    )
+
+
+CUT = {
+    "It is **very": "It is <strong>very</strong>",
+    "Run `make": "Run <code>make</code>",
+    "It is *so": "It is <em>so</em>",
+    "It was ~~bad": "It was <del>bad</del>",
+    "It ends [1] here [2": "It ends(1) here",
+    "See [the guide](http://a.exa": "See the guide",
+    "It is **bold and *both": "It is <strong>bold and <em>both</em></strong>",
+    "- **a** b\n- c **d": "<li><span><strong>a</strong> b</span></li>"
+    "<li><span>c <strong>d</strong></span></li>",
+    "It is **bold `code": "It is <strong>bold <code>code</code></strong>",
+    "2 * 3 is **": "2 * 3 is",
+    "It is 2*3": "It is 2*3",
+    "Whole.": "Whole.",
+}
+
+
+@pytest.mark.parametrize("text", CUT)
+def test_a_truncated_answer_says_so_and_is_closed(reader: Reader, fake: Fake, text: str) -> None:
+    assert shown(reader, fake, "First *part*.", text, truncated=True)[1:] == [CUT[text]]
+    note = "This answer was cut off because it became too long."
+    expect(reader.answer).to_contain_text(note)
+    expect(reader.page.locator("[aria-live]")).to_contain_text(note)
+
+
+def test_a_truncated_answer_in_code(reader: Reader, fake: Fake) -> None:
+    fake.replies = [Reply("Do:\n\n```sh\nmake **run `x", metadata={"truncated": True})]
+    answer = reader.open().ask()
+    expect(answer.locator("pre code")).to_have_text("make **run `x")
+    expect(answer).to_contain_text("This answer was cut off")
+    reader.page.reload()
+    expect(reader.answer).to_contain_text("This answer was cut off")
+
+
+# ------------------------------------------------------------ right to left
+
+LAID_OUT = """prose => [...prose.querySelectorAll('p, ul, ol, h5, blockquote, td, th')].map(e => [
+  e.tagName.toLowerCase(), getComputedStyle(e).direction])"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "`pip install` هو الأمر المطلوب.",
+        "- `pip` لتثبيت الحزم\n- `make` للبناء",
+        "1. `pip` ראשון\n2. `make` שני",
+        "### `config.toml` ملف الإعدادات",
+        "> `x = 1` مثال على ذلك",
+        "| `flag` | `value` |\n|---|---|\n| `-v` | يعرض المزيد |",
+        "http://a.example/install صفحة التثبيت",
+        r"\(x = 1\) هي القيمة",
+        "**`book.toml`** فائل میں لکھیں",
+        "[1] كما هو مذكور",
+        "&lrm;`a` ثم `b`",
+    ],
+)
+def test_code_does_not_set_the_direction_of_a_block(reader: Reader, fake: Fake, text: str) -> None:
+    fake.replies = [Reply(text, [source(1)])]
+    prose = reader.open().ask().locator(".prose")
+    assert {direction for _, direction in prose.evaluate(LAID_OUT)} == {"rtl"}
+    for code in prose.locator("code, .formula").all():
+        assert code.evaluate("e => getComputedStyle(e).direction") == "ltr"
+
+
+def test_each_block_has_the_direction_of_its_words(reader: Reader, fake: Fake) -> None:
+    blocks = (
+        "هذا هو الجواب.",
+        "`ls` `cd`",
+        "An English paragraph with `code`.",
+        "| Name | الاسم |\n|---|---|\n| `x` | `y` بالعربية |\n| 1 | word |",
+    )
+    fake.replies = [Reply("\n\n".join(blocks), [])]
+    prose = reader.open().ask().locator(".prose")
+    assert prose.evaluate(LAID_OUT) == [
+        ["p", "rtl"],
+        ["p", "rtl"],  # nothing but code: as the answer
+        ["p", "ltr"],
+        ["th", "ltr"],
+        ["th", "rtl"],
+        ["td", "ltr"],
+        ["td", "rtl"],
+        ["td", "ltr"],
+        ["td", "ltr"],
+    ]
+
+
+def test_code_keeps_its_order_between_words_from_right_to_left(reader: Reader, fake: Fake) -> None:
+    """The sign at the end of a command must not move to its beginning."""
+    fake.replies = [Reply("نفّذ `git add .` ثم اقرأ", [])]
+    code = reader.open().ask().locator(".prose code").first
+    first, last = code.evaluate(
+        """code => [0, code.textContent.length - 1].map(at => {
+          const range = document.createRange();
+          range.setStart(code.firstChild, at);
+          range.setEnd(code.firstChild, at + 1);
+          return range.getBoundingClientRect().x;
+        })"""
+    )
+    assert first < last

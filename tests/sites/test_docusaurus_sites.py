@@ -1,0 +1,341 @@
+"""Docusaurus: the configuration says which folders are read, how, and at which addresses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sites import Book, read_book
+from sites.globs import matches
+from tests.sites.test_docusaurus import text_of, write
+
+CONFIG = "docusaurus.config.js"
+
+
+def preset(docs: str, more: str = "", top: str = "") -> str:
+    return (
+        "import x from 'y';\nexport default {title: 'T', url: 'https://a.dev', baseUrl: '/', "
+        f"{top} presets: [['classic', {{docs: {docs}, {more}}}]]}};"
+    )
+
+
+def slugs(book: Book) -> dict[str, str]:
+    return {page.source_path: page.slug for page in book.pages}
+
+
+def said(book: Book) -> str:
+    return "\n".join(problem.message for problem in book.problems)
+
+
+def test_every_plugin_has_its_own_folder_and_address(tmp_path: Path) -> None:
+    plugins = (
+        "plugins: [['@docusaurus/plugin-content-docs', {id: 'club', path: 'club', "
+        "routeBasePath: 'club', sidebarPath: require.resolve('./club.js')}], "
+        "[require.resolve('@docusaurus/plugin-content-blog'), {id: 'b', path: 'log', "
+        "routeBasePath: '/log'}], './own-plugin', ['x', {path: 'no'}]],"
+    )
+    files = {
+        CONFIG: preset("{}", "blog: {path: 'news'}, theme: {path: 'no'}", plugins),
+        "docs/a.md": "# A",
+        "club/b.md": "# B",
+        "club/a.md": "# A",
+        "club.js": "module.exports = {s: ['b', 'a']}",
+        "club_versions.json": '["1.0"]',
+        "club_versioned_docs/version-1.0/a.md": "# A",
+        "club_versioned_docs/version-1.0/b.md": "# B",
+        "club_versioned_sidebars/version-1.0-sidebars.json": '{"s": ["b", "a"]}',
+        "news/2021-08-26-hello/index.md": "# Hello",
+        "news/more/2022-01-02-second.mdx": "# Second",
+        "news/third.md": "---\nslug: /three\n---\n# Third",
+        "log/2020/1/2/x.md": "# X",
+        "src/pages/about.md": "# About",
+        "src/pages/in/index.mdx": "# In",
+        "src/pages/index.tsx": "x",
+    }
+    book = read_book(write(tmp_path, files))
+    assert slugs(book) == {
+        "docs/a.md": "docs/a",
+        "club_versioned_docs/version-1.0/b.md": "club/b",
+        "club_versioned_docs/version-1.0/a.md": "club/a",
+        "news/2021-08-26-hello/index.md": "blog/2021/08/26/hello",
+        "news/more/2022-01-02-second.mdx": "blog/2022/01/02/more/second",
+        "news/third.md": "blog/three",
+        "log/2020/1/2/x.md": "log/2020/1/2/x",
+        "src/pages/about.md": "about",
+        "src/pages/in/index.mdx": "in/",
+    }
+    assert "1 page is not Markdown and was left out: src/pages/index.tsx." in said(book)
+    assert list(slugs(book)).index("club_versioned_docs/version-1.0/b.md") == 1
+    assert slugs(read_book(tmp_path / "club")) == {"b.md": "club/next/b", "a.md": "club/next/a"}
+
+
+VERSIONED = {
+    CONFIG: preset(
+        "{versions: {current: {path: 'edge'}, '1.0': {label: 'x'}}}",
+        "blog: false, pages: false",
+        "i18n: {defaultLocale: 'en', locales: ['en', 'de', 'pt-BR'], localeConfigs: "
+        "{'pt-BR': {htmlLang: 'pt', path: 'pt'}}},",
+    ),
+    "versions.json": '["2.0", "1.0"]',
+    "docs/x/a.md": "# A",
+    "versioned_docs/version-2.0/x/a.md": "# A",
+    "versioned_docs/version-1.0/x/a.md": "# A",
+    "i18n/de/docusaurus-plugin-content-docs/current/x/a.md": "# A",
+    "i18n/de/docusaurus-plugin-content-docs/version-2.0/x/a.md": "# A",
+    "i18n/pt/docusaurus-plugin-content-docs/version-1.0/x/a.md": "# A",
+}
+
+
+@pytest.mark.parametrize(
+    ("folder", "source", "slug", "language"),
+    [
+        ("docs", "x/a.md", "docs/edge/x/a", "en"),
+        ("docs/x", "a.md", "docs/edge/x/a", "en"),
+        ("versioned_docs/version-2.0", "x/a.md", "docs/x/a", "en"),
+        ("versioned_docs/version-1.0/x", "a.md", "docs/1.0/x/a", "en"),
+        ("i18n/de/docusaurus-plugin-content-docs/current", "x/a.md", "de/docs/edge/x/a", "de"),
+        ("i18n/de/docusaurus-plugin-content-docs/version-2.0", "x/a.md", "de/docs/x/a", "de"),
+        ("i18n/pt", "a.md", "pt-BR/docs/1.0/x/a", "pt"),
+    ],
+)
+def test_a_folder_inside_a_site(
+    tmp_path: Path, folder: str, source: str, slug: str, language: str
+) -> None:
+    (page,) = read_book(write(tmp_path, VERSIONED) / folder).pages
+    assert (page.source_path[-len(source) :], page.slug) == (source, slug)
+    assert page.language == language
+
+
+def test_a_site_in_its_languages(tmp_path: Path) -> None:
+    book = read_book(write(tmp_path, VERSIONED))
+    assert {(page.slug, page.language) for page in book.pages} == {
+        ("docs/x/a", "en"),
+        ("de/docs/x/a", "de"),
+    }
+
+
+def test_docs_beside_the_site(tmp_path: Path) -> None:
+    files = {
+        ".git/HEAD": "x",
+        "website/docusaurus.config.ts": preset("{path: '../docs', routeBasePath: '/'}"),
+        "website/sidebars.json": '{"s": ["b", "a"]}',
+        "docs/a.md": "# A",
+        "docs/b.md": "# B\n\nimport P from '@site/parts/_p.md';\n\n<P />",
+        "website/parts/_p.md": "Part.",
+    }
+    write(tmp_path, files)
+    for folder in ("", "website", "docs"):
+        book = read_book(tmp_path / folder)
+        assert [page.slug for page in book.pages] == ["b", "a"]
+        assert text_of(book.pages[0]) == "Part."
+        assert book.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("docs", "expected"),
+    [
+        ("{numberPrefixParser: false}", ["01-a", "skip/b", "c"]),
+        ("{exclude: ['**/skip/**', 'c.{md,mdx}']}", ["a", "_d"]),
+        ("{include: ['skip/*.md']}", ["skip/b"]),
+        ("{exclude: []}", ["a", "skip/b", "_d", "c"]),
+        ("{}", ["a", "skip/b", "c"]),
+    ],
+)
+def test_which_pages_are_read(tmp_path: Path, docs: str, expected: list[str]) -> None:
+    names = ["01-a", "skip/b", "c", "_d"]
+    files = {CONFIG: preset(docs), **{f"docs/{name}.md": f"# {name}" for name in names}}
+    book = read_book(write(tmp_path, files))
+    assert {page.slug for page in book.pages} == {f"docs/{name}" for name in expected}
+
+
+@pytest.mark.parametrize(
+    ("path", "glob", "expected"),
+    [
+        ("a/b/c.md", "**/*.{md,mdx}", True),
+        ("c.mdx", "**/*.{md,mdx}", True),
+        ("a/b.md", "*.md", False),
+        ("a/skip/x/b.md", "**/skip/**", True),
+        ("a/b.md", "a/**/b.md", True),
+        ("a", "a/**", False),
+        ("a/b", "./a/?", True),
+        ("x" * 3_000, "*a" * 100, False),
+        ("a/" * 1_000 + "b", "**/a/" * 200 + "c", False),
+        ("a", "{a,b}" * 40, False),
+    ],
+)
+def test_globs(path: str, glob: str, expected: bool) -> None:
+    assert matches(path, [glob]) is expected
+
+
+def test_computed_settings_are_named(tmp_path: Path) -> None:
+    config = """import all from './shared';
+export default {
+  ...all,
+  title: process.env.T,
+  presets: [['classic', {docs: {routeBasePath: base, numberPrefixParser: (n) => n,
+    remarkPlugins: [ownPlugin, [require('remark-math'), {}]]}, blog: false}]],
+  plugins: [['docusaurus-plugin-openapi-docs', {}]],
+}"""
+    book = read_book(write(tmp_path, {CONFIG: config, "docs/a.md": "# A\n\n$x_{1}$"}))
+    assert slugs(book) == {"a.md": "docs/a"}
+    assert text_of(book.pages[0]) == "$x_{1}$"
+    named = {loss.detail for loss in book.losses}
+    assert {"title", "routeBasePath", "numberPrefixParser", "ownPlugin"} <= named
+    assert "docusaurus-plugin-openapi-docs" in named
+    assert f"{CONFIG}:4: title" in said(book)
+
+
+# ---------------------------------------------------------------- pages
+
+
+def read(tmp_path: Path, text: str, files: dict[str, str], config: str = "") -> Book:
+    site = {CONFIG: config or preset("{}"), "docs/page.md": text}
+    return read_book(write(tmp_path, {**site, **files}))
+
+
+PARTIALS = {
+    "docs/_mac.md": "---\nx: y\n---\nMac words.\n\n### Own heading",
+    "docs/_win.mdx": "Win words.",
+    "src/Box.js": "x",
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# A\n\nWords.\n\nimport M from './_mac.md';\n\n<M />",
+        "import M from './\\_mac.md'\n\n# A\n\n<M></M>",
+        "import M from '@site/docs/_mac.md'\n\n- item\n\n  <M/>\n",
+        "import {x} from 'y';\nimport M from \"./_mac.md\";\n\n> <M/>",
+        "import M from './_mac.md';\n\nInline <M /> here.",
+        "import T from '@theme/Tabs'\nimport M from './_mac.md'\n\n<T><T.Item><M/></T.Item></T>",
+        "import M from './_mac.md'\nimport W from './_win.mdx'\n\n<W/><M />",
+        "import M from './_mac.md'\n\n| a |\n|---|\n| <M/> |",
+        "````mdx-code-block\nimport M from './_mac.md'\n\n<M />\n````",
+        "- x\n\n  ```mdx-code-block\n  <M />\n  ```\n\nimport M from './_mac.md'",
+    ],
+)
+def test_partials_anywhere_in_a_page(tmp_path: Path, text: str) -> None:
+    book = read(tmp_path, text, PARTIALS)
+    words = text_of(book.pages[0])
+    assert "Mac words." in words
+    assert "import" not in words
+    assert "```" not in words
+    assert "own-heading" in {section.anchor for section in book.pages[0].sections}
+    assert book.problems == ()
+
+
+def test_what_a_page_loses_is_named_with_its_line(tmp_path: Path) -> None:
+    text = """---
+title: T
+---
+import Gone from './_gone.md';
+import Box from '@site/src/Box';
+import Cards from '@theme/DocCardList';
+
+<Gone />
+
+<Box text={1} /> <Box>kept</Box> <Cards />
+
+Sum {items.length} and {'{'} and {year}.
+
+{items.map((item) => <li>{item}</li>)}
+
+export const year = 2024;
+"""
+    book = read(tmp_path, text, PARTIALS)
+    assert text_of(book.pages[0]).split("\n\n") == ["kept", "Sum and { and 2024."]
+    assert "1 import could not be found: page.md: ./_gone.md." in said(book)
+    assert "1 component was left out: page.md:10: <Box />." in said(book)
+    assert "page.md:12: {items.length}; page.md:14: {items.map(" in said(book)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{'{'}a{\"}\"}", "{a}"),
+        ("{`a}b`} don't {'c'}", "a}b don't c"),
+        ("{/* don't { */}after", "after"),
+        ("<b a={{b: '}'}}>bold</b>", "bold"),
+        ("{'a' + 'b'}", "ab"),
+    ],
+)
+def test_braces(tmp_path: Path, text: str, words: str) -> None:
+    book = read(tmp_path, text, {})
+    assert text_of(book.pages[0]) == words
+    assert book.problems == ()
+
+
+def test_code_blocks(tmp_path: Path) -> None:
+    text = """import CodeBlock from '@theme/CodeBlock';
+import Source from '!!raw-loader!./run.py';
+
+<CodeBlock language="js" title="a.js">
+  {`const a = {b: 1};
+
+  more(\\`x\\`);`}
+</CodeBlock>
+
+<CodeBlock language="py">{Source}</CodeBlock>
+
+``` jsx {1} title="src/b.jsx" showLineNumbers
+<B title="no">{}</B>
+```
+
+- in a list
+
+  ```sh title='c'
+  d
+  ```
+"""
+    book = read(tmp_path, text, {"docs/run.py": "print(1)\n"})
+    assert text_of(book.pages[0]) == (
+        "a.js\n\n```js\nconst a = {b: 1};\n\n  more(`x`);\n```\n\n```py\nprint(1)\n```\n\n"
+        'src/b.jsx\n\n```jsx\n<B title="no">{}</B>\n```\n\n- in a list\n\n  c\n  ```sh\n  d\n  ```'
+    )
+    assert book.problems == ()
+
+
+MATH = preset("{remarkPlugins: [remarkMath], rehypePlugins: [[rehypeKatex, {strict: false}]]}")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("In $\\frac{a}{b}$ and $$x_{1}$$.", "In $\\frac{a}{b}$ and $$x_{1}$$."),
+        ("Before\n$$\na = 1\n\n# b {c}\n$$\nafter", "Before\n\n$$ a = 1 # b {c} $$\n\nafter"),
+        ("- x\n\n  $$\n  {y}\n  $$", "- x\n\n  $$ {y} $$"),
+        ("`$a` and \\$5 {'b'}", "`$a` and $5 b"),
+        ("One $ sign {'b'}", "One $ sign b"),
+        ("$$ {never closed}", "$$ {never closed} $$"),
+    ],
+)
+def test_math(tmp_path: Path, text: str, words: str) -> None:
+    if text.startswith("$$ {"):
+        text = "$$\n{never closed}"
+    assert text_of(read(tmp_path, text, {}, MATH).pages[0]) == words
+
+
+def test_without_math_braces_are_expressions(tmp_path: Path) -> None:
+    assert text_of(read(tmp_path, "a $x{'y'}$", {}).pages[0]) == "a $xy$"
+
+
+@pytest.mark.parametrize(
+    ("top", "head", "name", "is_mdx"),
+    [
+        ("", "", "f.md", True),
+        ("markdown: {format: 'detect'},", "", "f.md", False),
+        ("markdown: {format: 'detect'},", "", "f.mdx", True),
+        ("markdown: {format: 'md'},", "", "f.mdx", False),
+        ("markdown: {format: 'md'},", "mdx: {format: mdx}", "f.md", True),
+        ("", "mdx:\n  format: md", "f.mdx", False),
+    ],
+)
+def test_formats(tmp_path: Path, top: str, head: str, name: str, is_mdx: bool) -> None:
+    text = f"---\nx: 1\n{head}\n---\n# F\n\nUse {{'braces'}} {{more}} <https://loom.dev/x>."
+    files = {CONFIG: preset("{}", top=top), f"docs/{name}": text}
+    words = text_of(read_book(write(tmp_path, files)).pages[0])
+    plain = "Use {'braces'} {more} https://loom.dev/x."
+    assert (words == plain) is not is_mdx
+    assert ("{more}" in words) is not is_mdx

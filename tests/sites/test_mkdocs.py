@@ -1,0 +1,160 @@
+"""MkDocs as MkDocs 1.6 with Material 9.8 and PyMdown Extensions publishes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rag.models import Page
+from sites import Book, read_book
+from tests.sites.test_sites import write
+
+
+def read(root: Path, config: str, files: dict[str, str]) -> Book:
+    pages = {f"docs/{name}": text for name, text in files.items()}
+    return read_book(write(root, {"mkdocs.yml": f"site_name: B\n{config}", **pages}))
+
+
+def page(root: Path, config: str, text: str) -> Page:
+    return read(root, config, {"index.md": text}).pages[0]
+
+
+def texts(page: Page) -> list[str]:
+    return [block.text for section in page.sections for block in section.blocks]
+
+
+@pytest.mark.parametrize(
+    ("slugify", "anchor"),
+    [
+        ("!!python/name:markdown.extensions.toc.slugify_unicode", "улей-и-рамка"),
+        ("!!python/name:pymdownx.slugs.uslugify", "улей-и-рамка"),
+        ("!!python/name:pymdownx.slugs.uslugify_cased", "Улей-и-рамка"),
+        ("!!python/object/apply:pymdownx.slugs.slugify {kwds: {case: lower}}", "улей-и-рамка"),
+        (
+            "!!python/object/apply:pymdownx.slugs.slugify {kwds: {percent_encode: true}}",
+            "%D0%A3%D0%BB%D0%B5%D0%B9-%D0%B8-%D1%80%D0%B0%D0%BC%D0%BA%D0%B0",
+        ),
+    ],
+)
+def test_slugify_by_name(tmp_path: Path, slugify: str, anchor: str) -> None:
+    config = f"markdown_extensions:\n- toc:\n    slugify: {slugify}"
+    assert page(tmp_path, config, "# x\n\n## Улей и рамка\n").sections[1].anchor == anchor
+
+
+def test_a_pipe_in_code_divides_no_cells(tmp_path: Path) -> None:
+    text = "| A | B |\n|---|---|\n| `a|b` | c |\n| ``x`|`` | `y` | z |\n"
+    assert texts(page(tmp_path, "", text)) == [
+        "| A | B |\n| --- | --- |\n| `a\\|b` | c |\n| ``x`\\|`` | `y` |"
+    ]
+
+
+def test_generic_blocks(tmp_path: Path) -> None:
+    config = "markdown_extensions: [pymdownx.blocks.admonition, pymdownx.blocks.html]"
+    text = (
+        "/// note | Mind\n    type: x\n\nA.\n///\n\n"
+        "////warning\nB.\n/// html | div.c\nC.\n///\n////\n"
+        "\n```\n/// note\n```\n"
+    )
+    expected = ["Mind", "A.", "Warning", "B.", "C.", "```\n/// note\n```"]
+    assert texts(page(tmp_path, config, text)) == expected
+
+
+def test_icons_are_not_words(tmp_path: Path) -> None:
+    config = "markdown_extensions: [attr_list, pymdownx.emoji]"
+    text = "## Q :material-bee:{ .l }\n\n:smile: Go, at 10:30:45, `:fa-x:`.\n"
+    made = page(tmp_path, config, text)
+    assert texts(made) == ["Go, at 10:30:45, `:fa-x:`."]
+    assert [(s.heading, s.anchor) for s in made.sections][-1] == ("Q", "q")
+
+
+def test_raw_html_reaches_to_its_closing_tag(tmp_path: Path) -> None:
+    text = (
+        "# B\n\n<div>\n<div>\n\n## No\n\n</div>\n```py\n</div>\n```\nwords\n</div>\n\n## Yes\n\nx\n"
+    )
+    made = page(tmp_path, "", text)
+    assert [s.heading for s in made.sections] == ["B", "Yes"]
+    assert texts(made) == ["## No", "```py\n</div>\n```", "words", "x"]
+
+
+def test_html_that_asks_for_markdown(tmp_path: Path) -> None:
+    text = '# B\n\n<div class="grid" markdown>\n\n## Cards\n\nx\n\n</div>\n'
+    made = page(tmp_path, "markdown_extensions: [md_in_html]", text)
+    assert [s.heading for s in made.sections] == ["B", "Cards"]
+
+
+def test_blog_posts(tmp_path: Path) -> None:
+    config = "plugins:\n- search\n- blog: {post_url_format: '{date}/{file}-{slug}', draft: false}"
+    files = {
+        "blog/posts/a.md": "---\ndate: {created: 2024-05-06}\n---\n# In May\n\nx\n",
+        "blog/posts/b.md": "---\ndate: 2024-05-06\ndraft: true\n---\n# Later\n\nx\n",
+        "blog/posts/c.md": "---\ndate: 2023-01-02\nslug: own\n---\n# New\n\nx\n",
+    }
+    slugs = [made.slug for made in read(tmp_path, config, files).pages]
+    assert slugs == ["blog/2024/05/06/a-in-may/", "blog/2023/01/02/c-own/"]
+
+
+def test_what_plugins_would_write_is_named(tmp_path: Path) -> None:
+    config = "plugins: [search, macros, mkdocstrings, gen-files]"
+    text = "# A\n\nThere are {{ hives }}.\n\n::: bees.Hive\n    options:\n      x: 1\n\nEnd.\n"
+    book = read(tmp_path, config, {"index.md": text})
+    assert texts(book.pages[0]) == ["There are {{ hives }}.", "End."]
+    assert [loss.detail for loss in book.losses] == ["gen-files", "bees.Hive", "{{ hives }}"]
+    assert all("python ingest.py site" in problem.message for problem in book.problems)
+
+
+@pytest.mark.parametrize(
+    "fence", ['``` python title="app.py"', '```python hl_lines="1" title="app.py"',
+              '``` { .python .x title="app.py" }'],
+)  # fmt: skip
+def test_the_title_of_code(tmp_path: Path, fence: str) -> None:
+    assert texts(page(tmp_path, "", f"{fence}\nx\n```\n")) == ["app.py", "```python\nx\n```"]
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ('--8<-- "s.md"', "one two three"),
+        ("--8<-- 's.md:2:2'", "two"),
+        ('--8<-- "s.md:mid"', "two"),
+        ("--8<--\ns.md:5\n--8<--", "three"),
+        (';--8<-- "s.md"', '--8<-- "s.md"'),
+    ],
+)
+def test_snippets(tmp_path: Path, line: str, shown: str) -> None:
+    write(tmp_path, {"s.md": "one\n--8<-- [start:mid]\ntwo\n--8<-- [end:mid]\nthree\n"})
+    if ":2:2" in line:
+        write(tmp_path, {"s.md": "one\ntwo\nthree\n"})
+    assert texts(page(tmp_path, "markdown_extensions: [pymdownx.snippets]", line + "\n")) == [shown]
+
+
+def test_a_missing_snippet_is_named(tmp_path: Path) -> None:
+    config = "markdown_extensions: [pymdownx.snippets]"
+    book = read(tmp_path, config, {"index.md": 'a\n\n--8<-- "no.md"\n\n--8<-- "https://x.dev/a"\n'})
+    assert [loss.detail for loss in book.losses] == ["no.md", "https://x.dev/a"]
+
+
+@pytest.mark.parametrize(
+    ("structure", "files"),
+    [
+        ("suffix", {"a.md": "# A\n\nx", "a.fr.md": "# F\n\nx", "b.v2.md": "# B\n\nx"}),
+        ("folder", {"en/a.md": "# A\n\nx", "fr/a.md": "# F\n\nx", "en/b.v2.md": "# B\n\nx"}),
+    ],
+)
+def test_languages(tmp_path: Path, structure: str, files: dict[str, str]) -> None:
+    options = "languages: [{locale: en, default: true}, {locale: fr}]"
+    config = f"plugins:\n- i18n: {{docs_structure: {structure}, {options}}}"
+    made = [(p.slug, p.language) for p in read(tmp_path, config, files).pages]
+    assert made == [("a/", "en"), ("b.v2/", "en"), ("fr/a/", "fr")]
+
+
+def test_navigation_in_folders(tmp_path: Path) -> None:
+    pages = dict.fromkeys(("a.md", "b/c.md", "b/d.md", "e.md"), "x")
+    awesome = {".pages": "nav: [e.md, {Part: b}, ...]", "b/.pages": "nav: [Last: d.md, c.md]"}
+    book = read(tmp_path / "1", "plugins: [awesome-pages]", {**pages, **awesome})
+    assert [(p.source_path, p.title) for p in book.pages] == [
+        ("e.md", "E"), ("b/d.md", "Last"), ("b/c.md", "C"), ("a.md", "A")
+    ]  # fmt: skip
+    literate = {"SUMMARY.md": "- [E!](e.md)\n- [B](b/)\n", "b/SUMMARY.md": "* [D](d.md)\n"}
+    book = read(tmp_path / "2", "plugins: [literate-nav]", {**pages, **literate})
+    assert [p.source_path for p in book.pages][:2] == ["e.md", "b/d.md"]

@@ -1,0 +1,227 @@
+"""VitePress: addresses, languages, snippets and text match VitePress 1.6."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sites import Book, read_book
+from sites.rewrites import Rewrites, Unreadable
+from sites.vitepress_dialect import find_region
+from tests.sites.test_docusaurus import text_of, write
+
+
+def site(tmp_path: Path, config: str, files: dict[str, str]) -> Book:
+    return read_book(write(tmp_path, {".vitepress/config.mts": config, **files}))
+
+
+def slugs(book: Book) -> dict[str, str]:
+    return {page.source_path: page.slug for page in book.pages}
+
+
+def said(book: Book) -> str:
+    return "\n".join(problem.message for problem in book.problems)
+
+
+@pytest.mark.parametrize(
+    ("rules", "path", "expected"),
+    [
+        ({"en/:rest*": ":rest*"}, "en/a/b.md", "a/b.md"),
+        ({"en/:rest*": ":rest*"}, "de/a.md", "de/a.md"),
+        ({"packages/:pkg/src/(.*)": ":pkg/index.md"}, "packages/core/src/x.md", "core/index.md"),
+        ({":a-:b.md": ":b/:a.md"}, "x-y-z.md", "z/x-y.md"),
+        ({"a.md": "b.md", ":x.md": "c.md"}, "a.md", "b.md"),
+        ({":lang(.*)/x.md": ":lang/y.md"}, "a/b/x.md", "a/b/y.md"),
+    ],
+)
+def test_rewrites(rules: dict[str, str], path: str, expected: str) -> None:
+    assert Rewrites(rules).apply(path) == expected
+
+
+def test_rewrites_take_bounded_time() -> None:
+    rules = Rewrites({"".join(f":a{n}*-" for n in range(15)) + "!": "x"})
+    path = "-" * 3_000
+    assert rules.apply(path) == path
+    with pytest.raises(Unreadable):
+        Rewrites({":a(\\d+)": "x"})
+
+
+def test_rewrites_that_are_a_function_are_named(tmp_path: Path) -> None:
+    book = site(tmp_path, "export default {\n rewrites: (id) => id.slice(3) }", {"en/a.md": "A."})
+    assert slugs(book) == {"en/a.md": "en/a.html"}
+    assert "1 setting could not be read" in said(book)
+    assert ".vitepress/config.mts:2: rewrites" in said(book)
+    assert len(book.losses) == 1
+
+
+def test_settings_of_several_files(tmp_path: Path) -> None:
+    config = """
+import { defineConfig } from 'vitepress'
+import shared from './shared'
+import { de } from './locales/de.js'
+export default defineConfig({
+  ...shared,
+  locales: { root: { label: 'English', lang: 'en-GB' }, de: { label: 'Deutsch', ...de } },
+})"""
+    files = {
+        ".vitepress/shared.ts": "export default {title: 'Kite', srcDir: './pages', "
+        "srcExclude: ['**/skip/*.{md,mdx}', 'README.md'], cleanUrls: true}",
+        ".vitepress/locales/de.ts": "export const de = {lang: 'de-AT', themeConfig: {sidebar: "
+        "[{base: '/de/', items: [{link: 'z'}, {link: 'a'}]}]}}",
+        "pages/index.md": "# Home",
+        "pages/de/a.md": "# A",
+        "pages/de/z.md": "# Z",
+        "pages/fr/a.md": "---\nlang: fr\n---\n# A",
+        "pages/skip/b.md": "# B",
+        "pages/README.md": "# R",
+        "pages/x/README.md": "# X",
+    }
+    book = site(tmp_path, config, files)
+    assert (book.title, book.language) == ("Kite", "en-GB")
+    assert [(page.slug, page.language) for page in book.pages] == [
+        ("", "en-GB"),
+        ("de/z", "de-AT"),
+        ("de/a", "de-AT"),
+        ("fr/a", "fr"),
+        ("x/README", "en-GB"),
+    ]
+    assert book.problems == ()
+
+
+def test_a_function_around_the_settings_is_named(tmp_path: Path) -> None:
+    config = "const c = defineConfig({cleanUrls: true})\nexport default extend(c)"
+    book = site(tmp_path, config, {"a.md": "# A"})
+    assert slugs(book) == {"a.md": "a"}
+    assert ".vitepress/config.mts:2: extend()" in said(book)
+
+
+def test_a_page_beside_a_folder_of_its_name(tmp_path: Path) -> None:
+    files = {"guide.md": "# Page", "guide/index.md": "# Folder"}
+    book = site(tmp_path, "export default {cleanUrls: true}", files)
+    assert slugs(book) == {"guide.md": "guide", "guide/index.md": "guide/"}
+
+
+def test_keys_of_other_objects_are_not_settings(tmp_path: Path) -> None:
+    config = """export default { themeConfig: { title: 'no', lang: 'xx', base: '/no/',
+      logo: { cleanUrls: true } }, vite: { srcDir: 'no' } }"""
+    book = site(tmp_path, config, {"a.md": "# A"})
+    assert (book.title, book.language, slugs(book)) == ("", "en", {"a.md": "a.html"})
+
+
+def test_code_is_shown_as_it_is_written(tmp_path: Path) -> None:
+    text = """# A
+
+<script setup>
+const hidden = 1
+</script>
+
+```vue
+<script setup>
+const shown = 1
+</script>
+[[toc]]
+<!-- a comment -->
+```
+
+<style>
+.hidden { color: red }
+</style>
+
+- item
+
+  ```html
+  <style>.shown {}</style>
+  ```
+
+[[toc]]
+
+Words <Badge type="tip" text="beta" />
+"""
+    words = text_of(site(tmp_path, "export default {}", {"a.md": text}).pages[0])
+    assert "hidden" not in words
+    assert "const shown = 1\n</script>\n[[toc]]\n<!-- a comment -->" in words
+    assert "<style>.shown {}</style>" in words
+    assert words.endswith("Words beta")
+    assert words.count("[[toc]]") == 1
+
+
+def test_snippets_and_code_groups(tmp_path: Path) -> None:
+    text = """# A
+
+::: code-group
+
+<<< @/code/run.ts#fly{1,2 js:line-numbers} [run.ts]
+
+```sh {1} [npm]
+npm i
+```
+
+:::
+
+<<< ./code/all.py
+
+- in a list
+
+  <<< ./code/all.py
+
+<<< ./code/gone.js
+<<< ./code/run.ts#nowhere
+"""
+    files = {
+        "a.md": text,
+        "code/run.ts": "no\n  // #region fly\n  yes\n  // #endregion fly\nno\n",
+        "code/all.py": "print(1)\n",
+    }
+    book = site(tmp_path, "export default {}", files)
+    assert text_of(book.pages[0]).split("\n\n") == [
+        "run.ts",
+        "```js\nyes\n```",
+        "npm",
+        "```sh\nnpm i\n```",
+        "```py\nprint(1)\n```",
+        "- in a list\n  ```py\n  print(1)\n  ```",
+    ]
+    assert "1 include could not be found: a.md: ./code/gone.js." in said(book)
+    assert "a.md includes ./code/run.ts#nowhere, which has no region of that name" in said(book)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\n// #region x\nin\n// #endregion x\nb",
+        "a\n<!-- #region x -->\nin\n<!-- #endregion x -->\nb",
+        "/* #region x */\nin\n/* #endregion */",
+        "# region x\nin\n# endregion x\n# region y\nno\n# endregion",
+        "// region x\n// #region y\nin\n// #endregion\n// endregion x\nb",
+    ],
+)
+def test_regions(text: str) -> None:
+    assert find_region(text, "x") == "in"
+    assert find_region(text, "z") is None
+
+
+def test_parts_of_included_pages(tmp_path: Path) -> None:
+    part = (
+        "---\nx: 1\n---\n# P\n\none\n\n## Deep\n\ntwo\n\n### Deeper\n\nthree\n\n## Next\n\nfour\n"
+    )
+    text = "# A\n\n<!--@include: ./part.md#deep-->\n\n<!-- @include: @/part.md{6,6} -->\n"
+    book = site(tmp_path, "export default {}", {"a.md": text, "part.md": part})
+    page = next(page for page in book.pages if page.source_path == "a.md")
+    assert text_of(page).split("\n\n") == ["two", "three", "one"]
+    assert book.problems == ()
+
+
+def test_missing_includes_and_made_pages_are_named(tmp_path: Path) -> None:
+    files = {"a.md": "# A\n\n<!--@include: ./no.md-->\n\nend", "[name].md": "x"}
+    book = site(tmp_path, "export default {}", files)
+    assert "1 include could not be found: a.md: ./no.md." in said(book)
+    assert "[name].md" in said(book)
+    assert {loss.place for loss in book.losses} == {"a.md", "[name].md"}
+
+
+@pytest.mark.parametrize("title", ["`Kite${more}`", "process.env.T", "'a' + more", "name()"])
+def test_a_computed_title_is_named(tmp_path: Path, title: str) -> None:
+    book = site(tmp_path, f"export default {{ title: {title} }}", {"index.md": "# Kite"})
+    assert book.title == ""
+    assert ".vitepress/config.mts:1: title" in said(book)

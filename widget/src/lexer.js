@@ -1,0 +1,51 @@
+// A Markdown lexer for what models write.
+import { Lexer } from '../vendor/marked/marked.esm.js';
+
+const WIDE = '(?![\\0-\\x7f])'; // not ASCII
+const LETTER = '[^\\s\\p{P}\\p{S}]';
+const WIDE_SIGN = `${WIDE}[\\p{P}\\p{S}]`;
+const SIGN = '[!-)+-/:-@[-`{-}]';
+const RUN = '[*~]{1,3}';
+
+/** Match `one` on the inner or outer side of a delimiter that has `other` on its other side. */
+const beside = (one, other) => new RegExp(`${one}(?=${RUN}${other})|(?<=${other}${RUN})${one}`, 'gu');
+const SIGN_BESIDE_LETTER = beside(WIDE_SIGN, LETTER);
+const LETTER_BESIDE_SIGN = beside(WIDE + LETTER, SIGN);
+const OPENS_WIDE = new RegExp(`^[*~]+${WIDE}.`, 'u');
+
+/** Where a bare address ends: at a full-width sign or a citation. Addresses contain en dashes. */
+const ADDRESS_END = /(?![\0-\x7f\u2013])[\p{P}\p{S}]|\s|\[\d{1,3}\]|$/u;
+
+/** Tags that are understood: a line break, and some that only change the look. */
+export const TAG = /^ {0,3}<\/?(?:(br)|font|center|big)\b[^>]*>/i;
+
+/**
+ * Scripts without spaces have letters and full-width signs on both sides of emphasis. In the mask
+ * that decides which delimiters open and close, such a sign counts as a letter, and such a letter
+ * beside an ASCII sign counts as a sign.
+ */
+function emStrongMask(mask) {
+  return mask
+    .replace(SIGN_BESIDE_LETTER, ({ length }) => 'x'.repeat(length))
+    .replace(LETTER_BESIDE_SIGN, ({ length }) => '.'.repeat(length));
+}
+
+export function makeLexer() {
+  const lexer = new Lexer({ hooks: { emStrongMask } });
+  const { tokenizer } = lexer;
+  const { del, emStrong, html, url } = tokenizer;
+  const before = (text, last) => (last > '\x7f' || OPENS_WIDE.test(text) ? '' : last);
+  return Object.assign(lexer, {
+    tokenizer: Object.assign(tokenizer, {
+      // A single tilde means "about".
+      del: (text, mask, last) => text.startsWith('~~') && del.call(tokenizer, text, mask, before(text, last)),
+      emStrong: (text, mask, last) =>
+        emStrong.call(tokenizer, text, mask, text[0] === '*' ? before(text, last) : last),
+      html: (text) => !TAG.test(text) && html.call(tokenizer, text),
+      url(text) {
+        const address = /^(?:https?|ftp|www)/i.test(text);
+        return url.call(tokenizer, address ? text.slice(0, text.search(ADDRESS_END)) : text);
+      },
+    }),
+  });
+}
