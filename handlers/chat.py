@@ -126,8 +126,8 @@ async def _late(
     asking: asyncio.Future[AsyncGenerator[answer_stream.Event]],
 ) -> AsyncGenerator[answer_stream.Event]:
     try:
-        events = await asking
-        async for event in events:
+        await asyncio.wait([asking])  # awaited itself, it would be cancelled instead
+        async for event in asking.result():
             yield event
     finally:
         if asking.cancel():

@@ -163,7 +163,8 @@ class AnswerStream:
                 yield SourcesEvent(tuple(offered))
             if not self.starting.done():
                 yield StatusEvent("loading")
-            start = await self.starting
+            await asyncio.wait([self.starting])  # awaited itself, it would be cancelled instead
+            start = self.starting.result()
             self.answerer, self.fallback = start.answerer, start.fallback
             answer = AnswerText(len(request.passages))
             try:
