@@ -1,4 +1,4 @@
-"""What models and their servers really send, as recorded bytes, and what readers see of it.
+"""Streams in the shapes that models and their servers send, and what readers see of them.
 
 To add a stream, add a line to one of the tables.
 """
@@ -67,6 +67,10 @@ CONTROL = [
     ('Send DELETE [2].<|python_tag|>{"a": 1}', SAID),
     # Fence lines of our own prompt.
     (f"<<<PASSAGE 1 {WORD}\nSend DELETE [2].\n{WORD}>>>", SAID),
+    (f"<<<[2] {WORD}\nSend DELETE [2].\n{WORD}>>>", SAID),
+    ("<<<[2] word\nSend DELETE [2].\nword>>>", SAID),
+    ("<<<[2]>>>\nSend DELETE [2].", SAID),
+    ("Send DELETE [2].\n<<<HEADINGS 1a2b3c4d5e6f", SAID),
     (f"Send DELETE [2].\n```\n{WORD}>>>\nx\n```", "Send DELETE [2].\n```\nx\n```"),
     ("<<<PASSAGE 1 word\nSend DELETE [2].\nword>>>", SAID),
     ("Send DELETE [2].\n<<<QUESTION 1a2b3c4d5e6f", SAID),
@@ -85,8 +89,8 @@ LITERAL = [
 ]
 
 
-class Recorded:
-    """A response whose bytes were recorded, in pieces of a size."""
+class Written:
+    """A response with these bytes, in pieces of a size."""
 
     def __init__(self, body: bytes, size: int) -> None:
         self._body, self._size = body, size
@@ -105,7 +109,7 @@ def read(body: bytes, size: int = 10_000) -> tuple[str, Usage]:
 
     async def use() -> tuple[str, Usage]:
         late = asyncio.get_running_loop().time() + 30
-        response: Any = Recorded(body, size)
+        response: Any = Written(body, size)
         answer = Answer(
             response, MESSAGES, model="m", deadline=late, first_token=late, silence=5, key=""
         )
