@@ -243,7 +243,7 @@ def test_a_used_up_quota_is_a_sentence_and_what_was_paid_for_is_kept(
         up.cohere.fail(429, times=1, body=quota)
         assert index() == 1
         _, err = capsys.readouterr()
-        assert "cohere: 429 the key's quota is used up" in err
+        assert "cohere: the quota is used up: 429" in err
         assert up.cohere.key not in err
         assert run(info(tmp_path / "d")) is None
         paid = sum(len(request.json()["texts"]) for request in up.cohere.requests[1:])

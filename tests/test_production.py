@@ -16,6 +16,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.support.crowd import UNLIMITED
 from tests.support.service import Service, serving
 from tests.upstreams import Reply, Upstreams, sections
 
@@ -34,7 +35,7 @@ def production(
         "SITE_URL": SITE,
         "SPACE_ID": "author/book",  # a host: nothing embedded stands in for anything
         "DEADLINE_SECONDS": "9",
-        "RATE_BURST": "100000",
+        **UNLIMITED,  # all tests are one reader
     }
     with serving(log, **variables) as running:
         for _ in range(10):  # on a starved machine, importing alone may take all of the 9 s
@@ -121,7 +122,8 @@ def test_a_follow_up_is_rewritten_and_searched_for_standalone(
     upstreams.openai.requests.clear()
     answer = ask(production, "and how long is it kept otherwise?", session_id=session)
     assert answer["metadata"]["turn"] == 2
-    rewriting, answering = upstreams.openai.requests
+    rewriting, *looks, answering = upstreams.openai.requests
+    assert all("HEADINGS" in sections(look) for look in looks)
     assert QUESTION in json.dumps(rewriting.json())
     shown = sections(answering)
     assert any("and how long" in text for text in shown.values())

@@ -225,7 +225,7 @@ def _render(section: _Section, request: AnswerRequest, *, first: bool) -> str:
             written.append(quoted.with_marker(marker, sentence.line))
         else:
             written.append(quoted.text)
-    if shown and shown[-1] is not whole[-1]:
+    if request.site_url and shown and shown[-1] is not whole[-1]:
         written.append(
             markdown_link(fixed_text("read_on", request.language), _address(part.slug, request))
         )

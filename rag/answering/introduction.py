@@ -42,10 +42,7 @@ def introduction(
         return fixed_text("thanked", language), Usage()
     written = [fixed_text("welcome", language)] if kind == "greeting" else []
     if title := title or info.book_title:
-        address = citation_url(site_url, "", "")
-        written.append(
-            f"**{markdown_link(title, address) if site_url else escape_markdown(title)}**"
-        )
+        written.append(f"**{markdown_link(title, citation_url(site_url, '', ''))}**")
     highlights: dict[int, str] = {}
     if opening := _opening(beginning):
         number, block = opening

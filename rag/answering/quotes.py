@@ -234,8 +234,13 @@ def escape_markdown(text: str) -> str:
 
 
 def markdown_link(text: str, url: str) -> str:
-    """Return a Markdown link. A text without letters is quoted, so that it is not a citation."""
+    """Return a Markdown link, or only the text if there is no URL.
+
+    A link's text without letters is quoted, so that it is not a citation.
+    """
     shown = escape_markdown(text)
+    if not url:
+        return shown
     if not re.search(r"[^\W\d]", shown):
         shown = f"“{shown}”"
     return f"[{shown}]({url.replace('(', '%28').replace(')', '%29')})"

@@ -310,7 +310,7 @@ def _segments(lines: Iterable[str]) -> Iterator[tuple[bool, str]]:
         yield bool(fence), "\n".join(run)
 
 
-_FENCE = re.compile(r"(?:`{3,}|~{3,})[^\s`]{0,40}")
+_FENCE = re.compile(r"(?:`{3,40}|~{3,40})[^\s`]{0,40}")
 
 
 def _divide_prose(text: str, target: int) -> Iterator[str]:

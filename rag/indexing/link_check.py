@@ -90,7 +90,7 @@ async def check_links(chunks: Iterable[Chunk], site: Site) -> LinkReport:
     links = citable_links(chunks)
     by_page: dict[str, list[tuple[str, Link]]] = {}
     for link in links:
-        address = urlsplit(citation_url("", link.slug, ""))
+        address = urlsplit(citation_url("/", link.slug, ""))
         by_page.setdefault(address.path.lstrip("/"), []).append((address.fragment, link))
     slots = asyncio.Semaphore(_AT_ONCE)
 

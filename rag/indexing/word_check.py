@@ -30,7 +30,7 @@ async def check_words(read: Mapping[str, tuple[str, int]], site: WordCounts) -> 
     sentences = []
     for slug, (path, words) in read.items():
         try:
-            published = await site.words(urlsplit(citation_url("", slug, "")).path.lstrip("/"))
+            published = await site.words(urlsplit(citation_url("/", slug, "")).path.lstrip("/"))
         except (NotFound, SourceError):
             continue
         missing = published - words

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from functools import cache
 
@@ -144,5 +143,5 @@ def stop_word_form(word: str) -> str:
 def without_accents(word: str) -> str:
     if word.isascii():
         return word
-    decomposed = unicodedata.normalize("NFKD", word)
+    decomposed = visible.normalize("NFKD", word)
     return "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f")

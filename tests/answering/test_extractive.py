@@ -343,12 +343,18 @@ def test_the_reader_is_spoken_to_in_their_language_and_links_are_in_the_books() 
 def test_no_title_is_taken_for_a_citation(title: str) -> None:
     for section in ("", "7", "[3]", title):
         named = [chunk(CATS, n, title=title, section=section, slug=f"p#{n}") for n in range(5)]
-        message = shown("cats", *named)
-        assert [marker.number for marker in find_markers(message)] == [1, 2, 3, 4, 5]
+        for site_url in (SITE, ""):
+            message = shown("cats", *named, site_url=site_url)
+            assert [marker.number for marker in find_markers(message)] == [1, 2, 3, 4, 5]
 
 
-def test_a_book_without_an_address_links_within_it() -> None:
-    assert shown("cats", CATS, site_url="").startswith("**[Guide › Part 0](/guide#part-0)**\n\n")
+def test_a_book_without_an_address_has_no_links() -> None:
+    long = "\n\n".join([CATS, *(f"Dogs bark at the gate, number {n}." * 9 for n in range(9))])
+    message = shown("cats", long, DOGS, CATS, CATS, CATS, CATS, site_url="")
+    assert message.startswith("**Guide › Part 0**\n\n")
+    assert "](" not in message
+    assert fixed("read_on", "en") not in message
+    assert fixed("read_on", "en") in shown("cats", long, DOGS)
 
 
 def test_an_index_of_an_older_layout_is_quoted_too() -> None:

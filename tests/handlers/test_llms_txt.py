@@ -48,7 +48,7 @@ def test_every_link_leads_to_a_page_as_markdown(http: httpx.Client) -> None:
 
 
 def test_every_preview_page_is_there_as_markdown(http: httpx.Client) -> None:
-    pages = re.findall(r'<li><a href="/book/([^"]+)"', http.get("/book/").text)
+    pages = re.findall(r'<li><a href="\./([^"]+)"', http.get("/book/").text)
     full = http.get("/llms-full.txt").text
     assert len(pages) > 10
     for slug in pages:
