@@ -36,6 +36,8 @@ PARAMETERS = {
     "ADMIN_TOKEN": "AdminToken",
     "MCP_TOKEN": "McpToken",
     "API_TOKEN": "ApiToken",
+    "TICKET_SECRET": "TicketSecret",
+    "TURNSTILE_SECRET": "TurnstileSecret",
     "SITE_URL": "SiteUrl",
     "ALLOWED_ORIGINS": "AllowedOrigins",
 }

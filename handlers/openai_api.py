@@ -16,9 +16,10 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from handlers.schemas import LateModel, ReaderAddress, Text, clean
 from handlers.streaming import ClosingStream
-from rag.chat import admission, sse
+from rag.chat import sse
 from rag.errors import InvalidRequest, NotFound, Unauthorized
 from rag.providers import Clients, get_clients
+from rag.settings import is_loopback
 from web import openai_errors
 from web.bearer import bearer, is_one_of
 from web.problem_details import problem
@@ -174,7 +175,7 @@ def _admit(clients: Clients, authorization: str, address: str) -> None:
     if settings.api_token:
         if not is_one_of(bearer(authorization), [settings.api_token]):
             raise Unauthorized(detail=WRONG_KEY)
-    elif not settings.local or (address and not admission.is_own_machine(address)):
+    elif not settings.local or (address and not is_loopback(address)):
         raise NotFound(detail="The author of the book has not switched this on.")
 
 

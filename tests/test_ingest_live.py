@@ -37,9 +37,7 @@ PAGES: dict[str, Content] = {
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     impatient = replace(fetch.Limits(), delay=0.0, backoff=0.01)
-    monkeypatch.setattr(
-        fetch, "Limits", lambda pages=impatient.pages: replace(impatient, pages=pages)
-    )
+    monkeypatch.setattr(fetch, "Limits", lambda **given: replace(impatient, **given))
     with served(PAGES) as site:
         yield site
 

@@ -23,7 +23,7 @@ def test_no_pattern_escapes() -> None:
     assert set(OURS) <= names
     assert set(BOUNDED) <= names
     assert {f"{module}: {source}" for module, source in REVIEWED} - names <= {
-        "rag.language.tokens: letters"  # found in `_SCRIPTS` as well
+        "rag.language.detect: letters"  # found in `_SCRIPTS` as well
     }
 
 

@@ -217,6 +217,7 @@ def test_a_home_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
 def dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A `.env` file that is read, and no variables that its tests leave behind."""
     before = dict(os.environ)
+    monkeypatch.delenv("PORT", raising=False)  # which `make` exports
     monkeypatch.setattr("rag.environment.ROOT", tmp_path)
     yield tmp_path / ".env"
     os.environ.clear()

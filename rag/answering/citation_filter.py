@@ -50,6 +50,7 @@ TAIL = 96
 """Characters of the output that decisions depend on."""
 _OPENS_WORD = frozenset("`([*_\"'“‘$<")
 """Characters before which a removed marker leaves a space, as before letters and digits."""
+_spaces_before_space = re.compile(r"[ \t]+(?=[ \t])").match
 _run_of_marks = re.compile(r"`+|~+").match
 _opening_line = re.compile(rf"(?:`{{3,}}[^`\n]{{0,{MAX_CODE}}}|~{{3,}}[^\n]{{0,{MAX_CODE}}})").match
 _closing_line = re.compile(r"[ \t>]*+(`*+|~*+)[ \t]*+").fullmatch
@@ -103,6 +104,8 @@ class MarkerRewriter:
             return self._copy_fenced(text, at, final)
         if found := plain_text(text, at):
             return self._copy(text, at, found.end())
+        if found := _spaces_before_space(text, at):
+            return self._copy(text, at, found.end())  # only the last one may belong to a marker
         c = text[at]
         if c == "\\":
             if at + 1 == len(text) and not final:

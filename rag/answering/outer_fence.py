@@ -15,13 +15,15 @@ MAX_HELD = 2000
 """Characters that are read to find a citation. A longer block without any is code."""
 _NAMES = "markdown|md|mdx|mdown|gfm|commonmark"
 _opening = re.compile(
-    rf"[\s\ufeff\u200b]*(?P<marks>`{{3,}}|~{{3,}})[ \t]*"
-    rf"(?:(?P<named>{_NAMES})|text|txt|plain|plaintext)?[ \t\r]*(?P<end>\n|\Z)",
+    rf"[\s\ufeff\u200b]*+(?P<marks>`{{3,}}+|~{{3,}}+)[ \t]*+"
+    rf"(?:(?P<named>{_NAMES})|plaintext|plain|text|txt)?+[ \t\r]*+(?P<end>\n|\Z)",
     re.IGNORECASE,
 ).match
-_opening_begun = re.compile(r"[\s\ufeff\u200b]*(?:`+|~+)[ \t]*[a-z]{0,10}[ \t\r]*", re.I).fullmatch
-_fence_line = re.compile(r"[ \t]{0,3}(`{3,}|~{3,})([^\n]*)").fullmatch
-_may_be_fence = re.compile(r"[ \t]{0,3}(?:`{1,2}|~{1,2}|`{3,}[^\n]*|~{3,}[^\n]*)?").fullmatch
+_opening_begun = re.compile(
+    r"[\s\ufeff\u200b]*+(?:`++|~++)[ \t]*+[a-z]{0,10}[ \t\r]*+", re.I
+).fullmatch
+_fence_line = re.compile(r"[ \t]{0,3}(`{3,}+|~{3,}+)([^\n]*+)").fullmatch
+_may_be_fence = re.compile(r"[ \t]{0,3}(?:`{1,2}|~{1,2}|`{3,}+[^\n]*+|~{3,}+[^\n]*+)?").fullmatch
 _INLINE_CODE = re.compile(r"`[^`]*`")
 _bracket = re.compile(f"[{re.escape(OPEN)}]")
 

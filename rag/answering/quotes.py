@@ -163,7 +163,8 @@ def escape_open_html(text: str) -> str:
         elif opening := _FENCE.fullmatch(line):
             fence = opening[2] or opening[3]
         else:
-            line = _HTML.sub(r"\1\\\2", line, count=1) if _HTML.match(line) else line
+            html = _HTML.match(line)
+            line = f"{html[1]}\\{line[html.start(2) :]}" if html else line
         lines.append(line)
     return "\n".join(lines)
 

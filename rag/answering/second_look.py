@@ -6,7 +6,6 @@ ones within a token budget. It returns searches in the book's own words, and sec
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +24,6 @@ _LONGEST_HEADING = 150
 """In characters."""
 _LONGEST_SEARCH = 200
 """In characters."""
-_JSON = re.compile(r"\{.*\}", re.DOTALL)
 RESPONSE_FORMAT: dict[str, Any] = {
     "type": "json_schema",
     "json_schema": {
@@ -91,9 +89,9 @@ def contents(passages: Sequence[Passage], tokens: int = _CONTENTS_TOKENS) -> Con
 
 def read_plan(reply: str, listed: Contents) -> Plan:
     """Read the model's reply, leniently. What is unusable in it is left out."""
-    found = _JSON.search(reply)
+    begin, end = reply.find("{"), reply.rfind("}")
     try:
-        data = from_json(found[0]) if found else None
+        data = from_json(reply[begin : end + 1]) if 0 <= begin < end else None
     except ValueError:
         return Plan()
     if not isinstance(data, dict):

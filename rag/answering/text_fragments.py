@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from heapq import nsmallest
 from urllib.parse import quote as percent_encode
 
 from rag.language.sentences import sentences
@@ -32,6 +33,10 @@ _MIN_TERM = 12
 
 LONGEST_BLOCK = 2000
 """Longer blocks keep their Markdown. A passage is shorter."""
+_MOST_TRIED = 50
+"""Sentences that are tried, nearest to the claim first."""
+_LONGEST_SENTENCE = 2000
+"""Characters of a sentence that are read for its terms."""
 
 _FENCE = re.compile(r"^[ \t>]*(`{3,}|~{3,}).*?(?:^[ \t>]*\1[`~]*[ \t]*$|\Z)", re.M | re.S)
 _NO_PROSE = re.compile(r"^[ \t>]*(?:\||#{1,6} |:{3,}|!!! |\?\?\? |import |export |<|={3,}$|-{3,}$)")
@@ -81,7 +86,7 @@ def text_directive(quote: str, claim: str = "", above: str = "") -> str:
     found = plain_sentences(quote)
     wanted = _words(claim)
     shared = [len(wanted & words) / (8 + len(words)) for words in map(_words, found)]
-    nearest_first = sorted(range(len(found)), key=lambda i: -shared[i])
+    nearest_first = nsmallest(_MOST_TRIED, range(len(found)), key=lambda i: -shared[i])
     for i in [found.index(claim)] if claim in found else nearest_first:
         if terms := _terms(found[i], " ".join((above, *found[:i])).casefold()):
             return "text=" + ",".join(map(_encode, terms))
@@ -122,6 +127,8 @@ def _terms(sentence: str, before: str) -> tuple[str, ...]:
     """
     runs: list[list[re.Match[str]]] = [[]]
     for word in _WORD.finditer(sentence):
+        if word.end() > _LONGEST_SENTENCE:
+            break
         if _UNRELIABLE.search(word[0]):
             runs.append([])
         else:

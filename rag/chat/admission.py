@@ -11,7 +11,6 @@ enough to test guessed addresses.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import secrets
 from collections.abc import Sequence
@@ -32,7 +31,7 @@ from rag.errors import UpstreamError
 from rag.interfaces import Database
 from rag.models import AnswerRequest, Turn, Usage
 from rag.providers import Clients
-from rag.settings import Settings
+from rag.settings import Settings, is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -331,18 +330,10 @@ def _tokens(messages: Sequence[Message]) -> int:
 
 def _keys(settings: Settings, address: str, session_id: str) -> list[reader_keys.Key]:
     """Return the rate limit keys. The address comes first, so that it is checked first."""
-    if not address or (not settings.platform and is_own_machine(address)):
+    if not address or (not settings.platform and is_loopback(address)):
         return []
     secret = settings.database_url or _process_secret
     keys = reader_keys.client_keys(secret, address)
     if conversations.is_session_id(session_id):
         keys.append(reader_keys.Key(reader_keys.session_key(secret, session_id)))
     return keys
-
-
-def is_own_machine(address: str) -> bool:
-    """Whether an address is a loopback address."""
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False

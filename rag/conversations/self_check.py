@@ -17,7 +17,8 @@ from rag.interfaces import Database
 from rag.models import Turn
 
 MARK = "This is a check by the doctor, not a question – ä 世 😀"
-_DAYS = 1
+_DAYS = 36_500
+"""Saving a turn also deletes conversations that have expired. The check must delete none."""
 
 
 async def check(db: Database) -> None:

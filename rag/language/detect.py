@@ -45,7 +45,7 @@ _LETTERS = {
 _LATIN_LETTER = re.compile(r"[a-z\u00aa-\u024f]", re.IGNORECASE)
 _NOT_LATIN = re.compile(r"(?![\u1e00-\u1eff])[^\W\d_\u0000-\u024f]")
 _WIDE = re.compile(r"[\u1100-\u11ff\u2e80-\ud7ff\uf900-\ufaff]")
-_NOT_PROSE = re.compile(r"`[^`\n]*`|(?<!\w)-{1,2}\w[\w-]*|\w+(?:[._:/\\]+\w+)+")
+_NOT_PROSE = re.compile(r"`[^`\n]*`|(?<!\w)-{1,2}\w[\w-]*|\b\w+(?:[._:/\\]+\w+)+")
 """Inline code, flags, names and paths."""
 _INVISIBLE = re.compile(
     "[\u00ad\u0640\u064b-\u065f\u0670\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"

@@ -60,7 +60,7 @@ class Author:
             lambda: "```sh\nrun [1] # [2]\n```",
             lambda: "    run [1]",
             lambda: "![see [1]](http://book.example/x.png)",
-            lambda: "<div>[1]</div>",
+            lambda: f"<div>{self.mark()}</div>",
             lambda: "---",
         ]
         return self.random.choice(kinds)()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Reader
-from tests.browser.fake import Fake, Reply, source
+from tests.browser.fake import Fake, Reply, cited, source
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
@@ -233,6 +233,69 @@ def test_a_truncated_answer_in_code(reader: Reader, fake: Fake) -> None:
     expect(answer).to_contain_text("This answer was cut off")
     reader.page.reload()
     expect(reader.answer).to_contain_text("This answer was cut off")
+
+
+# ------------------------------------------------------------ floods
+
+LONGEST = 60_000
+"""Characters of the longest answer that is read as Markdown."""
+FLOODS = (
+    *("*a _", "[[[[", "![", "<a ", "`", "` ", "**", "~~", "$a_", "[1]", "a_", "*a\n", "\\["),
+    *("|", "| a ", "|a|\n|-|\n", "> ", ">", "- ", "1. ", "> - ", "- > ", "- a\n  ", "- a\n\n  "),
+    *("* a\n", "a\n\n", "=\n", "a\n=\n", "# a\n", "```\n", "http://a ", "a@b.c ", "\\"),
+)
+NESTED = "\n".join(f"{'  ' * depth}- a" for depth in range(240))
+TOTAL = """() => {
+  window.busy = 0;
+  new PerformanceObserver(list => list.getEntries().forEach(task => (window.busy += task.duration)))
+    .observe({ type: 'longtask' });
+}"""
+
+
+def test_no_answer_keeps_the_browser_busy(reader: Reader, fake: Fake) -> None:
+    """Each takes less than a second on an idle machine. Truncated ones also have to be closed."""
+    reader.open().ask("Hello?")
+    reader.page.evaluate(TOTAL)
+    slow = {}
+    for unit in (*FLOODS, NESTED):
+        text = (unit * LONGEST)[:LONGEST]
+        fake.replies = [Reply(text, streamed="A", metadata={"truncated": True})]
+        reader.page.evaluate("window.busy = 0")
+        reader.ask()
+        reader.page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+        busy = reader.page.evaluate("window.busy")
+        if busy > 5000:
+            slow[unit[:20]] = busy
+        reader.page.get_by_role("button", name="New conversation").click()
+    assert slow == {}
+
+
+def test_what_would_take_too_long_is_shown_as_text(reader: Reader, fake: Fake) -> None:
+    flood = "*a* " * 2000
+    deep = "> " * 30 + "end"
+    fake.replies = [Reply(f"Some *words* [1].\n\n{flood}\n\n{deep}", [source(1)])]
+    prose = reader.open().ask().locator(".prose")
+    expect(prose.locator("em").first).to_have_text("words")
+    expect(prose.locator(".cite")).to_have_count(1)
+    expect(prose.locator("> p").nth(1)).to_have_text(flood)
+    expect(prose.locator("blockquote")).to_have_count(20)
+    expect(prose.locator("blockquote p")).to_have_text("> " * 10 + "end")
+
+
+def test_blocks_of_html_are_text(reader: Reader, fake: Fake) -> None:
+    """As in the service, which counts the markers behind them."""
+    fake.replies = [
+        Reply(
+            "<div>\nOne [1]\n</div>\n\n<!-- open [1]\n\nTwo `a\n<div>[1]` [1]\n\n"
+            "<script>\n\n| a |\n|---|\n<p>b [1]",
+            [cited(1, 4)],
+        )
+    ]
+    prose = reader.open().ask().locator(".prose")
+    addresses = prose.locator(".cite").evaluate_all("chips => chips.map(chip => chip.href)")
+    assert addresses == [each["url"] for each in cited(1, 4)["claims"]]
+    expect(prose.locator("code")).to_have_text("a <div>[1]")
+    expect(prose.locator("td")).to_have_text("<p>b1")
 
 
 # ------------------------------------------------------------ right to left

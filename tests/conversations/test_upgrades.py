@@ -69,6 +69,15 @@ def test_a_database_of_an_earlier_version_goes_forward(fresh: str, dump: Path) -
     using(fresh, _go_on)
 
 
+def test_the_check_deletes_no_conversation(fresh: str) -> None:
+    """Also if expired conversations are due to be deleted and these were not used for long."""
+    query(fresh, DUMPS[-1].read_text())
+    query(fresh, "UPDATE book.upkeep SET done_at = now() - interval '1 day'")
+    query(fresh, "UPDATE book.sessions SET used_at = now() - interval '400 days'")
+    using(fresh, self_check.check)
+    assert query(fresh, "SELECT count(*)::int FROM book.turns") == [(2,)]
+
+
 @pytest.mark.parametrize("dump", DUMPS, ids=lambda dump: dump.stem)
 def test_several_processes_migrate_at_once(fresh: str, dump: Path) -> None:
     query(fresh, dump.read_text())

@@ -21,7 +21,7 @@ from rag.language.tokens import (
 )
 
 LATIN = ["de", "en", "es", "fr", "id", "it", "nl", "pt", "tr"]
-WORDS = sorted(word for language in LATIN for word in STOP_WORDS[language])
+WORDS = sorted(word for language in LATIN for word in STOP_WORDS[language] if word.isalpha())
 
 
 def shares(passage: str, question: str, language: str = "en") -> bool:

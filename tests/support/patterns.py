@@ -47,7 +47,7 @@ REVIEWED: dict[tuple[str, str], list[str | bytes]] = {
         "(?m)^ {0,0}",
         "(?m)^ {0,40}",
     ],
-    ("rag.language.tokens", "letters"): ["[\u3040-\u30ff]"],
+    ("rag.language.detect", "letters"): ["[\u3040-\u30ff]"],
     ("rag.language.tokens", "'|'.join(longest_first)"): ["何ですか|です|か|を"],
     (
         "rag.retrieval.spelling",

@@ -198,7 +198,7 @@ def written(name: str, turn: Turn, title: str) -> str:
 
 @given(TEXT, TEXT, TEXT)
 def test_a_question_stays_a_quotation_in_a_transcript(question: str, title: str, url: str) -> None:
-    source = Source("c", title, title, "a", url, "", 0.9)
+    source = Source("c", title, title, "a", f"https://h/{url}", "", 0.9)
     turn = Turn(question, "The answer [1].", (source,), {}, n=1)
     file = written("markdown", turn, title)
     head, _, rest = file.partition("\n\n## 1\n\n")

@@ -1,5 +1,6 @@
 // A Markdown lexer for what models write.
 import { Lexer } from '../vendor/marked/marked.esm.js';
+import { limit } from './limits.js';
 
 const WIDE = '(?![\\0-\\x7f])'; // not ASCII
 const LETTER = '[^\\s\\p{P}\\p{S}]';
@@ -17,7 +18,7 @@ const OPENS_WIDE = new RegExp(`^[*~]+${WIDE}.`, 'u');
 const ADDRESS_END = /(?![\0-\x7f\u2013])[\p{P}\p{S}]|\s|\[\d{1,3}\]|$/u;
 
 /** Tags that are understood: a line break, and some that only change the look. */
-export const TAG = /^ {0,3}<\/?(?:(br)|font|center|big)\b[^>]*>/i;
+export const TAG = /^<\/?(?:(br)|font|center|big)\b[^>]*>/i;
 
 /**
  * Scripts without spaces have letters and full-width signs on both sides of emphasis. In the mask
@@ -33,19 +34,17 @@ function emStrongMask(mask) {
 export function makeLexer() {
   const lexer = new Lexer({ hooks: { emStrongMask } });
   const { tokenizer } = lexer;
-  const { del, emStrong, html, url } = tokenizer;
+  const { del, emStrong, url } = tokenizer;
   const before = (text, last) => (last > '\x7f' || OPENS_WIDE.test(text) ? '' : last);
-  return Object.assign(lexer, {
-    tokenizer: Object.assign(tokenizer, {
-      // A single tilde means "about".
-      del: (text, mask, last) => text.startsWith('~~') && del.call(tokenizer, text, mask, before(text, last)),
-      emStrong: (text, mask, last) =>
-        emStrong.call(tokenizer, text, mask, text[0] === '*' ? before(text, last) : last),
-      html: (text) => !TAG.test(text) && html.call(tokenizer, text),
-      url(text) {
-        const address = /^(?:https?|ftp|www)/i.test(text);
-        return url.call(tokenizer, address ? text.slice(0, text.search(ADDRESS_END)) : text);
-      },
-    }),
+  Object.assign(tokenizer, {
+    // A single tilde means "about".
+    del: (text, mask, last) => text.startsWith('~~') && del.call(tokenizer, text, mask, before(text, last)),
+    emStrong: (text, mask, last) =>
+      emStrong.call(tokenizer, text, mask, text[0] === '*' ? before(text, last) : last),
+    url(text) {
+      const address = /^(?:https?|ftp|www)/i.test(text);
+      return url.call(tokenizer, address ? text.slice(0, text.search(ADDRESS_END)) : text);
+    },
   });
+  return limit(lexer);
 }

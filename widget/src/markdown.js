@@ -5,16 +5,30 @@ import { h, safeUrl } from './dom.js';
 import { decode } from './entities.js';
 import { FORMULAS, hide, show } from './formulas.js';
 import { TAG, makeLexer } from './lexer.js';
+import { checkPieces } from './limits.js';
 
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 const LONGEST = 60_000; // longer texts are shown as plain text: lexing can be quadratic
 
-/**
- * A citation marker with the space before it, so that it stays with the preceding word. As in the
- * service, a bracket right after a single letter or a name with an underscore is an index.
- */
-const MARKER =
-  /( ?(?<!(?<![\p{L}\p{N}_])(?:[a-z]|[\p{L}\p{N}]*_[\p{L}\p{N}_]*)(?:\[[^[\]\s]*\])*)\[\d{1,3}\])/u;
+/** A citation marker with the space before it, so that it stays with the preceding word. */
+const MARKER = / ?\[\d{1,3}\]/g;
+/** As in the service, a bracket right after a single letter or a name with an underscore is an index. */
+const INDEXED =
+  /(?<![\p{L}\p{N}_])(?:[a-z]|(?=[\p{L}\p{N}]*_)[\p{L}\p{N}_]+)(?:\[[^[\]\s]*\])*$/u;
+const LOOKBEHIND = 96; // characters before a bracket that are checked, as in the service
+
+/** Split a text at its markers, which are at odd places. */
+function split(text) {
+  const pieces = [];
+  let start = 0;
+  for (const { 0: marker, index } of text.matchAll(MARKER)) {
+    const before = text.slice(Math.max(0, index - LOOKBEHIND), index);
+    if (marker[0] === '[' && INDEXED.test(before)) continue;
+    pieces.push(text.slice(start, index), marker);
+    start = index + marker.length;
+  }
+  return [...pieces, text.slice(start)];
+}
 
 /** Return the parts of a token that have rendered child tokens: itself, its items or its cells. */
 function parts(token) {
@@ -27,7 +41,7 @@ function parts(token) {
 function cut(tokens, cite) {
   return tokens.flatMap((token) => {
     if (token.type === 'text' && !token.tokens) {
-      return token.raw.split(MARKER).flatMap((part, marker) =>
+      return split(token.raw).flatMap((part, marker) =>
         marker % 2
           ? cite(part)
           : part.split(FORMULAS).map((piece, formula) =>
@@ -52,18 +66,20 @@ export function lex(text) {
   if (text.length <= LONGEST) {
     try {
       const count = {};
+      let all = 0;
       return makeLexer().lex(hide(text)).map((token) => {
         const cites = [];
         const cite = (raw) => {
           const n = Number(raw.replace(/\D/g, ''));
           count[n] = (count[n] ?? -1) + 1;
+          checkPieces(++all);
           cites.push({ type: 'cite', raw, n, k: count[n] });
           return cites.at(-1);
         };
         return { ...cut([token], cite)[0], cites };
       });
     } catch {
-      // Nested too deeply for the stack: fall through to plain text.
+      // Too much to show: fall through to plain text.
     }
   }
   return [{ type: 'plain', raw: text, text, cites: [] }];

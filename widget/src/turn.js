@@ -179,13 +179,15 @@ export class TurnView {
     const focused = stops().indexOf(activeElement);
     const before = this.#blocks;
     this.#blocks = new Map();
+    const repeated = {};
     for (const token of tokens) {
       const claims = token.cites.map((marker) => {
         const { title, section, url, snippet } = this.#claim(marker) ?? {};
         return [title, section, url, snippet];
       });
-      let shown = JSON.stringify([token.raw, claims]);
-      while (this.#blocks.has(shown)) shown += ' '; // a duplicate block
+      const block = JSON.stringify([token.raw, claims]);
+      repeated[block] = (repeated[block] ?? 0) + 1;
+      const shown = repeated[block] + block;
       this.#blocks.set(shown, before.get(shown) ?? renderer.block(token));
     }
     for (const [shown, node] of before) if (!this.#blocks.has(shown)) node?.remove();
