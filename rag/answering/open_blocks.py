@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _fence = re.compile(
-    r"([ \t>]*+(?:(?:[-*+]|\d{1,9}[.)])[ \t]++)*+)(`{3,}(?=[^`]*$)|~{3,})(.*)"
+    r"([ \t>]*+(?:(?:[-*+]|\d{1,9}[.)])[ \t]++)*+)(`{3,}(?=[^`]*$)|~{3,}+)(.*)"
 ).fullmatch
 _marker = re.compile(r"[^ \t>]")
 

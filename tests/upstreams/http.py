@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many"}
 
 UPKEEP = "/v1/models"
-"""What a running service asks once a day, at any time. Such requests are not recorded."""
+"""What a running service asks once a day, at any time, besides when its health is checked."""
 Fault = Literal["reset", "hang", "drip", "malformed", "shape", "cut", "empty"]
 
 
@@ -65,7 +65,8 @@ class Service:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        """All requests received, including those that failed."""
+        """All requests received, including those that failed, but UPKEEP."""
+        self.upkeep: list[Request] = []
         self.latency = 0.0
         """Seconds before every response."""
         self.abandoned = 0
@@ -102,6 +103,7 @@ class Service:
 
     def forget(self) -> None:
         self.requests.clear()
+        self.upkeep.clear()
 
     # ------------------------------------------------------------ for subclasses
 
@@ -146,8 +148,8 @@ class Service:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while request := await _read(reader):
-                if not request.path.startswith(UPKEEP):
-                    self.requests.append(request)
+                upkeep = request.path.startswith(UPKEEP)
+                (self.upkeep if upkeep else self.requests).append(request)
                 await self._reply(request, reader, writer)
         except (OSError, asyncio.IncompleteReadError):
             pass

@@ -48,8 +48,8 @@ _PLAIN_MARKS = _words("bos pad unk sep cls mask gmask sop answer final_answer fi
 _ENDED_BY = {"thought_end": ("thought", "aside"), "ours": ("other", "aside"), "called": ("call",)}
 """The modes that a tag ends."""
 _NAMESPACE = re.compile(r"(?:ant|antml|seed|minimax):")
-_OPENING = re.compile(r"(?:begin|start)_(?:of_)?(\w+)|(\w+)_(?:begin|start)")
-_CLOSING = re.compile(r"end_(?:of_)?(\w+)|(\w+)_end")
+_opening = re.compile(r"(?:begin|start)_(?:of_)?(\w+)|(\w+)_(?:begin|start)").fullmatch
+_closing = re.compile(r"end_(?:of_)?(\w+)|(\w+)_end").fullmatch
 
 _TAG = re.compile(
     r"<{1,2}\s?(?P<slash>/?)\s?(?P<bar>[|｜]?)(?P<inner>/?)(?P<name>[A-Za-z][\w▁:-]{0,40})"
@@ -69,7 +69,7 @@ _SPECIAL = re.compile(r"[<\[◁`~\n]|\bassistant")
 _PREFIX = r"[ \t>]*+(?:(?:[-*+]|\d{1,9}[.)])[ \t]++)*+"
 _opens_fence = re.compile(rf"{_PREFIX}(`{{3,}}(?=[^`\n]*(?:\n|$))|~{{3,}})").match
 _may_open_fence = re.compile(
-    rf"{_PREFIX}(?:[-*+]|\d{{1,9}}[.)]?|`{{1,2}}|~{{1,2}}|`{{3,}}[^`\n]*|~{{3,}}[^\n]*)?"
+    rf"{_PREFIX}(?:[-*+]|\d{{1,9}}[.)]?|`{{1,2}}|~{{1,2}}|`{{3,}}+[^`\n]*+|~{{3,}}+[^\n]*+)?"
 ).fullmatch
 _closes_fence = re.compile(r"[ \t>]*+(`{3,}|~{3,})[ \t]*+(?=\n|$|<[|｜/]|<end_of)").match
 _may_close_fence = re.compile(r"[ \t>]*+[`~]*+[ \t]*+(?:<[^\n]{0,12})?").fullmatch
@@ -282,8 +282,8 @@ class ControlText:
         if closes and bar and name == "turn":
             return "end"
         base = name
-        for pattern, ends in ((_OPENING, False), (_CLOSING, True)):
-            if bar and (found := pattern.fullmatch(name)):
+        for match, ends in ((_opening, False), (_closing, True)):
+            if bar and (found := match(name)):
                 base, closes = found[1] or found[2], ends
         return self._kind_of(base, tag, bar=bar, closes=closes)
 

@@ -25,7 +25,7 @@ _FENCE = re.compile(
     re.MULTILINE,
 )
 _fence_begun = re.compile(
-    r"(?:<{1,2}|<<<[^\n]{0,100}|(?:(?<=\n)|^)[ \t>]*+[0-9a-fword]{0,24}[ \t]*>{0,3}[ \t]*)$"
+    r"(?:<{1,2}|<<<[^\n]{0,100}|(?:(?<=\n)|^)[ \t>]*+[0-9a-fword]{0,24}+[ \t]*+>{0,3}+[ \t]*+)$"
 ).search
 _last_word = re.compile(r"^(\w{8,})>>>\s*$", re.MULTILINE).findall
 
