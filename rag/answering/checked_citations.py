@@ -10,7 +10,8 @@ is clearly better, and statements that share no word are not counted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import groupby
 from typing import NamedTuple
 
@@ -52,7 +53,11 @@ def check_citations(text: str, passages: Sequence[Passage], language: str) -> Ch
 
     `language` is that of the book.
     """
-    contents = [_terms(passage, language) for passage in passages]
+
+    @cache
+    def terms(number: int) -> set[int]:
+        return _terms(passages[number - 1], language)
+
     is_comparable = primary_subtag(guess_language(text, language)) == primary_subtag(language)
     numbers: dict[int, list[int]] = {n: [] for n in range(1, len(passages) + 1)}
     expected: list[int] = []
@@ -60,9 +65,9 @@ def check_citations(text: str, passages: Sequence[Passage], language: str) -> Ch
     for claim, markers in groupby(find_markers(text), key=lambda marker: marker.claim):
         group = [marker.number for marker in markers]
         stated = _last_statement(claim, language)
-        known = any(stated & terms for terms in contents)
+        known = any(stated & terms(number) for number in (*group, *numbers))
         unsupported += is_comparable and bool(stated) and not known
-        held = _put_right(group, stated, contents)
+        held = _put_right(group, stated, terms, len(passages))
         expected += held
         for number, right in zip(group, held, strict=True):
             numbers[number].append(right)
@@ -71,20 +76,23 @@ def check_citations(text: str, passages: Sequence[Passage], language: str) -> Ch
     return CheckedAnswer(checked if written == expected else text, unsupported)
 
 
-def _put_right(group: Sequence[int], stated: set[int], contents: Sequence[set[int]]) -> list[int]:
+def _put_right(
+    group: Sequence[int], stated: set[int], terms: Callable[[int], set[int]], count: int
+) -> list[int]:
     """Return the numbers that the markers behind one statement should have."""
     held = list(group)
     if len(stated) < MIN_TERMS:
         return held
     for at, number in enumerate(held):
-        beside = [contents[n - 1] for n in held if n != number]
-        shares = [
-            len(stated.intersection(terms.union(*beside))) / len(stated) for terms in contents
-        ]
-        best = max(range(len(shares)), key=lambda n: shares[n])
-        is_better = shares[best] >= max(MIN_SHARE, shares[number - 1] + MIN_LEAD)
-        if is_better and best + 1 not in held:
-            held[at] = best + 1
+        beside = [terms(n) for n in held if n != number]
+
+        def share(n: int, beside: Sequence[set[int]] = beside) -> float:
+            return len(stated.intersection(terms(n).union(*beside))) / len(stated)
+
+        needed = max(MIN_SHARE, share(number) + MIN_LEAD)
+        best = number if needed > 1 else max(range(1, count + 1), key=share)
+        if share(best) >= needed and best not in held:
+            held[at] = best
     return held
 
 

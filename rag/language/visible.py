@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Literal
 
 MAX_MARKS = 30
@@ -29,6 +30,7 @@ _INVISIBLE = re.compile(
     "\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff"
     "\U000e01f0-\U000e0fff]"
 )
+_JOINERS = re.compile("[\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _STRAY = re.compile(
     f"(?<![{_JOINED}])[\u200c\u200d]"
     "|(?<![^\\s\ufe00-\ufe0f])[\ufe00-\ufe0f]"
@@ -36,19 +38,34 @@ _STRAY = re.compile(
 )
 """Joiners that no script needs there, and variation selectors with nothing to vary."""
 _LINE_END = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-_MARK = "".join(
-    chr(c)
+
+
+def _ranges(codes: Iterable[int]) -> str:
+    """Write ascending code points as ranges, which `re` reads faster than thousands of signs."""
+    runs: list[list[int]] = []
+    for code in codes:
+        if runs and code == runs[-1][-1] + 1:
+            runs[-1][1:] = [code]
+        else:
+            runs.append([code])
+    return "".join("-".join(map(chr, run)) for run in runs)
+
+
+_MARK = _ranges(
+    code
     for first, last in (
         *((0x300, 0x1DFF), (0x20D0, 0x20FF), (0x2CEF, 0x2DFF), (0x302A, 0x309A), (0xA66F, 0xABFF)),
         *((0xFB1E, 0xFB1E), (0xFE20, 0xFE2F), (0xFF9E, 0xFF9F), (0x101FD, 0x11FFF)),
         (0x16AF0, 0x16FF1),
         *((0x1BC9E, 0x1BC9E), (0x1D165, 0x1D244), (0x1E000, 0x1E94A)),
     )
-    for c in range(first, last + 1)
-    if all(map(unicodedata.combining, unicodedata.normalize("NFKD", chr(c))))
+    for code in range(first, last + 1)
+    if all(map(unicodedata.combining, unicodedata.normalize("NFKD", chr(code))))
 )
 """Combining marks, and what is decomposed into nothing else."""
 _MARKS = re.compile(f"([{_MARK}]{{{MAX_MARKS}}})[{_MARK}]+")
+_MAY_BE_MARKS = re.compile(f"[\u0300-\U0001e94a]{{{MAX_MARKS + 1}}}")
+"""One range, which is found ten times as fast as the exact signs."""
 
 
 def visible(text: str) -> str:
@@ -58,7 +75,8 @@ def visible(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return _STRAY.sub("", _INVISIBLE.sub("", _LINE_END.sub("\n", text)))
+    text = _INVISIBLE.sub("", _LINE_END.sub("\n", text))
+    return _STRAY.sub("", text) if _JOINERS.search(text) else text
 
 
 def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
@@ -66,7 +84,11 @@ def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
 
     Combining marks after the first MAX_MARKS in a row are dropped.
     """
-    return text if text.isascii() else unicodedata.normalize(form, _MARKS.sub(r"\1", text))
+    if text.isascii():
+        return text
+    if _MAY_BE_MARKS.search(text):
+        text = _MARKS.sub(r"\1", text)
+    return unicodedata.normalize(form, text)
 
 
 def tidy(text: str) -> str:
