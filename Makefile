@@ -2,6 +2,7 @@
 
 BOOK ?= docs
 PORT ?= 7860
+WORKERS ?= 2
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PIP = .venv/bin/python -m pip install --disable-pip-version-check --no-deps
@@ -22,8 +23,8 @@ ingest: .venv/ready ## bring the index up to date with BOOK
 # The browser's driver keeps an event loop in the main thread to the end of its process: its
 # tests need a process of their own.
 test: .venv/ready-dev ## the whole suite but its slow part
-	.venv/bin/python -m pytest -m "not slow" --ignore tests/browser
-	.venv/bin/python -m pytest -m "not slow" tests/browser
+	.venv/bin/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" --ignore tests/browser
+	.venv/bin/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" tests/browser
 
 test-slow: .venv/ready-dev ## the part of the suite that takes minutes
 	.venv/bin/python -m pytest -m slow --ignore tests/browser
