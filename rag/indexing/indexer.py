@@ -303,6 +303,23 @@ def sparse_chunk(chunk: Chunk) -> SparseVector:
     return sparse_passage(chunk.embedded_text, chunk.language)
 
 
+def check_model(info: IndexInfo, model: str) -> None:
+    """Raise IndexMismatch if the index was not embedded with `model`."""
+    made_with = info.embedding_model
+    if made_with in ("", model):  # old indexes name none
+        return
+    if made_with.split()[0] == model.split()[0]:
+        raise IndexMismatch(
+            "The index was made by another version of Ask the Book, which embeds texts "
+            "differently, so no question can be answered. Run `python ingest.py PATH`; it embeds "
+            "the book again."
+        )
+    raise IndexMismatch(
+        f"The index was built with {made_with}, but questions are embedded with {model}. Run "
+        "`python ingest.py PATH`; it embeds the book again."
+    )
+
+
 def check_rules(info: IndexInfo) -> None:
     """Raise IndexMismatch if another version made the index, which counted words differently."""
     if info.fingerprint and info.fingerprint.split("-")[0] != _rules(sparse_chunk):

@@ -24,13 +24,12 @@ from rag.conversations import rate_limits, self_check
 from rag.errors import (
     BookError,
     ConfigurationError,
-    IndexMismatch,
     IndexMissing,
     UpstreamError,
     UpstreamRejected,
     UpstreamTimeout,
 )
-from rag.indexing.indexer import check_rules
+from rag.indexing.indexer import check_model, check_rules
 from rag.ops.remedies import remedy_for
 from rag.providers import Clients, get_clients
 from rag.settings import Settings
@@ -147,12 +146,7 @@ async def _vectors(clients: Clients) -> None:
     if info is None:
         raise IndexMissing("nothing is indexed yet")
     await store.neighbours(0, 0)  # `info` may be cached for half a minute
-    model = (await clients.embedder()).model
-    if info.embedding_model and info.embedding_model != model:
-        raise IndexMismatch(
-            f"the index was built with {info.embedding_model}, but questions are embedded with "
-            f"{model}"
-        )
+    check_model(info, (await clients.embedder()).model)
     check_rules(info)
 
 
