@@ -12,8 +12,9 @@ from rag.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRETS = ("COHERE_API_KEY", "OPENAI_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
-PLATFORMS = ("SPACE_ID", "AWS_LAMBDA_FUNCTION_NAME", "VERCEL")
-"""Environment variables that identify a hosting platform. None of them is set on a laptop."""
+PLATFORMS = ("SPACE_ID", "AWS_LAMBDA_FUNCTION_NAME", "VERCEL", "K_SERVICE")
+"""Environment variables that identify a hosting platform; K_SERVICE is Google Cloud Run's. None of
+them is set on a laptop."""
 
 
 def _setting(name: str, default: Any, help: str, *, secret: bool = False) -> Any:
