@@ -268,4 +268,8 @@ async def main() -> int:
 
 if __name__ == "__main__":
     output.make_safe()
-    raise SystemExit(asyncio.run(main()))
+    try:
+        status: int | str = asyncio.run(main())
+    except ConfigurationError as error:
+        status = str(error)
+    raise SystemExit(status)
