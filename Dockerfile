@@ -32,12 +32,16 @@ RUN test -s /etc/ssl/certs/ca-certificates.crt && useradd --create-home --uid 10
  && python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
       -x '/(site-packages|config-.*|ensurepip|idlelib|lib2to3|pydoc_data|test|tkinter|turtledemo)/' \
       /usr/local/lib/python3.11
+# PostgreSQL cannot create its data for a user id without a name, such as OpenShift chooses.
+ARG EMBEDDED=
+RUN case "$EMBEDDED" in 1|true|yes|on) \
+      apt-get update -qq && apt-get install -y -qq --no-install-recommends libnss-wrapper \
+      && rm -rf /var/lib/apt/lists/*;; esac
 COPY --from=build /install /usr/local
 COPY --from=build /app /app
 COPY --from=build --chown=1000:1000 /data /home/user/data
 WORKDIR /app
 USER 1000:1000
-ARG EMBEDDED=
 ENV EMBEDDED=$EMBEDDED HOME=/home/user DATA_DIR=/home/user/data HOST=0.0.0.0 \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 EXPOSE 7860

@@ -13,8 +13,9 @@ from rag.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRETS = ("COHERE_API_KEY", "OPENAI_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DATABASE_URL")
-PLATFORMS = ("SPACE_ID", "AWS_LAMBDA_FUNCTION_NAME", "VERCEL")
-"""Environment variables that identify a hosting platform. None of them is set on a laptop."""
+PLATFORMS = ("SPACE_ID", "AWS_LAMBDA_FUNCTION_NAME", "VERCEL", "K_SERVICE")
+"""Environment variables that identify a hosting platform; K_SERVICE is Google Cloud Run's. None of
+them is set on a laptop."""
 DEFAULT_CHAT_MODEL = "gpt-6-luna"
 FIRST_TOKEN_SECONDS = (20.0, 120.0)
 """How long a model may take to its first token, and a model on this machine or in its network."""

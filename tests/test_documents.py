@@ -108,7 +108,8 @@ def test_handlers_are_imported_without_an_sdk() -> None:
         "import router, sys; print([m for m in "
         "('openai', 'cohere', 'qdrant_client', 'qdrant_edge', 'pg8000', 'numpy', 'tokenizers', "
         "'ctranslate2', 'markdown_it', 'snowballstemmer', 'rag.language.tokens', "
-        "'rag.chat.pipeline') "
+        "'rag.chat.pipeline', 'handlers.mcp_tools', 'handlers.mcp_resources', "
+        "'handlers.openai_answers', 'rag.indexing.llms_txt') "
         "if m in sys.modules])",
         env=environment(),
     )

@@ -204,6 +204,27 @@ def test_what_is_wrong_stops_the_start_with_one_line(variables: dict[str, str], 
     assert "hunter2" not in line
 
 
+@pytest.mark.parametrize("command", [("-m", "rag.ops.diagnostics"), ("ingest.py", "docs")])
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        ({"DATA_DIR": "~hunter2/x"}, "DATA_DIR"),
+        ({"SSL_CERT_FILE": "/hunter2.pem"}, "SSL_CERT_FILE"),
+        ({"https_proxy": "hunter2:3128", "PORT": "hunter2"}, "https_proxy"),
+        ({"ADMIN_TOKEN": "hunter2"}, "ADMIN_TOKEN"),
+    ],
+)
+def test_the_commands_say_it_too(
+    command: tuple[str, ...], variables: dict[str, str], name: str, tmp_path: Path
+) -> None:
+    finished = run(*command, env=environment(**{"DATA_DIR": str(tmp_path), **variables}))
+    assert (finished.returncode, finished.stdout) == (1, "")
+    (line,) = finished.stderr.strip().splitlines()
+    assert line.startswith("Configuration error: ")
+    assert name in line
+    assert "hunter2" not in line
+
+
 def test_a_home_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_home(_: Path) -> Path:
         raise RuntimeError("Could not determine home directory.")

@@ -13,6 +13,8 @@ that it overwrites, is reliable.
   https://github.com/awslabs/aws-lambda-web-adapter
 - Anywhere, if PROXY_HOPS says how many proxies append to X-Forwarded-For: the entry that the first
   of them has appended, counted from the end. A Unix socket has no other address.
+- Google Cloud Run: the same, with one proxy of its own.
+  https://cloud.google.com/run/docs/container-contract
 - Vercel: it overwrites its own headers. https://vercel.com/docs/headers/request-headers
 """
 
@@ -27,8 +29,9 @@ from starlette.types import Scope
 
 def client_address(scope: Scope, platform: str, proxy_hops: int = 0) -> str:
     """Return the client's address, or "" if the platform does not report it."""
-    if proxy_hops and "aws.event" not in scope:
-        return _at_hop(scope, proxy_hops)
+    hops = proxy_hops or (1 if platform == "K_SERVICE" else 0)
+    if hops and "aws.event" not in scope:
+        return _at_hop(scope, hops)
     if "aws.event" in scope:
         return _from_lambda(scope)
     headers = Headers(scope=scope)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 SPACE_PROXY = "10.0.0.0/8"
 """Where a Space's own proxy calls from; it appends the client's address to X-Forwarded-For."""
+CLOUD_RUN_PROXY = "169.254.0.0/16"
+"""The same of Google Cloud Run."""
+_PROXIES = {"SPACE_ID": SPACE_PROXY, "K_SERVICE": CLOUD_RUN_PROXY}
 
 HEALTHCHECK_SECONDS = 30
 """A process that gives no sign of life for so long is replaced, and its answers are lost: a
@@ -68,7 +71,7 @@ def trusted_hop(settings: Settings) -> str:
 
     On hosts that are not known here, FORWARDED_ALLOW_IPS, uvicorn's own variable, names them.
     """
-    default = SPACE_PROXY if settings.platform == "SPACE_ID" else "127.0.0.1"
+    default = _PROXIES.get(settings.platform, "127.0.0.1")
     return os.environ.get("FORWARDED_ALLOW_IPS") or default
 
 

@@ -14,7 +14,8 @@ from rag import request_log
 from rag.answering import sources
 from rag.chat import admission, notices
 from rag.chat.admission import PaidCalls
-from rag.errors import IndexMismatch, IndexMissing
+from rag.errors import IndexMissing
+from rag.indexing.indexer import check_model
 from rag.indexing.outline import Outline, read_outline
 from rag.interfaces import Reranker
 from rag.models import IndexInfo, SearchResult, Source
@@ -39,11 +40,7 @@ async def retrieve(
     Raises IndexMissing, and IndexMismatch if the index was built with another embedding model.
     """
     embedder, info = await clients.embedder(), await index_info(clients)
-    if info.embedding_model and info.embedding_model != embedder.model:  # old indexes name none
-        raise IndexMismatch(
-            f"the index was built with {info.embedding_model}, but questions are embedded with "
-            f"{embedder.model}: run python ingest.py PATH"
-        )
+    check_model(info, embedder)
     if vectors is None:
         vectors = await embed(clients, texts, calls)
     found = await _search(clients, texts, vectors, info, calls)

@@ -11,7 +11,7 @@ from rag.answering import sources
 from rag.chat.admission import PaidCalls
 from rag.chat.retrieval import retrieve
 from rag.conversations import rate_limits
-from rag.errors import BookError
+from rag.errors import BookError, ConfigurationError, IndexMismatch, IndexMissing
 from rag.models import AnswerRequest
 from rag.providers import Clients
 
@@ -25,8 +25,8 @@ async def warm_up(clients: Clients) -> None:
 
     On a host that sleeps, a user is already waiting at startup. Two small queries wake the database
     and open the two connections that a question uses first. A search loads the index. Paid services
-    are imported but not called. Errors of the database are logged; the first question
-    reports the others.
+    are imported but not called. Errors of the database and the embedded index are logged; the first
+    question reports the others.
     """
     with contextlib.suppress(BookError):
         await clients.answerers()
@@ -38,8 +38,14 @@ async def warm_up(clients: Clients) -> None:
         log.warning(
             "conversations may not be kept: %s (python -m rag.ops.diagnostics says more)", error
         )
-    with contextlib.suppress(BookError):
+    try:
         await _answer(clients)
+    except (IndexMissing, IndexMismatch):
+        pass  # logged before
+    except ConfigurationError as error:  # such as a full disk
+        log.warning("questions cannot be answered: %s", error)
+    except BookError:
+        pass
     # Exempt long-lived objects from garbage collection.
     gc.collect()
     gc.freeze()

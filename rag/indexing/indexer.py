@@ -303,6 +303,29 @@ def sparse_chunk(chunk: Chunk) -> SparseVector:
     return sparse_passage(chunk.embedded_text, chunk.language)
 
 
+def check_model(info: IndexInfo, embedder: Embedder) -> None:
+    """Raise IndexMismatch if the index was not embedded with this model and its dimensions."""
+    made_with, model = info.embedding_model, embedder.model
+    if made_with in ("", model):  # old indexes name none
+        if embedder.dimensions and info.dimensions not in (0, embedder.dimensions):
+            raise IndexMismatch(
+                f"The vectors of the index have {info.dimensions} dimensions, but those of "
+                f"questions have {embedder.dimensions}. Run `python ingest.py PATH`; it embeds the "
+                "book again."
+            )
+        return
+    if made_with.split()[0] == model.split()[0]:
+        raise IndexMismatch(
+            "The index was made by another version of Ask the Book, which embeds texts "
+            "differently, so no question can be answered. Run `python ingest.py PATH`; it embeds "
+            "the book again."
+        )
+    raise IndexMismatch(
+        f"The index was built with {made_with}, but questions are embedded with {model}. Run "
+        "`python ingest.py PATH`; it embeds the book again."
+    )
+
+
 def check_rules(info: IndexInfo) -> None:
     """Raise IndexMismatch if another version made the index, which counted words differently."""
     if info.fingerprint and info.fingerprint.split("-")[0] != _rules(sparse_chunk):

@@ -24,13 +24,12 @@ from rag.conversations import rate_limits, self_check
 from rag.errors import (
     BookError,
     ConfigurationError,
-    IndexMismatch,
     IndexMissing,
     UpstreamError,
     UpstreamRejected,
     UpstreamTimeout,
 )
-from rag.indexing.indexer import check_rules
+from rag.indexing.indexer import check_model, check_rules
 from rag.ops.model_watch import model_warnings
 from rag.ops.remedies import remedy_for
 from rag.providers import Clients, get_clients
@@ -148,18 +147,7 @@ async def _vectors(clients: Clients) -> None:
     if info is None:
         raise IndexMissing("nothing is indexed yet")
     await store.neighbours(0, 0)  # `info` may be cached for half a minute
-    embedder = await clients.embedder()
-    model, dimensions = embedder.model, embedder.dimensions
-    if info.embedding_model and info.embedding_model != model:
-        raise IndexMismatch(
-            f"the index was built with {info.embedding_model}, but questions are embedded with "
-            f"{model}"
-        )
-    if dimensions and info.dimensions and info.dimensions != dimensions:
-        raise IndexMismatch(
-            f"the vectors of the index have {info.dimensions} dimensions, but those of questions "
-            f"have {dimensions}"
-        )
+    check_model(info, await clients.embedder())
     check_rules(info)
 
 
@@ -283,4 +271,8 @@ async def main() -> int:
 
 if __name__ == "__main__":
     output.make_safe()
-    raise SystemExit(asyncio.run(main()))
+    try:
+        status: int | str = asyncio.run(main())
+    except ConfigurationError as error:
+        status = str(error)
+    raise SystemExit(status)

@@ -102,7 +102,7 @@ def remedy_for(
     if service == "budget":
         return "To allow more, raise DAILY_TOKEN_BUDGET or DAILY_QUESTION_BUDGET."
     if isinstance(error, IndexMissing | IndexMismatch):
-        return _index(error)
+        return _index(error, settings)
     reason = error.reason if isinstance(error, UpstreamError) else ""
     if service == "postgres" and reason == "rights":
         return _rights(settings)
@@ -119,13 +119,18 @@ def remedy_for(
     return ""
 
 
-def _index(error: BaseException) -> str:
+def _index(error: BaseException, settings: Settings) -> str:
     if "another version" in str(error):
         return ""  # it says what to run
     if isinstance(error, IndexMismatch):
         if "dimensions" in str(error):
-            return "Run python ingest.py PATH, or set EMBED_DIMENSIONS to those of the index."
-        return "Run python ingest.py PATH, or set COHERE_EMBED_MODEL to the model of the index."
+            return "Or set EMBED_DIMENSIONS to those of the index."
+        if not settings.cohere_api_key:
+            return "Or set COHERE_API_KEY, if Cohere embedded the index."
+        return (
+            "Or set COHERE_EMBED_MODEL to the model of the index; all-MiniLM is used without "
+            "COHERE_API_KEY."
+        )
     return (
         "Run python ingest.py PATH with these settings, or set QDRANT_COLLECTION to the "
         "collection that holds the book."

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ from rag.conversations import self_check
 from rag.errors import ConfigurationError, StatementRejected
 from rag.models import Chunk, IndexInfo, Point, SparseVector
 from tests.support.postgres import query, using
+from tests.support.service import serving
 
 ROOT = Path(__file__).parents[2]
 STRANGER = 1_000_620_000
@@ -253,6 +255,25 @@ def test_a_full_disk_does_not_keep_a_book_from_answering(
     monkeypatch.setattr(disk, "is_in_memory", lambda folder: False)
     monkeypatch.setattr(os, "statvfs", lambda folder: (_ for _ in ()).throw(AssertionError))
     assert _search(tmp_path) == 3
+
+
+def test_a_start_on_a_full_disk_says_so_and_goes_on(
+    handbook: Path, small_disk: Path, tmp_path: Path
+) -> None:
+    data = small_disk / "data"
+    subprocess.run(["cp", "-a", "--sparse=always", str(handbook), str(data)], check=True)
+    filler = _fill(small_disk)
+    with serving(tmp_path / "log", DATA_DIR=str(data)) as service, service.client() as client:
+        deadline = time.monotonic() + 30
+        while "questions cannot be answered" not in service.log and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert "conversations are not kept: The disk of" in service.log
+        assert "full: opening the index needs" in service.log
+        question = {"message": "How do I delete a conversation?"}
+        assert client.post("/chat", json=question).status_code == 503
+        filler.unlink()
+        assert "[1]" in client.post("/chat", json=question).json()["message"]
+    assert "Traceback" not in service.log
 
 
 def test_a_server_without_a_log_is_explained(tmp_path: Path) -> None:

@@ -118,7 +118,8 @@ def test_no_secret_and_no_tool_gets_into_the_image() -> None:
 
 
 @pytest.mark.slow
-def test_the_image_builds_and_answers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("user", ["1000:1000", "1000620000:0"], ids=["usual", "without a name"])
+def test_the_image_builds_and_answers(user: str) -> None:
     docker = shutil.which("docker") or shutil.which("podman")
     if docker is None:
         pytest.skip("neither docker nor podman is installed, so the image is not built")
@@ -136,13 +137,8 @@ def test_the_image_builds_and_answers(tmp_path: Path) -> None:
         pytest.skip("the base image cannot be fetched, so the image is not built")
     assert built.returncode == 0, built.stderr
     options = [
-        "--read-only",
-        "--tmpfs",
-        "/tmp",
-        "--cap-drop",
-        "ALL",
-        "-p",
-        f"127.0.0.1:{port}:7860",
+        *("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"),
+        *("--user", user, "-p", f"127.0.0.1:{port}:7860"),
     ]
     subprocess.run([docker, "run", "-d", "--name", name, *options, name], check=True)
     try:
@@ -156,6 +152,8 @@ def test_the_image_builds_and_answers(tmp_path: Path) -> None:
             check=False,
         )
         assert "[1]" in done.stdout, done.stderr
+        log = subprocess.run([docker, "logs", name], capture_output=True, text=True, check=True)
+        assert "kept: " not in log.stdout + log.stderr  # conversations are not, or may not be
         listed = subprocess.run(
             [docker, "exec", name, "python", "-m", "pip", "list"],
             capture_output=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import tarfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from rag.adapters.vector_store.qdrant import _info as read_record
 from rag.errors import IndexMismatch
 from rag.indexing.indexer import check_rules
 from rag.models import IndexInfo
-from tests.support.service import environment, run, serving
+from tests.support.service import Service, environment, run, serving
 
 QUESTION = {"message": "How do I delete a conversation?"}
 Record = dict[str, Any]
@@ -86,10 +87,7 @@ def test_the_start_the_doctor_and_the_reader_are_told(
     rules_only = layout == "other words"
     change(data, LAYOUTS.get(layout) or (lambda record: record["info"].update(fingerprint=other)))
     with serving(tmp_path / "log", DATA_DIR=str(data)) as service, service.client() as client:
-        deadline = time.monotonic() + 30
-        while "another version" not in service.log and time.monotonic() < deadline:
-            time.sleep(0.1)
-        (line,) = [each for each in service.log.splitlines() if "another version" in each]
+        line = warning(service)
         assert json.loads(line)["level"] == "warning"
         assert "python ingest.py PATH" in line
         reply = client.post("/chat", json=QUESTION)
@@ -112,3 +110,41 @@ def test_ingest_renews_it(data: Path) -> None:
     store = EdgeStore(data)
     assert asyncio.run(store.info())
     store.stop()
+
+
+INDEXES = sorted((Path(__file__).parent / "indexes").glob("*.tar.xz"))
+"""Folders that earlier versions made from the book beside them, in the order of their age. They
+differ in the record, in the embedding model or in how words are counted."""
+LAMP = "tests/indexing/indexes/lamp"
+CLEAN = {"message": "How do I clean the glass?"}
+
+
+@pytest.mark.parametrize("made", INDEXES, ids=lambda path: path.name.partition(".")[0])
+def test_a_folder_of_an_earlier_version_goes_forward(made: Path, tmp_path: Path) -> None:
+    with tarfile.open(made) as archive:
+        archive.extractall(tmp_path / "data", filter="data")
+    data = {"DATA_DIR": str(tmp_path / "data")}
+    same_model = "8-bit" in made.name
+    with serving(tmp_path / "log", **data) as service, service.client() as client:
+        line = warning(service)
+        assert "Run `python ingest.py PATH`" in line
+        assert ("nothing is embedded again" in line) == same_model
+        assert ("no question can be answered" in line) == (not same_model)
+        assert client.post("/chat", json=CLEAN).status_code == (200 if same_model else 503)
+        # It runs beside the service, whose readers see the new index at once.
+        finished = run("ingest.py", LAMP, env=environment(**data))
+        assert finished.returncode == 0, finished.stderr
+        assert ("0 embedded" in finished.stdout) == same_model
+        answered = client.post("/chat", json=CLEAN).json()
+        assert "Wipe the glass with a dry cloth" in answered["message"]
+        assert client.get("/book/care").status_code == 200
+        assert client.get("/health", params={"deep": True}).json()["status"] == "ok"
+
+
+def warning(service: Service) -> str:
+    """Wait for the line of the start that names another version."""
+    deadline = time.monotonic() + 30
+    while "another version" not in service.log and time.monotonic() < deadline:
+        time.sleep(0.1)
+    (line,) = [each for each in service.log.splitlines() if "another version" in each]
+    return str(line)

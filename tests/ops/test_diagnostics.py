@@ -332,8 +332,13 @@ def test_remedies(service: str, reason: Reason, words: str) -> None:
     ],
 )
 def test_remedies_by_class(service: str, error: Exception, words: str) -> None:
-    settings = load_settings({"QDRANT_URL": "https://x.cloud.qdrant.io:6333"})
-    assert words in remedy_for(service, error, settings)
+    found = {"QDRANT_URL": "https://x.cloud.qdrant.io:6333", "COHERE_API_KEY": "co-hunter2"}
+    assert words in remedy_for(service, error, load_settings(found))
+
+
+def test_an_index_by_cohere_without_its_key() -> None:
+    mismatch = IndexMismatch("The index was built with embed-english-v3.0")
+    assert "set COHERE_API_KEY" in remedy_for("qdrant", mismatch, load_settings({}))
 
 
 @pytest.mark.parametrize("service", SERVICES[:4])

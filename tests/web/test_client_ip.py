@@ -125,6 +125,22 @@ def test_behind_a_unix_socket_the_hops_are_counted(hops: int, forwarded: str, ad
     assert direct == (address or "10.0.0.9")
 
 
+@pytest.mark.parametrize("peer", ["169.254.169.126", "10.1.2.3", ""])
+@pytest.mark.parametrize(
+    ("hops", "forwarded", "address"),
+    [
+        (0, READER, READER),
+        (0, f"192.0.2.1, {READER}", READER),  # the reader wrote the first
+        (0, f"169.254.1.1, 127.0.0.1, {READER}", READER),
+        (2, f"192.0.2.1, {READER}, 34.120.0.1", READER),  # behind a load balancer
+    ],
+)
+def test_cloud_runs_proxy_is_one_hop(hops: int, forwarded: str, address: str, peer: str) -> None:
+    client = (peer, 1) if peer else None
+    seen = scope(client, {**FORGED, "x-forwarded-for": forwarded})
+    assert client_address(seen, "K_SERVICE", hops) == address
+
+
 @pytest.mark.parametrize(
     ("environ", "peer", "forwarded", "address"),
     [
@@ -132,6 +148,7 @@ def test_behind_a_unix_socket_the_hops_are_counted(hops: int, forwarded: str, ad
         ({"SPACE_ID": "a/b"}, "10.16.3.4", f"192.0.2.1, {READER}, 10.20.1.1", READER),
         ({"SPACE_ID": "a/b"}, "10.16.3.4", f"10.0.0.1, {READER}", READER),
         ({"SPACE_ID": "a/b"}, READER, "192.0.2.1", READER),
+        ({"K_SERVICE": "book"}, "169.254.8.129", f"192.0.2.1, {READER}", READER),
         ({}, "127.0.0.1", f"192.0.2.1, {READER}", READER),
         ({}, READER, "192.0.2.1", READER),
         ({}, "172.18.0.2", READER, "172.18.0.2"),

@@ -23,6 +23,7 @@ from rag.conversations.csv_table import as_csv
 from rag.conversations.reader_keys import client_key
 from rag.errors import SourceError
 from rag.models import Source, Turn
+from rag.settings import PLATFORMS
 from sites.discovery import Scope, read_sitemap
 from sites.fetch import AGENT, Response, origin
 from sites.html_blocks import read_page
@@ -52,7 +53,7 @@ HEADER = st.text(st.characters(max_codepoint=255), max_size=40)
         ),
         HEADER | JSON.map(json.dumps),
     ),
-    st.sampled_from(["", "SPACE_ID", "VERCEL", "AWS_LAMBDA_FUNCTION_NAME"]),
+    st.sampled_from(["", *PLATFORMS]),
     st.none() | st.tuples(TEXT, st.integers(0, 65535)),
 )
 def test_an_address_is_always_found_or_empty(
