@@ -270,6 +270,21 @@ def test_pipes_in_code_do_not_end_a_cell(reader: Reader, fake: Fake) -> None:
     )
 
 
+def test_items_that_are_not_written_as_markdown(reader: Reader, fake: Fake) -> None:
+    check(
+        reader,
+        fake,
+        {
+            "Two:\n• **one** [1]\n• two": "Two:<br>• <strong>one</strong>(1)<br>• two",
+            "步骤：\n1、打开\n2、关闭": "步骤：<br>1、打开<br>2、关闭",
+            "（1）甲\n（2）乙\n① 丙": "（1）甲<br>（2）乙<br>① 丙",
+            "一、甲\n十一、乙": "一、甲<br>十一、乙",
+            "✅ yes\n❌ no `a\n• b`": "✅ yes<br>❌ no <code>a • b</code>",
+            "a wrapped\nline (1) of\n2 words": "a wrapped\nline (1) of\n2 words",
+        },
+    )
+
+
 def test_notes_as_github_writes_them(reader: Reader, fake: Fake) -> None:
     check(
         reader,

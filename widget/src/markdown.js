@@ -19,6 +19,8 @@ const LOOKBEHIND = 96; // characters before a bracket that are checked, as in th
 
 /** Tags of code. */
 const CODE = /^(kbd|code)$/;
+/** Before a line that begins like an item of a list, but not as Markdown writes one. */
+const ITEMS = /\n(?=[•·●○▪◦‣■□◆➤➢→✓✔✗✘✅❌☑☐①-⑳]|\d+[、．]|（[\d一-十]+）|[一二三四五六七八九十]+、)/u;
 /** How GitHub writes the heading of a note. */
 const ALERT = /^\[!(note|tip|important|warning|caution)\]/i;
 
@@ -41,6 +43,10 @@ function parts(token) {
   if (token.type === 'image') return [];
   return token.items ?? (token.tokens ? [token] : []);
 }
+
+/** Make tokens of a text, with breaks before lines that look like items. */
+const lines = (text) =>
+  text.split(ITEMS).flatMap((line, at) => [...(at ? [{ type: 'br', text: '\n' }] : []), { type: 'text', text: line }]);
 
 /** Put what is between a pair of tags into one token. Tags without a partner stay as text. */
 function pair(tokens) {
@@ -69,8 +75,8 @@ function cut(tokens, cite) {
       const pieces = split(token.raw.slice(alert.length)).flatMap((part, marker) =>
         marker % 2
           ? cite(part)
-          : part.split(FORMULAS).map((piece, formula) =>
-              formula % 2 ? { type: 'formula', text: show(piece) } : { type: 'text', text: decode(piece) },
+          : part.split(FORMULAS).flatMap((piece, formula) =>
+              formula % 2 ? { type: 'formula', text: show(piece) } : lines(decode(piece)),
             ),
       );
       if (!alert) return pieces;
