@@ -62,7 +62,7 @@ async def _markdown(slug: str, address: str) -> str:
         if isinstance(store, PreviewPages):
             if page := await store.page(name):
                 return preview.page_markdown(page)
-        elif known := (await outline(clients)).page(name):
+        elif known := (await outline(clients)).at(name):
             chunks = await page_chunks(store, known.slug, known.first, known.last)
             return markdown(chunks)
     raise NotFound(detail=NO_SUCH_PAGE)

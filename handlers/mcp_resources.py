@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, unquote
 
+from rag.answering.addresses import address
 from rag.chat.retrieval import outline
 from rag.indexing.outline import markdown, page_chunks
 from rag.providers import Clients
@@ -27,7 +27,7 @@ async def listed(clients: Clients, params: Mapping[str, Any]) -> dict[str, Any]:
     end = start + PAGE_SIZE
     found = [
         {
-            "uri": ROOT + quote(page.slug),
+            "uri": address(ROOT, page.slug),
             "name": page.slug or "index",
             "title": page.title,
             "description": page.summary,
@@ -57,7 +57,7 @@ async def read(clients: Clients, call: McpCall) -> dict[str, Any]:
         raise RpcError(json_rpc.INVALID_PARAMS, "resources/read needs a uri.")
     page = None
     if uri.startswith(ROOT):
-        page = (await outline(clients)).page(unquote(uri.removeprefix(ROOT)))
+        page = (await outline(clients)).page(uri.removeprefix(ROOT))
     if page is None:
         raise RpcError(
             json_rpc.INVALID_PARAMS if call.modern else mcp_protocol.NOT_FOUND_BEFORE,

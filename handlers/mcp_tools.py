@@ -11,12 +11,12 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote
 
 from pydantic import BaseModel, Field, ValidationError
 
 from handlers.schemas import Text
 from rag.answering import sources
+from rag.answering.addresses import page_path
 from rag.answering.citation_filter import link_markers
 from rag.answering.text_fragments import citation_url
 from rag.chat import admission, answer_stream, pipeline
@@ -280,8 +280,8 @@ def _find(known: Outline, wanted: str, site: str) -> tuple[OutlinePage, int]:
     if (position := known.positions.get(wanted)) is not None:
         page = next((p for p in known.pages if p.first <= position <= p.last), None)
     else:
-        slug = unquote(wanted.removeprefix(site))
-        page, position = known.page(slug) or known.page(slug.removesuffix(".md")), 0
+        path = page_path(wanted.removeprefix(site))
+        page, position = known.at(path) or known.at(path.removesuffix(".md")), 0
     if page is None:
         raise NotFound(detail="The book has no passage with this id. Take an id from search.")
     return page, position

@@ -70,7 +70,7 @@ class PreviewPages(Protocol):
     """A vector store that also keeps the book's pages, for a local preview."""
 
     async def page(self, slug: str) -> Page | None:
-        """Return a page by its slug, or None."""
+        """Return a page by its slug, or by its decoded path, or None."""
 
     async def pages(self) -> Sequence[tuple[str, str]]:
         """Return the slug and title of every page, in the book's order."""

@@ -53,7 +53,10 @@ class Page:
     """Path of the source file relative to the book's folder, with forward slashes."""
     title: str
     slug: str
-    """Path on the site, without leading slash or anchor; empty for the root."""
+    """Path on the site, without leading slash or anchor; empty for the root.
+
+    `%`, `?`, `#` and `\\` of a file's name are percent-encoded: `C%23 guide` for `C# guide`.
+    """
     sections: tuple[Section, ...]
     language: str = "en"
 

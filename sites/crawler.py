@@ -18,7 +18,7 @@ from sites.files import Report
 from sites.html import NOT_PAGES, make_page, site_title
 from sites.html_blocks import read_page
 from sites.html_links import read_targets
-from sites.source import Book, humanize, primary_language
+from sites.source import Book, file_address, humanize, primary_language
 
 MAX_CONSECUTIVE_FAILURES = 12
 """After this many failures in a row the site counts as down."""
@@ -215,12 +215,14 @@ class _Crawl:
         )
 
     def _slug(self, address: str) -> str:
-        """Return the path of an address, percent-decoded unless that would change its meaning."""
+        """Return the path of an address, percent-decoded where that does not change its meaning."""
         root = self.site_url.rstrip("/") + "/"
         below = address.startswith(root) and len(root) > 1
         path = address[len(root) :] if below else urlsplit(address).path.lstrip("/")
         readable = unquote(path)
-        return path if set("%#?\ufffd") & set(readable) else readable
+        if "\ufffd" in readable or readable.count("/") != path.count("/"):
+            return path
+        return file_address(readable)
 
     def book(self, known: set[str]) -> Book:
         """Make the book: pages in the start page's language, without duplicates."""

@@ -172,7 +172,7 @@ class _Reader:
         if meta.get("draft") is True or meta.get("unlisted") is True:
             return None
         slug, key = self._address(source, inner, meta, positions)
-        slug = site_path(source.base, slug)
+        slug = site_path(source.base, slug).replace("#", "%23").replace("?", "%3F")
         rules = self._dialect(path, meta, source)
         if id(rules) not in self._parsers:
             self._parsers[id(rules)] = rules.parser()

@@ -10,7 +10,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
-from sites.source import natural_key
+from sites.source import file_address, natural_key
 
 _DATED = re.compile(r"\d+[-_.]\d+")
 _PREFIX = re.compile(r"(\d+)\s*[-_.]+\s*([^-_.\s].*)", re.DOTALL)
@@ -30,6 +30,7 @@ def doc_slug(path: str, meta: dict[str, Any]) -> str:
     folders = list(source.parts[:-1])
     stem = strip_number(source.stem)[0] if strip else source.stem
     prefix = "/".join(strip_number(part)[0] if strip else part for part in folders)
+    prefix = file_address(prefix)
     slug = meta.get("slug")
     if isinstance(slug, str) and slug.startswith("/"):
         return slug
@@ -37,7 +38,7 @@ def doc_slug(path: str, meta: dict[str, Any]) -> str:
         parent = folders[-1].lower() if folders else "."
         if source.stem.lower() in ("index", "readme", parent):
             return prefix + "/"
-        return f"{prefix}/{meta.get('id') or stem}"
+        return f"{prefix}/{file_address(str(meta.get('id') or stem))}"
     return f"{prefix}/{slug}"
 
 
@@ -80,10 +81,12 @@ def post_slug(path: str, meta: dict[str, Any]) -> tuple[str, str]:
     match = _POST.fullmatch(stem)
     day = match[2].replace("-", "/") if match else ""
     slug = f"{day}/{match[1]}{match[3]}" if match else stem
-    return str(meta.get("slug") or slug), str(meta.get("date") or day.replace("/", "-"))
+    return str(meta.get("slug") or file_address(slug)), str(
+        meta.get("date") or day.replace("/", "-")
+    )
 
 
 def page_slug(path: str, meta: dict[str, Any]) -> str:
     """Return the path of a page that stands alone."""
     stem = re.sub(r"(?:(?<=/)index|^index)?\.mdx?$", "", path)
-    return str(meta.get("slug") or stem)
+    return str(meta.get("slug") or file_address(stem))

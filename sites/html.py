@@ -12,7 +12,7 @@ from rag.models import Page
 from sites.files import MARKDOWN
 from sites.html_blocks import HtmlPage, read_page
 from sites.sections import SectionBuilder
-from sites.source import Book, Request, humanize, natural_key, site_path
+from sites.source import Book, Request, file_address, humanize, natural_key, site_path
 
 SUFFIXES = (".html", ".htm")
 NOT_PAGES = re.compile(
@@ -63,9 +63,9 @@ def read(request: Request) -> Book:
             return None
         source = PurePosixPath(path)
         if source.stem == "index":
-            slug = site_path(request.base_path or "", str(source.parent), "")
+            slug = site_path(request.base_path or "", file_address(str(source.parent)), "")
         else:
-            slug = site_path(request.base_path or "", path)
+            slug = site_path(request.base_path or "", file_address(path))
         if path == f"index{source.suffix}":
             language, first = html.language or "en", html.title
         titles.append(html.title)

@@ -26,7 +26,7 @@ from sites.includes import Include, Includes
 from sites.inline_text import plain_text
 from sites.markdown import Dialect, read_markdown
 from sites.slugs import mdbook_slugger
-from sites.source import Book, Request, is_address, site_path
+from sites.source import Book, Request, file_address, is_address, site_path
 
 _DIRECTIVE = re.compile(
     r"(\\?)\{\{\s*#(include|rustdoc_include|playground|playpen|title|shiftinclude)\s++"
@@ -107,7 +107,8 @@ def read(request: Request) -> Book:
         document = read_markdown(text, DIALECT, parser, names.get(path, ""), source.stem)
         request.report.add_all(path, document.warnings)
         stem = "index" if source.stem.lower() == "readme" else source.stem
-        slug = site_path(request.base_path or "", str(source.parent), f"{stem}.html")
+        place = file_address(f"{source.parent}/{stem}.html")
+        slug = site_path(request.base_path or "", place)
         return Page(path, document.title, slug, document.sections, language)
 
     paths = list(names) if summaries else files.find(root, (".md",))
@@ -155,7 +156,8 @@ def _summary(text: str, parser: MarkdownIt) -> tuple[str, list[tuple[str, str]]]
         for at, child in enumerate(children):
             if child.type == "link_open":
                 end = next(i for i in range(at, len(children)) if children[i].type == "link_close")
-                href = unquote(str(child.attrs.get("href") or "")).split("#")[0]
+                href = unquote(str(child.attrs.get("href") or ""))
+                href = href if href.endswith(".md") else href.rpartition("#")[0]
                 if href.endswith(".md") and "://" not in href:
                     entries.append((normpath(href), plain_text(children[at:end])))
     return heading, entries

@@ -34,7 +34,15 @@ from sites.pymarkdown import python_markdown
 from sites.pymdownx import braced_fences, generic_blocks, icons
 from sites.slugs import python_markdown_slug, python_markdown_slugger
 from sites.snippets import Snippets
-from sites.source import Book, Request, find_above, humanize, natural_key, site_path
+from sites.source import (
+    Book,
+    Request,
+    file_address,
+    find_above,
+    humanize,
+    natural_key,
+    site_path,
+)
 
 MARKDOWN = (".markdown", ".mdown", ".mkdn", ".mkd", ".md")
 CONFIGS = ("mkdocs.yml", "mkdocs.yaml", "properdocs.yml", "zensical.yml")
@@ -141,6 +149,7 @@ class _Pages:
                 if not blog.is_published(meta):
                     return None
                 place = blog.place(bare, document.title, meta)
+        place = file_address(place)
         prefix = (request.base_path or "", self._languages.prefix(language))
         if site.config.get("use_directory_urls") is False:
             slug = site_path(*prefix, f"{place}.html")

@@ -13,7 +13,7 @@ from sites.files import MARKDOWN
 from sites.front_matter import split_front_matter
 from sites.markdown import Dialect, read_markdown
 from sites.slugs import github_slugger
-from sites.source import Book, Request, humanize, natural_key, site_path
+from sites.source import Book, Request, file_address, humanize, natural_key, site_path
 
 DIALECT = Dialect(slugger=github_slugger, plugins=(directives,))
 
@@ -36,7 +36,7 @@ def read(request: Request) -> Book:
         fallback = humanize(source.parent.name if index and source.parent.name else source.stem)
         document = read_markdown(body, DIALECT, parser, str(meta.get("title") or ""), fallback)
         request.report.add_all(path, document.warnings)
-        slug = site_path(request.base_path or "", str(place))
+        slug = site_path(request.base_path or "", file_address(str(place)))
         language = str(meta.get("lang") or "en")
         page = Page(path, document.title, slug, document.sections, language)
         return ([natural_key(part) for part in place.parts], not index), page

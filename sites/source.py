@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from rag.models import Page
 from sites.files import Files, Problem, Report, real_path
@@ -98,6 +98,15 @@ def site_path(*parts: str) -> str:
             done.append(part)
     tail = "/" if done and joined.endswith("/") else ""
     return "/".join(done) + tail
+
+
+_SYNTAX = re.compile(r"[%?#\\\x00-\x1f\x7f]")
+"""Has a meaning in an address, or is changed or dropped by browsers."""
+
+
+def file_address(path: str) -> str:
+    """Return a file's path as the path of an address: `C%23 guide` for `C# guide`."""
+    return _SYNTAX.sub(lambda found: quote(found[0]), path)
 
 
 def count_words(text: str) -> int:

@@ -19,7 +19,7 @@ from sites.includes import Include, Includes
 from sites.markdown import read_tokens
 from sites.rewrites import Rewrites, Unreadable
 from sites.site_config import Config
-from sites.source import Book, Request, natural_key, site_path
+from sites.source import Book, Request, file_address, natural_key, site_path
 from sites.vitepress_dialect import DIALECT, find_region, section_under
 
 CONFIGS = tuple(f".vitepress/config.{ending}" for ending in ("ts", "mts", "js", "mjs", "cjs"))
@@ -121,7 +121,7 @@ def read(request: Request) -> Book:
         place = PurePosixPath(inside if request.base_path is None else path)
         index = place.stem == "index"
         last = "" if index else place.stem if site.clean else f"{place.stem}.html"
-        slug = site_path(request.base_path or "", str(place.parent), last)
+        slug = site_path(request.base_path or "", file_address(f"{place.parent}/{last}"))
         slug = site_path(slug, "") if index and slug else slug
         home = _home(meta, document.title)
         sections = (home, *document.sections) if home else document.sections

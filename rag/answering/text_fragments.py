@@ -22,6 +22,7 @@ from functools import lru_cache
 from heapq import nsmallest
 from urllib.parse import quote as percent_encode
 
+from rag.answering.addresses import address
 from rag.language.sentences import sentences
 
 _WHOLE_SENTENCE = 72
@@ -55,7 +56,6 @@ _UNRELIABLE = re.compile(
 )
 _INNER = re.compile(r"[^\W_](?:.*[^\W_])?", re.S)
 _WIDE = re.compile(r"[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef]")
-_ESCAPED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def citation_url(site_url: str, slug: str, quote: str, claim: str = "", above: str = "") -> str:
@@ -68,13 +68,7 @@ def citation_url(site_url: str, slug: str, quote: str, claim: str = "", above: s
     """
     if not site_url:
         return ""
-    path, _, anchor = slug.partition("#")
-    path = percent_encode(_ESCAPED.sub("%25", path.lstrip("/")), safe="/%:@!$'()*+,;=~")
-    url = f"{site_url.rstrip('/')}/{path}"
-    fragment = percent_encode(_ESCAPED.sub("%25", anchor), safe="/?%:@!$'()*+,;=~&")
-    if directive := text_directive(quote, claim, above):
-        fragment += f":~:{directive}"
-    return f"{url}#{fragment}" if fragment else url
+    return address(site_url, slug, text_directive(quote, claim, above))
 
 
 def text_directive(quote: str, claim: str = "", above: str = "") -> str:

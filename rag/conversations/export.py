@@ -30,6 +30,7 @@ TRUNCATED = "This answer was cut off because it became too long."
 DELETED = "This conversation does not exist or has been deleted."
 
 _ENDS_TARGET = re.compile(r"[<>\\\s\x00-\x1f]")
+_LINK = re.compile(r"\[((?:\\.|[^\[\]\\]){1,1000}+)\]\(([^()\s]{1,2000}+)\)")
 _LINK_TEXT = re.compile(r"([\\\[\]<>*_`])")
 
 
@@ -158,7 +159,7 @@ def _linked_answer(turn: Turn) -> str:
     Links that are relative to the service lead nowhere from a file, and are left out.
     """
     if not all(source.url.startswith("http") for source in turn.sources):
-        return turn.answer
+        return _without_relative_links(turn)
     urls = {
         n: [_target(claim.url) for claim in source.claims] or [_target(source.url)]
         for n, source in enumerate(turn.sources, 1)
@@ -169,6 +170,21 @@ def _linked_answer(turn: Turn) -> str:
 
 def _is_truncated(turn: Turn) -> bool:
     return turn.metadata.get("finish_reason") == "length"
+
+
+def _without_relative_links(turn: Turn) -> str:
+    """Return the answer with links to the pages of its sources replaced by their text."""
+    urls = [claim.url for source in turn.sources for claim in (source, *source.claims)]
+    pages = {_page(url) for url in urls if not url.startswith("http")}
+
+    def without(link: re.Match[str]) -> str:
+        return link[1] if _page(link[2]) in pages else link[0]
+
+    return _LINK.sub(without, escape_open_html(turn.answer))
+
+
+def _page(url: str) -> str:
+    return url.partition("#")[0].replace("(", "%28").replace(")", "%29")
 
 
 def _when(at: datetime | None) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
+from rag.answering.addresses import page_path
 from rag.answering.sources import heading_lines, split_by_heading
 from rag.answering.text_fragments import plain_sentences
 from rag.interfaces import VectorStore
@@ -43,10 +44,14 @@ class Outline:
     positions: dict[str, int]
     """The position of each chunk, by its id."""
 
-    def page(self, slug: str) -> OutlinePage | None:
-        """Return a page by its slug; an anchor and slashes around it are ignored."""
-        wanted = slug.partition("#")[0].strip("/")
-        return next((page for page in self.pages if page.slug.strip("/") == wanted), None)
+    def page(self, address: str) -> OutlinePage | None:
+        """Return the page of a slug or path; an anchor and slashes around it are ignored."""
+        return self.at(page_path(address))
+
+    def at(self, path: str) -> OutlinePage | None:
+        """Return the page at a decoded path, with or without slashes around it."""
+        wanted = path.strip("/")
+        return next((page for page in self.pages if page_path(page.slug) == wanted), None)
 
 
 _known: dict[tuple[str, str, int], Outline] = {}

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rag.answering.addresses import address
 from rag.models import Page
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def page_markdown(page: Page) -> str:
 def contents_html(pages: Sequence[tuple[str, str]], book: str, root: str) -> str:
     """Render the list of pages. `pages` are pairs of slug and title."""
     items = "\n".join(
-        f'<li><a href="{root}/{html.escape(slug)}">{html.escape(title)}</a></li>'
+        f'<li><a href="{html.escape(address(root, slug))}">{html.escape(title)}</a></li>'
         for slug, title in pages
     )
     body = f'<h1>{html.escape(book)}</h1>\n<ul class="pages">{items}</ul>'

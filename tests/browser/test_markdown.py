@@ -122,7 +122,7 @@ def test_line_breaks(reader: Reader, fake: Fake) -> None:
             "<br>\nAfter **it**": "<br>\nAfter <strong>it</strong>",
             "- a<br>b": "<li><span>a<br>b</span></li>",
             "`<br>` is code": "<code><br></code> is code",
-            "<b>no</b> &lt;br&gt;": "<b>no</b> <br>",
+            "<q>no</q> &lt;br&gt;": "<q>no</q> <br>",
         },
     )
 
@@ -197,6 +197,102 @@ def test_markup_that_only_changes_the_look_is_dropped(reader: Reader, fake: Fake
             'A <font color="red">red</font> word': "A red word",
             "<center>in</center> the <big>middle</big>": "in the middle",
             "`<font>` is code": "<code><font></code> is code",
+        },
+    )
+
+
+def test_pairs_of_tags(reader: Reader, fake: Fake) -> None:
+    """Nothing but the kind of a tag is taken; others, and those without a partner, are text."""
+    check(
+        reader,
+        fake,
+        {
+            "H<sub>2</sub>O, 10<sup>th [1]</sup>": "H<sub>2</sub>O, 10<sup>th(1)</sup>",
+            'Press <kbd>Ctrl</kbd>+<KBD class="x">C</kbd>': "Press <kbd>Ctrl</kbd>+<kbd>C</kbd>",
+            "<b>a <i>b</i></b> <u>*c*</u> <mark>d</mark>": (
+                "<b>a <i>b</i></b> <u><em>c</em></u> <mark>d</mark>"
+            ),
+            '<span style="color:red">red</span> <code>x</code>': "<span>red</span> <code>x</code>",
+            "the <sub> tag, </sup> and `<sub>x</sub>`": (
+                "the <sub> tag, </sup> and <code><sub>x</sub></code>"
+            ),
+            "<b>crossed <i>x</b> y</i>": "<b>crossed <i>x</b> y</i>",
+            "| a<sub>1</sub> |\n|---|\n| **<u>y</u>** |": (
+                "<th>a<sub>1</sub></th><td><strong><u>y</u></strong></td>"
+            ),
+            '<sub onclick="x">a</sub> <img src=x> List<int>': "<sub>a</sub> <img src=x> List<int>",
+        },
+    )
+    attributes = "prose => [...prose.querySelectorAll('sub, sup, span, u')].map(e => e.outerHTML)"
+    found = reader.answer.locator(".prose").evaluate(attributes)
+    assert "<sub>a</sub>" in found
+    assert "<span>red</span>" in found
+
+
+def test_details_and_comments(reader: Reader, fake: Fake) -> None:
+    prose = shown(
+        reader,
+        fake,
+        "<!-- note to self -->",
+        "Before <!-- a\nb --> after.",
+        "<details>\n<summary>More **info**</summary>",
+        "Inside [1].",
+        "</details>",
+        "<details><summary>One</summary>Line</details>",
+        "the <details> element <!-- [1] -->",
+    )
+    assert [text.strip() for text in prose] == [
+        "Before  after.",
+        "<strong>More <strong>info</strong></strong><br>",
+        "Inside(1).",
+        "<strong>One</strong><br>Line",
+        "the <details> element <!--(1) -->",
+    ]
+
+
+def test_pipes_in_code_do_not_end_a_cell(reader: Reader, fake: Fake) -> None:
+    head = "| a | b |\n|---|---|\n"
+    th = "<th>a</th><th>b</th>"
+    check(
+        reader,
+        fake,
+        {
+            f"{head}| `x || y` | or [1] |": f"{th}<td><code>x || y</code></td><td>or(1)</td>",
+            f"{head}| `x \\| y` | `|` |": (
+                f"{th}<td><code>x | y</code></td><td><code>|</code></td>"
+            ),
+            f"{head}| ``a|`b` `` | ` c |": f"{th}<td><code>a|`b` </code></td><td>` c</td>",
+            "`a | b` and `c || d`": "<code>a | b</code> and <code>c || d</code>",
+            "- x\n\n  | a | b |\n  |---|---|\n  | `x|y` | 2 |": (
+                f"<li><p>x</p>{th}<td><code>x|y</code></td><td>2</td></li>"
+            ),
+        },
+    )
+
+
+def test_items_that_are_not_written_as_markdown(reader: Reader, fake: Fake) -> None:
+    check(
+        reader,
+        fake,
+        {
+            "Two:\n• **one** [1]\n• two": "Two:<br>• <strong>one</strong>(1)<br>• two",
+            "步骤：\n1、打开\n2、关闭": "步骤：<br>1、打开<br>2、关闭",
+            "（1）甲\n（2）乙\n① 丙": "（1）甲<br>（2）乙<br>① 丙",
+            "一、甲\n十一、乙": "一、甲<br>十一、乙",
+            "✅ yes\n❌ no `a\n• b`": "✅ yes<br>❌ no <code>a • b</code>",
+            "a wrapped\nline (1) of\n2 words": "a wrapped\nline (1) of\n2 words",
+        },
+    )
+
+
+def test_notes_as_github_writes_them(reader: Reader, fake: Fake) -> None:
+    check(
+        reader,
+        fake,
+        {
+            "> [!NOTE]\n> Mind *it* [1].": ("<p><strong>Note:</strong>\nMind <em>it</em>(1).</p>"),
+            "> [!warning] Hot": "<p><strong>Warning:</strong> Hot</p>",
+            "> [!x] [!NOTE]": "<p>[!x] [!NOTE]</p>",
         },
     )
 

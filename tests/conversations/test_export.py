@@ -80,6 +80,20 @@ def test_each_marker_leads_to_its_own_sentence() -> None:
     assert json.loads(as_json([turn], ""))["turns"][0]["sources"][0]["claims"][1]["snippet"] == "t"
 
 
+def test_links_relative_to_the_service_are_left_out() -> None:
+    """They lead nowhere from a file. Links that the book or the model wrote stay."""
+    place = Claim("x (1)#a", "A", "book/x%20(1)#a:~:text=b", "s")
+    source = replace(SOURCE, url=place.url, claims=(place,))
+    answer = (
+        "**[Page › A \\[b\\]](book/x%20%281%29#a)**\n\nIt is [so](other/page) and "
+        "[there](https://x/y). [1]\n\n[Read on](book/x%20%281%29#c)"
+    )
+    text = as_markdown([Turn("Why?", answer, (source,), n=1)], "Book")
+    assert "**Page › A \\[b\\]**" in text
+    assert "[so](other/page) and [there](https://x/y). [1]" in text
+    assert text.rstrip().endswith("Read on\n\n1. Set \\[up\\] › a\\*b\\*")
+
+
 def test_json_holds_the_same() -> None:
     document = json.loads(as_json([TURN], "My Book"))
     assert document["book"] == "My Book"

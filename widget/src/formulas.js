@@ -11,7 +11,7 @@ const EACH = new RegExp(HIDDEN, 'gu');
 const NOTATIONS = new RegExp(
   [
     /(?<code>^[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)*(?<fence>`{3,}|~{3,})[^]*?(?:\n[ \t>]*\k<fence>|$(?![^])))/,
-    /(?<span>(?<!`)(?<ticks>`+)(?!`)[^]*?[^`]\k<ticks>(?!`))/,
+    /(?<span>(?<!`)(?<ticks>`+)(?!`)(?:(?!\n\s*\n)[^])*?[^`]\k<ticks>(?!`))/,
     /(?<escape>\\\\)/,
     /\\\((?:(?!\\[()]|\n\s*\n)[^])+\\\)/,
     /\\\[(?:(?!(?<!\\)\\[[\]]|\n\s*\n)[^])+(?<!\\)\\\]/,
@@ -26,12 +26,19 @@ const NOTATIONS = new RegExp(
 /** Escaped brackets around a word or a number, and parentheses around several words, are none. */
 const WORDS = /^\\(?:\[|\((?=.*\p{L}{3} \p{L}{3}))(?:\d+|[\p{L}\p{N}_ .,-]*\p{L}{3}[\p{L}\p{N}_ .,-]*)\\.$/u;
 
+/** The begin of a row of a table, and what would end a cell although it is in code. */
+const ROW = /^[ \t>]*\|/;
+const PIPE = /(?<!\\)\|/g;
+const moved = (sign) => String.fromCodePoint(FIRST + sign.charCodeAt(0));
+
 export function hide(text) {
   return text.replace(NOTATIONS, (...found) => {
     const [all] = found;
     const { code, span, escape } = found.at(-1);
+    const at = found.at(-3);
+    if (span && !all.includes('\n') && ROW.test(text.slice(text.lastIndexOf('\n', at) + 1))) return all.replace(PIPE, moved);
     if (code || span || escape || WORDS.test(all)) return all;
-    return all.replace(/[\0-\x7f]/g, (sign) => String.fromCodePoint(FIRST + sign.charCodeAt(0)));
+    return all.replace(/[\0-\x7f]/g, moved);
   });
 }
 

@@ -17,8 +17,12 @@ const OPENS_WIDE = new RegExp(`^[*~]+${WIDE}.`, 'u');
 /** Where a bare address ends: at a full-width sign or a citation. Addresses contain en dashes. */
 const ADDRESS_END = /(?![\0-\x7f\u2013])[\p{P}\p{S}]|\s|\[\d{1,3}\]|$/u;
 
-/** Tags that are understood: a line break, and some that only change the look. */
-export const TAG = /^<\/?(?:(br)|font|center|big)\b[^>]*>/i;
+/** A line break, and markup that says nothing here. A comment with a marker in it stays. */
+export const TAG = /^(?:<\/?(?:(br)|font|center|big)\b[^>]*>|<!--(?:(?!\[\d)[^])*-->)/i;
+/** Tags around blocks, which are left out at the begin and the end of a block. */
+export const AROUND = /^<\/?details\b/i;
+/** Tags that are understood in pairs. */
+export const PAIR = /^<(\/?)(sub|sup|kbd|span|mark|small|summary|[bius]|strong|em|ins|del|code)(?:\s[^>]*)?>$/i;
 
 /**
  * Scripts without spaces have letters and full-width signs on both sides of emphasis. In the mask

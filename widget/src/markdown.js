@@ -4,7 +4,7 @@
 import { h, safeUrl } from './dom.js';
 import { decode } from './entities.js';
 import { FORMULAS, hide, show } from './formulas.js';
-import { TAG, makeLexer } from './lexer.js';
+import { AROUND, PAIR, TAG, makeLexer } from './lexer.js';
 import { checkPieces } from './limits.js';
 
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
@@ -16,6 +16,13 @@ const MARKER = / ?\[\d{1,3}\]/g;
 const INDEXED =
   /(?<![\p{L}\p{N}_])(?:[a-z]|(?=[\p{L}\p{N}]*_)[\p{L}\p{N}_]+)(?:\[[^[\]\s]*\])*$/u;
 const LOOKBEHIND = 96; // characters before a bracket that are checked, as in the service
+
+/** Tags of code. */
+const CODE = /^(kbd|code)$/;
+/** Before a line that begins like an item of a list, but not as Markdown writes one. */
+const ITEMS = /\n(?=[•·●○▪◦‣■□◆➤➢→✓✔✗✘✅❌☑☐①-⑳]|\d+[、．]|（[\d一-十]+）|[一二三四五六七八九十]+、)/u;
+/** How GitHub writes the heading of a note. */
+const ALERT = /^\[!(note|tip|important|warning|caution)\]/i;
 
 /** Split a text at its markers, which are at odd places. */
 function split(text) {
@@ -37,17 +44,44 @@ function parts(token) {
   return token.items ?? (token.tokens ? [token] : []);
 }
 
+/** Make tokens of a text, with breaks before lines that look like items. */
+const lines = (text) =>
+  text.split(ITEMS).flatMap((line, at) => [...(at ? [{ type: 'br', text: '\n' }] : []), { type: 'text', text: line }]);
+
+/** Put what is between a pair of tags into one token. Tags without a partner stay as text. */
+function pair(tokens) {
+  const found = [];
+  const open = [];
+  for (const [at, token] of tokens.entries()) {
+    if (token.type === 'html' && AROUND.test(token.raw) && (!at || at === tokens.length - 1)) continue;
+    const [, end, tag] = (token.type === 'html' && PAIR.exec(token.raw.toLowerCase())) || [];
+    if (end && found[open.at(-1)]?.tag === tag) {
+      const start = open.pop();
+      found.push({ type: 'tag', tag, tokens: found.splice(start).slice(1) });
+    } else {
+      if (tag && !end) open.push(found.length);
+      found.push(tag ? { ...token, tag } : token);
+    }
+  }
+  return found;
+}
+
 /** Split text at its markers and formulas; `cite(raw)` makes the token of a marker, in order. */
 function cut(tokens, cite) {
-  return tokens.flatMap((token) => {
-    if (token.type === 'text' && !token.tokens) {
-      return split(token.raw).flatMap((part, marker) =>
+  return pair(tokens).flatMap((token) => {
+    const isCommented = token.type === 'html' && /^<!--[^]*\[\d/.test(token.raw);
+    if ((token.type === 'text' && !token.tokens) || isCommented) {
+      const [alert, name] = ALERT.exec(token.raw) ?? [''];
+      const pieces = split(token.raw.slice(alert.length)).flatMap((part, marker) =>
         marker % 2
           ? cite(part)
-          : part.split(FORMULAS).map((piece, formula) =>
-              formula % 2 ? { type: 'formula', text: show(piece) } : { type: 'text', text: decode(piece) },
+          : part.split(FORMULAS).flatMap((piece, formula) =>
+              formula % 2 ? { type: 'formula', text: show(piece) } : lines(decode(piece)),
             ),
       );
+      if (!alert) return pieces;
+      const word = name[0].toUpperCase() + name.slice(1).toLowerCase();
+      return [{ type: 'strong', tokens: [{ type: 'text', text: `${word}:` }] }, ...pieces];
     }
     const [tag, lineBreak] = (token.type === 'html' && TAG.exec(token.raw)) || [];
     if (tag) return lineBreak ? { type: 'br', text: '\n' } : [];
@@ -97,7 +131,7 @@ export function direction(tokens) {
 function words(tokens) {
   return tokens
     .map((token) => {
-      if (/^(code|codespan|formula|html|cite)$/.test(token.type) || token.autolink) return '';
+      if (/^(code|codespan|formula|html|cite)$/.test(token.type) || token.autolink || CODE.test(token.tag)) return '';
       const inner = parts(token);
       return inner.length ? inner.map((part) => words(part.tokens)).join('') : (token.text ?? '');
     })
@@ -157,6 +191,7 @@ export class Renderer {
         return h(`h${Math.min(token.depth + 2, 6)}`, { dir }, this.inline(token.tokens));
       case 'paragraph': {
         // A lone bold link heads a quoted section; a lone plain one links to the rest of it.
+        if (!token.tokens.length) return null;
         const only = outermost && alone(token.tokens);
         const lead = only?.type === 'strong' && alone(only.tokens)?.type === 'link';
         const kind = lead ? 'lead' : only?.type === 'link' && 'more';
@@ -205,6 +240,10 @@ export class Renderer {
         case 'em':
         case 'del':
           return h(token.type, {}, this.inline(token.tokens));
+        case 'tag':
+          return token.tag === 'summary'
+            ? [h('strong', {}, this.inline(token.tokens)), h('br')]
+            : h(token.tag, { dir: CODE.test(token.tag) && 'ltr' }, this.inline(token.tokens));
         case 'codespan':
           return h('code', { dir: 'ltr' }, token.text);
         case 'formula':

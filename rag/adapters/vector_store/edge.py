@@ -79,7 +79,7 @@ class EdgeStore:
         return await self._thread(self._neighbours, order_index, reach)
 
     async def page(self, slug: str) -> Page | None:
-        """Return a page by its slug, or None."""
+        """Return a page by its slug, or by its decoded path, or None."""
         return await self._thread(self._page, slug)
 
     async def pages(self) -> Sequence[tuple[str, str]]:

@@ -28,6 +28,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from rag.answering.addresses import page_path
 from rag.errors import ConfigurationError, IndexMismatch
 from rag.models import (
     Block,
@@ -79,10 +80,13 @@ class Generation:
         return self.path / "shard"
 
     def page(self, slug: str) -> Page | None:
-        """Return a page by its slug, with or without a trailing slash."""
+        """Return a page by its slug or its decoded path, with or without a trailing slash."""
         bare = slug.rstrip("/")
         spellings = (slug, bare, bare + "/")
         known = next((self.pages[name] for name in spellings if name in self.pages), None)
+        if known is None:
+            paths = (self.pages[name] for name in self.pages if page_path(name) == bare)
+            known = next(paths, None)
         if known is None:
             return None
         with (self.path / "pages.jsonl").open("rb") as file:
