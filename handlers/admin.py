@@ -7,7 +7,7 @@ header, which does not appear in URLs, referrers or logs.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import Header, Query, Response
 from pydantic import BaseModel, Field
@@ -31,6 +31,9 @@ class TablePage(BaseModel):
 
 
 FIRST_PAGE = TablePage()
+Table: TypeAlias = Literal[
+    "days", "sections", "unanswered", "ratings", "answerers", "questions", "retention", "warnings"
+]
 
 
 class InsightsResponse(BaseModel):
@@ -54,9 +57,7 @@ async def admin() -> Response:
 
 
 async def insights(
-    table: Literal[
-        "days", "sections", "unanswered", "ratings", "answerers", "questions", "retention"
-    ],
+    table: Table,
     page: Annotated[TablePage, Query()] = FIRST_PAGE,
     authorization: Annotated[str, Header()] = "",
     address: ReaderAddress = "",
@@ -65,6 +66,7 @@ async def insights(
     from rag.answering import sources
     from rag.conversations import analytics as domain
     from rag.conversations.csv_table import as_csv
+    from rag.ops.model_watch import model_warnings
 
     clients = get_clients()
     settings = clients.settings
@@ -80,9 +82,13 @@ async def insights(
         book_url=await sources.citation_base(settings, await clients.store(), address),
         token_price=settings.token_price,
     )
-    async with clients.author_lock:
-        one_more = replace(view, limit=page.limit + 1)
-        rows = await domain.TABLES[table](await clients.database(), one_more)
+    if table == "warnings":
+        found = await model_warnings(clients)
+        rows = [{"warning": text} for text in found[page.offset : page.offset + page.limit + 1]]
+    else:
+        async with clients.author_lock:
+            one_more = replace(view, limit=page.limit + 1)
+            rows = await domain.TABLES[table](await clients.database(), one_more)
     more, rows = len(rows) > page.limit, rows[: page.limit]
     if page.format == "csv":
         headers = {

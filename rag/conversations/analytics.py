@@ -57,6 +57,8 @@ _UNANSWERED = """'false' IN (
   coalesce(t.metadata->>'answered', ''), coalesce(t.metadata->>'citations_reported', '')
 )"""
 _TOKENS = "coalesce((t.metadata->>'tokens_used')::numeric, 0)::bigint"
+# Statements of the answer of which no passage contains a word. Older turns were not checked.
+_UNSUPPORTED = "coalesce((t.metadata->>'unsupported')::integer, 0)"
 _TOP = "jsonb_to_record(t.sources->0) AS top(title text, section text, slug text)"
 
 _DAYS = f"""
@@ -68,7 +70,7 @@ WITH kept AS (
     count(*) FILTER (WHERE t.metadata->>'fallback' IS NOT NULL) AS fallbacks,
     count(*) FILTER (WHERE t.thumbs > 0) AS up,
     count(*) FILTER (WHERE t.thumbs < 0) AS down,
-    sum({_TOKENS}) AS tokens
+    sum({_TOKENS}) AS tokens, sum({_UNSUPPORTED}) AS unsupported
   FROM book.turns t WHERE {_SINCE} GROUP BY 1
 ), shown AS (
   SELECT (now() AT TIME ZONE 'UTC')::date - ago AS day FROM generate_series(0, :days - 1) AS ago
@@ -76,7 +78,7 @@ WITH kept AS (
 SELECT day,
   greatest(k.questions, d.questions, 0), coalesce(k.conversations, 0),
   coalesce(k.unanswered, 0), coalesce(k.fallbacks, 0), coalesce(k.up, 0), coalesce(k.down, 0),
-  greatest(k.tokens, d.tokens, 0)::bigint
+  greatest(k.tokens, d.tokens, 0)::bigint, coalesce(k.unsupported, 0)::bigint
 FROM shown LEFT JOIN kept k USING (day) LEFT JOIN book.days d USING (day)
 ORDER BY day LIMIT :limit OFFSET :offset
 """
@@ -116,7 +118,7 @@ GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT :limit OFFSET :offset
 
 _QUESTIONS = f"""
 SELECT t.created_at, t.question, NOT {_UNANSWERED}, top.title, top.section, top.slug,
-  t.metadata->>'answered_by', t.metadata->>'fallback', {_TOKENS}, t.thumbs
+  t.metadata->>'answered_by', t.metadata->>'fallback', {_TOKENS}, {_UNSUPPORTED}, t.thumbs
 FROM book.turns t LEFT JOIN {_TOP} ON true
 WHERE {_SINCE} ORDER BY t.created_at DESC LIMIT :limit OFFSET :offset
 """
@@ -130,8 +132,8 @@ FROM book.sessions LIMIT :limit OFFSET :offset
 
 
 async def _days(db: Database, view: TableView) -> list[Row]:
-    """Per day: questions, conversations, unanswered questions, ratings, tokens and cost."""
-    names = "day questions conversations unanswered fallbacks up down tokens"
+    """Per day: questions, conversations, unanswered, ratings, unsupported statements, cost."""
+    names = "day questions conversations unanswered fallbacks up down tokens unsupported"
     rows = await _run(db, _DAYS, view, names)
     return [{**row, "cost": _cost(row["tokens"], view)} for row in rows]
 
@@ -164,7 +166,8 @@ async def _answerers(db: Database, view: TableView) -> list[Row]:
 
 async def _questions(db: Database, view: TableView) -> list[Row]:
     """All questions, newest first."""
-    names = "asked_at question answered title section slug answered_by fallback tokens rating"
+    names = "asked_at question answered title section slug answered_by fallback tokens"
+    names += " unsupported rating"
     return [_with_url(row, view) for row in await _run(db, _QUESTIONS, view, names)]
 
 

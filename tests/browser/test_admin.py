@@ -16,6 +16,7 @@ from tests.browser.test_access import violations
 from tests.support.postgres import new_database, using
 from tests.support.readers import converse, month
 from tests.support.service import Service, serving
+from tests.upstreams import Upstreams
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
@@ -30,8 +31,14 @@ async def _seed(db: Postgres) -> None:
 
 
 @pytest.fixture(scope="module")
-def author(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Start a service with a token. A thread fills the database: this one already has a loop."""
+def author(
+    postgres_server: str, upstreams: Upstreams, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """Start a service with a token, whose chat model was shut down.
+
+    A thread fills the database: this one already has a loop.
+    """
+    upstreams.openai.models = {"gpt-6-luna": {"shutdown_date": "2026-01-31"}}
     made: list[Any] = []
     folder = tmp_path_factory.mktemp("author")
     done, ready = threading.Event(), threading.Event()
@@ -47,12 +54,17 @@ def author(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> It
     thread.start()
     assert ready.wait(60)
     variables = {"DATABASE_URL": made[0], "ADMIN_TOKEN": TOKEN, "TOKEN_PRICE": "0.6"}
+    variables |= {
+        "OPENAI_API_KEY": upstreams.openai.key,
+        "OPENAI_BASE_URL": upstreams.openai.url + "/v1",
+    }
     with serving(
         folder / "log", DATA_DIR=str(folder), BOOK_TITLE="My Book", **variables
     ) as running:
         yield running
     done.set()
     thread.join(20)
+    upstreams.heal()
 
 
 def enter(reader: Reader, author: Service, token: str = TOKEN) -> Reader:
@@ -112,6 +124,13 @@ def test_it_shows_what_to_write_next(readers: Callable[..., Reader], author: Ser
     page.locator("#perday summary").click()
     expect(page.locator("#perday tbody tr")).to_have_count(30)
     expect(page.locator("#sums")).to_contain_text("Cost")
+    expect(page.locator("#sums div", has_text="Unsupported statements").locator("dd")).to_have_text(
+        "2"
+    )
+    todo = page.get_by_role("region", name="To do").get_by_role("listitem")
+    expect(todo).to_have_text(
+        "gpt-6-luna was shut down on 2026-01-31. Set CHAT_MODEL to a current model."
+    )
 
 
 def test_periods_pages_and_sheets(

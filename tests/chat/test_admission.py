@@ -292,6 +292,7 @@ def test_limits_are_exact_over_three_processes(
 ) -> None:
     """200 clients at once: 120 are within the rate, 70 of these within the budget."""
     rules = {"RATE_PER_MINUTE": "0.01", "RATE_BURST": "120", "DAILY_QUESTION_BUDGET": "70"}
+    rules |= {"READER_SHARE": "100"}  # all of them are one reader
     with new_database(postgres_server) as database, ExitStack() as stack:
         variables = {**upstreams.environ(), **rules, "DATABASE_URL": database}
         services = [

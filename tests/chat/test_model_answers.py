@@ -170,3 +170,7 @@ def test_the_author_learns_that_another_model_answers(
         assert deep["openai"] == "ok"
         assert any("gpt-6-luna is not used at the moment" in each for each in deep["warnings"])
         assert client.get("/health", params={"deep": True}).json()["warnings"] == []
+        rows = client.get("/admin/warnings", headers=headers).json()["rows"]
+        assert [row["warning"] for row in rows] == deep["warnings"]
+        sheet = client.get("/admin/warnings", headers=headers, params={"format": "csv"}).text
+        assert "gpt-6-luna is not used" in sheet

@@ -53,6 +53,18 @@ def test_days_add_up(database_url: str) -> None:
     using(database_url, work)
 
 
+def test_unsupported_statements_are_counted(database_url: str) -> None:
+    async def work(db: Postgres) -> None:
+        await converse(db, "a", unsupported=2)
+        await converse(db, "b", unsupported=1)
+        await converse(db, "c")  # saved by a version that did not count them
+        assert [row["unsupported"] for row in await _table(db, "days", days=2)] == [0, 3]
+        counted = {row["question"]: row["unsupported"] for row in await _table(db, "questions")}
+        assert counted == {"a": 2, "b": 1, "c": 0}
+
+    using(database_url, work)
+
+
 def test_questions_count_for_the_section_that_answered(database_url: str) -> None:
     async def work(db: Postgres) -> None:
         one = await converse(db, "a", "b", "c", "d")
@@ -126,7 +138,7 @@ def test_ratings_have_comments_and_fallbacks_causes(database_url: str) -> None:
         assert (bad["rating"], bad["comment"]) == (-1, "It does not say <b>why</b>.")
         assert bad["question"] == "Why is it slow?"
         rows = await _table(db, "answerers", token_price=1.0)
-        assert rows[0]["answered_by"] == "gpt-4o-mini"
+        assert rows[0]["answered_by"] == "gpt-6-luna"
         assert rows[0]["cost"] == rows[0]["tokens"] / 1e6
         causes = {row["fallback"]: row["questions"] for row in rows}
         assert (causes["upstream_timeout"], causes["upstream_rejected"]) == (2, 1)

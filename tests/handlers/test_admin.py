@@ -72,7 +72,7 @@ def test_without_a_token_there_is_no_view(service: Service) -> None:
     ["", "Bearer", "Bearer x", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, "Bearer \xff\xfe"],
 )
 def test_a_wrong_token_opens_nothing(http: httpx.Client, authorization: str) -> None:
-    for table in ("days", "questions"):
+    for table in ("days", "questions", "warnings"):
         response = http.get(
             f"/admin/{table}", headers={b"Authorization": authorization.encode("latin-1")}
         )

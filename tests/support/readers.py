@@ -20,7 +20,7 @@ async def converse(
         "response_time_ms": 900,
         "tokens_used": 1000,
         "answered": bool(sources),
-        "answered_by": "gpt-4o-mini",
+        "answered_by": "gpt-6-luna",
         "fallback": None,
         "citations_reported": True,
         **metadata,
@@ -67,6 +67,7 @@ async def month(db: Database) -> list[str]:
         await on(day + 1, "exporting notes to PDF", sources=())
     await on(2, "کیا کتاب اردو میں ہے؟", sources=())
     await on(6, "Is there a dark mode?", citations_reported=False)
+    await on(7, "Does it need Python?", unsupported=2)
     for day, cause in ((3, "upstream_timeout"), (3, "upstream_rejected"), (8, "upstream_timeout")):
         await on(day, "How long does it take?", answered_by="extractive", fallback=cause)
     good = await on(0, "How do I remove it again?")
