@@ -1,7 +1,11 @@
-"""Match paths against globs such as `**/*.{md,mdx}`, as minimatch and tinyglobby do."""
+"""Match paths against globs such as `**/*.{md,mdx}`, as minimatch and tinyglobby do.
+
+`ignored` follows the rules of .gitignore instead.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
@@ -17,6 +21,30 @@ def matches(path: str, globs: Iterable[str]) -> bool:
         if any(_match(path.split("/"), form.split("/")) for form in _forms(bare)):
             hit = not glob.startswith("!")
     return hit
+
+
+def ignored(path: str, lines: Iterable[str]) -> bool:
+    """Return whether the lines of a .gitignore exclude a file.
+
+    As in MkDocs, the last line that matches the file itself counts; without any, the last one
+    that matches a folder it is in. https://git-scm.com/docs/gitignore
+    """
+    parts = path.split("/")
+    in_folder, by_name = False, None
+    for line in lines:
+        pattern = line.rstrip()
+        excludes = not pattern.startswith("!")
+        pattern = pattern if excludes else pattern[1:]
+        if not pattern.strip("/") or pattern.startswith("#"):
+            continue
+        glob = re.sub(r"\\(.)", r"[\1]", pattern.strip("/")).split("/")
+        if len(glob) == 1 and not pattern.startswith("/"):
+            glob = ["**", *glob]
+        if not pattern.endswith("/") and _match(parts, glob):
+            by_name = excludes
+        elif any(_match(parts[:count], glob) for count in range(1, len(parts))):
+            in_folder = excludes
+    return in_folder if by_name is None else by_name
 
 
 def _forms(glob: str) -> list[str]:

@@ -50,6 +50,8 @@ class Dialect:
     heading_id: Callable[[list[Token]], str] = trailing_id
     """Removes an id written by the author from a heading's tokens and returns it, or ""."""
     h1_has_anchor: bool = True
+    terms_have_anchors: bool = False
+    """Whether the terms of definition lists get anchors, too, and so number those after them."""
     tag_words: TagWords = tag_words
     shown_code: Callable[[str, str], str] = lambda code, info: code
     """(code, info string) -> the code as the page shows it."""
@@ -125,10 +127,11 @@ def give_anchors(tokens: Sequence[Token], dialect: Dialect) -> None:
 
     Headings that already have an anchor are skipped: they belong to another file.
     """
+    kinds = ("heading_open", "dt_open") if dialect.terms_have_anchors else ("heading_open",)
     headings = [
         (token, tokens[at + 1].children or [])
         for at, token in enumerate(tokens)
-        if token.type == "heading_open" and "anchor" not in token.meta
+        if token.type in kinds and "anchor" not in token.meta
     ]
     explicit = [dialect.heading_id(children) for _, children in headings]
     slug = dialect.slugger([name for name in explicit if name])

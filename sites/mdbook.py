@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
@@ -19,8 +19,10 @@ from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from mdit_py_plugins.deflist import deflist_plugin
 
 from rag.models import Page
+from sites.files import Files
 from sites.html_blocks import fenced, tag_words
 from sites.includes import Include, Includes
 from sites.inline_text import plain_text
@@ -35,6 +37,8 @@ _DIRECTIVE = re.compile(
 _HIDDEN = re.compile(r"[ \t]*#(?:[ \t]|$)")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _ANCHOR = re.compile(r"ANCHOR(_END)?:\s*(\S+)")
+_READ = frozenset({"links", "index", "mermaid", "katex", "svgbob", "toc", "gettext", "alerts"})
+"""Preprocessors that are followed, or that add no text in the book's own language."""
 
 
 def recognise(request: Request) -> bool:
@@ -54,44 +58,63 @@ def _tag_words(name: str, attributes: dict[str, str]) -> str:
     return f"{words}: {caption}" if caption else words
 
 
-def _anchor_text(tokens: Sequence[Token]) -> str:
-    """Return a heading's text; smart punctuation (on by default) turns `--` into a dash."""
+def _anchor_text(smart: bool, tokens: Sequence[Token]) -> str:
+    """Return a heading's text; smart punctuation turns `--` into a dash."""
     parts = []
     for token in tokens:
         if token.type == "text":
-            parts.append(re.sub("-{2,}", "", token.content))
+            parts.append(re.sub("-{2,}", "", token.content) if smart else token.content)
         elif token.type != "image":
             parts.append(plain_text([token]))
     return "".join(parts)
 
 
-def _shown_code(code: str, info: str) -> str:
-    """Remove the Rust lines that begin with `# `, which the page hides."""
-    if not info.startswith("rust"):
+def _shown_code(prefixes: Mapping[str, Any], code: str, info: str) -> str:
+    """Remove the lines that the page hides: in Rust those that begin with `# `."""
+    words = re.split(r"[\s,]+", info)
+    if words[0] == "rust":
+        lines = (
+            line.replace("##", "#", 1) if line.lstrip().startswith("##") else line
+            for line in code.split("\n")
+            if not _HIDDEN.match(line)
+        )
+        return "\n".join(lines)
+    given = (word.removeprefix("hidelines=") for word in words if word.startswith("hidelines="))
+    prefix = str(next(given, prefixes.get(words[0], "")))
+    if not prefix:
         return code
-    lines = (
-        line.replace("##", "#", 1) if line.lstrip().startswith("##") else line
-        for line in code.split("\n")
-        if not _HIDDEN.match(line)
+    return "\n".join(line for line in code.split("\n") if not line.lstrip().startswith(prefix))
+
+
+def _dialect(html: dict[str, Any]) -> Dialect:
+    """Return the dialect for the options of `[output.html]`."""
+    terms = html.get("definition-lists") is not False
+    return Dialect(
+        slugger=mdbook_slugger,
+        plugins=(deflist_plugin,) if terms else (),
+        anchor_text=partial(_anchor_text, html.get("smart-punctuation") is not False),
+        terms_have_anchors=terms,
+        tag_words=_tag_words,
+        shown_code=partial(_shown_code, _table(html, "code", "hidelines")),
     )
-    return "\n".join(lines)
 
 
-DIALECT = Dialect(
-    slugger=mdbook_slugger,
-    anchor_text=_anchor_text,
-    tag_words=_tag_words,
-    shown_code=_shown_code,
-)
+def _table(table: Any, *path: str) -> dict[str, Any]:
+    """Return a table in another, or {}."""
+    for key in path:
+        table = table.get(key) if isinstance(table, dict) else None
+    return table if isinstance(table, dict) else {}
 
 
 def read(request: Request) -> Book:
     """Read the pages listed in SUMMARY.md, in its order; without one, the whole folder."""
     root, config = _root(request)
     files = request.files
-    book = config.get("book", {}) if isinstance(config.get("book"), dict) else {}
+    book, html = _table(config, "book"), _table(config, "output", "html")
     title, language = str(book.get("title") or ""), str(book.get("language") or "en")
-    parser = DIALECT.parser()
+    dialect = _dialect(html)
+    parser = dialect.parser()
+    runs = _preprocessors(config, files)
     summaries = files.pages(root, ["SUMMARY.md"], lambda path, text: _summary(text, parser))
     for heading, _ in summaries:
         title = title or ("" if heading.lower() == "summary" else heading)
@@ -102,25 +125,37 @@ def read(request: Request) -> Book:
     def parse(path: str, text: str) -> Page:
         source = PurePosixPath(path)
         includes = Includes(files, root, path)
-        text = includes.expand(text, _DIRECTIVE, _include)
+        if "links" in runs:
+            text = includes.expand(text, _DIRECTIVE, _include)
         includes.report()
-        document = read_markdown(text, DIALECT, parser, names.get(path, ""), source.stem)
+        document = read_markdown(text, dialect, parser, names.get(path, ""), source.stem)
         request.report.add_all(path, document.warnings)
-        stem = "index" if source.stem.lower() == "readme" else source.stem
+        index = "index" in runs and source.stem.lower() == "readme"
+        stem = "index" if index else source.stem
         place = file_address(f"{source.parent}/{stem}.html")
         slug = site_path(request.base_path or "", place)
         return Page(path, document.title, slug, document.sections, language)
 
     paths = list(names) if summaries else files.find(root, (".md",))
     pages = tuple(files.pages(root, paths, parse))
-    return Book(title, language, "mdbook", pages, site_url=_site_url(config))
+    return Book(title, language, "mdbook", pages, site_url=_site_url(html))
 
 
-def _site_url(config: dict[str, Any]) -> str:
-    """Return the site's address from `site-url` and `cname` of `[output.html]`."""
-    output = config.get("output")
-    html = output.get("html") if isinstance(output, dict) else None
-    html = html if isinstance(html, dict) else {}
+def _preprocessors(config: dict[str, Any], files: Files) -> set[str]:
+    """Return the names of the preprocessors that are on. Those that are not run are named."""
+    named = set(_table(config, "preprocessor"))
+    for name in sorted(named - _READ):
+        kind = (
+            "preprocessors are not run; index the built site instead "
+            "(`mdbook build`, then `python ingest.py book`)"
+        )
+        files.report.losses.add(kind, "book.toml", name)
+    usual = _table(config, "build").get("use-default-preprocessors") is not False
+    return named | ({"links", "index"} if usual else set())
+
+
+def _site_url(html: dict[str, Any]) -> str:
+    """Return the site's address from `site-url` and `cname`."""
     path, host = str(html.get("site-url") or ""), str(html.get("cname") or "")
     return path if is_address(path) or not host else f"https://{host}/{path.strip('/')}"
 
@@ -137,8 +172,7 @@ def _root(request: Request) -> tuple[Path, dict[str, Any]]:
             request.report.add("book.toml", f"is not valid TOML ({error}); it was ignored.")
     if os.path.isfile(folder / "SUMMARY.md"):
         return folder, config
-    book = config.get("book")
-    source = str(book.get("src", "src")) if isinstance(book, dict) else "src"
+    source = str(_table(config, "book").get("src", "src"))
     return request.files.subfolder(folder, source, "book.toml") or folder, config
 
 
@@ -168,7 +202,9 @@ def _include(match: re.Match[str], folder: Path) -> Include | str:
     escaped, kind, rest = match.groups()
     if escaped:
         return match[0][1:]
-    if kind == "title" or not rest:
+    if not rest:
+        return match[0]
+    if kind == "title":
         return ""
     name, *window = rest.split()[0].split(":")
     if kind == "shiftinclude":  # the first part is how far to indent

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatch
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
@@ -17,19 +15,13 @@ from rag.language.visible import normalize
 from rag.models import Page
 from sites.attributes import attribute_lists
 from sites.fences import fence_titles, named_title
-from sites.files import real_path
-from sites.front_matter import load_yaml, split_front_matter
+from sites.front_matter import split_front_matter
 from sites.includes import Includes
 from sites.inline_text import plain_text
 from sites.markdown import Dialect, read_markdown
-from sites.mkdocs_plugins import (
-    Blog,
-    Languages,
-    drop_objects,
-    name_jinja,
-    name_unread,
-    navigation_files,
-)
+from sites.mkdocs_config import CONFIGS, Site, built_pages, load_site
+from sites.mkdocs_navigation import default_order, navigation
+from sites.mkdocs_plugins import Blog, Languages, drop_objects, name_jinja, name_unread
 from sites.pymarkdown import python_markdown
 from sites.pymdownx import braced_fences, generic_blocks, icons
 from sites.slugs import python_markdown_slug, python_markdown_slugger
@@ -40,12 +32,10 @@ from sites.source import (
     file_address,
     find_above,
     humanize,
-    natural_key,
     site_path,
 )
 
 MARKDOWN = (".markdown", ".mdown", ".mkdn", ".mkd", ".md")
-CONFIGS = ("mkdocs.yml", "mkdocs.yaml", "properdocs.yml", "zensical.yml")
 _TOC_MARK = re.compile(r"^\[TOC\][ \t]*$", re.MULTILINE)
 
 
@@ -53,40 +43,24 @@ def recognise(request: Request) -> bool:
     return find_above(request.folder, CONFIGS, levels=2) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class _Site:
-    """The settings needed from `mkdocs.yml`."""
-
-    root: Path
-    config: dict[str, Any]
-    name: str
-    """Of its file."""
-    extensions: dict[str, dict[str, Any]]
-    plugins: dict[str, dict[str, Any]]
-
-    def has(self, *names: str) -> bool:
-        return any(name in self.extensions for name in names)
-
-
 def read(request: Request) -> Book:
     """Read every page of the docs folder: first those in the navigation, in its order."""
-    site = _site(request)
+    site = load_site(request)
     root, files = site.root, request.files
     theme = site.config.get("theme")
     language = str(theme.get("language") or "en") if isinstance(theme, dict) else "en"
-    languages = Languages(site.plugins.get("i18n", {}), language)
-    paths = files.find(root, MARKDOWN)
-    listed = navigation_files(site.plugins, files, root, paths)
-    navigation = list(_navigation(site.config.get("nav"))) if listed is None else listed
-    excluded = str(site.config.get("exclude_docs") or "").split()
+    languages = Languages(site.plugin("i18n") or {}, language)
+    paths = built_pages(site, files, sorted(files.find(root, MARKDOWN), key=default_order))
     ranks: dict[str, int] = {}
-    for rank, (path, _) in enumerate(navigation):
-        ranks.setdefault(path, rank)
+    titles: dict[str, str] = {}
+    for path, name in navigation(site, files, paths):
+        ranks.setdefault(path, len(ranks))
+        titles[path] = titles.get(path) or name
 
     def order(path: str) -> tuple[Any, ...]:
         locale, bare = languages.split(path)
         rank = ranks.get(path, ranks.get(bare, len(ranks)))
-        return locale != languages.default, locale, rank, _default_order(path)
+        return locale != languages.default, locale, rank, default_order(bare)
 
     paths.sort(key=order)
     known = set(paths)
@@ -94,10 +68,10 @@ def read(request: Request) -> Book:
     def published(path: str) -> bool:
         source = PurePosixPath(path)
         twin = source.name == "README.md" and str(source.with_name("index.md")) in known
-        return not twin and not _matches(path, excluded) and languages.is_built(path)
+        return not twin and languages.is_built(path)
 
-    name_unread(site.plugins, site.name, files)
-    parse = _Pages(request, site, dict(navigation), languages).parse
+    name_unread(site, files)
+    parse = _Pages(request, site, titles, languages).parse
     pages = files.pages(root, filter(published, paths), parse)
     title = str(site.config.get("site_name") or "")
     url = str(site.config.get("site_url") or "")
@@ -108,7 +82,7 @@ class _Pages:
     """Reads the pages of one site."""
 
     def __init__(
-        self, request: Request, site: _Site, titles: dict[str, str], languages: Languages
+        self, request: Request, site: Site, titles: dict[str, str], languages: Languages
     ) -> None:
         self._request = request
         self._site = site
@@ -123,9 +97,7 @@ class _Pages:
             else None
         )
         self._blogs = [
-            Blog(options, _blog_slug(options))
-            for name, options in site.plugins.items()
-            if name.removeprefix("material/") == "blog"
+            Blog(options, _blog_slug(options)) for name, options in site.plugins if name == "blog"
         ]
 
     def parse(self, path: str, text: str) -> Page | None:
@@ -133,9 +105,9 @@ class _Pages:
         meta, body = split_front_matter(text, path, request.report)
         if self._snippets:
             body = self._snippets.insert(body, path, Includes(request.files, site.root, path))
-        if "mkdocstrings" in site.plugins:
+        if site.plugin("mkdocstrings") is not None:
             body = drop_objects(body, path, request.files)
-        if "macros" in site.plugins:
+        if site.plugin("macros") is not None and meta.get("render_macros") is not False:
             name_jinja(body, path, request.files)
         language, bare = self._languages.split(path)
         source = PurePosixPath(bare)
@@ -163,82 +135,12 @@ def _blog_slug(options: dict[str, Any]) -> Callable[[str], str]:
     return _rule(options.get("post_slugify") or {"kwds": {"case": "lower"}}, separator)
 
 
-def _site(request: Request) -> _Site:
-    found = request.find_site(CONFIGS, levels=2)
-    if found is None:
-        return _Site(request.folder, {}, "", {}, {})
-    config = load_yaml(request.files, found.parent, found.name)
-    inherited = config.get("INHERIT")
-    if isinstance(inherited, str):
-        config = _merged(load_yaml(request.files, found.parent, inherited), config)
-    root = request.folder
-    if real_path(root) == found.parent:
-        named = str(config.get("docs_dir") or "docs")
-        root = request.files.subfolder(found.parent, named, found.name) or root
-    extensions = dict(_extensions(config.get("markdown_extensions")))
-    plugins = dict(_extensions(config.get("plugins")))
-    return _Site(root, config, found.name, extensions, plugins)
-
-
-def _merged(base: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    """Merge an inherited configuration as MkDocs does: mappings deeply, the rest replaced."""
-    merged = dict(base)
-    for key, value in config.items():
-        inner = merged.get(key)
-        if isinstance(inner, dict) and isinstance(value, dict):
-            value = _merged(inner, value)
-        merged[key] = value
-    return merged
-
-
-def _extensions(listed: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield extension names and options; the configuration may be a list or a mapping."""
-    entries = list(listed.items()) if isinstance(listed, dict) else []
-    entries += [(entry, None) for entry in listed] if isinstance(listed, list) else []
-    for entry, options in entries:
-        if isinstance(entry, dict):
-            yield from _extensions(entry)
-        else:
-            yield str(entry), options if isinstance(options, dict) else {}
-
-
-def _navigation(items: Any, title: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (path, title) of the pages in `nav`."""
-    if isinstance(items, str):
-        if "://" not in items:
-            yield site_path(items), title
-    elif isinstance(items, dict | list):
-        pairs = items.items() if isinstance(items, dict) else (("", inner) for inner in items)
-        for name, inner in pairs:
-            yield from _navigation(inner, str(name))
-
-
-def _default_order(path: str) -> list[Any]:
-    """Return the sort key without a navigation: the index first, then files, then folders."""
-    *folders, name = path.split("/")
-    stem = PurePosixPath(name).stem
-    key: list[Any] = [(2, natural_key(folder)) for folder in folders]
-    return [*key, (0 if stem in ("index", "README") else 1, natural_key(stem))]
-
-
-def _matches(path: str, patterns: Sequence[str]) -> bool:
-    """Match common .gitignore patterns: names, folders, globs, and `!` for exceptions."""
-    hit = False
-    for pattern in patterns:
-        bare = pattern.lstrip("!").strip("/")
-        below = fnmatch(path, f"{bare}/*") or fnmatch(path, f"*/{bare}/*")
-        anywhere = fnmatch(path, f"*/{bare}") and "/" not in pattern.lstrip("!").rstrip("/")
-        if fnmatch(path, bare) or below or anywhere:
-            hit = not pattern.startswith("!")
-    return hit
-
-
 # ---------------------------------------------------------------- anchors
 
 
-def _dialect(site: _Site) -> Dialect:
-    attributes = site.has("attr_list", "extra", "markdown.extensions.attr_list", "pymdownx.extra")
-    toc = {**site.extensions.get("markdown.extensions.toc", {}), **site.extensions.get("toc", {})}
+def _dialect(site: Site) -> Dialect:
+    attributes = site.has("attr_list", "extra", "pymdownx.extra")
+    toc = site.extensions.get("toc", {})
     rule = _rule(toc.get("slugify"), str(toc.get("separator") or "-"))
 
     def anchor_text(tokens: Sequence[Token]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rag.models import Page
-from sites import read_book
+from sites import Book, read_book
 from sites.slugs import mdbook_slug
 from tests.sites.test_sites import write
 
@@ -59,3 +59,52 @@ def test_a_missing_include_is_named(tmp_path: Path) -> None:
 )
 def test_marks_that_rust_takes_for_letters(heading: str, anchor: str) -> None:
     assert mdbook_slug(heading) == anchor
+
+
+def book(root: Path, toml: str, files: dict[str, str]) -> Book:
+    config = f"[book]\ntitle = 'K'\n{toml}"
+    links = "".join(f"- [{name[0]}]({name})\n" for name in files)
+    pages = {f"src/{name}": text for name, text in files.items()}
+    return read_book(write(root, {"book.toml": config, "src/SUMMARY.md": links, **pages}))
+
+
+@pytest.mark.parametrize(
+    ("toml", "anchors"),
+    [
+        ("", ["a", "kettle-1", "on--off", "on--off-1"]),
+        ("[output.html]\nsmart-punctuation = false", ["a", "kettle-1", "on----off", "on--off"]),
+        ("[output.html]\ndefinition-lists = false", ["a", "kettle", "on--off", "on--off-1"]),
+    ],
+)
+def test_anchors_by_the_options_of_html(tmp_path: Path, toml: str, anchors: list[str]) -> None:
+    text = "# A\n\nKettle\n: Boils.\n\n## Kettle\n\n## On -- off\n\n## On  off\n"
+    made = book(tmp_path, toml, {"a.md": text}).pages[0]
+    assert [section.anchor for section in made.sections] == anchors
+
+
+def test_hidden_lines_of_other_languages(tmp_path: Path) -> None:
+    toml = "[output.html.code.hidelines]\npython = '~'"
+    text = (
+        "```python\n~x\n  ~y\nz\n```\n\n```sh,hidelines=!!\n!!x\n~z\n```\n\n"
+        "```rust no_run\n# x\nz\n```"
+    )
+    made = book(tmp_path, toml, {"a.md": text}).pages[0]
+    assert texts(made) == ["```python\nz\n```", "```sh\n~z\n```", "```rust\nz\n```"]
+
+
+def test_preprocessors(tmp_path: Path) -> None:
+    files = {"README.md": "{{#include x.md}} {{#playground}}", "a.md": "x"}
+    toml = "[preprocessor.own]\n[preprocessor.mermaid]\n"
+    made = book(tmp_path / "1", toml, files)
+    assert [page.slug for page in made.pages] == ["index.html", "a.html"]
+    assert [loss.detail for loss in made.losses] == ["own", "x.md"]
+    assert texts(made.pages[0]) == ["{{#playground}}"]
+    made = book(tmp_path / "2", "[build]\nuse-default-preprocessors = false", files)
+    assert [page.slug for page in made.pages] == ["README.html", "a.html"]
+    assert texts(made.pages[0]) == ["{{#include x.md}} {{#playground}}"]
+
+
+def test_redirects_make_no_pages(tmp_path: Path) -> None:
+    toml = "[output.html.redirect]\n'/old.html' = 'a.html'\n'/a.html#x' = 'b.html#y'"
+    made = book(tmp_path, toml, {"a.md": "# A\n\nx", "b.md": "# B\n\ny"})
+    assert [page.slug for page in made.pages] == ["a.html", "b.html"]

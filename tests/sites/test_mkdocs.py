@@ -158,3 +158,77 @@ def test_navigation_in_folders(tmp_path: Path) -> None:
     literate = {"SUMMARY.md": "- [E!](e.md)\n- [B](b/)\n", "b/SUMMARY.md": "* [D](d.md)\n"}
     book = read(tmp_path / "2", "plugins: [literate-nav]", {**pages, **literate})
     assert [p.source_path for p in book.pages][:2] == ["e.md", "b/d.md"]
+
+
+@pytest.mark.parametrize(
+    ("config", "built"),
+    [
+        ("exclude_docs: |\n  *.tmp.md\n  /private/\n  !keep.tmp.md\n  # x.md",
+         {"index.md", "n/keep.tmp.md", "n/private/p.md", "x.md"}),
+        ("draft_docs: n/\nexclude_docs: '**/p.md'\nnot_in_nav: x.md", {"index.md", "x.md"}),
+        ("plugins: [exclude: {glob: ['n/*', private/p.md]}]", {"index.md", "x.md"}),
+        ("plugins: [exclude: {regex: ['n/k', '[xp]']}]",
+         {"index.md", "n/a.tmp.md", "n/private/p.md"}),
+    ],
+)  # fmt: skip
+def test_pages_that_are_not_built(tmp_path: Path, config: str, built: set[str]) -> None:
+    files = ("index.md", "n/a.tmp.md", "n/keep.tmp.md", "private/p.md", "n/private/p.md", "x.md")
+    files += (".hidden.md", "templates/t.md")
+    book = read(tmp_path, config, dict.fromkeys(files, "x"))
+    assert {page.source_path for page in book.pages} == built
+    assert not book.problems
+
+
+def test_patterns_that_cannot_be_followed_are_named(tmp_path: Path) -> None:
+    config = "exclude_docs: '!.well'\nplugins:\n- exclude: {regex: '('}"
+    book = read(tmp_path, config, {"index.md": "x"})
+    assert [loss.detail for loss in book.losses] == ["!.well", "("]
+
+
+def test_plugins_by_every_name(tmp_path: Path) -> None:
+    config = (
+        "plugins:\n- material/group: {plugins: [material/blog: {post_url_format: '{slug}'}]}\n"
+        "- blog: {blog_dir: news, post_url_format: '{file}'}\n"
+        "- macros: {enabled: false}\n- group: {enabled: !ENV [CI, false], plugins: [macros]}\n"
+    )
+    files = {
+        "blog/posts/a.md": "---\ndate: 2024-05-06\n---\n# In May\n\n{{ x }}\n",
+        "news/posts/b.md": "---\ndate: 2024-05-06\n---\n# B!\n\nx\n",
+    }
+    book = read(tmp_path, config, files)
+    assert {page.slug for page in book.pages} == {"blog/in-may/", "news/b/"}
+    assert not book.losses
+
+
+def test_a_post_of_the_future_is_a_draft(tmp_path: Path) -> None:
+    config = "plugins:\n- blog: {draft_if_future_date: true}"
+    files = {
+        f"blog/posts/{day}.md": f"---\ndate: {day}\n{more}---\n# A\n\nx\n"
+        for day, more in (("2999-01-01", ""), ("2999-01-02", "draft: false\n"), ("2020-01-03", ""))
+    }
+    made = {page.slug for page in read(tmp_path, config, files).pages}
+    assert made == {"blog/2999/01/02/a/", "blog/2020/01/03/a/"}
+
+
+@pytest.mark.parametrize(
+    ("config", "more", "order"),
+    [
+        ("", {}, "B/x.md a/index.md a/10.md a/2.md"),
+        ("nav: [a/10.md, {Two: a/2.md}, https://x.dev]", {}, "a/10.md a/2.md B/x.md a/index.md"),
+        ("plugins: [literate-nav]\nnav: [B/x.md, {A: a/}]", {"a/SUMMARY.md": "- [T](2.md)\n- *\n"},
+         "B/x.md a/2.md a/index.md a/10.md"),
+        ("plugins: [awesome-pages]",
+         {".pages": "nav: [a, ...]", "a/.pages": "nav: [... | 2*, ...]"},
+         "a/2.md a/index.md a/10.md B/x.md"),
+    ],
+)  # fmt: skip
+def test_reading_order(tmp_path: Path, config: str, more: dict[str, str], order: str) -> None:
+    pages = dict.fromkeys(("B/x.md", "a/2.md", "a/10.md", "a/index.md"), "x")
+    made = [page.source_path for page in read(tmp_path, config, {**pages, **more}).pages]
+    assert [path for path in made if "SUMMARY" not in path] == order.split()
+
+
+def test_hooks_and_extensions_that_make_text_are_named(tmp_path: Path) -> None:
+    config = "hooks: [h.py]\nmarkdown_extensions: [markdown.extensions.toc, mkdocs-click]"
+    book = read(tmp_path, config, {"index.md": "x"})
+    assert [loss.detail for loss in book.losses] == ["mkdocs-click", "h.py"]

@@ -1,0 +1,130 @@
+"""The settings of a MkDocs site that its pages depend on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from sites.clock import TooSlow, page_clock
+from sites.files import Files, real_path
+from sites.front_matter import load_yaml
+from sites.globs import ignored
+from sites.source import Request
+
+CONFIGS = ("mkdocs.yml", "mkdocs.yaml", "properdocs.yml", "zensical.yml")
+_ALWAYS_EXCLUDED = (".*", "/templates/")
+
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The settings of `mkdocs.yml`, with those that it inherits."""
+
+    root: Path
+    """Folder of the pages."""
+    config: Options
+    name: str
+    """Of the file."""
+    extensions: dict[str, Options]
+    """Without the prefix `markdown.extensions.`."""
+    plugins: tuple[tuple[str, Options], ...]
+    """Without the prefix `material/` and without those that are off."""
+
+    def has(self, *names: str) -> bool:
+        """Return whether one of the extensions is on."""
+        return any(name in self.extensions for name in names)
+
+    def plugin(self, name: str) -> Options | None:
+        """Return the options of a plugin, or None if it is off."""
+        return next((options for plugin, options in self.plugins if plugin == name), None)
+
+
+def load_site(request: Request) -> Site:
+    """Read the configuration of the folder or one above it."""
+    found = request.find_site(CONFIGS, levels=2)
+    if found is None:
+        return Site(request.folder, {}, "", {}, ())
+    config = load_yaml(request.files, found.parent, found.name)
+    inherited = config.get("INHERIT")
+    if isinstance(inherited, str):
+        config = _merged(load_yaml(request.files, found.parent, inherited), config)
+    root = request.folder
+    if real_path(root) == found.parent:
+        named = str(config.get("docs_dir") or "docs")
+        root = request.files.subfolder(found.parent, named, found.name) or root
+    extensions = _entries(config.get("markdown_extensions"))
+    return Site(
+        root,
+        config,
+        found.name,
+        {name.removeprefix("markdown.extensions."): options for name, options in extensions},
+        tuple(_plugins(config.get("plugins"))),
+    )
+
+
+def _merged(base: Options, config: Options) -> Options:
+    """Merge an inherited configuration as MkDocs does: mappings deeply, the rest replaced."""
+    merged = dict(base)
+    for key, value in config.items():
+        inner = merged.get(key)
+        if isinstance(inner, dict) and isinstance(value, dict):
+            value = _merged(inner, value)
+        merged[key] = value
+    return merged
+
+
+def _entries(listed: Any) -> Iterator[tuple[str, Options]]:
+    """Yield names and options; the configuration may be a list or a mapping."""
+    entries = list(listed.items()) if isinstance(listed, dict) else []
+    entries += [(entry, None) for entry in listed] if isinstance(listed, list) else []
+    for entry, options in entries:
+        if isinstance(entry, dict):
+            yield from _entries(entry)
+        else:
+            yield str(entry), options if isinstance(options, dict) else {}
+
+
+def _plugins(listed: Any) -> Iterator[tuple[str, Options]]:
+    """Yield the plugins that are on, with those of Material's groups."""
+    for name, options in _entries(listed):
+        if options.get("enabled") is False:
+            continue
+        if name.removeprefix("material/") == "group":
+            yield from _plugins(options.get("plugins"))
+        else:
+            yield name.removeprefix("material/"), options
+
+
+def built_pages(site: Site, files: Files, paths: Iterable[str]) -> list[str]:
+    """Return the paths that `exclude_docs`, `draft_docs` and the exclude plugin leave."""
+    lines = [*_ALWAYS_EXCLUDED]
+    for key in ("exclude_docs", "draft_docs"):
+        lines += str(site.config.get(key) or "").split("\n")
+    for line in lines:
+        if line.startswith(("!.", "!/.")):
+            kind = "exceptions for hidden files are not followed"
+            files.report.losses.add(kind, site.name, line)
+    options = site.plugin("exclude") or {}
+    globs, patterns = _texts(options.get("glob")), _texts(options.get("regex"))
+    paths = [
+        path
+        for path in paths
+        if not ignored(path, lines) and not any(fnmatchcase(path, glob) for glob in globs)
+    ]
+    for pattern in patterns:
+        try:
+            with page_clock(files.limits.page_seconds):
+                paths = [path for path in paths if not re.match(pattern, path)]
+        except (re.error, TooSlow):
+            files.report.losses.add("patterns could not be followed", site.name, pattern)
+    return paths
+
+
+def _texts(value: Any) -> list[str]:
+    return [each for each in (value if isinstance(value, list) else [value])
+            if isinstance(each, str)]  # fmt: skip

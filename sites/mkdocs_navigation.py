@@ -1,0 +1,163 @@
+"""Order the pages of a MkDocs site: by `nav`, by the files of two plugins, or by their paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from typing import Any
+
+from markdown_it import MarkdownIt
+
+from sites.files import Files, Refused
+from sites.front_matter import BadYaml, parse_yaml
+from sites.globs import matches
+from sites.inline_text import plain_text
+from sites.mkdocs_config import Site
+from sites.source import site_path
+
+MAX_DEPTH = 20
+"""Levels of folders with a navigation of their own."""
+
+
+def navigation(site: Site, files: Files, paths: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (path, title) of the pages in the navigation; a title may be ""."""
+    listed = list(_configured(site.config.get("nav")))
+    options = site.plugin("literate-nav")
+    if options is not None:
+        name = str(options.get("nav_file") or "SUMMARY.md")
+        own = _Literate(site, files, paths, name)
+        return list(own.entries("", listed) if listed and name not in paths else own.folder(""))
+    for plugin, name in (("awesome-pages", ".pages"), ("awesome-nav", ".nav.yml")):
+        options = site.plugin(plugin)
+        if options is not None and not listed:
+            name = str(options.get("filename") or name)
+            return list(_Awesome(site, files, paths, name).folder(""))
+    return [(site_path(path), title) for path, title in listed]
+
+
+def default_order(path: str) -> tuple[Any, ...]:
+    """Return the sort key without a navigation: the index first, then files, then folders."""
+    source = PurePosixPath(path)
+    return source.parts[:-1], source.stem not in ("index", "README"), source.name
+
+
+def _configured(items: Any, title: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (path, title) of what `nav` lists."""
+    if isinstance(items, str):
+        if "://" not in items:
+            yield items, title
+    elif isinstance(items, dict | list):
+        pairs = items.items() if isinstance(items, dict) else (("", inner) for inner in items)
+        for name, inner in pairs:
+            yield from _configured(inner, str(name))
+
+
+class _Literate:
+    """Reads the Markdown lists of the literate-nav plugin."""
+
+    def __init__(self, site: Site, files: Files, paths: Sequence[str], name: str) -> None:
+        self._root = site.root
+        self._files = files
+        self._paths = paths
+        self._name = name
+        self._parser = MarkdownIt("commonmark")
+
+    def folder(self, folder: str, depth: int = 0) -> Iterator[tuple[str, str]]:
+        """Yield the pages of a folder in the order of its file."""
+        below = f"{folder}/" if folder else ""
+        if below + self._name not in self._paths or depth > MAX_DEPTH:
+            yield from ((path, "") for path in self._paths if path.startswith(below))
+            return
+        try:
+            text = self._files.included(self._root / folder / self._name, 500_000)
+        except Refused:
+            return
+        yield from self.entries(folder, list(self._listed(text)), depth)
+
+    def _listed(self, text: str) -> Iterator[tuple[str, str]]:
+        """Yield (link, title); a wildcard is an item of a list without a link."""
+        for token in self._parser.parse(text):
+            children = token.children or []
+            for at, child in enumerate(children):
+                if child.type == "text" and "*" in child.content:
+                    yield child.content.strip(), ""
+                elif child.type == "link_open":
+                    types = [inner.type for inner in children]
+                    end = types.index("link_close", at)
+                    yield str(child.attrs.get("href") or ""), plain_text(children[at:end])
+
+    def entries(
+        self, folder: str, listed: Sequence[tuple[str, str]], depth: int = 0
+    ) -> Iterator[tuple[str, str]]:
+        """Yield the pages for links to pages, links to folders and wildcards."""
+        named = {site_path(folder, href) for href, _ in listed}
+        for href, title in listed:
+            place = site_path(folder, href)
+            if place in self._paths:
+                yield place, title
+            elif "*" in href:
+                globs = [f"{place.rstrip('/')}/**", *([] if href.endswith("/") else [place])]
+                found = (path for path in self._paths if path not in named)
+                yield from ((path, "") for path in found if matches(path, globs))
+            elif href.endswith("/") and "://" not in href:
+                yield from self.folder(place.strip("/"), depth + 1)
+
+
+class _Awesome:
+    """Reads the files of the awesome-pages and awesome-nav plugins."""
+
+    def __init__(self, site: Site, files: Files, paths: Sequence[str], name: str) -> None:
+        self._root = site.root
+        self._files = files
+        self._paths = paths
+        self._name = name
+
+    def folder(self, folder: str, title: str = "") -> Iterator[tuple[str, str]]:
+        """Yield the pages of a folder in the order that its file gives."""
+        config = self._config(folder)
+        if config.get("hide") is True:
+            return
+        below = f"{folder}/" if folder else ""
+        inside = (path[len(below) :] for path in self._paths if path.startswith(below))
+        children = list(dict.fromkeys(path.partition("/")[0] for path in inside))
+        if config.get("order") == "desc":
+            children.reverse()
+        wanted = list(_entries(config.get("nav", config.get("arrange"))))
+        named = {entry for entry, _ in wanted}
+        for entry, label in wanted:
+            for child in _children(entry, [c for c in children if c not in named]):
+                if below + child in self._paths:
+                    yield below + child, label
+                elif child in children:
+                    yield from self.folder(below + child, label)
+
+    def _config(self, folder: str) -> dict[str, Any]:
+        path = site_path(folder, self._name)
+        if not (self._root / path).is_file():
+            return {}
+        try:
+            config = parse_yaml(self._files.config(self._root, path))
+        except BadYaml as error:
+            self._files.report.add(path, f"is not valid YAML ({error}).")
+            return {}
+        return config if isinstance(config, dict) else {}
+
+
+def _entries(listed: Any) -> Iterator[tuple[str, str]]:
+    """Yield (file, folder or `...`, title)."""
+    for each in listed if isinstance(listed, list) else ["..."]:
+        label, entry = next(iter(each.items())) if isinstance(each, dict) and each else ("", each)
+        if isinstance(entry, str):
+            yield entry.strip("/"), str(label)
+
+
+def _children(entry: str, rest: Sequence[str]) -> Sequence[str]:
+    """Return the children for an entry; `...` is the rest, `... | b*.md` some of it."""
+    if entry.startswith("..."):
+        pattern = entry.partition("|")[2].strip() or "*"
+    elif "*" in entry:
+        pattern = entry
+    else:
+        return [entry]
+    return [child for child in rest if fnmatchcase(child, pattern)]
