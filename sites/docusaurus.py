@@ -24,7 +24,7 @@ from sites.docusaurus_paths import (
 )
 from sites.docusaurus_site import EXCLUDED, Site, Source, read_site, read_sources
 from sites.files import real_path
-from sites.front_matter import load_yaml, split_front_matter
+from sites.front_matter import lines_above, load_yaml, split_front_matter
 from sites.globs import matches
 from sites.markdown import Dialect, read_tokens
 from sites.partials import Partials
@@ -167,7 +167,7 @@ class _Reader:
         self, source: Source, inner: str, path: str, text: str, positions: dict[str, float]
     ) -> _Kept | None:
         """Read one page: `inner` is its path in the plugin's folder, `path` that in the book."""
-        meta, _ = split_front_matter(text, path, self._request.report)
+        meta, body = split_front_matter(text, path, self._request.report)
         # Unlisted pages are for people who were given the address; drafts are not published.
         if meta.get("draft") is True or meta.get("unlisted") is True:
             return None
@@ -176,7 +176,8 @@ class _Reader:
         rules = self._dialect(path, meta, source)
         if id(rules) not in self._parsers:
             self._parsers[id(rules)] = rules.parser()
-        tokens = self._partials.read(path, text, rules, self._parsers[id(rules)])
+        above, parser = lines_above(text, body), self._parsers[id(rules)]
+        tokens = self._partials.read(path, body, above, rules, parser)
         fallback = str(meta.get("id") or strip_number(PurePosixPath(inner).stem)[0])
         document = read_tokens(tokens, rules, str(meta.get("title") or ""), fallback)
         self._request.report.add_all(path, document.warnings)
@@ -199,7 +200,7 @@ class _Reader:
         if numbers is False:
             meta["parse_number_prefixes"] = False
         elif numbers not in (None, True):
-            config.lost(None, "numberPrefixParser")
+            config.ignored("numberPrefixParser", within=source.options)
         return doc_slug(inner, meta), doc_order(inner, meta, positions)
 
     def _dialect(self, path: str, meta: dict[str, Any], source: Source) -> Dialect:

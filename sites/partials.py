@@ -11,8 +11,8 @@ from markdown_it.token import Token
 
 from sites.fences import text_paragraph
 from sites.files import Files, Refused, Report, real_path
-from sites.front_matter import split_front_matter
-from sites.includes import MAX_INCLUDED, Include, Includes
+from sites.front_matter import lines_above, split_front_matter
+from sites.includes import MAX_INCLUDED, Include, Includes, relative_name
 from sites.markdown import Dialect, give_anchors
 from sites.script import evaluate, read_module
 from sites.script_values import Computed, Imported
@@ -33,12 +33,12 @@ class _File(NamedTuple):
 
     place: Path
     name: str
-    first_line: int
+    above: int
     """Lines of front matter."""
     names: Mapping[str, Any]
 
     def at(self, token: Token) -> str:
-        return f"{self.name}:{self.first_line + token.map[0] + 1}" if token.map else self.name
+        return f"{self.name}:{self.above + token.map[0] + 1}" if token.map else self.name
 
 
 class Partials:
@@ -51,12 +51,12 @@ class Partials:
         self._parsed: dict[tuple[Path, int], tuple[list[Token], int]] = {}
         self._includes = Includes(files, folder, "")
 
-    def read(self, path: str, text: str, dialect: Dialect, parser: MarkdownIt) -> list[Token]:
-        """Return the tokens of a page; `text` is all of it."""
-        body = split_front_matter(text, path, Report())[1]
+    def read(
+        self, path: str, body: str, above: int, dialect: Dialect, parser: MarkdownIt
+    ) -> list[Token]:
+        """Return the tokens of a page; `above` is the number of lines above its body."""
         self._dialect, self._parser = dialect, parser
         self._includes = Includes(self._files, self._folder, path, IMPORTS)
-        above = text[: len(text) - len(body)].count("\n")
         file = _File(self._folder / path, path, above, {})
         tokens = list(self._insert(parser.parse(body), file))
         self._includes.report()
@@ -146,19 +146,19 @@ class Partials:
         value = file.names.get(name)
         module = value.module if isinstance(value, Imported) else ""
         if module.endswith((".md", ".mdx")) and value == Imported(module, "default"):
-            return self._partial(module, file)
+            return self._partial(module, near, file)
         known = not name[:1].isupper() or module.startswith(_OWN)
         if "/" in attributes and not known:
             self._lost(COMPONENTS, file, near, f"<{name} />")
         return None
 
-    def _partial(self, module: str, file: _File) -> list[Token]:
+    def _partial(self, module: str, near: Token, file: _File) -> list[Token]:
         place = self._place(module, file)
-        with self._includes.including(Include(module, place)) as text:
+        with self._includes.including(Include(module, place, at=file.at(near))) as text:
             if not text:
                 return []
             tokens, above = self._tokens(place, text)
-            name = file.name if place == file.place else place.name
+            name = relative_name(place, self._folder)
             return list(self._insert(tokens, _File(place, name, above, {})))
 
     def _tokens(self, place: Path, text: str) -> tuple[list[Token], int]:
@@ -168,7 +168,7 @@ class Partials:
             body = split_front_matter(text, place.name, Report())[1]
             tokens = self._parser.parse(body)
             give_anchors(tokens, self._dialect)
-            self._parsed[key] = tokens, text[: len(text) - len(body)].count("\n")
+            self._parsed[key] = tokens, lines_above(text, body)
         return self._parsed[key]
 
 

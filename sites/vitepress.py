@@ -13,7 +13,7 @@ from markdown_it.token import Token
 
 from rag.models import Block, Page, Section
 from sites.files import Refused, Report, real_path
-from sites.front_matter import split_front_matter
+from sites.front_matter import lines_above, split_front_matter
 from sites.globs import matches
 from sites.includes import Include, Includes
 from sites.markdown import read_tokens
@@ -60,7 +60,7 @@ class _Site:
         self.rewrites = self._rewrites()
         self.order = {link: rank for rank, link in reversed(list(enumerate(self._links())))}
         if config.get("markdown", "anchor", "slugify") is not None:
-            config.lost(None, "markdown.anchor.slugify")
+            config.ignored("markdown", "anchor", "slugify")
 
     def _rewrites(self) -> Rewrites:
         rules = self.config.get("rewrites")
@@ -70,9 +70,9 @@ class _Site:
             if rules is None or (isinstance(rules, dict) and len(texts) == len(known)):
                 return Rewrites(texts)
         except Unreadable as pattern:
-            self.config.lost(None, f"rewrites: {pattern}")
+            self.config.ignored("rewrites", what=f"rewrites: {pattern}")
             return Rewrites({})
-        self.config.lost(rules, "rewrites")
+        self.config.ignored("rewrites")
         return Rewrites(texts)
 
     def _links(self) -> Iterator[str]:
@@ -107,7 +107,7 @@ def read(request: Request) -> Book:
             request.report.losses.add(kind, path)
             return None
         meta, body = split_front_matter(text, path, request.report)
-        includes = Includes(files, root, path)
+        includes = Includes(files, root, path, above=lines_above(text, body))
         body = includes.expand(body, _INCLUDE, partial(_include, site.source))
         tokens = parser.parse(body)
         for token in tokens:
@@ -188,7 +188,8 @@ def _snippet(token: Token, source: Path, page: Path, includes: Includes) -> str:
             raise Refused("has no region of that name")
         return found
 
-    with includes.including(Include(shown, place, cut)) as text:
+    at = includes.origin(token.map[0] if token.map else 0)
+    with includes.including(Include(shown, place, cut, at)) as text:
         return text.strip("\n") + "\n" if text.strip() else ""
 
 

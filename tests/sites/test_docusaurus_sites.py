@@ -246,7 +246,7 @@ export const year = 2024;
 """
     book = read(tmp_path, text, PARTIALS)
     assert text_of(book.pages[0]).split("\n\n") == ["kept", "Sum and { and 2024."]
-    assert "1 import could not be found: page.md: ./_gone.md." in said(book)
+    assert "1 import could not be found: page.md:8: ./_gone.md." in said(book)
     assert "1 component was left out: page.md:10: <Box />." in said(book)
     assert "page.md:12: {items.length}; page.md:14: {items.map(" in said(book)
 

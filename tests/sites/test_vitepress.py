@@ -182,7 +182,7 @@ npm i
         "```py\nprint(1)\n```",
         "- in a list\n  ```py\n  print(1)\n  ```",
     ]
-    assert "1 include could not be found: a.md: ./code/gone.js." in said(book)
+    assert "1 include could not be found: a.md:19: ./code/gone.js." in said(book)
     assert "a.md includes ./code/run.ts#nowhere, which has no region of that name" in said(book)
 
 
@@ -215,9 +215,43 @@ def test_parts_of_included_pages(tmp_path: Path) -> None:
 def test_missing_includes_and_made_pages_are_named(tmp_path: Path) -> None:
     files = {"a.md": "# A\n\n<!--@include: ./no.md-->\n\nend", "[name].md": "x"}
     book = site(tmp_path, "export default {}", files)
-    assert "1 include could not be found: a.md: ./no.md." in said(book)
+    assert "1 include could not be found: a.md:3: ./no.md." in said(book)
     assert "[name].md" in said(book)
-    assert {loss.place for loss in book.losses} == {"a.md", "[name].md"}
+    assert {loss.place for loss in book.losses} == {"a.md:3", "[name].md"}
+
+
+def test_lines_are_those_of_the_file_that_is_edited(tmp_path: Path) -> None:
+    files = {
+        "a.md": "---\nx: 1\n---\n# A\n\n<!--@include: ./b.md-->\n\n<<< ./gone.js\n"
+        "text <!--@include: ./c.md{3,4}--> <!--@include: ./no.md-->\n<<< ./gone.ts\n",
+        "b.md": "---\ny: 1\n---\n\nfrom b\n\n<!--@include: ./gone.md-->\n\n<<< ./b.js\n",
+        "c.md": "1\n2\nfour\n<!--@include: ./gone.md-->\n",
+    }
+    book = site(tmp_path, "export default {}", files)
+    places = {(loss.place, loss.detail) for loss in book.losses}
+    assert places == {
+        ("a.md:8", "./gone.js"),
+        ("a.md:9", "./no.md"),
+        ("a.md:10", "./gone.ts"),
+        ("b.md:7", "./gone.md"),
+        ("b.md:9", "./b.js"),
+        ("c.md:4", "./gone.md"),
+    }
+
+
+def test_settings_are_named_in_the_file_that_holds_them(tmp_path: Path) -> None:
+    config = "import { shared } from './shared'\nexport default {\n  ...shared,\n  lang: f(),\n"
+    config += "  rewrites: {\n  'a(b|c)': 'd' },\n}"
+    files = {
+        ".vitepress/shared.ts": "export const shared = {\n\n  title: make() }",
+        "a.md": "# A\n\nx",
+    }
+    book = site(tmp_path, config, files)
+    assert {(loss.place, loss.detail) for loss in book.losses} == {
+        (".vitepress/shared.ts:3", "title"),
+        (".vitepress/config.mts:4", "lang"),
+        (".vitepress/config.mts:5", "rewrites: a(b|c)"),
+    }
 
 
 @pytest.mark.parametrize("title", ["`Kite${more}`", "process.env.T", "'a' + more", "name()"])
