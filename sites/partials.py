@@ -83,11 +83,14 @@ class Partials:
 
     def _inline(self, token: Token, file: _File) -> Iterator[Token]:
         """Give expressions their words; yield the partials that stand in the text."""
+        near = token.copy(children=[])
         for child in token.children or ():
             if child.type == "mdx_expression" and not child.meta["words"]:
-                child.meta["words"] = self._words(child.content, token, file)
+                child.meta["words"] = self._words(child.content, near, file)
             elif child.type == "mdx_tag":
-                yield from self._component(child.meta["tags"][0], token, file) or ()
+                yield from self._component(child.meta["tags"][0], near, file) or ()
+            elif child.type in ("softbreak", "hardbreak") and near.map:
+                near = near.copy(map=[line + 1 for line in near.map])
 
     def _flow(self, token: Token, file: _File) -> Iterator[Token]:
         """Yield what a line of tags and expressions stands for."""
