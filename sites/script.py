@@ -21,9 +21,9 @@ def read_module(source: str, load: Load = lambda name: None, file: str = "") -> 
     return reader.statements(reader.module, 0)
 
 
-def evaluate(source: str, names: Mapping[str, Any]) -> Any:
+def evaluate(source: str, names: Mapping[str, Any], load: Load = lambda name: None) -> Any:
     """Return the value of an expression; `names` are the variables it may use."""
-    reader = _Statements(tokenize(source), lambda name: None)
+    reader = _Statements(tokenize(source), load)
     reader.module.names.update(names)
     if reader.ended:
         return None

@@ -45,10 +45,11 @@ class Scripts:
             self._read[place] = None
             name = os.path.relpath(place, self._site)
             text = self._files.config(self._site, name)
-            self._read[place] = read_module(text, lambda name: self._load(place, name), name)
+            self._read[place] = read_module(text, lambda name: self.load(place, name), name)
         return self._read[place]
 
-    def _load(self, importer: Path, name: str) -> Module | None:
+    def load(self, importer: Path, name: str) -> Module | None:
+        """Return the script that a file imports as `name`, or None."""
         start = self._site / name[6:] if name.startswith("@site/") else importer.parent / name
         for place in (start, start.with_suffix("")):  # `./shared.js` may be written in TypeScript
             for ending in _ENDINGS:
