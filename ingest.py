@@ -270,6 +270,7 @@ async def _read_site(options: Namespace, settings: Settings, old: Sequence[Chunk
             pages=options.max_pages,
             page_seconds=options.page_seconds,
             characters=settings.max_book_characters,
+            every_language=bool(options.language),
         ),
         allow_private=options.allow_private,
         progress=_nothing if options.quiet else ProgressBar(sys.stderr).show_read,

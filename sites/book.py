@@ -136,9 +136,15 @@ def read_path(
 
 
 def in_language(book: Book, tag: str) -> Book:
-    """Return the pages of a book that are in one language. Raises SourceError without any."""
-    wanted = primary_language(tag)
-    pages = tuple(page for page in book.pages if primary_language(page.language) == wanted)
+    """Return the pages of a book that are in one language. Raises SourceError without any.
+
+    If there are pages in exactly `pt-BR`, those in `pt` or `pt-PT` are not among them.
+    """
+    exact = tag.replace("_", "-").lower()
+    pages = tuple(page for page in book.pages if page.language.replace("_", "-").lower() == exact)
+    if not pages:
+        wanted = primary_language(tag)
+        pages = tuple(page for page in book.pages if primary_language(page.language) == wanted)
     if not pages:
         there = ", ".join(sorted({page.language for page in book.pages}))
         raise SourceError(f"There are no pages in the language {tag}; there are pages in {there}.")

@@ -225,7 +225,7 @@ class _Crawl:
         return file_address(readable)
 
     def book(self, known: set[str]) -> Book:
-        """Make the book: pages in the start page's language, without duplicates."""
+        """Make the book: pages in the first page's language, without duplicates."""
         if len(self.missed) > len(self.read):
             raise SourceError(
                 f"{len(self.missed)} pages of {self.scope.site} could not be read, only "
@@ -237,16 +237,19 @@ class _Crawl:
                 "folder of its sources, or of its built HTML: `python ingest.py FOLDER`."
             )
         language = next((r.page.language for r in self.read if r.page.language), "") or "en"
+        wanted = "" if self.fetcher.limits.every_language else primary_language(language)
         kept: dict[str, _CrawledPage] = {}
         foreign = 0
         for read in self.read:
-            if primary_language(read.page.language or language) != primary_language(language):
+            if wanted and primary_language(read.page.language or language) != wanted:
                 foreign += 1
             elif read.text not in kept or (read.canonical and not kept[read.text].canonical):
                 kept[read.text] = read
         if foreign:
             self.report.add(
-                self.scope.site, f"has {foreign} pages in languages other than {language}."
+                self.scope.site,
+                f"has {foreign} pages in languages other than {language}; they were left out "
+                "(see --language).",
             )
         pages = [r.page for r in kept.values()]
         named = [r.site_name for r in self.read if r.site_name]

@@ -24,10 +24,10 @@ from sites.docusaurus_paths import (
 )
 from sites.docusaurus_site import EXCLUDED, Site, Source, read_site, read_sources
 from sites.files import real_path
-from sites.front_matter import load_yaml, split_front_matter
+from sites.front_matter import lines_above, load_yaml, split_front_matter
 from sites.globs import matches
 from sites.markdown import Dialect, read_tokens
-from sites.partials import Partials
+from sites.partials import PageText, Partials
 from sites.sidebars import arrange, read_sidebars
 from sites.site_config import Config, Scripts
 from sites.source import Book, Request, find_above, site_path
@@ -129,7 +129,7 @@ class _Reader:
     def __init__(self, request: Request, site: Site, top: Path) -> None:
         """Source paths of pages are relative to `top`."""
         self._request, self._site, self._top = request, site, top
-        self._partials = Partials(request.files, top, site.folder)
+        self._partials = Partials(request.files, top, site.folder, site.scripts)
         self._parsers: dict[int, MarkdownIt] = {}
 
     def read(self, source: Source) -> Sequence[Page]:
@@ -167,7 +167,7 @@ class _Reader:
         self, source: Source, inner: str, path: str, text: str, positions: dict[str, float]
     ) -> _Kept | None:
         """Read one page: `inner` is its path in the plugin's folder, `path` that in the book."""
-        meta, _ = split_front_matter(text, path, self._request.report)
+        meta, body = split_front_matter(text, path, self._request.report)
         # Unlisted pages are for people who were given the address; drafts are not published.
         if meta.get("draft") is True or meta.get("unlisted") is True:
             return None
@@ -176,15 +176,16 @@ class _Reader:
         rules = self._dialect(path, meta, source)
         if id(rules) not in self._parsers:
             self._parsers[id(rules)] = rules.parser()
-        tokens = self._partials.read(path, text, rules, self._parsers[id(rules)])
+        page = PageText(meta, body, lines_above(text, body))
+        tokens = self._partials.read(path, page, rules, self._parsers[id(rules)])
         fallback = str(meta.get("id") or strip_number(PurePosixPath(inner).stem)[0])
         document = read_tokens(tokens, rules, str(meta.get("title") or ""), fallback)
         self._request.report.add_all(path, document.warnings)
         slash = self._site.trailing_slash
         if slash is not None:
             slug = slug.rstrip("/") + ("/" if slash and slug.strip("/") else "")
-        page = Page(path, document.title, slug, document.sections, source.language)
-        return _Kept(key, doc_id(inner, meta), page)
+        done = Page(path, document.title, slug, document.sections, source.language)
+        return _Kept(key, doc_id(inner, meta), done)
 
     def _address(
         self, source: Source, inner: str, meta: dict[str, Any], positions: dict[str, float]
@@ -199,7 +200,7 @@ class _Reader:
         if numbers is False:
             meta["parse_number_prefixes"] = False
         elif numbers not in (None, True):
-            config.lost(None, "numberPrefixParser")
+            config.ignored("numberPrefixParser", within=source.options)
         return doc_slug(inner, meta), doc_order(inner, meta, positions)
 
     def _dialect(self, path: str, meta: dict[str, Any], source: Source) -> Dialect:

@@ -107,7 +107,7 @@ def _plugins(config: Config) -> Iterator[tuple[str, Any]]:
             docs = docs or kind == "docs"
             yield kind, options or {}
         elif any(word in name for word in _GENERATORS_OF_PAGES):
-            config.lost(None, name)
+            config.ignored("plugins", what=name)
     if not docs:  # a preset of its own, or none: most have a folder `docs`
         yield "docs", {}
 
@@ -224,7 +224,9 @@ def _reads_math(config: Config, options: Any) -> bool:
             name = plugin.name if isinstance(plugin, Computed) else str(plugin)
             math = math or (key != "rehypePlugins" and "math" in name.lower())
             if not any(word in name.lower() for word in _KNOWN_PLUGINS):
-                line = plugin.line if isinstance(plugin, Computed) else 0
-                place = f"{config.name}:{line}" if line else config.name
-                config.losses.add("plugins for Markdown were not run", place, name or key)
+                kind = "plugins for Markdown were not run"
+                if isinstance(plugin, Computed):
+                    config.lost(plugin, name or key, kind)
+                else:
+                    config.ignored(key, within=options, what=name or key, kind=kind)
     return math

@@ -61,6 +61,8 @@ class Limits:
     """To parse one page."""
     characters: int = MAX_CHARACTERS
     """Of all pages."""
+    every_language: bool = False
+    """Whether pages in other languages than the first one are kept."""
 
 
 class Unavailable(SourceError):

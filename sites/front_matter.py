@@ -50,6 +50,9 @@ def parse_yaml(text: str) -> Any:
 
 def _check(text: str) -> None:
     """Raise BadYaml for what makes a small text large, or recursive, when it is loaded."""
+    levels = sum(map(text.count, "-?:[{"))  # each level begins with one of these
+    if levels <= MAX_YAML_DEPTH and "&" not in text and "*" not in text:
+        return
     depth = 0
     for event in yaml.parse(text, Loader=_PlainLoader):
         line = event.start_mark.line if event.start_mark else None
@@ -102,6 +105,11 @@ def load_yaml(files: Files, folder: Path, path: str) -> dict[str, Any]:
         files.report.add(path, f"is not valid YAML{where} ({error}); it was ignored.")
         return {}
     return data if isinstance(data, dict) else {}
+
+
+def lines_above(text: str, body: str) -> int:
+    """Return the number of lines of a page above its body, which ends it."""
+    return text.count("\n") - body.count("\n")
 
 
 def split_front_matter(text: str, path: str, report: Report) -> tuple[dict[str, Any], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +12,12 @@ from markdown_it.token import Token
 
 from sites.fences import text_paragraph
 from sites.files import Files, Refused, Report, real_path
-from sites.front_matter import split_front_matter
-from sites.includes import MAX_INCLUDED, Include, Includes
+from sites.front_matter import lines_above, split_front_matter
+from sites.includes import MAX_INCLUDED, Include, Includes, relative_name
 from sites.markdown import Dialect, give_anchors
 from sites.script import evaluate, read_module
 from sites.script_values import Computed, Imported
+from sites.site_config import Scripts
 
 IMPORTS = "imports could not be found"
 COMPONENTS = "components were left out"
@@ -33,32 +35,40 @@ class _File(NamedTuple):
 
     place: Path
     name: str
-    first_line: int
+    above: int
     """Lines of front matter."""
     names: Mapping[str, Any]
 
     def at(self, token: Token) -> str:
-        return f"{self.name}:{self.first_line + token.map[0] + 1}" if token.map else self.name
+        return f"{self.name}:{self.above + token.map[0] + 1}" if token.map else self.name
+
+
+class PageText(NamedTuple):
+    """A page without its front matter."""
+
+    meta: Mapping[str, Any]
+    body: str
+    above: int
+    """Lines of front matter."""
 
 
 class Partials:
     """Parses pages and inserts what they import."""
 
-    def __init__(self, files: Files, folder: Path, site: Path) -> None:
+    def __init__(self, files: Files, folder: Path, site: Path, scripts: Scripts) -> None:
         """`folder` holds the pages; `@site` in an import stands for `site`."""
-        self._files = files
+        self._files, self._scripts = files, scripts
         self._folder, self._site = folder, site
         self._parsed: dict[tuple[Path, int], tuple[list[Token], int]] = {}
         self._includes = Includes(files, folder, "")
 
-    def read(self, path: str, text: str, dialect: Dialect, parser: MarkdownIt) -> list[Token]:
-        """Return the tokens of a page; `text` is all of it."""
-        body = split_front_matter(text, path, Report())[1]
+    def read(self, path: str, page: PageText, dialect: Dialect, parser: MarkdownIt) -> list[Token]:
+        """Return the tokens of a page."""
+        names = {"frontMatter": page.meta}
         self._dialect, self._parser = dialect, parser
         self._includes = Includes(self._files, self._folder, path, IMPORTS)
-        above = text[: len(text) - len(body)].count("\n")
-        file = _File(self._folder / path, path, above, {})
-        tokens = list(self._insert(parser.parse(body), file))
+        file = _File(self._folder / path, path, page.above, names)
+        tokens = list(self._insert(parser.parse(page.body), file))
         self._includes.report()
         return tokens
 
@@ -68,26 +78,31 @@ class Partials:
     def _insert(self, tokens: Sequence[Token], file: _File) -> Iterator[Token]:
         """Yield the tokens of a file, and those of a partial in place of its tag."""
         script = "\n".join(token.content for token in tokens if token.type == "mdx_esm")
-        file = file._replace(names=read_module(script).names if script else {})
+        if script:
+            file = file._replace(names={**file.names, **read_module(script).names})
         waiting: list[Token] = []
         for token in _whole_code(tokens):
             if token.type == "mdx_tags":
                 yield from self._flow(token, file)
                 continue
             if token.type == "inline" and token.children:
-                waiting += self._inline(token, file)
+                token = token.copy(children=list(token.children))  # a partial may stand twice
+                waiting += self._inline(token, token.children or [], file)
             yield token
             if token.type in _CLOSERS and waiting:
                 yield from waiting
                 waiting = []
 
-    def _inline(self, token: Token, file: _File) -> Iterator[Token]:
+    def _inline(self, near: Token, children: list[Token], file: _File) -> Iterator[Token]:
         """Give expressions their words; yield the partials that stand in the text."""
-        for child in token.children or ():
+        for at, child in enumerate(children):
             if child.type == "mdx_expression" and not child.meta["words"]:
-                child.meta["words"] = self._words(child.content, token, file)
+                words = self._words(child.content, near, file)
+                children[at] = child.copy(meta={"words": words})
             elif child.type == "mdx_tag":
-                yield from self._component(child.meta["tags"][0], token, file) or ()
+                yield from self._component(child.meta["tags"][0], near, file) or ()
+            elif child.type in ("softbreak", "hardbreak") and near.map:
+                near = near.copy(map=[line + 1 for line in near.map])
 
     def _flow(self, token: Token, file: _File) -> Iterator[Token]:
         """Yield what a line of tags and expressions stands for."""
@@ -119,7 +134,7 @@ class Partials:
 
     def _words(self, source: str, near: Token, file: _File) -> str:
         """Return the text of an expression; one that is computed is named."""
-        value = evaluate(source, file.names)
+        value = evaluate(source, file.names, partial(self._scripts.load, file.place))
         if isinstance(value, Computed) and value.name.startswith(_RAW):
             return self._raw(value.name.removeprefix(_RAW), near, file)
         if isinstance(value, str | int | float) and not isinstance(value, bool):
@@ -146,20 +161,24 @@ class Partials:
         value = file.names.get(name)
         module = value.module if isinstance(value, Imported) else ""
         if module.endswith((".md", ".mdx")) and value == Imported(module, "default"):
-            return self._partial(module, file)
+            return self._partial(module, attributes, near, file)
         known = not name[:1].isupper() or module.startswith(_OWN)
         if "/" in attributes and not known:
             self._lost(COMPONENTS, file, near, f"<{name} />")
         return None
 
-    def _partial(self, module: str, file: _File) -> list[Token]:
+    def _partial(
+        self, module: str, attributes: dict[str, str], near: Token, file: _File
+    ) -> list[Token]:
+        known = {name: value for name, value in attributes.items() if value}
+        props = {"children": "", **known}  # the content of its tag is read where it stands
         place = self._place(module, file)
-        with self._includes.including(Include(module, place)) as text:
+        with self._includes.including(Include(module, place, at=file.at(near))) as text:
             if not text:
                 return []
             tokens, above = self._tokens(place, text)
-            name = file.name if place == file.place else place.name
-            return list(self._insert(tokens, _File(place, name, above, {})))
+            name = relative_name(place, self._folder)
+            return list(self._insert(tokens, _File(place, name, above, {"props": props})))
 
     def _tokens(self, place: Path, text: str) -> tuple[list[Token], int]:
         """Parse a partial once; each file numbers its own headings."""
@@ -168,7 +187,7 @@ class Partials:
             body = split_front_matter(text, place.name, Report())[1]
             tokens = self._parser.parse(body)
             give_anchors(tokens, self._dialect)
-            self._parsed[key] = tokens, text[: len(text) - len(body)].count("\n")
+            self._parsed[key] = tokens, lines_above(text, body)
         return self._parsed[key]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 
 from rag.models import Page
+from sites.alerts import alerts
 from sites.directives import directives
 from sites.files import MARKDOWN
 from sites.front_matter import split_front_matter
@@ -15,7 +16,7 @@ from sites.markdown import Dialect, read_markdown
 from sites.slugs import github_slugger
 from sites.source import Book, Request, file_address, humanize, natural_key, site_path
 
-DIALECT = Dialect(slugger=github_slugger, plugins=(directives,))
+DIALECT = Dialect(slugger=github_slugger, plugins=(directives, alerts))
 
 
 def recognise(request: Request) -> bool:

@@ -15,15 +15,15 @@ from sites.script_cursor import OPEN
 from sites.script_values import Computed, Expressions, Imported, Load, Module
 
 
-def read_module(source: str, load: Load = lambda name: None) -> Module:
+def read_module(source: str, load: Load = lambda name: None, file: str = "") -> Module:
     """Read the top level of a file; `load` returns the modules that it imports."""
-    reader = _Statements(tokenize(source), load)
+    reader = _Statements(tokenize(source), load, file)
     return reader.statements(reader.module, 0)
 
 
-def evaluate(source: str, names: Mapping[str, Any]) -> Any:
+def evaluate(source: str, names: Mapping[str, Any], load: Load = lambda name: None) -> Any:
     """Return the value of an expression; `names` are the variables it may use."""
-    reader = _Statements(tokenize(source), lambda name: None)
+    reader = _Statements(tokenize(source), load)
     reader.module.names.update(names)
     if reader.ended:
         return None
@@ -34,8 +34,8 @@ def evaluate(source: str, names: Mapping[str, Any]) -> Any:
 class _Statements(Expressions):
     """Parses statements, each token once."""
 
-    def __init__(self, tokens: Sequence[Token], load: Load) -> None:
-        super().__init__(tokens, load)
+    def __init__(self, tokens: Sequence[Token], load: Load, file: str = "") -> None:
+        super().__init__(tokens, load, file)
         self._last_change = {
             token.text: at
             for at, (token, after) in enumerate(pairwise(tokens))
@@ -70,7 +70,7 @@ class _Statements(Expressions):
         elif here == "return":
             self._at += 1
             value = self.expression(depth)
-            module.returned = value if module.returned is None else Computed("", self._line)
+            module.returned = value if module.returned is None else self._computed("")
         elif here == "module" and self._text(2) == "exports" and self._text(3) == "=":
             self._at += 4
             module.exports["default"] = self.expression(depth)
@@ -150,7 +150,7 @@ class _Statements(Expressions):
             if self._take("="):
                 line, value = self._line, self.expression(depth)
                 if name not in OPEN:
-                    module.names[name] = Computed(name, line) if again else value
+                    module.names[name] = self._computed(name, line) if again else value
                     if module.assigned is None and isinstance(value, dict | list):
                         module.assigned = value
             if not self._take(","):
@@ -169,7 +169,7 @@ class _Statements(Expressions):
         elif self._here == "{":
             named = self._named("}")
             for exported, local in named.items():
-                exports[exported] = self.module.names.get(local, Computed(local, self._line))
+                exports[exported] = self.module.names.get(local, self._computed(local))
             if self._take("from") and not self.ended:
                 place = self._tokens[self._at].text
                 self._at += 1

@@ -28,6 +28,7 @@ class Computed:
     line: int = 0
     argument: dict[str, Any] | None = field(default=None, hash=False)
     """The object that the called function was given."""
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,9 @@ class Imported:
 class Object(dict[str, Any]):
     """An object literal, and the computed values that are spread into it."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: str = "") -> None:
         self.spreads: list[Computed] = []
+        self.file = file
         self.lines: dict[str, int] = {}
 
 
@@ -68,10 +70,13 @@ Load = Callable[[str], Module | None]
 class Expressions(Cursor):
     """Parses expressions, each token once."""
 
-    def __init__(self, tokens: Sequence[Token], load: Load) -> None:
+    def __init__(self, tokens: Sequence[Token], load: Load, file: str = "") -> None:
         super().__init__(tokens)
-        self._load = load
+        self._load, self._file = load, file
         self.module = Module()
+
+    def _computed(self, name: str, line: int = 0, given: dict[str, Any] | None = None) -> Computed:
+        return Computed(name, line or self._line, given, self._file)
 
     def statements(self, module: Module, depth: int) -> Module:
         """Read the statements of a function's body."""
@@ -89,19 +94,19 @@ class Expressions(Cursor):
 
     def _body(self, depth: int) -> Any:
         if self._here != "{" or depth >= MAX_DEPTH:
-            return Computed("", self._line)
+            return self._computed("")
         line = self._line
         self._at += 1
         inner = self.statements(Module(ChainMap({}, self.module.names)), depth + 1)
         self._at += 1
-        return Computed("", line) if inner.returned is None else inner.returned
+        return self._computed("", line) if inner.returned is None else inner.returned
 
     def expression(self, depth: int) -> Any:
         """Return the value at the current token and move to the sign after it."""
         line = self._line
         if depth >= MAX_DEPTH:
             self._skip(",;")
-            return Computed("", line)
+            return self._computed("", line)
         value = self._operand(depth + 1)
         while not self.ended:
             here = self._here
@@ -111,7 +116,7 @@ class Expressions(Cursor):
                 self._at += 1
                 right = self._operand(depth + 1)
                 texts = isinstance(value, str) and isinstance(right, str)
-                value = value + right if texts else Computed("", line)
+                value = value + right if texts else self._computed("", line)
             elif here in ("||", "??") and isinstance(value, str | dict | list) and value:
                 self._at += 1
                 self._operand(depth + 1)
@@ -120,7 +125,7 @@ class Expressions(Cursor):
                 self._operand(depth + 1)
                 while self._take(":"):
                     self._operand(depth + 1)
-                value = Computed("", line)
+                value = self._computed("", line)
             else:
                 break
         return value
@@ -132,7 +137,7 @@ class Expressions(Cursor):
             self._at += 1
             if sign not in ("await", "new"):
                 self._operand(depth)
-                return Computed("", self._line)
+                return self._computed("")
         name, value = self._primary(depth)
         while not self.ended:
             here = self._here
@@ -162,7 +167,7 @@ class Expressions(Cursor):
         if self.ended or depth >= MAX_DEPTH:
             line = self._line
             self._skip(",;")
-            return "", Computed("", line)
+            return "", self._computed("", line)
         token, line = self._tokens[self._at], self._line
         if token.kind == "string":
             self._at += 1
@@ -183,7 +188,7 @@ class Expressions(Cursor):
             self._at += 1
             return "", self._function(depth)
         if token.kind != "name":
-            return "", Computed("", line)
+            return "", self._computed("", line)
         self._at += 1
         if here == "async":
             return self._primary(depth)
@@ -192,8 +197,8 @@ class Expressions(Cursor):
         if here in _CONSTANTS:
             return "", _CONSTANTS[here]
         if here in ("__dirname", "require"):
-            return here, "" if here == "__dirname" else Computed(here, line)
-        return here, self._look_up(self.module.names.get(here, Computed(here, line)))
+            return here, "" if here == "__dirname" else self._computed(here, line)
+        return here, self._look_up(self.module.names.get(here, self._computed(here, line)))
 
     def _arrow(self, depth: int) -> Any:
         return self._body(depth) if self._here == "{" else self.expression(depth)
@@ -226,10 +231,10 @@ class Expressions(Cursor):
             while not self.ended and self._tokens[self._at].kind != "template":
                 self._at += 1
         known = all(isinstance(part, str) for part in parts)
-        return "".join(parts) if known else Computed("", line)
+        return "".join(parts) if known else self._computed("", line)
 
     def _object(self, depth: int) -> Object:
-        found = Object()
+        found = Object(self._file)
         self._at += 1
         while not self.ended and not self._take("}"):
             if self._take(","):
@@ -250,7 +255,8 @@ class Expressions(Cursor):
             if isinstance(value, dict):
                 found.update(value)
             elif value is not None:
-                found.spreads.append(value if isinstance(value, Computed) else Computed("", line))
+                known = isinstance(value, Computed)
+                found.spreads.append(value if known else self._computed("", line))
             return
         token = self._tokens[self._at]
         self._at += 1
@@ -267,12 +273,12 @@ class Expressions(Cursor):
         elif self._here == "(":
             value = self._function(depth)
         elif token.kind == "name":
-            value = self._look_up(self.module.names.get(key, Computed(key, line)))
+            value = self._look_up(self.module.names.get(key, self._computed(key, line)))
         if key:
             found[key] = value
             found.lines[key] = line
         else:
-            found.spreads.append(Computed("", line))
+            found.spreads.append(self._computed("", line))
 
     def _list(self, depth: int) -> list[Any]:
         found: list[Any] = []
@@ -312,15 +318,14 @@ class Expressions(Cursor):
         if isinstance(callee, dict | list | str):
             return callee  # a function of this file that returns a literal
         given = next((each for each in arguments if isinstance(each, dict)), None)
-        return Computed(name, line, given)
+        return self._computed(name, line, given)
 
     def _member(self, value: Any, key: str, name: str) -> Any:
         if isinstance(value, dict):
-            return value.get(key, Computed(name, self._line))
+            return value.get(key, self._computed(name))
         if isinstance(value, list) and key.isdecimal() and len(key) < 6 and int(key) < len(value):
             return value[int(key)]
-        known = value.name if isinstance(value, Computed) else ""
-        return Computed(known or name, self._line)
+        return self._computed(getattr(value, "name", "") or name)
 
     def _look_up(self, value: Any) -> Any:
         """Return the value of an imported name."""
@@ -328,14 +333,14 @@ class Expressions(Cursor):
             return value
         module = self._load(value.module) if value.module.startswith((".", "@site/")) else None
         if module is None:
-            return Computed(value.module, self._line)
+            return self._computed(value.module)
         if value.name == "default":
             return module.default
         if value.name == "*":
             exports = Object()
             exports.update(module.exports)
             return module.default if module.default is not None else exports
-        return module.exports.get(value.name, Computed(value.name, self._line))
+        return module.exports.get(value.name, self._computed(value.name))
 
 
 def _number(token: Token) -> Any:

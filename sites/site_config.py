@@ -45,10 +45,11 @@ class Scripts:
             self._read[place] = None
             name = os.path.relpath(place, self._site)
             text = self._files.config(self._site, name)
-            self._read[place] = read_module(text, lambda name: self._load(place, name))
+            self._read[place] = read_module(text, lambda name: self.load(place, name), name)
         return self._read[place]
 
-    def _load(self, importer: Path, name: str) -> Module | None:
+    def load(self, importer: Path, name: str) -> Module | None:
+        """Return the script that a file imports as `name`, or None."""
         start = self._site / name[6:] if name.startswith("@site/") else importer.parent / name
         for place in (start, start.with_suffix("")):  # `./shared.js` may be written in TypeScript
             for ending in _ENDINGS:
@@ -70,10 +71,20 @@ class Config:
             self.lost(self.root, f"{self.root.name or 'everything'}()")
             self.root = self.root.argument
 
-    def lost(self, value: Any, what: str) -> None:
+    def lost(self, value: Any, what: str, kind: str = COMPUTED) -> None:
         """Name a setting that is computed."""
-        line = value.line if isinstance(value, Computed) else 0
-        self.losses.add(COMPUTED, f"{self.name}:{line}" if line else self.name, what)
+        known = isinstance(value, Computed)
+        place = f"{value.file or self.name}:{value.line}" if known and value.line else self.name
+        self.losses.add(kind, place, what)
+
+    def ignored(self, *path: str, within: Any = None, what: str = "", kind: str = COMPUTED) -> None:
+        """Name a setting that is written as a literal but not followed."""
+        value, place = self.root if within is None else within, self.name
+        for key in path:
+            if isinstance(value, Object) and key in value.lines:
+                place = f"{value.file or self.name}:{value.lines[key]}"
+            value = value.get(key) if isinstance(value, dict) else None
+        self.losses.add(kind, place, what or ".".join(path))
 
     def known(self, value: Any, what: str) -> Any:
         """Return a value, or None for one that is computed, which is named."""

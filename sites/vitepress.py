@@ -13,14 +13,15 @@ from markdown_it.token import Token
 
 from rag.models import Block, Page, Section
 from sites.files import Refused, Report, real_path
-from sites.front_matter import split_front_matter
+from sites.front_matter import lines_above, split_front_matter
 from sites.globs import matches
 from sites.includes import Include, Includes
-from sites.markdown import read_tokens
+from sites.markdown import Dialect, give_anchors, read_tokens
 from sites.rewrites import Rewrites, Unreadable
 from sites.site_config import Config
 from sites.source import Book, Request, file_address, natural_key, site_path
-from sites.vitepress_dialect import DIALECT, find_region, section_under
+from sites.vitepress_dialect import dialect, find_region, section_under
+from sites.vue import Filling
 
 CONFIGS = tuple(f".vitepress/config.{ending}" for ending in ("ts", "mts", "js", "mjs", "cjs"))
 CONFIGS += tuple(f".vitepress/config/index.{ending}" for ending in ("ts", "mts", "js", "mjs"))
@@ -59,8 +60,18 @@ class _Site:
         self.language = config.text("locales", "root", "lang") or config.text("lang") or "en"
         self.rewrites = self._rewrites()
         self.order = {link: rank for rank, link in reversed(list(enumerate(self._links())))}
-        if config.get("markdown", "anchor", "slugify") is not None:
-            config.lost(None, "markdown.anchor.slugify")
+        self.dialect = self._dialect()
+
+    def _dialect(self) -> Dialect:
+        config, anchor = self.config, ("markdown", "anchor", "slugify")
+        own = config.get("markdown", "anchor")
+        own = own if isinstance(own, dict) else {}
+        if "slugify" in own:
+            kind = "rules for anchors are not run, so citations link to whole pages"
+            config.ignored(*anchor, kind=kind)
+        left = config.text("markdown", "attrs", "leftDelimiter") or "{"
+        right = config.text("markdown", "attrs", "rightDelimiter") or "}"
+        return dialect(left, right, slugs="slugify" not in own)
 
     def _rewrites(self) -> Rewrites:
         rules = self.config.get("rewrites")
@@ -70,9 +81,9 @@ class _Site:
             if rules is None or (isinstance(rules, dict) and len(texts) == len(known)):
                 return Rewrites(texts)
         except Unreadable as pattern:
-            self.config.lost(None, f"rewrites: {pattern}")
+            self.config.ignored("rewrites", what=f"rewrites: {pattern}")
             return Rewrites({})
-        self.config.lost(rules, "rewrites")
+        self.config.ignored("rewrites")
         return Rewrites(texts)
 
     def _links(self) -> Iterator[str]:
@@ -97,7 +108,7 @@ def read(request: Request) -> Book:
     """Read every page: first those in the sidebar, in its order."""
     site, files = _Site(request), request.files
     root, config = site.folder, site.config
-    parser = DIALECT.parser()
+    parser = site.dialect.parser()
     below = root.relative_to(site.source) if root.is_relative_to(site.source) else Path()
 
     def parse(path: str, text: str) -> tuple[Any, Page] | None:
@@ -107,15 +118,17 @@ def read(request: Request) -> Book:
             request.report.losses.add(kind, path)
             return None
         meta, body = split_front_matter(text, path, request.report)
-        includes = Includes(files, root, path)
-        body = includes.expand(body, _INCLUDE, partial(_include, site.source))
+        includes = Includes(files, root, path, above=lines_above(text, body))
+        body = includes.expand(body, _INCLUDE, partial(_include, site))
         tokens = parser.parse(body)
         for token in tokens:
             if token.type == "fence" and "snippet" in token.meta:
                 token.content = _snippet(token, site.source, root / path, includes)
         includes.report()
+        give_anchors(tokens, site.dialect)  # of the braces, not of what is filled in
+        Filling(meta, includes, request.report.losses).fill(tokens, body)
         source = PurePosixPath(path)
-        document = read_tokens(tokens, DIALECT, str(meta.get("title") or ""), source.stem)
+        document = read_tokens(tokens, site.dialect, str(meta.get("title") or ""), source.stem)
         request.report.add_all(path, document.warnings)
         inside = site.rewrites.apply((below / path).as_posix())
         place = PurePosixPath(inside if request.base_path is None else path)
@@ -157,18 +170,19 @@ def _links(items: Any, base: str = "") -> Iterator[str]:
             yield from _links(inner, base)
 
 
-def _include(source: Path, match: re.Match[str], folder: Path) -> Include:
+def _include(site: _Site, match: re.Match[str], folder: Path) -> Include:
     """Return the file that an `<!--@include: ./part.md-->` names, with the part it selects."""
     name = match[1]
-    place = source / name[1:].lstrip("/") if name.startswith("@") else folder / name
-    return Include(name, place, partial(_cut, match[2], match[3], match[4]))
+    place = site.source / name[1:].lstrip("/") if name.startswith("@") else folder / name
+    return Include(name, place, partial(_cut, site.dialect, match))
 
 
-def _cut(region: str | None, first: str | None, last: str | None, text: str) -> str:
+def _cut(rules: Dialect, match: re.Match[str], text: str) -> str:
     """Return the region, or the section below a heading, and of it the lines."""
+    region, first, last = match[2], match[3], match[4]
     if region:
         found = find_region(text, region)
-        found = section_under(text, region, DIALECT.parser()) if found is None else found
+        found = section_under(text, region, rules) if found is None else found
         text = text if found is None else found
     if first is None:
         return text if region else split_front_matter(text, "", Report())[1]
@@ -188,7 +202,8 @@ def _snippet(token: Token, source: Path, page: Path, includes: Includes) -> str:
             raise Refused("has no region of that name")
         return found
 
-    with includes.including(Include(shown, place, cut)) as text:
+    at = includes.origin(token.map[0] if token.map else 0)
+    with includes.including(Include(shown, place, cut, at)) as text:
         return text.strip("\n") + "\n" if text.strip() else ""
 
 

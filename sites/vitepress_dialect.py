@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from textwrap import dedent
 
 from markdown_it import MarkdownIt
@@ -11,17 +11,19 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
-from sites.attributes import attribute_lists
+from sites.alerts import alerts
+from sites.curly_attributes import CurlyAttributes
 from sites.directives import directives
 from sites.fences import fence_titles, label
 from sites.html_blocks import tag_words
 from sites.markdown import Dialect
-from sites.slugs import vitepress_slugger
+from sites.slugs import Slugger, vitepress_slugger
 
 _EMOJI = re.compile(r"(?<![:\w]):[a-z0-9_+-]+:(?![:\w])")
 _MARK = re.compile(
     r"(?<![ \t])[ \t]*+(?://|#|--|/\*|<!--)[ \t]*+\[!code [^\]\n]{0,200}\][ \t]*+(?:\*/|-->)?"
 )
+_COLOUR = re.compile(r"\x1b\[[0-9;]*+m")
 _SNIPPET = re.compile(
     r"<<<[ \t]*+(?P<path>[^\s#{}\[\]]++)(?:(?P<region>\#[\w-]++))?"
     r"[ \t]*+(?:\{(?P<options>[^{}\n]*)\})?[ \t]*+(?:\[(?P<label>[^\[\]\n]*)\])?[ \t]*+"
@@ -55,7 +57,8 @@ def _keep_entities(md: MarkdownIt) -> None:
 
 
 def _shown_code(code: str, info: str) -> str:
-    """Remove `[!code …]` marks, which only control highlighting."""
+    """Remove `[!code …]` marks and the colours of terminals, which only control highlighting."""
+    code = _COLOUR.sub("", code) if "\x1b" in code else code
     return _MARK.sub("", code) if "[!code" in code else code
 
 
@@ -129,9 +132,9 @@ def find_region(text: str, name: str) -> str | None:
     return None if kept is None else dedent("\n".join(kept))
 
 
-def section_under(text: str, anchor: str, parser: MarkdownIt) -> str | None:
+def section_under(text: str, anchor: str, rules: Dialect) -> str | None:
     """Return what stands below the heading with an anchor, or None."""
-    tokens = parser.parse(text)
+    tokens = rules.parser().parse(text)
     slug = vitepress_slugger()
     begin, level = -1, ""
     lines = text.split("\n")
@@ -141,23 +144,33 @@ def section_under(text: str, anchor: str, parser: MarkdownIt) -> str | None:
         if begin >= 0 and token.tag <= level:
             return "\n".join(lines[begin : token.map[0]])
         children = list(tokens[at + 1].children or [])
-        explicit = DIALECT.heading_id(children)
-        if begin < 0 and slug(_anchor_text(children), explicit) == anchor:
+        explicit = rules.heading_id(children)
+        if begin < 0 and slug(rules.anchor_text(children), explicit) == anchor:
             begin, level = token.map[1], token.tag
     return "\n".join(lines[begin:]) if begin >= 0 else None
 
 
-DIALECT = Dialect(
-    vitepress_slugger,
-    (
-        directives,
-        attribute_lists,
-        _keep_entities,
-        _snippets,
-        _without_contents,
-        fence_titles(label),
-    ),
-    _anchor_text,
-    tag_words=_tag_words,
-    shown_code=_shown_code,
-)
+def _explicit_only(_taken: Iterable[str] = ()) -> Slugger:
+    """Give a heading the id that its author wrote, and no other."""
+    return lambda text, explicit: explicit
+
+
+def dialect(left: str = "{", right: str = "}", *, slugs: bool = True) -> Dialect:
+    """Return the rules of a site: the delimiters of attributes, and whether VitePress slugs."""
+    attributes = CurlyAttributes(left, right)
+    return Dialect(
+        vitepress_slugger if slugs else _explicit_only,
+        (
+            directives,
+            alerts,
+            _keep_entities,
+            _snippets,
+            _without_contents,
+            attributes.plugin,
+            fence_titles(label),
+        ),
+        _anchor_text,
+        attributes.heading_id,
+        tag_words=_tag_words,
+        shown_code=_shown_code,
+    )

@@ -144,6 +144,24 @@ def chunk(source: str, text: str, at: int = 0) -> Chunk:
     return Chunk(text, text, source, "", source, source, at)
 
 
+def test_one_language(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pages: dict[str, Content] = {
+        "/": page("start"),
+        "/de/": html("Anfang", f"<p>Hier. {LONG}</p>", language="de-DE"),
+        "/sitemap.xml": sitemap("/", "/de/"),
+    }
+    with served(pages) as site:
+        where = (f"{site.url}/", "--allow-private", "--language")
+        assert call(tmp_path, *where, "fr") == 1
+        assert (
+            "no pages in the language fr; there are pages in de-DE, en" in capsys.readouterr().err
+        )
+        assert call(tmp_path, *where, "de") == 0
+    info, chunks, _ = run(state(tmp_path))
+    assert info
+    assert (info.language, {chunk.language for chunk in chunks}) == ("de-DE", {"de-DE"})
+
+
 def test_carried_pages_stand_where_they_stood() -> None:
     old = [chunk(name, f"{name}{n}", 9) for name in "abcd" for n in range(2)]
     new = [chunk("d", "d0"), chunk("a", "a0"), chunk("a", "changed"), chunk("e", "e0")]

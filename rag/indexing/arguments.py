@@ -56,7 +56,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--language",
         metavar="TAG",
-        help="index only the pages in this language, such as en, of a folder in several",
+        help="index only the pages in this language, such as en, of a folder or site in several",
     )
     add("--dry-run", action="store_true", help="show what would be embedded; change nothing")
     add(

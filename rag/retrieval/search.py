@@ -15,6 +15,7 @@ from itertools import zip_longest
 
 from rag.errors import UpstreamError
 from rag.interfaces import Reranker, VectorStore
+from rag.language.detect import guess_language, primary_subtag
 from rag.language.tokens import sparse_question
 from rag.models import Chunk, Passage, SearchResult
 from rag.retrieval.relevance import clip, grade, relevance, word_relevance
@@ -25,6 +26,8 @@ CANDIDATES = 50
 """Number of candidates per vector."""
 RERANKED = 30
 """Number of passages that are sent to the reranker."""
+FOREIGN = 0.8
+"""Factor for passages in another language than the question, if others are in its language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ async def search(
     Passages are returned even if their relevance is low. `cosine_range` is that of the embedder,
     `language` that of the book. A reranker scores the best passages against the last query, which
     is the most complete one. Its scores replace the relevance, and only reranked passages are
-    returned. The grade does not depend on the reranker, so that it always means the same.
+    returned. The grade does not depend on the reranker, so that it always means the same. If the
+    chunks found are in several languages, those in the language of the last query come first.
     """
     wanted = max(limit, CANDIDATES)
     results = await asyncio.gather(
@@ -59,9 +63,10 @@ async def search(
     )
     chunks = {chunk_id: chunk for result in results for chunk_id, (chunk, _) in result.items()}
     scores = _average_scores(results, chunks)
-    best_first = sorted(chunks, key=lambda chunk_id: (-scores[chunk_id], chunk_id))
+    preferred = _prefer_language(scores, chunks, queries[-1].text)
+    best_first = sorted(chunks, key=lambda chunk_id: (-preferred[chunk_id], chunk_id))
     found = SearchResult(
-        _passages(best_first[: max(limit, RERANKED)], chunks, scores),
+        _passages(best_first[: max(limit, RERANKED)], chunks, preferred),
         grade(scores[best_first[0]]) if best_first else "nothing",
     )
     if reranker is not None:
@@ -79,6 +84,10 @@ async def _score_candidates(
     """Return the candidates of one query and their relevance, by chunk id."""
     sparse = sparse_question(query.text, language)
     candidates = await store.candidates(query.vector, sparse, limit)
+    asked = _asked_language(query.text, (hit.chunk for hit in candidates.hits))
+    if asked not in ("", primary_subtag(language)):  # its words have other stems
+        sparse = sparse_question(query.text, asked)
+        candidates = await store.candidates(query.vector, sparse, limit)
     if query.words_only:
         scores = word_relevance(sparse, candidates)
     else:
@@ -87,6 +96,26 @@ async def _score_candidates(
         hit.chunk.chunk_id: (hit.chunk, score)
         for hit, score in zip(candidates.hits, scores, strict=True)
         if score or not query.words_only
+    }
+
+
+def _asked_language(question: str, chunks: Iterable[Chunk]) -> str:
+    """Return the question's language if the chunks are in that one and in others, else ""."""
+    languages = {primary_subtag(chunk.language) for chunk in chunks}
+    asked = primary_subtag(guess_language(question, "")) if len(languages) > 1 else ""
+    return asked if asked in languages else ""
+
+
+def _prefer_language(
+    scores: dict[str, float], chunks: dict[str, Chunk], question: str
+) -> dict[str, float]:
+    """Lower the scores of chunks in another language than the question."""
+    asked = _asked_language(question, chunks.values())
+    if not asked:
+        return scores
+    return {
+        chunk_id: score * (1 if primary_subtag(chunks[chunk_id].language) == asked else FOREIGN)
+        for chunk_id, score in scores.items()
     }
 
 

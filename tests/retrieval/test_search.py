@@ -224,6 +224,97 @@ def test_with_the_reranker_down_the_searchs_own_order_stands() -> None:
     assert len(ask(Store(many), "?", limit=50, reranker=Words(down=True)).passages) == 50
 
 
+LANGUAGES = {
+    "en-cats": ("en", "Cats sleep most of the day and like warm places."),
+    "de-cats": ("de", "Katzen schlafen die meiste Zeit des Tages und mögen warme Orte."),
+    "en-only": ("en-GB", "The Linux licence is kept in the file COPYING."),
+}
+
+
+class Library(Store):
+    """The same pages in two languages, and one in English alone."""
+
+    def __init__(self, languages: Mapping[str, tuple[str, str]], **cosines: float) -> None:
+        known = {name.replace("_", "-"): cosine for name, cosine in cosines.items()}
+        super().__init__({**dict.fromkeys(languages, 0.5), **known})
+        self.languages = languages
+
+    async def candidates(
+        self, dense: Sequence[float], sparse: SparseVector, limit: int
+    ) -> Candidates:
+        self.asked.append((sparse, limit))
+        known = dict.fromkeys(sparse.indices, 1)
+        hits = []
+        for key, (language, text) in self.languages.items():
+            chunk = Chunk(key, text, "", "", key, key, 0, language)
+            vector = sparse_passage(chunk.embedded_text, language)
+            said = dict(zip(vector.indices, vector.values, strict=True))
+            score = self._bm25(sparse, said, known, len(self.languages))
+            hits.append(Hit(chunk, self.cosines[0][key], score))
+        return Candidates(tuple(hits), len(hits), known)
+
+
+@pytest.mark.parametrize(
+    ("question", "first"),
+    [
+        ("Wie lange schlafen die Katzen an einem Tag?", "de-cats"),
+        ("How long do the cats sleep in a day?", "en-cats"),
+        ("Wo ist die Datei COPYING von Linux und was ist ihre licence?", "en-only"),
+    ],
+)
+def test_questions_prefer_pages_in_their_language(question: str, first: str) -> None:
+    found = ask(Library(LANGUAGES), question)
+    assert keys(found)[0] == first
+    assert len(keys(found)) == 3
+
+
+@pytest.mark.parametrize(
+    ("question", "nearest", "first"),
+    [
+        ("How long do those animals rest, and where?", "de_cats", "en-cats"),
+        ("Wie lange ruhen sich diese Tiere aus und wo?", "en_cats", "de-cats"),
+    ],
+)
+def test_a_little_more_meaning_does_not_outweigh_the_language(
+    question: str, nearest: str, first: str
+) -> None:
+    pages = {key: LANGUAGES[key] for key in ("en-cats", "de-cats")}
+    assert keys(ask(Library(pages, **{nearest: 0.55}), question))[0] == first
+    assert keys(ask(Library(pages, **{nearest: 0.69}), question))[0] == nearest.replace("_", "-")
+
+
+def test_words_are_searched_in_the_language_of_the_question() -> None:
+    store = Library(LANGUAGES)
+    question = "Was mögen die Katzen an den warmen Orten?"
+    ask(store, question)
+    assert [sparse for sparse, _ in store.asked] == [
+        sparse_question(question, "en"),
+        sparse_question(question, "de"),
+    ]
+
+
+def test_a_page_in_another_language_keeps_its_grade() -> None:
+    only = {key: LANGUAGES[key] for key in ("de-cats", "en-only")}
+    store = Library(only, de_cats=0.1, en_only=0.7)
+    found = ask(store, "Wie ist es mit der Lizenz und in welcher Datei steht sie?")
+    assert (keys(found)[0], found.grade) == ("en-only", "answer")
+
+
+@pytest.mark.parametrize("question", ["cats", "Où est le chat et que fait-il dans la maison ?"])
+def test_without_a_page_in_the_language_of_the_question_nothing_is_preferred(
+    question: str,
+) -> None:
+    store = Library(LANGUAGES)
+    ask(store, question)
+    assert len(store.asked) == 1
+
+
+def test_a_book_in_one_language_is_searched_once() -> None:
+    store = Library({key: LANGUAGES[key] for key in ("en-cats", "en-only")})
+    ask(store, "Wie lange schlafen die Katzen an einem Tag?")
+    assert len(store.asked) == 1
+
+
 def _found(*ids: str, score: float = 0.5) -> list[Passage]:
     return [
         Passage(Chunk(name, name, "", "", name, "a.md", n), score - n / 100)

@@ -246,7 +246,7 @@ export const year = 2024;
 """
     book = read(tmp_path, text, PARTIALS)
     assert text_of(book.pages[0]).split("\n\n") == ["kept", "Sum and { and 2024."]
-    assert "1 import could not be found: page.md: ./_gone.md." in said(book)
+    assert "1 import could not be found: page.md:8: ./_gone.md." in said(book)
     assert "1 component was left out: page.md:10: <Box />." in said(book)
     assert "page.md:12: {items.length}; page.md:14: {items.map(" in said(book)
 
@@ -339,3 +339,42 @@ def test_formats(tmp_path: Path, top: str, head: str, name: str, is_mdx: bool) -
     plain = "Use {'braces'} {more} https://loom.dev/x."
     assert (words == plain) is not is_mdx
     assert ("{more}" in words) is not is_mdx
+
+
+def test_values_of_properties_front_matter_and_other_files(tmp_path: Path) -> None:
+    files = {
+        "docusaurus.config.js": "export default {presets: [['classic', {}]]}",
+        "docs/_part.mdx": "Hello {props.name}, {props.other} {props.children} there.",
+        "docs/_twice.mdx": "import Part from './_part.mdx'\n\n<Part name='Ann' />",
+        "docs/data.json": '{"version": "1.2", "all": {"a": "b"}}',
+        "src/names.ts": "export const LIMIT = `30 s`\nexport default {key: 'K'}",
+        "docs/a.mdx": """---
+title: T
+since: 2.1
+---
+import Part from './_part.mdx'
+import Twice from './_twice.mdx'
+import data from './data.json'
+import names, { LIMIT } from '@site/src/names'
+
+<Part name="Joe" />
+
+<Part name={'Eve'} other={count} />
+
+<Twice />
+
+Since {frontMatter.since} or {data.version} or {data.all.a}: {LIMIT}, {names.key},
+{frontMatter.no}.
+""",
+    }
+    book = read_book(write(tmp_path, files))
+    assert text_of(book.pages[0]).split("\n\n") == [
+        "Hello Joe, there.",
+        "Hello Eve, there.",
+        "Hello Ann, there.",
+        "Since 2.1 or 1.2 or b: 30 s, K, .",
+    ]
+    assert {(loss.place, loss.detail) for loss in book.losses} == {
+        ("_part.mdx:1", "{props.other}"),
+        ("a.mdx:17", "{frontMatter.no}"),
+    }

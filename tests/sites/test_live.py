@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from rag.errors import SourceError
-from sites import Book
+from sites import Book, in_language
 from sites.crawler import read_site
 from sites.fetch import Limits
 from tests.support.served_site import Content, Served, html, served, sitemap
@@ -229,6 +229,23 @@ def test_pages_that_are_not_for_the_index() -> None:
         assert f"{site.url}{path} " in said
         assert why in said
     assert "has 1 pages in languages other than en" in said
+
+
+def test_one_language_of_a_site_in_several() -> None:
+    pages: dict[str, Content] = {
+        "/sitemap.xml": sitemap("/", "/fr", "/fr-ca", "/plain"),
+        "/": html("Start", "<p>Welcome.</p>"),
+        "/fr": html("Fr", "<p>Bonjour.</p>", language="fr"),
+        "/fr-ca": html("Ca", "<p>Allo.</p>", language="fr-CA"),
+        "/plain": html("Plain", "<p>Words.</p>", language=""),
+    }
+    with served(pages) as site:
+        book = read(site, limits=Limits(delay=0, every_language=True))
+    assert [page.slug for page in in_language(book, "fr").pages] == ["fr"]
+    assert [page.slug for page in in_language(book, "fr_CH").pages] == ["fr", "fr-ca"]
+    assert [page.slug for page in in_language(book, "en-GB").pages] == ["", "plain"]
+    with pytest.raises(SourceError, match="no pages in the language de; there are pages in en, fr"):
+        in_language(book, "de")
 
 
 def test_links_of_a_page_without_text_are_followed() -> None:

@@ -182,7 +182,7 @@ npm i
         "```py\nprint(1)\n```",
         "- in a list\n  ```py\n  print(1)\n  ```",
     ]
-    assert "1 include could not be found: a.md: ./code/gone.js." in said(book)
+    assert "1 include could not be found: a.md:19: ./code/gone.js." in said(book)
     assert "a.md includes ./code/run.ts#nowhere, which has no region of that name" in said(book)
 
 
@@ -215,9 +215,43 @@ def test_parts_of_included_pages(tmp_path: Path) -> None:
 def test_missing_includes_and_made_pages_are_named(tmp_path: Path) -> None:
     files = {"a.md": "# A\n\n<!--@include: ./no.md-->\n\nend", "[name].md": "x"}
     book = site(tmp_path, "export default {}", files)
-    assert "1 include could not be found: a.md: ./no.md." in said(book)
+    assert "1 include could not be found: a.md:3: ./no.md." in said(book)
     assert "[name].md" in said(book)
-    assert {loss.place for loss in book.losses} == {"a.md", "[name].md"}
+    assert {loss.place for loss in book.losses} == {"a.md:3", "[name].md"}
+
+
+def test_lines_are_those_of_the_file_that_is_edited(tmp_path: Path) -> None:
+    files = {
+        "a.md": "---\nx: 1\n---\n# A\n\n<!--@include: ./b.md-->\n\n<<< ./gone.js\n"
+        "text <!--@include: ./c.md{3,4}--> <!--@include: ./no.md-->\n<<< ./gone.ts\n",
+        "b.md": "---\ny: 1\n---\n\nfrom b\n\n<!--@include: ./gone.md-->\n\n<<< ./b.js\n",
+        "c.md": "1\n2\nfour\n<!--@include: ./gone.md-->\n",
+    }
+    book = site(tmp_path, "export default {}", files)
+    places = {(loss.place, loss.detail) for loss in book.losses}
+    assert places == {
+        ("a.md:8", "./gone.js"),
+        ("a.md:9", "./no.md"),
+        ("a.md:10", "./gone.ts"),
+        ("b.md:7", "./gone.md"),
+        ("b.md:9", "./b.js"),
+        ("c.md:4", "./gone.md"),
+    }
+
+
+def test_settings_are_named_in_the_file_that_holds_them(tmp_path: Path) -> None:
+    config = "import { shared } from './shared'\nexport default {\n  ...shared,\n  lang: f(),\n"
+    config += "  rewrites: {\n  'a(b|c)': 'd' },\n}"
+    files = {
+        ".vitepress/shared.ts": "export const shared = {\n\n  title: make() }",
+        "a.md": "# A\n\nx",
+    }
+    book = site(tmp_path, config, files)
+    assert {(loss.place, loss.detail) for loss in book.losses} == {
+        (".vitepress/shared.ts:3", "title"),
+        (".vitepress/config.mts:4", "lang"),
+        (".vitepress/config.mts:5", "rewrites: a(b|c)"),
+    }
 
 
 @pytest.mark.parametrize("title", ["`Kite${more}`", "process.env.T", "'a' + more", "name()"])
@@ -225,3 +259,128 @@ def test_a_computed_title_is_named(tmp_path: Path, title: str) -> None:
     book = site(tmp_path, f"export default {{ title: {title} }}", {"index.md": "# Kite"})
     assert book.title == ""
     assert ".vitepress/config.mts:1: title" in said(book)
+
+
+ATTRIBUTES = """# Head {#hid .c}
+
+Ends with {word}
+
+In the {middle} of it, and `code`{.x} with **bold**{#y}.
+
+- item {.li}
+
+| a | b {.t} |
+|---|---|
+| c {x} | d |
+
+{.table}
+
+Line one {.a}
+line two
+"""
+
+
+def test_attributes_as_markdown_it_attrs_reads_them(tmp_path: Path) -> None:
+    book = site(tmp_path, "export default {}", {"a.md": ATTRIBUTES})
+    assert book.pages[0].sections[0].anchor == "hid"
+    assert text_of(book.pages[0]).split("\n\n") == [
+        "Ends with",
+        "In the {middle} of it, and `code` with bold.",
+        "- item",
+        "| a | b |\n| --- | --- |\n| c | d |",
+        "Line one {.a} line two",
+    ]
+
+
+def test_attributes_with_delimiters_of_the_site(tmp_path: Path) -> None:
+    config = "export default {markdown: {attrs: {leftDelimiter: '%{', rightDelimiter: '}%'}}}"
+    text = "# A %{#own}%\n\nx {y}\n\n- li %{.c}%\n\n`z`%{.d}% {#no}\n"
+    book = site(tmp_path, config, {"a.md": text})
+    assert [section.anchor for section in book.pages[0].sections] == ["own"]
+    assert text_of(book.pages[0]).split("\n\n") == ["x {y}", "- li", "`z` {#no}"]
+
+
+def test_a_rule_for_anchors_that_is_a_program(tmp_path: Path) -> None:
+    config = (
+        "import { slugify } from './x'\nexport default {\n  markdown: { anchor: { slugify } } }"
+    )
+    book = site(tmp_path, config, {"a.md": "# A\n\nx\n\n## Two words\n\ny\n\n## B {#b}\n\nz"})
+    assert [section.anchor for section in book.pages[0].sections] == ["", "", "b"]
+    assert "citations link to whole pages: .vitepress/config.mts:3: markdown.anchor" in said(book)
+
+
+@pytest.mark.parametrize(
+    ("quote", "expected"),
+    [
+        ("> [!NOTE]\n> Text", ["Text"]),
+        ("> [!warning] Own *title*\n> Text", ["Own title", "Text"]),
+        ("> [!TIP]\n>\n> Text\n>\n> - a", ["Text", "- a"]),
+        ("> [!other] Text", ["[!other] Text"]),
+        ("[!NOTE] Text", ["[!NOTE] Text"]),
+        ("- > [!CAUTION] T\n  > x", ["- T\n\n  x"]),
+    ],
+)
+def test_alerts(tmp_path: Path, quote: str, expected: list[str]) -> None:
+    book = site(tmp_path, "export default {}", {"a.md": f"# A\n\n{quote}\n"})
+    assert text_of(book.pages[0]) == "\n\n".join(expected)
+
+
+VALUES = """---
+title: Home
+price: 3
+---
+# {{ $frontmatter.title }} and {{ more }}
+
+<script setup lang="ts">
+import { data } from './x.data'
+const more = 'more'
+const set = { key: `K` }
+</script>
+
+{{ more }}, {{set.key}}, {{ $frontmatter.price }}, `{{ code }}`, {{ data.length }} end
+
+```vue
+{{ code }}
+```
+"""
+
+
+def test_values_are_filled_in(tmp_path: Path) -> None:
+    book = site(tmp_path, "export default {}", {"a.md": VALUES})
+    (section,) = book.pages[0].sections
+    assert (section.heading, section.anchor) == ("Home and more", "frontmatter-title-and-more")
+    assert text_of(book.pages[0]).startswith("more, K, 3, `{{ code }}`, end")
+    assert "```vue\n{{ code }}\n```" in text_of(book.pages[0])
+    assert "1 expression could not be read without running a program: a.md:13: " in said(book)
+
+
+def test_braces_that_vue_leaves_alone(tmp_path: Path) -> None:
+    text = "# A\n\n::: v-pre\n{{ raw }}\n:::\n\n<b v-pre>{{ also.raw }}</b>\n"
+    book = site(tmp_path, "export default {}", {"a.md": text})
+    assert text_of(book.pages[0]) == "{{ raw }}\n\n{{ also.raw }}"
+    assert not book.losses
+
+
+def test_components_that_stand_alone_are_named(tmp_path: Path) -> None:
+    text = """# A <Badge text="new" />
+
+<Own title="a > b" />
+
+In a line
+<own-part></own-part> and <Frame>kept</Frame>.
+
+<div>
+<Own.Part
+  :x="1"
+/>
+</div>
+
+`<Code />` <br/> <img src="x" />
+"""
+    book = site(tmp_path, "export default {}", {"a.md": text})
+    assert {(loss.place, loss.detail) for loss in book.losses} == {
+        ("a.md:3", "<Own />"),
+        ("a.md:6", "<own-part />"),
+        ("a.md:9", "<Own.Part />"),
+    }
+    assert "kept" in text_of(book.pages[0])

@@ -1,0 +1,32 @@
+"""Alerts in quotes: `> [!NOTE]`, as GitHub and VitePress show them."""
+
+from __future__ import annotations
+
+import re
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
+
+_MARK = re.compile(
+    r"\[!(?:TIP|NOTE|INFO|IMPORTANT|WARNING|CAUTION|DANGER)\][ \t]*+([^\n]*+)\n?", re.IGNORECASE
+)
+
+
+def alerts(md: MarkdownIt) -> None:
+    """Make a parser read the mark of an alert as its title, or leave it out if it has none."""
+
+    def rule(state: StateCore) -> None:
+        tokens: list[Token] = []
+        for token in state.tokens:
+            opened = [each.type for each in tokens[-2:]] == ["blockquote_open", "paragraph_open"]
+            mark = _MARK.match(token.content) if opened and token.type == "inline" else None
+            if mark:
+                if title := mark[1].strip():
+                    heading = token.copy(content=title, children=[])
+                    tokens += [heading, Token("paragraph_close", "p", -1), tokens[-1].copy()]
+                token.content = token.content[mark.end() :]
+            tokens.append(token)
+        state.tokens[:] = tokens
+
+    md.core.ruler.after("block", "alerts", rule)

@@ -1,0 +1,70 @@
+"""What Vue fills into a VitePress page: `{{ values }}` and components."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from markdown_it.token import Token
+
+from sites.includes import Includes
+from sites.losses import Losses
+from sites.partials import COMPONENTS, EXPRESSIONS
+from sites.script import evaluate, read_module
+
+_VALUE = re.compile(r"\{\{((?:[^{}]|\{(?!\{)|\}(?!\}))*+)\}\}")
+_SCRIPT = re.compile(r"<script\b[^>]*>(.*)</script", re.DOTALL | re.IGNORECASE)
+_COMPONENT = re.compile(
+    r"<(?P<name>[A-Z][\w.]*+|[a-z][a-z0-9]*+-[\w-]++)"
+    r"(?P<rest>(?:[^<>\"']|\"[^\"]*\"|'[^']*')*+)>(?P<empty>\s*</(?P=name)\s*>)?"
+)
+_FRAMES = frozenset({"Badge", "ClientOnly", "Content"})
+"""Components of VitePress itself that have no text of their own, or whose text is read."""
+
+
+class Filling:
+    """Fills in one page. What only a program would give is left out and named."""
+
+    def __init__(self, meta: Mapping[str, Any], origin: Includes, losses: Losses) -> None:
+        """`origin` knows which file and line each line of the page is from."""
+        self._names: dict[str, Any] = {"$frontmatter": meta}
+        self._origin, self._losses = origin, losses
+        self._keeps_braces = False
+
+    def fill(self, tokens: Sequence[Token], body: str) -> None:
+        """Fill in the tokens of a page's body."""
+        self._keeps_braces = "v-pre" in body
+        for token in tokens:
+            script = _SCRIPT.search(token.content) if token.type == "html_block" else None
+            if script:
+                self._names |= read_module(script[1]).names
+        for token in tokens:
+            line = token.map[0] if token.map else 0
+            if token.type == "html_block":
+                self._components(token.content, line)
+            for kind, run in groupby(token.children or (), key=attrgetter("type")):
+                children = list(run)
+                if kind == "html_inline":
+                    self._components("".join(child.content for child in children), line)
+                for child in children if kind == "text" else ():
+                    child.content = _VALUE.sub(partial(self._value, line), child.content)
+                line += len(children) if kind in ("softbreak", "hardbreak") else 0
+
+    def _value(self, line: int, match: re.Match[str]) -> str:
+        value = evaluate(match[1], self._names)
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return str(value)
+        if self._keeps_braces:
+            return match[0]
+        self._losses.add(EXPRESSIONS, self._origin.origin(line), match[0])
+        return ""
+
+    def _components(self, html: str, line: int) -> None:
+        for match in _COMPONENT.finditer(html):
+            if (match["empty"] or match["rest"].endswith("/")) and match["name"] not in _FRAMES:
+                place = self._origin.origin(line + html.count("\n", 0, match.start()))
+                self._losses.add(COMPONENTS, place, f"<{match['name']} />")
