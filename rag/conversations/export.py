@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -158,13 +158,15 @@ def _linked_answer(turn: Turn) -> str:
 
     Links that are relative to the service lead nowhere from a file, and are left out.
     """
-    if not all(source.url.startswith("http") for source in turn.sources):
-        return _without_relative_links(turn)
-    urls = {
-        n: [_target(claim.url) for claim in source.claims] or [_target(source.url)]
-        for n, source in enumerate(turn.sources, 1)
-    }
-    answer = link_markers(escape_open_html(turn.answer), urls)
+    answer = escape_open_html(turn.answer)
+    if all(source.url.startswith("http") for source in turn.sources):
+        urls = {
+            n: [_target(claim.url) for claim in source.claims] or [_target(source.url)]
+            for n, source in enumerate(turn.sources, 1)
+        }
+        answer = link_markers(answer, urls)
+    else:
+        answer = _without_relative_links(answer, turn.sources)
     return answer + open_block_end(answer)
 
 
@@ -172,15 +174,16 @@ def _is_truncated(turn: Turn) -> bool:
     return turn.metadata.get("finish_reason") == "length"
 
 
-def _without_relative_links(turn: Turn) -> str:
+def _without_relative_links(answer: str, sources: Sequence[Source]) -> str:
     """Return the answer with links to the pages of its sources replaced by their text."""
-    urls = [claim.url for source in turn.sources for claim in (source, *source.claims)]
+    urls = [source.url for source in sources]
+    urls += [claim.url for source in sources for claim in source.claims]
     pages = {_page(url) for url in urls if not url.startswith("http")}
 
     def without(link: re.Match[str]) -> str:
         return link[1] if _page(link[2]) in pages else link[0]
 
-    return _LINK.sub(without, escape_open_html(turn.answer))
+    return _LINK.sub(without, answer)
 
 
 def _page(url: str) -> str:

@@ -172,8 +172,8 @@ def test_navigation_in_folders(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_pages_that_are_not_built(tmp_path: Path, config: str, built: set[str]) -> None:
-    files = ("index.md", "n/a.tmp.md", "n/keep.tmp.md", "private/p.md", "n/private/p.md", "x.md")
-    files += (".hidden.md", "templates/t.md")
+    files = ["index.md", "n/a.tmp.md", "n/keep.tmp.md", "private/p.md", "n/private/p.md", "x.md"]
+    files += [".hidden.md", "templates/t.md"]
     book = read(tmp_path, config, dict.fromkeys(files, "x"))
     assert {page.source_path for page in book.pages} == built
     assert not book.problems

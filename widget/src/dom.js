@@ -47,8 +47,9 @@ export function iconButton(name, label, onclick, attributes = {}) {
   return h('button', { ...given, onclick, ...attributes }, icon(name));
 }
 
-/** Parse a link relative to `base`; null unless it is http or https. */
+/** Parse a link relative to `base`; null if it is empty or neither http nor https. */
 export function safeUrl(href, base) {
+  if (!href) return null;
   try {
     const url = new URL(href, base);
     return url.protocol === 'https:' || url.protocol === 'http:' ? url : null;
