@@ -368,7 +368,7 @@ class Together(Clients):
         return await self.db.run(sql, **parameters)
 
 
-@pytest.mark.parametrize("session_id", ["", str(uuid.uuid4())])
+@pytest.mark.parametrize("session_id", ["", "34c641e2-a0e9-49d1-99cd-b1d42cf6a836"])
 def test_counting_takes_no_round_trip_of_its_own(
     upstreams: Upstreams, database: str, session_id: str
 ) -> None:

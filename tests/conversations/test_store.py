@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import uuid
 from dataclasses import replace
 
 import pytest
@@ -116,11 +115,11 @@ def test_history_is_paged(database_url: str) -> None:
         "session_1731_abc",
         "'; DROP TABLE book.turns; --",
         "not\0a\ud800uuid",
-        str(uuid.uuid1()),
-        str(uuid.uuid4()).upper(),
-        "{" + str(uuid.uuid4()) + "}",
-        str(uuid.uuid4()) + "\n",
-        str(uuid.uuid4()),
+        "f1d59d96-ebb6-11f1-818f-02fc00000001",  # version 1
+        "1AC84CF5-F51E-4A23-9767-24FE8A9B60A6",
+        "{263ca247-b33c-4640-826f-6dafb39d3b68}",
+        "c5b7502c-05ac-4845-9284-5bd0a9603169\n",
+        "af2cd875-667c-4655-b00a-d37988acaab1",
     ],
 )
 def test_an_id_that_was_not_made_here_is_unknown(database_url: str, sid: str) -> None:

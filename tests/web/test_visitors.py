@@ -169,38 +169,38 @@ def test_a_question_needs_a_ticket_of_the_site(start: Start) -> None:
 GOOD = signed(soon())
 
 
-@pytest.mark.parametrize(
-    "ticket",
-    [
-        "",
-        ".",
-        GOOD[:-1],
-        GOOD + "0",
-        GOOD.upper(),
-        GOOD.replace(".", ".."),
-        f" {GOOD}",
-        f"{GOOD}\n",
-        signed(soon(), secret="another-secret-of-16"),
-        signed(soon(), secret=""),
-        signed(soon(0)),
-        signed(soon(-86_400)),
-        signed(soon(2 * 86_400)),
-        signed(f"-{soon()}"),
-        signed(f"{soon()}e3"),
-        signed(f"+{soon()}"),
-        signed("٢٠٠٠٠٠٠٠٠٠"),
-        signed("9" * 5000),
-        signed("nan"),
-        signed(soon(), "https://evil.example"),
-        signed(soon(), f"{SITE}/"),
-        signed(soon(), ""),
-        f"{soon() + 1}.{GOOD.partition('.')[2]}",
-        f"{GOOD.partition('.')[0]}.{SITE}.{GOOD.partition('.')[2]}",
-    ],
-)
-def test_a_ticket_that_is_not_quite_one_is_none(ticket: str) -> None:
+NOT_QUITE = [
+    "",
+    ".",
+    GOOD[:-1],
+    GOOD + "0",
+    GOOD.upper(),
+    GOOD.replace(".", ".."),
+    f" {GOOD}",
+    f"{GOOD}\n",
+    signed(soon(), secret="another-secret-of-16"),
+    signed(soon(), secret=""),
+    signed(soon(0)),
+    signed(soon(-86_400)),
+    signed(soon(2 * 86_400)),
+    signed(f"-{soon()}"),
+    signed(f"{soon()}e3"),
+    signed(f"+{soon()}"),
+    signed("٢٠٠٠٠٠٠٠٠٠"),
+    signed("9" * 5000),
+    signed("nan"),
+    signed(soon(), "https://evil.example"),
+    signed(soon(), f"{SITE}/"),
+    signed(soon(), ""),
+    f"{soon() + 1}.{GOOD.partition('.')[2]}",
+    f"{GOOD.partition('.')[0]}.{SITE}.{GOOD.partition('.')[2]}",
+]
+
+
+@pytest.mark.parametrize("n", range(len(NOT_QUITE)))
+def test_a_ticket_that_is_not_quite_one_is_none(n: int) -> None:
     assert is_valid_ticket(SECRET, GOOD, SITE)
-    assert not is_valid_ticket(SECRET, ticket, SITE)
+    assert not is_valid_ticket(SECRET, NOT_QUITE[n], SITE)
 
 
 def test_the_function_of_the_handbook_makes_tickets(tmp_path: Path) -> None:
