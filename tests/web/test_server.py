@@ -356,6 +356,14 @@ def test_output_never_raises(data: Path, tmp_path: Path, variables: dict[str, st
     assert log.count("/chat") == len(asked)
 
 
+def call(question: str) -> bytes:
+    """Return a search of an assistant."""
+    params = {"name": "search", "arguments": {"query": question}}
+    return json.dumps(
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    ).encode()
+
+
 def closed(*numbers: int) -> Callable[[], None]:
     def close() -> None:
         for number in numbers:
@@ -415,7 +423,19 @@ def test_a_full_disk_below_the_log_is_no_obstacle(tmp_path: Path) -> None:
         assert process.wait(30) == 0
 
 
-def test_a_flood_of_readers_is_one_line_with_a_count(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [
+        (b"/chat", b"application/json"),
+        (b"/chat", b"text/event-stream"),
+        (b"/mcp", b"application/json"),
+        (b"", b""),  # connections on which nothing is asked
+    ],
+    ids=["chat", "stream", "assistant", "idle"],
+)
+def test_a_flood_of_readers_is_one_line_with_a_count(
+    data: Path, tmp_path: Path, path: bytes, accept: bytes
+) -> None:
     port, log = free_port(), tmp_path / "log"
 
     def few_files() -> None:
@@ -428,12 +448,13 @@ def test_a_flood_of_readers_is_one_line_with_a_count(data: Path, tmp_path: Path)
         assert httpx.post(f"{url}/chat", json=QUESTION, timeout=60).status_code == 200
         peers = [socket.create_connection(("127.0.0.1", port)) for _ in range(70)]
         for n, peer in enumerate(peers):
-            content = body(f"How do I deploy the book for the {n}th time?")
-            length = b"Content-Length: %d" % len(content)
+            question = f"How do I deploy the book for the {n}th time?"
+            content = call(question) if path == b"/mcp" else body(question)
+            headers = [b"Host: x", b"Content-Length: %d" % len(content), b"Accept: " + accept]
             kind = b"Content-Type: application/json"
-            peer.sendall(
-                b"\r\n".join([b"POST /chat HTTP/1.1", b"Host: x", kind, length, b"", content])
-            )
+            if path:
+                first = b"POST " + path + b" HTTP/1.1"
+                peer.sendall(b"\r\n".join([first, *headers, kind, b"", content]))
         time.sleep(4)
         for peer in peers:
             peer.close()
@@ -441,5 +462,8 @@ def test_a_flood_of_readers_is_one_line_with_a_count(data: Path, tmp_path: Path)
     said = log.read_text()
     assert said.count("out of system resource") == 2, "once, and once with the count"
     assert " more in " in said
-    assert said.count("Traceback") <= 3
+    written = [json.loads(line) for line in said.splitlines() if '"exception"' in line]
+    kinds = [each["message"][:40] for each in written]  # without addresses and numbers
+    assert len(kinds) == len(set(kinds)), "one stack for each kind of error"
+    assert len(kinds) < 8
     assert len(said) < 200_000
