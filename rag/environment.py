@@ -111,6 +111,8 @@ def _host(raw: str) -> str:
 
 def _parse(name: str, raw: str, default: Any) -> Any:
     """Convert a variable's text to the type of its default. Raises ValueError."""
+    if not isinstance(default, Path) and raw != raw.encode(errors="replace").decode():
+        raise ValueError("cannot be read as UTF-8: check its encoding and LC_ALL")
     if isinstance(default, bool):
         if raw.lower() in ("1", "true", "yes", "on"):
             return True

@@ -225,6 +225,17 @@ def test_the_commands_say_it_too(
     assert "hunter2" not in line
 
 
+@pytest.mark.parametrize("name", ["BOOK_TITLE", "STARTER_QUESTIONS", "CHAT_MODEL", "DATABASE_URL"])
+def test_a_text_in_another_encoding_is_named(name: str) -> None:
+    """As the system hands it over, with bytes that are not UTF-8 kept apart."""
+    value = b"postgres://caf\xe9 | hunter2".decode("utf-8", "surrogateescape")
+    with pytest.raises(ConfigurationError, match=f"{name} cannot be read as UTF-8") as caught:
+        load_settings({name: value})
+    assert "hunter2" not in str(caught.value)
+    folder = os.fsdecode(b"/caf\xe9")  # a folder may have any name
+    assert load_settings({"DATA_DIR": folder}).data_dir == Path(folder)
+
+
 def test_a_home_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_home(_: Path) -> Path:
         raise RuntimeError("Could not determine home directory.")
