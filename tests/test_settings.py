@@ -115,6 +115,8 @@ def test_what_is_no_base_path(value: str) -> None:
         ("0:0:0:0:0:0:0:1", "::1", True),
         ("127.0.0.9", "127.0.0.9", True),
         ("LocalHost", "localhost", True),
+        ("::ffff:127.0.0.1", "127.0.0.1", True),
+        ("[::ffff:c000:201]", "192.0.2.1", False),
         ("book.internal", "book.internal", False),
     ],
 )

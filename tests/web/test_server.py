@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,23 @@ def test_ipv4_readers_keep_their_addresses() -> None:
     assert [listener.family for listener in listeners] == [socket.AF_INET6, socket.AF_INET]
     for listener in listeners:
         listener.close()
+
+
+def link_local() -> str:
+    """Return such an address of this machine, with its interface, or ""."""
+    with suppress(OSError):
+        for line in Path("/proc/net/if_inet6").read_text().splitlines():
+            digits, *_, interface = line.split()
+            if digits.startswith("fe80"):
+                return f"{ip_address(bytes.fromhex(digits))}%{interface}"
+    return ""
+
+
+@pytest.mark.skipif(not link_local(), reason="this machine has no link-local address")
+def test_a_link_local_address_names_its_interface() -> None:
+    (listener,) = server.listen_on_all(link_local(), free_port())
+    assert listener.getsockname()[3] != 0
+    listener.close()
 
 
 def test_without_ipv6_all_addresses_are_those_of_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
