@@ -103,7 +103,8 @@ def _host(raw: str) -> str:
     """Return a host name or an address in its usual form, without brackets."""
     bare = raw[1:-1] if raw.startswith("[") and raw.endswith("]") else raw
     with suppress(ValueError):
-        return str(ip_address(bare))
+        ip = ip_address(bare)
+        return str(getattr(ip, "ipv4_mapped", None) or ip)
     if not re.fullmatch(r"[A-Za-z0-9._-]+", bare):
         raise ValueError("must be an address such as 127.0.0.1, 0.0.0.0 or ::, without a port")
     return bare.lower()
@@ -111,6 +112,8 @@ def _host(raw: str) -> str:
 
 def _parse(name: str, raw: str, default: Any) -> Any:
     """Convert a variable's text to the type of its default. Raises ValueError."""
+    if not isinstance(default, Path) and raw != raw.encode(errors="replace").decode():
+        raise ValueError("cannot be read as UTF-8: check its encoding and LC_ALL")
     if isinstance(default, bool):
         if raw.lower() in ("1", "true", "yes", "on"):
             return True

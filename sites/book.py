@@ -12,7 +12,7 @@ from typing import Protocol
 from rag.errors import SourceError
 from rag.models import Page
 from sites import docusaurus, html, mdbook, mkdocs, plain, vitepress
-from sites.files import MAX_FILE_BYTES, Files, Limits, Problem, Refused, Report, real_path
+from sites.files import MAX_FILE_BYTES, Files, Limits, Problem, Refused, Report, real_path, shown
 from sites.other_generators import refuse_other_generators, unread_files
 from sites.source import Book, Request, is_address, primary_language, public_url
 
@@ -158,7 +158,7 @@ def name_of(book: Book, source: str) -> str:
     first = book.pages[0].title
     if len(book.pages) == 1 or roots or is_address(source):
         return (roots or [first])[0]
-    folders = (name for name in reversed(Path(source).expanduser().resolve().parts))
+    folders = (shown(name) for name in reversed(Path(source).expanduser().resolve().parts))
     return next((name for name in folders if name.lower() not in COMMON_FOLDERS), first)
 
 

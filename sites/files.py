@@ -217,7 +217,7 @@ class Files:
             prefix = "" if relative == "." else f"{relative}/"
             for name in (*names, *files):
                 if not _is_utf8(name):
-                    report.skip(prefix + _shown(name), "has a name that is not UTF-8")
+                    report.skip(prefix + shown(name), "has a name that is not UTF-8")
             names[:] = sorted(n for n in names if _is_read(n) and n not in SKIPPED_FOLDERS)
             for name in names:
                 if name.lower().endswith(tuple(suffixes)):
@@ -280,7 +280,7 @@ def _decode(data: bytes) -> tuple[str, int]:
 
 
 def _relative(place: str, folder: Path) -> str:
-    return _shown(Path(place).relative_to(folder).as_posix())
+    return shown(Path(place).relative_to(folder).as_posix())
 
 
 def _is_read(name: str) -> bool:
@@ -292,5 +292,6 @@ def _is_utf8(name: str) -> bool:
     return not any("\ud800" <= ch <= "\udfff" for ch in name)
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
+    """Return a name from the file system as text that can be encoded."""
     return name.encode("utf-8", "replace").decode("utf-8")

@@ -285,6 +285,25 @@ def test_bad_files_are_a_sentence_each_and_the_rest_is_indexed(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("name", [b"b\xfcch", b"\xff", "中".encode("gbk"), b"\xed\xa0\x80"])
+def test_a_book_in_a_folder_whose_name_is_not_utf_8(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: bytes
+) -> None:
+    """The folder's name is the title of a book without a front page."""
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+    folder.mkdir()
+    for page in ("install", "use"):
+        (folder / f"{page}.md").write_text(f"# {page}\n\nHow to {page} it.\n")
+    for _ in range(2):
+        assert call(folder / "data", folder) == 0
+    found = run(info(folder / "data"))
+    assert found
+    found.book_title.encode()
+    out, err = capsys.readouterr()
+    (out + err).encode()
+    assert "Nothing has changed" in out
+
+
 def test_nothing_of_a_title_or_path_is_obeyed_by_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -115,6 +115,8 @@ def test_what_is_no_base_path(value: str) -> None:
         ("0:0:0:0:0:0:0:1", "::1", True),
         ("127.0.0.9", "127.0.0.9", True),
         ("LocalHost", "localhost", True),
+        ("::ffff:127.0.0.1", "127.0.0.1", True),
+        ("[::ffff:c000:201]", "192.0.2.1", False),
         ("book.internal", "book.internal", False),
     ],
 )
@@ -223,6 +225,17 @@ def test_the_commands_say_it_too(
     assert line.startswith("Configuration error: ")
     assert name in line
     assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("name", ["BOOK_TITLE", "STARTER_QUESTIONS", "CHAT_MODEL", "DATABASE_URL"])
+def test_a_text_in_another_encoding_is_named(name: str) -> None:
+    """As the system hands it over, with bytes that are not UTF-8 kept apart."""
+    value = b"postgres://caf\xe9 | hunter2".decode("utf-8", "surrogateescape")
+    with pytest.raises(ConfigurationError, match=f"{name} cannot be read as UTF-8") as caught:
+        load_settings({name: value})
+    assert "hunter2" not in str(caught.value)
+    folder = os.fsdecode(b"/caf\xe9")  # a folder may have any name
+    assert load_settings({"DATA_DIR": folder}).data_dir == Path(folder)
 
 
 def test_a_home_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,14 +97,15 @@ def configured(app: ASGIApp | str, settings: Settings, processes: int = 1) -> uv
     )
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *zone: int) -> socket.socket:
     """A listening socket whose connections send at once.
 
     asyncio sets this for sockets that it makes, not for those of one that it is given; an
     answer's head and body are two writes, and the second would wait 40 ms for the first's ACK.
+    `zone` is the rest of an IPv6 address, which names the interface of a link-local one.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=2048)
+    listener = socket.create_server((host, port, *zone), family=family, backlog=2048)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
@@ -119,9 +120,9 @@ def listen_on_all(host: str, port: int) -> list[socket.socket]:
     found = [each for name in names for each in socket.getaddrinfo(name, port, type=SOCK_STREAM)]
     listeners, missing = [], None
     with contextlib.ExitStack() as opened:
-        for address in dict.fromkeys(str(each[4][0]) for each in found):
+        for address in dict.fromkeys(each[4] for each in found):
             try:
-                listeners.append(opened.enter_context(listen(address, port)))
+                listeners.append(opened.enter_context(listen(*address)))
             except OSError as error:
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     raise

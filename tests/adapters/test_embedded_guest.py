@@ -113,6 +113,18 @@ def test_a_user_without_a_name_is_told_what_to_install(
 # ---------------------------------------------------------------- copies
 
 
+@pytest.mark.parametrize("name", [b"caf\xe9", b"a 'b\\ c", "中 文".encode()])
+def test_a_folder_of_any_name(tmp_path: Path, name: bytes) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+    for _ in range(2):
+        server = start(folder)
+        try:
+            assert server.pid
+            using(server.url, self_check.check)
+        finally:
+            server.stop()
+
+
 def test_a_copied_folder_works_beside_its_original(tmp_path: Path) -> None:
     """Also one that was copied while the server ran: it recovers as after a crash."""
     server = start(tmp_path / "pg")

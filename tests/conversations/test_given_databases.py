@@ -162,6 +162,36 @@ def test_a_refusal_has_a_reason(given: Given, setting: str, reason: str) -> None
     assert failure.value.reason == reason
 
 
+def test_a_lock_that_is_not_waited_for_has_a_reason(given: Given) -> None:
+    given.do("CREATE SCHEMA book AUTHORIZATION R")
+    using(given.url, self_check.check)
+    given.do("ALTER ROLE R SET lock_timeout = 20")
+
+    async def work(db: Postgres) -> None:
+        other = Postgres(given.admin, connections=1)
+        held = asyncio.create_task(other.run("LOCK TABLE book.turns; SELECT pg_sleep(1)::text"))
+        await asyncio.sleep(0.3)
+        with pytest.raises(StatementRejected) as failure:
+            await self_check.check(db)
+        assert failure.value.reason == "cancelled"
+        await held
+        await other.close()
+        await self_check.check(db)
+
+    using(given.url, work)
+
+
+def test_sessions_that_the_server_ends_when_idle_are_opened_again(given: Given) -> None:
+    given.do("CREATE SCHEMA book AUTHORIZATION R", "ALTER ROLE R SET idle_session_timeout = 50")
+
+    async def work(db: Postgres) -> None:
+        for _ in range(3):
+            await self_check.check(db)
+            await asyncio.sleep(0.3)
+
+    using(given.url, work)
+
+
 def test_a_database_that_is_missing_has_a_reason(given: Given) -> None:
     with pytest.raises(UpstreamRejected, match="does not exist") as failure:
         query(f"{given.url}&dbname=nowhere", "SELECT 1")

@@ -112,6 +112,25 @@ def test_another_model_than_the_index_and_a_model_that_is_not_there(
     assert "works" in said["cohere"]
 
 
+def test_the_remedies_of_an_index_help(
+    doctor: Doctor, upstreams: Upstreams, database: str, tmp_path: Path
+) -> None:
+    """As `set COHERE_EMBED_MODEL to the model of the index`, which the line names."""
+    right = {**upstreams.environ(), "DATABASE_URL": database, "DATA_DIR": str(tmp_path)}
+    wrong = {
+        "COHERE_EMBED_MODEL": "embed-multilingual-v3.0",
+        "QDRANT_COLLECTION": "another",
+        "COHERE_API_KEY": "",
+    }
+    for name, value in wrong.items():
+        _, said = doctor(**{**right, name: value})
+        assert f"set {name}" in said["qdrant"]
+        assert "works" not in said["qdrant"]
+        model = re.search(r"built with ([\w.-]+),", said["qdrant"])
+        remedy = {"COHERE_EMBED_MODEL": model[1]} if model else {}
+        assert " works" in doctor(**{**right, **remedy})[1]["qdrant"]
+
+
 def test_a_key_without_credit_is_found_out(
     doctor: Doctor, upstreams: Upstreams, database: str
 ) -> None:
@@ -233,6 +252,21 @@ def test_the_remedy_of_a_database_helps(
     assert "works" not in said
     do(remedy)
     assert look().split() == ["postgres", "configured", "works"]
+
+
+def test_a_database_that_is_missing_is_created(
+    doctor: Doctor, postgres_server: str, tmp_path: Path
+) -> None:
+    name = f"test_{uuid.uuid4().hex}"
+    url = f"{postgres_server}{'&' if '?' in postgres_server else '?'}dbname={name}"
+    _, said = doctor(DATA_DIR=str(tmp_path), DATABASE_URL=url)
+    assert "Create the database with CREATE DATABASE" in said["postgres"]
+    query(postgres_server, f"CREATE DATABASE {name}")
+    try:
+        _, said = doctor(DATA_DIR=str(tmp_path), DATABASE_URL=url)
+    finally:
+        query(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    assert said["postgres"].endswith("works")
 
 
 def test_a_database_in_another_encoding_is_named(

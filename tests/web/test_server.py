@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,23 @@ def test_ipv4_readers_keep_their_addresses() -> None:
     assert [listener.family for listener in listeners] == [socket.AF_INET6, socket.AF_INET]
     for listener in listeners:
         listener.close()
+
+
+def link_local() -> str:
+    """Return such an address of this machine, with its interface, or ""."""
+    with suppress(OSError):
+        for line in Path("/proc/net/if_inet6").read_text().splitlines():
+            digits, *_, interface = line.split()
+            if digits.startswith("fe80"):
+                return f"{ip_address(bytes.fromhex(digits))}%{interface}"
+    return ""
+
+
+@pytest.mark.skipif(not link_local(), reason="this machine has no link-local address")
+def test_a_link_local_address_names_its_interface() -> None:
+    (listener,) = server.listen_on_all(link_local(), free_port())
+    assert listener.getsockname()[3] != 0
+    listener.close()
 
 
 def test_without_ipv6_all_addresses_are_those_of_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,6 +374,14 @@ def test_output_never_raises(data: Path, tmp_path: Path, variables: dict[str, st
     assert log.count("/chat") == len(asked)
 
 
+def call(question: str) -> bytes:
+    """Return a search of an assistant."""
+    params = {"name": "search", "arguments": {"query": question}}
+    return json.dumps(
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    ).encode()
+
+
 def closed(*numbers: int) -> Callable[[], None]:
     def close() -> None:
         for number in numbers:
@@ -415,7 +441,19 @@ def test_a_full_disk_below_the_log_is_no_obstacle(tmp_path: Path) -> None:
         assert process.wait(30) == 0
 
 
-def test_a_flood_of_readers_is_one_line_with_a_count(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [
+        (b"/chat", b"application/json"),
+        (b"/chat", b"text/event-stream"),
+        (b"/mcp", b"application/json"),
+        (b"", b""),  # connections on which nothing is asked
+    ],
+    ids=["chat", "stream", "assistant", "idle"],
+)
+def test_a_flood_of_readers_is_one_line_with_a_count(
+    data: Path, tmp_path: Path, path: bytes, accept: bytes
+) -> None:
     port, log = free_port(), tmp_path / "log"
 
     def few_files() -> None:
@@ -428,12 +466,13 @@ def test_a_flood_of_readers_is_one_line_with_a_count(data: Path, tmp_path: Path)
         assert httpx.post(f"{url}/chat", json=QUESTION, timeout=60).status_code == 200
         peers = [socket.create_connection(("127.0.0.1", port)) for _ in range(70)]
         for n, peer in enumerate(peers):
-            content = body(f"How do I deploy the book for the {n}th time?")
-            length = b"Content-Length: %d" % len(content)
+            question = f"How do I deploy the book for the {n}th time?"
+            content = call(question) if path == b"/mcp" else body(question)
+            headers = [b"Host: x", b"Content-Length: %d" % len(content), b"Accept: " + accept]
             kind = b"Content-Type: application/json"
-            peer.sendall(
-                b"\r\n".join([b"POST /chat HTTP/1.1", b"Host: x", kind, length, b"", content])
-            )
+            if path:
+                first = b"POST " + path + b" HTTP/1.1"
+                peer.sendall(b"\r\n".join([first, *headers, kind, b"", content]))
         time.sleep(4)
         for peer in peers:
             peer.close()
@@ -441,5 +480,8 @@ def test_a_flood_of_readers_is_one_line_with_a_count(data: Path, tmp_path: Path)
     said = log.read_text()
     assert said.count("out of system resource") == 2, "once, and once with the count"
     assert " more in " in said
-    assert said.count("Traceback") <= 3
+    written = [json.loads(line) for line in said.splitlines() if '"exception"' in line]
+    kinds = [each["message"][:40] for each in written]  # without addresses and numbers
+    assert len(kinds) == len(set(kinds)), "one stack for each kind of error"
+    assert len(kinds) < 8
     assert len(said) < 200_000

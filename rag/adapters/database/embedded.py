@@ -108,7 +108,7 @@ class EmbeddedPostgres:
     def pid(self) -> int | None:
         """The server's own process id; None while it is not running."""
         try:
-            return int((self.data_dir / "cluster" / "postmaster.pid").read_text().split()[0])
+            return int(_lines(self.data_dir / "cluster" / "postmaster.pid")[0])
         except (OSError, IndexError):
             return None
 
@@ -182,7 +182,7 @@ def _wait_until_ready(server: EmbeddedPostgres, sockets: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         with suppress(OSError):
-            lines = (server.data_dir / "cluster" / "postmaster.pid").read_text().splitlines()
+            lines = _lines(server.data_dir / "cluster" / "postmaster.pid")
             if len(lines) > 7 and lines[4] == str(sockets) and lines[7].strip() == "ready":
                 return
         if server._supervisor.poll() is not None:
@@ -290,7 +290,7 @@ def _clear_stale(cluster: Path) -> None:
     """
     file = cluster / "postmaster.pid"
     with suppress(OSError, ValueError, IndexError):
-        pid, folder, *_ = file.read_text().splitlines()
+        pid, folder, *_ = _lines(file)
         if folder != str(cluster):
             file.unlink()
             return
@@ -298,6 +298,11 @@ def _clear_stale(cluster: Path) -> None:
         name, _, rest = (process / "stat").read_text().partition("(")[2].rpartition(")")
         if name != "postgres" or rest.split()[0] in "ZX":
             file.unlink()
+
+
+def _lines(file: Path) -> list[str]:
+    """Return the lines of a file that names folders, which need not be UTF-8."""
+    return os.fsdecode(file.read_bytes()).splitlines()
 
 
 def _remove(folder: Path) -> None:
