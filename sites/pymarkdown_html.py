@@ -73,11 +73,11 @@ def _raw_html(
 def _markdown_inside(state: StateBlock, opening: re.Match[str], start: int, end: int) -> None:
     """Parse what is between an opening tag and its closing tag on the last line."""
     last = end - 1
-    before = [marks[:] for marks in (state.bMarks, state.eMarks, state.tShift, state.sCount)]
+    first = (state.bMarks[start], state.tShift[start], state.sCount[start])
+    source, line_end, tail = state.src, state.eMarks[last], ""
     state.push("html_block", "", 0).content = opening[0]
     begin = state.bMarks[start] + state.tShift[start] + opening.end()
     closing = state.src.rfind(f"</{opening[1]}", begin, state.eMarks[last])
-    source, tail = state.src, ""
     if closing >= 0:  # the parser expects a line to end in a line feed
         tail = source[closing : state.eMarks[last]]
         state.src = f"{source[:closing]}\n{source[closing + 1 :]}"
@@ -87,8 +87,8 @@ def _markdown_inside(state: StateBlock, opening: re.Match[str], start: int, end:
     state.level, state.lineMax, state.parentType = level + 1, end, "blockquote"
     state.md.block.tokenize(state, start, end)
     state.level, state.lineMax, state.parentType = level, line_max, parent
-    state.bMarks, state.eMarks, state.tShift, state.sCount = before
-    state.src = source
+    state.bMarks[start], state.tShift[start], state.sCount[start] = first
+    state.src, state.eMarks[last] = source, line_end
     state.push("html_block", "", 0).content = tail
     state.line = end
 
@@ -100,6 +100,8 @@ def _end(state: StateBlock, name: str, start_line: int, end_line: int) -> int:
     for line in range(start_line, end_line):
         if line < code_ends:
             continue
+        if state.sCount[line] < state.blkIndent and not state.isEmpty(line):
+            return 0
         if code_end := _fence_end(state, line, end_line):
             code_ends = code_end
             continue
