@@ -67,7 +67,7 @@ def read_book(
         generator = _recognised(request)
     book = READERS[generator].read(request)
     pages = _one_per_address(book, report)
-    if generator == "plain":
+    if generator == "plain" and pages:
         for path in unread_files(request):
             report.losses.add("files are in formats that are not read", path)
     named = (Problem(place, sentence) for place, sentence in report.losses.lines())
@@ -82,8 +82,9 @@ def read_book(
         reasons = " ".join(problem.message for problem in book.problems[:3])
         others = unread_files(request)
         if others:
+            files = "1 file" if len(others) == 1 else f"{len(others)} files"
             reasons += (
-                f" It has {len(others)} files in formats that are not read, such as {others[0]}: "
+                f" It has {files} in formats that are not read, such as {others[0]}: "
                 "build the site, then index the folder of HTML (for Sphinx: "
                 "`sphinx-build . build`, then `python ingest.py build`)."
             )
@@ -99,13 +100,24 @@ def _recognised(request: Request) -> str:
     return next(name for name, reader in READERS.items() if reader.recognise(request))
 
 
+_HOST = re.compile(r"(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,20}(?::[0-9]{1,5})?", re.IGNORECASE)
+_LOCAL = re.compile(r"(?:localhost|\[::1\]|[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::[0-9]{1,5})?")
+_FILE = re.compile(r"\.(?:mdx?|markdown|rst|txt|html?|ya?ml|toml|json)$", re.IGNORECASE)
+
+
 def _hint(source: str) -> str:
-    """Suggest the address that a path without scheme may be."""
+    """Suggest the address that a path may be: one without scheme, or with a mistyped one."""
+    scheme, colon, rest = source.partition(":/")
+    if colon and len(scheme) > 1 and scheme.isalnum():
+        source, secure = rest.lstrip("/"), scheme.lower() != "http"
+    else:
+        source, secure = source.removeprefix("//"), True
     host = source.partition("/")[0]
-    local = host.partition(":")[0] in ("localhost", "127.0.0.1")
-    if not (local or re.fullmatch(r"(?:[\w-]{1,63}\.){1,8}[a-z]{2,20}(?::[0-9]{1,5})?", host)):
+    if _LOCAL.fullmatch(host):
+        secure = False
+    elif not _HOST.fullmatch(host) or _FILE.search(host):
         return ""
-    return f" For the site at that address: {'http' if local else 'https'}://{source}"
+    return f" For the site at that address: {'https' if secure else 'http'}://{source}"
 
 
 def read_path(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +19,23 @@ from sites.files import Report
 from sites.html import NOT_PAGES, make_page, site_title
 from sites.html_blocks import read_page
 from sites.html_links import read_targets
-from sites.source import Book, file_address, humanize, primary_language
+from sites.source import (
+    Book,
+    count_words,
+    file_address,
+    humanize,
+    page_words,
+    primary_language,
+)
 
 MAX_CONSECUTIVE_FAILURES = 12
 """After this many failures in a row the site counts as down."""
 _NO_TEXT = "has no text without JavaScript"
+_SHELL = re.compile(
+    r"<[\w-]{1,20}[^<>]{0,200}\bid=[\"']?(?:root|app|main|__next|__nuxt|___gatsby)[\"'\s>]"
+)
+"""The element that a program fills; until then it may say `Loading...`."""
+MAX_SHELL_WORDS = 5
 _HTML = ("text/html", "application/xhtml+xml", "")
 
 
@@ -197,7 +210,7 @@ class _Crawl:
             skip_reason = "asks not to be indexed, so it was skipped."
         elif page.redirects:
             skip_reason = "only redirects, so it was skipped."
-        elif not any(section.blocks for section in made.sections):
+        elif _is_empty(made, html):
             skip_reason = f"{_NO_TEXT}, so it was skipped."
         else:
             skip_reason = ""
@@ -275,6 +288,14 @@ class _Crawl:
             site_url=self.site_url if below else self.scope.site,
             unread=tuple(sorted(unread)),
         )
+
+
+def _is_empty(page: Page, html: str) -> bool:
+    """Return whether a page has no text, or only a few words that wait for a program."""
+    if not any(section.blocks for section in page.sections):
+        return True
+    waits = "<script" in html and _SHELL.search(html) is not None
+    return waits and page_words(page) - count_words(page.title) <= MAX_SHELL_WORDS
 
 
 def _resolve(base: str, link: str) -> str:

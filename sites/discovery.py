@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 from xml.etree import ElementTree
@@ -116,6 +116,8 @@ def _page_of(link: str) -> str:
 async def _sitemaps(fetcher: Fetcher, scope: Scope, listing: Listing) -> AsyncIterator[str]:
     named = [place for place in fetcher.robots.sitemaps if _on_site(place, scope)]
     usual = [f"{scope.site}{folder}sitemap.xml" for folder in dict.fromkeys((scope.folder, "/"))]
+    if not named:
+        usual += _here(fetcher.robots.sitemaps, scope, f"{scope.site}/robots.txt", listing)
     queue, seen = deque(named or usual), set[str]()
     while queue:
         place = queue.popleft()
@@ -134,17 +136,24 @@ async def _sitemaps(fetcher: Fetcher, scope: Scope, listing: Listing) -> AsyncIt
                 listing.problems.append((place, str(error)))
                 listing.complete = False
             continue
-        queue.extend(url for url in inner if _on_site(url, scope))
-        if urls and not any(_on_site(url, scope) for url in urls):
-            other = urlsplit(urls[0]).netloc[:100]
-            sentence = f"names another host ({other}); the same paths were read on {scope.site}."
-            listing.problems.append((place, sentence))
-            urls = [urlunsplit(("", "", *urlsplit(url)[2:])) for url in urls]
-        for url in urls:
+        queue.extend(_here(inner, scope, place, listing))
+        for url in _here(urls, scope, place, listing):
             if address := scope.address(url, place):
                 yield address
         if urls and not named and not inner:
             return  # the book's own sitemap makes the site-wide one redundant
+
+
+def _here(urls: Sequence[str], scope: Scope, place: str, listing: Listing) -> list[str]:
+    """Return the addresses on this site. If all are on one other host, take their paths."""
+    here = [url for url in urls if _on_site(url, scope)]
+    others = {urlsplit(url).netloc for url in urls} if not here else set()
+    if len(others) != 1:
+        return here
+    other = others.pop()[:100]
+    sentence = f"names another host ({other}); the same paths were read on {scope.site}."
+    listing.problems.append((place, sentence))
+    return [scope.site + urlunsplit(("", "", *urlsplit(url)[2:])) for url in urls]
 
 
 def _on_site(url: str, scope: Scope) -> bool:

@@ -24,8 +24,10 @@ _SEPARATOR = re.compile(r"(?<!\s)\s++(?:[|·•»–—-]|::)\s++")
 
 
 def recognise(request: Request) -> bool:
-    """Look for HTML at the top of the folder, and no Markdown there but copies of pages."""
+    """Look for HTML with no Markdown but copies of pages, or at the top of the folder."""
     pages, sources = _pages_and_sources(request)
+    if pages and not sources:
+        return True
     return any("/" not in path for path in pages) and not any("/" not in path for path in sources)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
 from sites.html_cleanup import prepare_html
+
+_REFRESH = re.compile(r"^[0-9.]{1,9}[;,] {0,9}url {0,9}= {0,9}(.+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,7 @@ class Targets:
     ids: frozenset[str]
     """The id of every element and the name of every `<a name>`."""
     links: tuple[str, ...]
-    """Every `<a href>`, in order; relative to `base` if that is set."""
+    """Every `<a href>` and redirect, in order; relative to `base` if that is set."""
     base: str
     canonical: str
     site_name: str
@@ -63,3 +66,5 @@ class _Reader(HTMLParser):
             elif name == "robots":
                 said = content.lower().replace(",", " ").split()
                 self.noindex = self.noindex or "noindex" in said or "none" in said
+            elif given.get("http-equiv", "").lower() == "refresh":
+                self.links += [to.strip("\"'") for to in _REFRESH.findall(content)]

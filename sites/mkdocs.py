@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
+from html import unescape
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
+from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from rag.language.visible import normalize
 from rag.models import Page
-from sites.attributes import attribute_lists
-from sites.fences import fence_titles, named_title
+from sites.attributes import attribute_lists, trailing_words
+from sites.fences import fence_titles
 from sites.front_matter import split_front_matter
+from sites.include_markdown import include_markdown
 from sites.includes import Includes
 from sites.inline_text import plain_text
 from sites.markdown import Dialect, read_markdown
@@ -23,7 +26,7 @@ from sites.mkdocs_config import CONFIGS, Site, built_pages, load_site
 from sites.mkdocs_navigation import default_order, navigation
 from sites.mkdocs_plugins import Blog, Languages, drop_objects, name_jinja, name_unread
 from sites.pymarkdown import python_markdown
-from sites.pymdownx import braced_fences, generic_blocks, icons
+from sites.pymdownx import block_titles, braced_fences, fence_label, generic_blocks, icons
 from sites.slugs import python_markdown_slug, python_markdown_slugger
 from sites.snippets import Snippets
 from sites.source import (
@@ -36,6 +39,7 @@ from sites.source import (
 )
 
 MARKDOWN = (".markdown", ".mdown", ".mkdn", ".mkd", ".md")
+_TAG = re.compile(r"<[^<>]{0,1000}>")
 _TOC_MARK = re.compile(r"^\[TOC\][ \t]*$", re.MULTILINE)
 
 
@@ -55,7 +59,7 @@ def read(request: Request) -> Book:
     titles: dict[str, str] = {}
     for path, name in navigation(site, files, paths):
         ranks.setdefault(path, len(ranks))
-        titles[path] = titles.get(path) or name
+        titles[path] = titles.get(path) or " ".join(unescape(_TAG.sub("", name)).split())
 
     def order(path: str) -> tuple[Any, ...]:
         locale, bare = languages.split(path)
@@ -92,7 +96,7 @@ class _Pages:
         self._parser = self._dialect.parser()
         report = request.report
         self._snippets = (
-            Snippets(site.extensions["pymdownx.snippets"], site.root.parent, report)
+            Snippets(site.extensions["pymdownx.snippets"], site, report)
             if site.has("pymdownx.snippets")
             else None
         )
@@ -103,8 +107,14 @@ class _Pages:
     def parse(self, path: str, text: str) -> Page | None:
         request, site = self._request, self._site
         meta, body = split_front_matter(text, path, request.report)
+        includes = Includes(request.files, site.root, path)
+        if site.plugin("include-markdown") is not None:
+            body = include_markdown(body, site.root, includes)
         if self._snippets:
-            body = self._snippets.insert(body, path, Includes(request.files, site.root, path))
+            body = self._snippets.insert(body, path, includes)
+        includes.report()
+        if site.has("meta"):  # what the extension removes may come from a snippet
+            body = split_front_matter(body.lstrip("\n"), path, request.report)[1]
         if site.plugin("mkdocstrings") is not None:
             body = drop_objects(body, path, request.files)
         if site.plugin("macros") is not None and meta.get("render_macros") is not False:
@@ -148,16 +158,25 @@ def _dialect(site: Site) -> Dialect:
         text = "".join(plain_text([t]) for t in tokens if t.type != "image")
         return " ".join(text.split())
 
-    plugins = [python_markdown, braced_fences, fence_titles(named_title)]
+    markdown = partial(
+        python_markdown,
+        in_html=site.has("md_in_html", "extra", "pymdownx.extra"),
+        sane_headings=site.has("pymdownx.saneheaders"),
+    )
+    plugins: list[Callable[[MarkdownIt], None]] = [
+        markdown,
+        braced_fences,
+        fence_titles(fence_label),
+    ]
     if site.has("pymdownx.emoji"):
         plugins.append(icons)
-    if any(name.startswith("pymdownx.blocks.") for name in site.extensions):
-        plugins.append(generic_blocks)
+    if titles := block_titles(site.extensions):
+        plugins.append(generic_blocks(titles))
     if attributes:
         plugins.append(attribute_lists)
     slugger = partial(python_markdown_slugger, rule=rule)
     if attributes:
-        return Dialect(slugger, tuple(plugins), anchor_text)
+        return Dialect(slugger, tuple(plugins), anchor_text, trailing_words)
     return Dialect(slugger, tuple(plugins), anchor_text, lambda tokens: "")
 
 

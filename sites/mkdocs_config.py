@@ -25,6 +25,8 @@ Options = dict[str, Any]
 class Site:
     """The settings of `mkdocs.yml`, with those that it inherits."""
 
+    folder: Path
+    """Where the configuration is and the build runs."""
     root: Path
     """Folder of the pages."""
     config: Options
@@ -48,7 +50,7 @@ def load_site(request: Request) -> Site:
     """Read the configuration of the folder or one above it."""
     found = request.find_site(CONFIGS, levels=2)
     if found is None:
-        return Site(request.folder, {}, "", {}, ())
+        return Site(request.folder, request.folder, {}, "", {}, ())
     config = load_yaml(request.files, found.parent, found.name)
     inherited = config.get("INHERIT")
     if isinstance(inherited, str):
@@ -59,6 +61,7 @@ def load_site(request: Request) -> Site:
         root = request.files.subfolder(found.parent, named, found.name) or root
     extensions = _entries(config.get("markdown_extensions"))
     return Site(
+        found.parent,
         root,
         config,
         found.name,

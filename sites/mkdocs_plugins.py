@@ -17,6 +17,7 @@ _READ = frozenset(
     | {"tags", "social", "privacy", "offline", "minify", "optimize", "meta", "info", "typeset"}
     | {"git-revision-date", "git-revision-date-localized", "git-authors", "git-committers"}
     | {"git-committers-2", "redirects", "glightbox", "autorefs", "rss", "link-marker", "exclude"}
+    | {"include-markdown"}
     | {"open-in-new-tab", "panzoom", "htmlproofer", "llmstxt", "mike"}
 )
 """Plugins that are followed, or change neither the text nor the addresses of pages."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,38 +19,53 @@ class _Generator(NamedTuple):
     files: tuple[str, ...]
     """Configurations, any of which gives the generator away."""
     says: str
-    """A word that the configuration must contain, or ""."""
+    """A pattern that the configuration must contain, or ""."""
     build: str
     """Command that builds the site; "" if only its publisher can."""
     output: str
+
+
+def _in_hugo(name: str) -> tuple[str, ...]:
+    return name, f"config/_default/{name}"
 
 
 def _scripts(stem: str) -> tuple[str, ...]:
     return tuple(f"{stem}.{suffix}" for suffix in ("mjs", "ts", "js", "mts", "cjs", "cts"))
 
 
-_HUGO = ("hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json", "config/_default/hugo.toml")
+_SITES = ("docs", "doc", "documentation", "site", "website")
+"""Folders of a repository in which its site may be."""
+_MINTLIFY = r"mintlify|\"navigation\""
+_SPHINX = r"^(?:extensions|html_theme|master_doc|root_doc|project)[ \t]*="
 _GENERATORS = (
     _Generator("Astro Starlight", _scripts("astro.config"), "starlight", "npm run build", "dist"),
     _Generator("Astro", _scripts("astro.config"), "", "npm run build", "dist"),
     _Generator("Nextra", _scripts("next.config"), "nextra", "npm run build", "out"),
     _Generator("Nextra", (*_scripts("theme.config"), "theme.config.jsx", "theme.config.tsx"),
                "", "npm run build", "out"),
+    _Generator("Fumadocs", _scripts("source.config"), "fumadocs", "npm run build", "out"),
+    _Generator("VuePress", _scripts(".vuepress/config"), "",
+               "npx vuepress build", ".vuepress/dist"),
     _Generator("Mintlify", ("mint.json",), "", "", ""),
-    _Generator("Mintlify", ("docs.json",), "mintlify", "", ""),
-    _Generator("Mintlify", ("docs.json",), '"navigation"', "", ""),
+    _Generator("Mintlify", ("docs.json",), _MINTLIFY, "", ""),
     _Generator("GitBook", (".gitbook.yaml", ".gitbook.yml"), "", "", ""),
     _Generator("GitBook", ("book.json", "book.js"), "", "npx honkit build", "_book"),
-    _Generator("GitBook", ("SUMMARY.md",), "# Table of contents", "", ""),
-    _Generator("Hugo", _HUGO, "", "hugo", "public"),
-    _Generator("Hugo", ("config.toml", "config.yaml", "config/_default/config.toml"),
-               "baseurl", "hugo", "public"),
-    _Generator("Jekyll", ("_config.yml", "_config.yaml"), "",
+    _Generator("GitBook", ("SUMMARY.md",), "^# Table of contents", "", ""),
+    _Generator("Hugo", (*_in_hugo("hugo.toml"), *_in_hugo("hugo.yaml"), *_in_hugo("hugo.yml"),
+                        *_in_hugo("hugo.json")), "", "hugo", "public"),
+    _Generator("Hugo", (*_in_hugo("config.toml"), *_in_hugo("config.yaml"),
+                        *_in_hugo("config.yml")), "baseurl", "hugo", "public"),
+    _Generator("Zola", ("config.toml", "zola.toml"), "^base_url", "zola build", "public"),
+    _Generator("Jupyter Book", ("_toc.yml", "myst.yml"), "jb-|^project:",
+               "jupyter-book build .", "_build/html"),
+    _Generator("Jekyll", ("_config.yml", "_config.yaml", "_config.toml"), "",
                "bundle exec jekyll build", "_site"),
-    _Generator("Sphinx", ("conf.py", "source/conf.py", "docs/conf.py", "doc/conf.py"),
-               "extensions", "sphinx-build . build", "build"),
-    _Generator("Sphinx", ("conf.py", "source/conf.py", "docs/conf.py", "doc/conf.py"),
-               "html_theme", "sphinx-build . build", "build"),
+    _Generator("Eleventy", (".eleventy.js", *_scripts("eleventy.config")), "",
+               "npx @11ty/eleventy", "_site"),
+    _Generator("Quarto", ("_quarto.yml",), "", "quarto render", "_site"),
+    _Generator("Zensical", ("zensical.toml",), "", "zensical build", "site"),
+    _Generator("Sphinx", ("conf.py",), _SPHINX, "sphinx-build . build", "build"),
+    _Generator("Sphinx", ("source/conf.py",), _SPHINX, "sphinx-build source build", "build"),
     _Generator("Antora", ("antora-playbook.yml", "antora-playbook.yaml"), "",
                "npx antora antora-playbook.yml", "build/site"),
     _Generator("Antora", ("antora.yml",), "", "npx antora antora-playbook.yml", "build/site"),
@@ -59,15 +73,21 @@ _GENERATORS = (
 
 
 def refuse_other_generators(request: Request) -> None:
-    """Raise SourceError if another generator's configuration is nearer than a readable one."""
+    """Raise SourceError if another generator's configuration is nearer than a readable one.
+
+    Looks in the folder, in those above it up to its repository's, and in the usual places for
+    a repository's site.
+    """
     folder = request.folder.resolve()
     for place in (folder, *list(folder.parents)[:3]):
         if _has_own(place):
             return
-        for generator, name in _found(place):
-            raise SourceError(_sentence(generator, name))
+        _refuse(place)
         if os.path.exists(place / ".git"):
-            return
+            break
+    for name in _SITES:
+        if not _has_own(folder / name):
+            _refuse(folder / name, f"{name}/")
 
 
 def _has_own(place: Path) -> bool:
@@ -78,17 +98,18 @@ def _has_own(place: Path) -> bool:
     return any(name in _OWN or _OWN_SCRIPT.fullmatch(name) for name in names)
 
 
-def _found(place: Path) -> Iterator[tuple[_Generator, str]]:
+def _refuse(place: Path, shown: str = "") -> None:
+    """Raise SourceError for a configuration in a folder; `shown` is the folder's path."""
     for generator in _GENERATORS:
         for name in generator.files:
-            if os.path.isfile(place / name) and (
-                not generator.says or generator.says.lower() in _text(place / name).lower()
+            if os.path.isfile(place / name) and re.search(
+                generator.says, _text(place / name), re.IGNORECASE | re.MULTILINE
             ):
-                yield generator, name
+                raise SourceError(_sentence(generator, name, shown))
 
 
 def _text(path: Path) -> str:
-    """Return the start of a configuration, of which only a word is looked for."""
+    """Return the start of a configuration."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read(200_000)
@@ -96,13 +117,14 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _sentence(generator: _Generator, name: str) -> str:
-    start = f"{name}: the sources of {generator.name} are not read. "
+def _sentence(generator: _Generator, name: str, folder: str) -> str:
+    start = f"{folder}{name}: the sources of {generator.name} are not read. "
     if not generator.build:
         return start + "Index the published site: `python ingest.py https://ADDRESS`."
+    where = f" in {folder}" if folder else ""
     return (
-        f"{start}Index the built site: `{generator.build}`, then "
-        f"`python ingest.py {generator.output}`; or index its address."
+        f"{start}Index the built site: `{generator.build}`{where}, then "
+        f"`python ingest.py {folder}{generator.output}`; or index its address."
     )
 
 

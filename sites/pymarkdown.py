@@ -24,11 +24,16 @@ _HEADING = re.compile(r"(#{1,6})(.*)")
 _ABBREVIATION = re.compile(r"\*\[[^\]]+\]:.*")
 
 
-def python_markdown(md: MarkdownIt) -> None:
-    """Make a parser accept Python-Markdown."""
-    md.use(deflist_plugin).use(raw_html).use(code_in_tables)
+def python_markdown(md: MarkdownIt, *, in_html: bool, sane_headings: bool) -> None:
+    """Make a parser accept Python-Markdown.
+
+    `in_html` turns on Markdown in HTML that asks for it, `sane_headings` demands a space after
+    the `#` of a heading.
+    """
+    md.use(deflist_plugin).use(raw_html, in_html=in_html).use(code_in_tables)
     interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    md.block.ruler.at("heading", _heading, interrupts)
+    if not sane_headings:
+        md.block.ruler.at("heading", _heading, interrupts)
     md.block.ruler.before("fence", "indented_box", _indented_box, interrupts)
     md.block.ruler.before("reference", "abbreviation", _abbreviation, interrupts)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from markdown_it import MarkdownIt
 from markdown_it.ruler import RuleOptionsType
@@ -23,10 +24,13 @@ _PIPE = "\ue07c"
 """Stands for a pipe in code while a table is divided into cells."""
 
 
-def raw_html(md: MarkdownIt) -> None:
-    """Keep an HTML block whole up to its closing tag, unless it asks for Markdown inside."""
+def raw_html(md: MarkdownIt, *, in_html: bool) -> None:
+    """Keep an HTML block whole up to its closing tag.
+
+    With `in_html`, read the Markdown inside if the tag asks for it: `<div markdown>`.
+    """
     interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote"]}
-    md.block.ruler.before("html_block", "raw_html", _raw_html, interrupts)
+    md.block.ruler.before("html_block", "raw_html", partial(_raw_html, in_html), interrupts)
 
 
 def code_in_tables(md: MarkdownIt) -> None:
@@ -38,17 +42,22 @@ def _line(state: StateBlock, line: int) -> str:
     return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
 
 
-def _raw_html(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+def _raw_html(
+    in_html: bool, state: StateBlock, start_line: int, end_line: int, silent: bool
+) -> bool:
     text = _line(state, start_line)
     if not text.startswith("<") or state.is_code_block(start_line):
         return False
     match = _OPENING.match(text)
-    if match is None or (_MARKDOWN.search(match[2]) and match[1].lower() != "pre"):
+    if match is None:
         return False
     end = _end(state, match[1].lower(), start_line, end_line)
     if not end:
         return False
     if silent:
+        return True
+    if in_html and _MARKDOWN.search(match[2]) and match[1].lower() != "pre":
+        _markdown_inside(state, match, start_line, end)
         return True
     for begin, until, is_code in _pieces(state, start_line, end):
         if is_code:
@@ -61,24 +70,47 @@ def _raw_html(state: StateBlock, start_line: int, end_line: int, silent: bool) -
     return True
 
 
+def _markdown_inside(state: StateBlock, opening: re.Match[str], start: int, end: int) -> None:
+    """Parse what is between an opening tag and its closing tag on the last line."""
+    last = end - 1
+    first = (state.bMarks[start], state.tShift[start], state.sCount[start])
+    source, line_end, tail = state.src, state.eMarks[last], ""
+    state.push("html_block", "", 0).content = opening[0]
+    begin = state.bMarks[start] + state.tShift[start] + opening.end()
+    closing = state.src.rfind(f"</{opening[1]}", begin, state.eMarks[last])
+    if closing >= 0:  # the parser expects a line to end in a line feed
+        tail = source[closing : state.eMarks[last]]
+        state.src = f"{source[:closing]}\n{source[closing + 1 :]}"
+        state.eMarks[last] = closing
+    state.bMarks[start], state.tShift[start], state.sCount[start] = begin, 0, state.blkIndent
+    level, line_max, parent = state.level, state.lineMax, state.parentType
+    state.level, state.lineMax, state.parentType = level + 1, end, "blockquote"
+    state.md.block.tokenize(state, start, end)
+    state.level, state.lineMax, state.parentType = level, line_max, parent
+    state.bMarks[start], state.tShift[start], state.sCount[start] = first
+    state.src, state.eMarks[last] = source, line_end
+    state.push("html_block", "", 0).content = tail
+    state.line = end
+
+
 def _end(state: StateBlock, name: str, start_line: int, end_line: int) -> int:
-    """Return the line after the closing tag; 0 if there is none, or a tag that wants Markdown."""
+    """Return the line after the closing tag; 0 if a list or quote ends before it."""
     depth = 0
     code_ends = start_line
     for line in range(start_line, end_line):
         if line < code_ends:
             continue
+        if state.sCount[line] < state.blkIndent and not state.isEmpty(line):
+            return 0
         if code_end := _fence_end(state, line, end_line):
             code_ends = code_end
             continue
         for tag in _TAG.finditer(_line(state, line)):
-            if line > start_line and _MARKDOWN.search(tag[0]):
-                return 0
             if tag[2].lower() == name and not tag[0].endswith("/>"):
                 depth += -1 if tag[1] else 1
         if depth <= 0:
             return line + 1
-    return 0
+    return 0 if state.level else end_line
 
 
 def _fence_end(state: StateBlock, line: int, end_line: int) -> int:

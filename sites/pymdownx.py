@@ -7,6 +7,9 @@ fence (`{ .python title="app.py" }`).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.ruler import RuleOptionsType
@@ -15,6 +18,7 @@ from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 
 from sites.directives import push_paragraph
+from sites.fences import named_title
 
 _BLOCK = re.compile(r"/{3,}+[ \t]*+([A-Za-z][\w-]*+)[ \t]*+(?:\|[ \t]*+(.*))?")
 _OPTION = re.compile(r"[ \t]*+(?:[\w-]++:(?:[ \t].*)?|-[ \t].*)")
@@ -22,40 +26,76 @@ _UNTITLED = frozenset(
     {"html", "caption", "figure-caption", "table-caption", "define", "definition"}
 )
 """Blocks whose header is not shown."""
-_BARE = frozenset({"tab", "admonition"})
-"""Blocks that show a title only if they have one."""
+_ADMONITIONS = ("note", "attention", "caution", "danger", "error", "tip", "hint", "warning",
+                "important")  # fmt: skip
+_BLOCKS = {
+    "pymdownx.blocks.tab": ("tab",),
+    "pymdownx.blocks.html": ("html",),
+    "pymdownx.blocks.definition": ("define",),
+    "pymdownx.blocks.caption": ("caption", "figure-caption", "table-caption"),
+    "pymdownx.blocks.admonition": ("admonition",),
+    "pymdownx.blocks.details": ("details",),
+}
 _ICON = re.compile(r":(?=[0-9_+-]{0,60}[a-z])[a-z0-9_+][a-z0-9_+-]{0,90}:")
 _BRACES = re.compile(r"[ \t]*\{([^{}]*)\}[ \t]*")
+_TAB = re.compile(r"\btab=(?:\"([^\"]{1,200})\"|'([^'\n]{1,200})')")
 _LANGUAGE = re.compile(r"(?:^|[ \t])\.([\w+#-]{1,40})")
 
 
-def generic_blocks(md: MarkdownIt) -> None:
-    """Make a parser accept `/// name | title`, options below it, and the closing `///`."""
+def block_titles(extensions: Mapping[str, dict[str, Any]]) -> dict[str, str]:
+    """Return the blocks that the extensions accept, each with the title it has by default."""
+    titles: dict[str, str] = {}
+    for extension, names in _BLOCKS.items():
+        options = extensions.get(extension)
+        if options is None:
+            continue
+        titles.update(dict.fromkeys(names, ""))
+        usual = _ADMONITIONS if extension.endswith("admonition") else ()
+        types = options.get("types", usual)
+        for each in types if isinstance(types, list | tuple) else ():
+            settings = each if isinstance(each, dict) else {"name": each}
+            name = str(settings.get("name"))
+            shown = re.sub("[_-]+", " ", str(settings.get("class", name))).title()
+            titles[name] = str(settings.get("title", shown))
+    return titles
+
+
+def generic_blocks(titles: Mapping[str, str]) -> Callable[[MarkdownIt], None]:
+    """Make a parser accept `/// name | title`, options below it, and the closing `///`.
+
+    `titles` has the names of the blocks and their titles by default.
+    """
     interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    md.block.ruler.before("fence", "generic_block", _generic_block, interrupts)
+    rule = partial(_generic_block, titles)
+    return lambda md: md.block.ruler.before("fence", "generic_block", rule, interrupts)
 
 
-def _generic_block(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+def _generic_block(
+    titles: Mapping[str, str], state: StateBlock, start_line: int, end_line: int, silent: bool
+) -> bool:
     text = _line(state, start_line)
     if not text.startswith("///") or state.is_code_block(start_line):
         return False
     match = None if not text.strip("/ \t") else _BLOCK.fullmatch(text)
-    if match is None and text.strip("/ \t"):
+    if text.strip("/ \t") and (match is None or match[1] not in titles):
         return False
     if silent:
         return True
     end = start_line + 1
     if match:
         name, title = match[1], match[2]
+        shown = titles[name]
         indent = state.sCount[start_line] + 4
         while (
             end < end_line and state.sCount[end] >= indent and _OPTION.fullmatch(_line(state, end))
         ):
+            option, _, value = _line(state, end).partition(":")
+            if option.strip() == "type":
+                shown = titles.get(value.strip()) or value.strip().title()
             end += 1
-        if title is None and name not in _BARE:
-            title = name.capitalize()
+        title = shown if title is None else title.strip()
         if title and name not in _UNTITLED:
-            push_paragraph(state, title.strip(), start_line)
+            push_paragraph(state, title, start_line)
     state.line = end
     return True
 
@@ -79,6 +119,12 @@ def _icon(state: StateInline, silent: bool) -> bool:
         state.push("icon", "", 0)
     state.pos = match.end()
     return True
+
+
+def fence_label(info: str) -> str:
+    """Return the title of a code fence, or the label of the tab that it is: `py tab="New"`."""
+    match = _TAB.search(info)
+    return named_title(info) or (match[1] or match[2] if match else "")
 
 
 def braced_fences(md: MarkdownIt) -> None:

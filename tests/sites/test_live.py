@@ -132,6 +132,40 @@ def test_a_sitemap_that_names_another_host() -> None:
         assert book.site_url == site.url
 
 
+@pytest.mark.parametrize("robots", ["", "Sitemap: https://prod.dev/index.xml"])
+def test_a_list_of_sitemaps_that_names_another_host(robots: str) -> None:
+    inner = sitemap("/", "/alone").replace("{URL}", "https://prod.dev")
+    index = inner.replace("urlset", "sitemapindex").replace("url>", "sitemap>")
+    index = index.replace("https://prod.dev/</loc>", "https://prod.dev/0.xml</loc>")
+    pages = {"/alone": html("Alone", "<p>x</p>"), "/0.xml": inner, "/robots.txt": robots}
+    place = "/index.xml" if robots else "/sitemap.xml"
+    with served({**BOOK, **pages, place: index}) as site:
+        book = read(site)
+        assert [page.slug for page in book.pages] == ["", "alone"]
+        assert f"{place} names another host (prod.dev); the same paths" in messages(book)
+
+
+def test_a_start_page_that_only_redirects() -> None:
+    start = '<html><head><meta http-equiv="refresh" content="0; URL=guide/"></head></html>'
+    assert slugs({**BOOK, "/": start}) == ["guide/", "install"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [("<div id=app>Loading...</div><script src=a.js></script>", False),
+     ('<div class="x" id="root"><p>Please wait</p></div><script>x</script>', False),
+     ("<div id=app>Loading...</div>", True),
+     ("<div id=app>It takes seven words to say so.</div><script></script>", True)],
+)  # fmt: skip
+def test_a_page_that_waits_for_a_program(body: str, words: bool) -> None:
+    with served({"/": f"<html><head><title>A</title></head><body>{body}</body></html>"}) as site:
+        if words:
+            assert len(read(site).pages) == 1
+        else:
+            with pytest.raises(SourceError, match="text with JavaScript"):
+                read(site)
+
+
 @pytest.mark.parametrize("listed", [("/", "/a"), ()])
 def test_a_site_that_needs_javascript(listed: tuple[str, ...]) -> None:
     page = '<html><body><div id="root"></div><script src="/a.js"></script></body></html>'

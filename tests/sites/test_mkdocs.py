@@ -172,9 +172,8 @@ def test_navigation_in_folders(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_pages_that_are_not_built(tmp_path: Path, config: str, built: set[str]) -> None:
-    files = ["index.md", "n/a.tmp.md", "n/keep.tmp.md", "private/p.md", "n/private/p.md", "x.md"]
-    files += [".hidden.md", "templates/t.md"]
-    book = read(tmp_path, config, dict.fromkeys(files, "x"))
+    files = "index n/a.tmp n/keep.tmp private/p n/private/p x .hidden templates/t"
+    book = read(tmp_path, config, {f"{name}.md": "x" for name in files.split()})
     assert {page.source_path for page in book.pages} == built
     assert not book.problems
 
@@ -232,3 +231,101 @@ def test_hooks_and_extensions_that_make_text_are_named(tmp_path: Path) -> None:
     config = "hooks: [h.py]\nmarkdown_extensions: [markdown.extensions.toc, mkdocs-click]"
     book = read(tmp_path, config, {"index.md": "x"})
     assert [loss.detail for loss in book.losses] == ["mkdocs-click", "h.py"]
+
+
+@pytest.mark.parametrize(
+    ("heading", "shown", "anchor"),
+    [
+        ("A {: #v1.2 .x }", "A", "v1.2"),
+        ("A {#b.c}", "A", "b.c"),
+        ("A {: id='q' }", "A", "q"),
+        ("Users {id}", "Users", "users"),
+        ("`x` { .new }", "`x`", "x"),
+        ("{#only}", "{#only}", "only"),
+        ("GET /users/{id}", "GET /users/{id}", "get-usersid"),
+        ("A {b}} c", "A {b}} c", "a-b-c"),
+    ],
+)
+def test_attributes_of_headings(tmp_path: Path, heading: str, shown: str, anchor: str) -> None:
+    made = page(tmp_path, "markdown_extensions: [attr_list]", f"# T\n\n## {heading}\n\nx\n")
+    section = made.sections[1]
+    assert (section.heading, section.anchor) == (shown.replace("`", ""), anchor)
+
+
+def test_attributes_below_a_paragraph(tmp_path: Path) -> None:
+    made = page(tmp_path, "markdown_extensions: [attr_list]", "Words.\n{ .lead }\n\n{ x }\n")
+    assert texts(made) == ["Words.", "{ x }"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('<figure markdown="span">\n  ![I](i.png){ width="3" }\n  <figcaption>C</figcaption>\n'
+         "</figure>", ["I", "C"]),
+        ("<div markdown>\n\n- *a*\n\n    ---\n\n    b\n</div>\n\nc", ["- a\n\n  b", "c"]),
+        ("<div markdown>**y**</div> tail", ["y", "tail"]),
+        ("<div>\n<div markdown>\n*x*\n</div>\n</div>", ["*x*"]),
+        ("<div>never closed\n\n*x*", ["never closed *x*"]),
+    ],
+)  # fmt: skip
+def test_markdown_in_html(tmp_path: Path, text: str, shown: list[str]) -> None:
+    config = "markdown_extensions: [md_in_html, attr_list]"
+    assert texts(page(tmp_path, config, text)) == shown
+
+
+def test_html_stays_raw_without_the_extension(tmp_path: Path) -> None:
+    assert texts(page(tmp_path, "", "<div markdown>\n*x*\n\n## y\n</div>\n")) == ["*x* ## y"]
+
+
+def test_generic_blocks_are_those_of_the_extensions(tmp_path: Path) -> None:
+    config = (
+        "markdown_extensions:\n"
+        "- pymdownx.blocks.admonition: {types: [{name: warn, title: Oh}, a-b]}\n"
+        "- pymdownx.blocks.details\n"
+    )
+    text = "/// warn\nx\n///\n\n/// a-b\n///\n\n/// details | More\n    type: warn\n///\n\n"
+    text += "/// admonition\n    type: warn\n///\n\n/// tab | T\ny\n"
+    assert texts(page(tmp_path, config, text)) == ["Oh", "x", "A B", "More", "Oh", "/// tab | T y"]
+
+
+@pytest.mark.parametrize(("more", "headings"), [("", 2), (", pymdownx.saneheaders", 1)])
+def test_headings_without_a_space(tmp_path: Path, more: str, headings: int) -> None:
+    made = page(tmp_path, f"markdown_extensions: [toc{more}]", "# T\n\n#. item\n")
+    assert len(made.sections) == headings
+
+
+def test_the_label_of_a_tab_of_code(tmp_path: Path) -> None:
+    text = '```yaml tab="File (YAML)"\nx\n```\n'
+    assert texts(page(tmp_path, "", text)) == ["File (YAML)", "```yaml\nx\n```"]
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ('{% include-markdown "inc/a.md" %}', ["one two three"]),
+        ("{%include '../docs/inc/a.md' start='one' end='three'%}", ["two"]),
+        ('{%- include-markdown "./inc/no.md" -%}', []),
+    ],
+)
+def test_the_include_markdown_plugin(tmp_path: Path, line: str, shown: list[str]) -> None:
+    write(tmp_path, {"docs/inc/a.md": "---\ntitle: x\n---\none\ntwo\nthree\n"})
+    book = read(tmp_path, "plugins: [include-markdown]", {"index.md": line})
+    made = next(page for page in book.pages if page.source_path == "index.md")
+    assert texts(made) == shown
+    assert [loss.detail for loss in book.losses] == ([] if shown else ["./inc/no.md"])
+
+
+def test_snippets_below_the_folder_of_the_build(tmp_path: Path) -> None:
+    write(tmp_path, {"LICENSE.md": "---\ntitle: x\n---\na\nb\nc\n", "deep/docs/q.md": "# Q\n"})
+    config = (
+        "docs_dir: deep/docs\nmarkdown_extensions:\n- meta\n"
+        "- pymdownx.snippets: {base_path: [LICENSE.md, other]}\n"
+    )
+    write(tmp_path, {"deep/docs/index.md": '--8<-- "LICENSE.md"\n\n--8<-- "LICENSE.md:-2:"\n'})
+    made = read(tmp_path, config, {}).pages[0]
+    assert texts(made) == ["a b c", "b c"]
+
+
+def test_titles_in_the_navigation_may_have_markup(tmp_path: Path) -> None:
+    config = 'nav: [{\'<span class="x">Q &amp; A <img src="a"></span>\': index.md}]'
+    assert page(tmp_path, config, "x").title == "Q & A"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,12 @@ from tests.sites.test_sites import write
         ("_config.yml", "theme: just-the-docs", "Jekyll", "_site"),
         ("conf.py", "extensions = ['myst_parser']", "Sphinx", "build"),
         ("antora.yml", "name: x", "Antora", "build/site"),
+        ("config/_default/hugo.yaml", "baseURL: /", "Hugo", "public"),
+        ("source/conf.py", "project = 'x'\nroot_doc = 'a'", "Sphinx", "build"),
+        ("source.config.ts", "import x from 'fumadocs-mdx/config'", "Fumadocs", "out"),
+        (".vuepress/config.js", "", "VuePress", ".vuepress/dist"),
+        ("_toc.yml", "format: jb-book", "Jupyter Book", "_build/html"),
+        ("zensical.toml", "", "Zensical", "site"),
     ],
 )
 def test_the_built_site_is_named(
@@ -38,12 +45,37 @@ def test_the_built_site_is_named(
     assert read_book(tmp_path / "content").generator == "mkdocs"
 
 
+@pytest.mark.parametrize(
+    ("config", "text", "sentence"),
+    [
+        ("docs/_config.yml", "", "`bundle exec jekyll build` in docs/, .* docs/_site`"),
+        ("website/astro.config.mjs", "starlight", "`npm run build` in website/, .* website/dist`"),
+        (
+            "doc/source/conf.py",
+            "project = 'x'",
+            "`sphinx-build source build` in doc/, .* doc/build",
+        ),
+    ],
+)
+def test_a_site_in_a_folder_of_its_repository(
+    tmp_path: Path, config: str, text: str, sentence: str
+) -> None:
+    folder = config.partition("/")[0]
+    write(tmp_path, {config: text, "README.md": "# R\n\nx", f"{folder}/a.mdx": "# A\n\nx"})
+    with pytest.raises(SourceError, match=f"^{config}: .*{sentence}"):
+        read_book(tmp_path)
+    write(tmp_path, {f"{folder}/mkdocs.yml": "docs_dir: ."})
+    assert read_book(tmp_path).generator != "mkdocs"
+
+
 def test_built_output_is_html(tmp_path: Path) -> None:
     page = "<html><main><h1>A</h1><p>x</p></main></html>"
     files = {"dist/index.html": page, "dist/index.md": "# A", "dist/b/index.html": page,
              "dist/b.md": "# B", "dist/c.html": page, "dist/c.html.md": "# C"}  # fmt: skip
     write(tmp_path, {"astro.config.mjs": "starlight", **files})
     assert read_book(tmp_path / "dist").generator == "html"
+    write(tmp_path / "other", {"a/b.html": page, "a/b.html.md": "# B"})
+    assert read_book(tmp_path / "other").generator == "html"
     write(tmp_path, {"dist/own.md": "# D\n\nx"})
     with pytest.raises(SourceError, match="Starlight"):
         read_book(tmp_path / "dist")
@@ -53,16 +85,33 @@ def test_other_formats_are_named(tmp_path: Path) -> None:
     write(tmp_path, {"a.rst": "A\n=\n", "b/c.adoc": "= C\n"})
     with pytest.raises(SourceError, match=r"2 files in formats that are not read, such as a.rst"):
         read_book(tmp_path)
+    with pytest.raises(SourceError, match=r"There are no pages to read in \S+ It has 1 file in"):
+        read_book(tmp_path / "b")
     write(tmp_path, {"d.md": "# D\n\nx"})
     assert [loss.place for loss in read_book(tmp_path).losses] == ["a.rst", "b/c.adoc"]
 
 
 @pytest.mark.parametrize(
     ("source", "address"),
-    [("my-book.dev/docs", "https://my-book.dev/docs"), ("localhost:3000", "http://localhost:3000")],
+    [
+        ("my-book.dev/docs", "https://my-book.dev/docs"),
+        ("my-book.dev/a.html", "https://my-book.dev/a.html"),
+        ("//WWW.Bücher.de", "https://WWW.Bücher.de"),
+        ("htps://my-book.dev", "https://my-book.dev"),
+        ("http:/my-book.dev", "http://my-book.dev"),
+        ("localhost:3000", "http://localhost:3000"),
+        ("192.168.1.2:80/a", "http://192.168.1.2:80/a"),
+        ("[::1]:3000", "http://[::1]:3000"),
+    ],
 )
 def test_an_address_without_scheme(source: str, address: str) -> None:
-    with pytest.raises(SourceError, match=f"For the site at that address: {address}"):
+    with pytest.raises(SourceError, match=re.escape(f"For the site at that address: {address}")):
+        read_book(Path(source))
+
+
+@pytest.mark.parametrize("source", ["nope", "readme.md", "docs/a.html", "C:/docs", "notes.txt"])
+def test_a_path_that_is_no_address(source: str) -> None:
+    with pytest.raises(SourceError, match=f"^There is no folder {source}.$"):
         read_book(Path(source))
 
 
