@@ -48,6 +48,8 @@ class Source:
     """Whether this is the version that readers see first."""
     sidebars: Path | None = None
     math: bool = False
+    original: Path | None = None
+    """Folder of the pages that this one holds translations of; no others are published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,7 @@ def _translations(site: Site, sources: list[Source]) -> Iterator[Source]:
                 yield replace(
                     source,
                     folder=real_path(folder),
+                    original=source.folder,
                     base=site_path(locale if base is None else base, source.base),
                     language=language,
                 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,8 @@ _RAW = "!!raw-loader!"
 _CLOSERS = frozenset({"paragraph_close", "heading_close", "table_close"})
 
 Tag = tuple[str, dict[str, str]]
+Rules = Callable[[str, Mapping[str, Any]], tuple[Dialect, MarkdownIt]]
+"""Returns the dialect and the parser for a file, by its path and front matter."""
 
 
 class _File(NamedTuple):
@@ -62,13 +64,13 @@ class Partials:
         self._parsed: dict[tuple[Path, int], tuple[list[Token], int]] = {}
         self._includes = Includes(files, folder, "")
 
-    def read(self, path: str, page: PageText, dialect: Dialect, parser: MarkdownIt) -> list[Token]:
+    def read(self, path: str, page: PageText, rules: Rules) -> list[Token]:
         """Return the tokens of a page."""
         names = {"frontMatter": page.meta}
-        self._dialect, self._parser = dialect, parser
+        self._rules = rules
         self._includes = Includes(self._files, self._folder, path, IMPORTS)
         file = _File(self._folder / path, path, page.above, names)
-        tokens = list(self._insert(parser.parse(page.body), file))
+        tokens = list(self._insert(rules(path, page.meta)[1].parse(page.body), file))
         self._includes.report()
         return tokens
 
@@ -182,11 +184,12 @@ class Partials:
 
     def _tokens(self, place: Path, text: str) -> tuple[list[Token], int]:
         """Parse a partial once; each file numbers its own headings."""
-        key = (place, id(self._parser))
+        meta, body = split_front_matter(text, place.name, Report())
+        dialect, parser = self._rules(place.name, meta)
+        key = (place, id(parser))
         if key not in self._parsed:
-            body = split_front_matter(text, place.name, Report())[1]
-            tokens = self._parser.parse(body)
-            give_anchors(tokens, self._dialect)
+            tokens = parser.parse(body)
+            give_anchors(tokens, dialect)
             self._parsed[key] = tokens, lines_above(text, body)
         return self._parsed[key]
 

@@ -378,3 +378,43 @@ Since {frontMatter.since} or {data.version} or {data.all.a}: {LIMIT}, {names.key
         ("_part.mdx:1", "{props.other}"),
         ("a.mdx:17", "{frontMatter.no}"),
     }
+
+
+def test_partials_are_in_the_format_of_their_own_file(tmp_path: Path) -> None:
+    files = {
+        "docusaurus.config.js": "export default {markdown: {format: 'detect'}}",
+        "docs/_plain.md": "Keep {braces}.",
+        "docs/_mdx.md": "---\nmdx: {format: mdx}\n---\nNot {'these'}.",
+        "docs/_part.mdx": "Nor {'those'}.",
+        "docs/a.mdx": "import A from './_plain.md'\nimport B from './_part.mdx'\n"
+        "import C from './_mdx.md'\n\n# T\n\n<A />\n\n<B />\n\n<C />\n",
+    }
+    book = read_book(write(tmp_path, files))
+    assert text_of(book.pages[0]) == "Keep {braces}.\n\nNor those.\n\nNot these."
+
+
+@pytest.mark.parametrize(
+    ("folder", "original"),
+    [
+        ("docusaurus-plugin-content-docs/current", "docs"),
+        ("docusaurus-plugin-content-pages", "src/pages"),
+        ("docusaurus-plugin-content-blog", "blog"),
+    ],
+)
+def test_only_translations_of_pages_are_published(
+    tmp_path: Path, folder: str, original: str
+) -> None:
+    files = {
+        "docusaurus.config.js": "export default {presets: ['classic'],"
+        "i18n: {defaultLocale: 'en', locales: ['en', 'de']}}",
+        f"{original}/sub/2024-01-02-a.md": "# A\n\none",
+        f"i18n/de/{folder}/sub/2024-01-02-a.md": "# A\n\neins",
+        f"i18n/de/{folder}/old.md": "# Old\n\nalt",
+    }
+    book = read_book(write(tmp_path, files))
+    assert sorted((page.language, text_of(page)) for page in book.pages) == [
+        ("de", "eins"),
+        ("en", "one"),
+    ]
+    only = read_book(tmp_path / "i18n/de" / folder)
+    assert [text_of(page) for page in only.pages] == ["eins"]
