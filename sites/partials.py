@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +25,7 @@ EXPRESSIONS = "expressions could not be read without running a program"
 _OWN = ("@theme", "@docusaurus/")
 """Modules of the generator itself: tabs, cards and other frames around the text."""
 _RAW = "!!raw-loader!"
+_HIDDEN = frozenset({"head", "style", "script"})
 _CLOSERS = frozenset({"paragraph_close", "heading_close", "table_close"})
 
 Tag = tuple[str, dict[str, str]]
@@ -83,7 +84,7 @@ class Partials:
         if script:
             file = file._replace(names={**file.names, **read_module(script).names})
         waiting: list[Token] = []
-        for token in _whole_code(tokens):
+        for token in _whole_code(_visible(tokens)):
             if token.type == "mdx_tags":
                 yield from self._flow(token, file)
                 continue
@@ -194,7 +195,21 @@ class Partials:
         return self._parsed[key]
 
 
-def _whole_code(tokens: Sequence[Token]) -> Iterator[Token]:
+def _visible(tokens: Sequence[Token]) -> Iterator[Token]:
+    """Yield the tokens without the contents of `<head>`, `<style>` and `<script>`."""
+    hidden = ""
+    for token in tokens:
+        if token.type == "mdx_tags":
+            names = [name.lower() for name, _ in token.meta["tags"]]
+            opened = next((name for name in names if name in _HIDDEN), "")
+            if hidden or opened:
+                hidden = "" if f"/{hidden or opened}" in names else hidden or opened
+                continue
+        if not hidden:
+            yield token
+
+
+def _whole_code(tokens: Iterable[Token]) -> Iterator[Token]:
     """Yield the tokens, with a `<CodeBlock>` and the expression on the next line as one."""
     opened: Token | None = None
     for token in tokens:

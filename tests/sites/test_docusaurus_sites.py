@@ -418,3 +418,38 @@ def test_only_translations_of_pages_are_published(
     ]
     only = read_book(tmp_path / "i18n/de" / folder)
     assert [text_of(page) for page in only.pages] == ["eins"]
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        '<head>\n  <title>Hidden</title>\n  <meta name="a" content="b" />\n</head>',
+        "import Head from '@docusaurus/Head';\n\n<Head>\n\n<title>Hidden</title>\n\n</Head>",
+        "<style>{`.hidden { color: red }`}</style>",
+        "<head><script>{`hidden()`}</script></head>",
+    ],
+)
+def test_what_belongs_to_the_head_is_no_text(tmp_path: Path, hidden: str) -> None:
+    book = read(tmp_path, f"# T\n\nfirst\n\n{hidden}\n\nlast\n", {})
+    assert text_of(book.pages[0]) == "first\n\nlast"
+
+
+def test_folders_of_pages_that_are_missing_are_named(tmp_path: Path) -> None:
+    files = {
+        "docusaurus.config.js": """export default {
+  presets: [['classic', { docs: { path: 'gone' }, blog: {
+    path: 'news',
+  } }]],
+  plugins: [['@docusaurus/plugin-content-docs', { id: 'x', path: 'other' }]],
+}""",
+        "x_versions.json": '["1.0"]',
+        "other/b.md": "# B\n\nx",
+        "src/pages/a.md": "# A\n\ny",
+    }
+    book = read_book(write(tmp_path, files))
+    assert [text_of(page) for page in book.pages] == ["y"]
+    assert {(loss.place, loss.detail) for loss in book.losses} == {
+        ("docusaurus.config.js:2", "gone"),
+        ("docusaurus.config.js:3", "news"),
+        ("x_versions.json", "x_versioned_docs/version-1.0"),
+    }
