@@ -26,6 +26,7 @@ _OWN = ("@theme", "@docusaurus/")
 """Modules of the generator itself: tabs, cards and other frames around the text."""
 _RAW = "!!raw-loader!"
 _HIDDEN = frozenset({"head", "style", "script"})
+_FILLED = frozenset({"mdx_expression", "mdx_tag"})
 _CLOSERS = frozenset({"paragraph_close", "heading_close", "table_close"})
 
 Tag = tuple[str, dict[str, str]]
@@ -88,8 +89,9 @@ class Partials:
             if token.type == "mdx_tags":
                 yield from self._flow(token, file)
                 continue
-            if token.type == "inline" and token.children:
-                token = token.copy(children=list(token.children))  # a partial may stand twice
+            if token.type == "inline" and any(c.type in _FILLED for c in token.children or ()):
+                # A copy, since a partial may stand in several places.
+                token = token.copy(children=list(token.children or ()))
                 waiting += self._inline(token, token.children or [], file)
             yield token
             if token.type in _CLOSERS and waiting:
