@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -145,7 +146,10 @@ class _Reader:
         excluded = EXCLUDED if excluded is None else config.texts("exclude", within=source.options)
 
         def published(path: str) -> bool:
-            return matches(inner + path, included) and not matches(inner + path, excluded)
+            place = inner + path
+            if source.original and not os.path.isfile(source.original / place):
+                return False
+            return matches(place, included) and not matches(place, excluded)
 
         def parse(path: str, text: str) -> _Kept | None:
             return self._page(source, inner + path.removeprefix(shown), path, text, positions)
@@ -173,11 +177,9 @@ class _Reader:
             return None
         slug, key = self._address(source, inner, meta, positions)
         slug = site_path(source.base, slug).replace("#", "%23").replace("?", "%3F")
-        rules = self._dialect(path, meta, source)
-        if id(rules) not in self._parsers:
-            self._parsers[id(rules)] = rules.parser()
         page = PageText(meta, body, lines_above(text, body))
-        tokens = self._partials.read(path, page, rules, self._parsers[id(rules)])
+        tokens = self._partials.read(path, page, partial(self._rules, source))
+        rules, _ = self._rules(source, path, meta)
         fallback = str(meta.get("id") or strip_number(PurePosixPath(inner).stem)[0])
         document = read_tokens(tokens, rules, str(meta.get("title") or ""), fallback)
         self._request.report.add_all(path, document.warnings)
@@ -203,12 +205,18 @@ class _Reader:
             config.ignored("numberPrefixParser", within=source.options)
         return doc_slug(inner, meta), doc_order(inner, meta, positions)
 
-    def _dialect(self, path: str, meta: dict[str, Any], source: Source) -> Dialect:
+    def _rules(
+        self, source: Source, path: str, meta: Mapping[str, Any]
+    ) -> tuple[Dialect, MarkdownIt]:
+        """Return the dialect of a page or partial, and its parser."""
         own = meta.get("mdx")
         form = own.get("format") if isinstance(own, dict) else None
         form = form or self._site.markdown
         is_mdx = form != "md" and (form != "detect" or path.endswith(".mdx"))
-        return dialect(is_mdx=is_mdx, math=source.math)
+        rules = dialect(is_mdx=is_mdx, math=source.math)
+        if id(rules) not in self._parsers:
+            self._parsers[id(rules)] = rules.parser()
+        return rules, self._parsers[id(rules)]
 
 
 def _prefix(place: Path, root: Path) -> str:

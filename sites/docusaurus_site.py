@@ -29,6 +29,9 @@ _KNOWN_PLUGINS = ("math", "katex", "mathjax", "npm2yarn", "mermaid", "sectionize
 """In the names of Markdown plugins that change how a page looks, not what it says."""
 
 
+_MISSING = "folders of pages could not be found"
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A folder of pages."""
@@ -48,6 +51,8 @@ class Source:
     """Whether this is the version that readers see first."""
     sidebars: Path | None = None
     math: bool = False
+    original: Path | None = None
+    """Folder of the pages that this one holds translations of; no others are published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +133,10 @@ def _sources(files: Files, site: Site, plugin: tuple[str, Any]) -> Iterator[Sour
     plugin_id = config.text("id", within=options) or "default"
     route = config.text("routeBasePath", within=options)
     base = base if route is None else route
-    name = config.text("path", within=options) or name
-    folder = files.subfolder(site.folder, name, config.name)
+    own = config.text("path", within=options)
+    if own and not os.path.isdir(site.folder / own):
+        config.ignored("path", within=options, what=own, kind=_MISSING)
+    folder = files.subfolder(site.folder, own or name, config.name)
     current = Source(
         kind,
         plugin_id,
@@ -168,6 +175,8 @@ def _versions(files: Files, site: Site, current: Source) -> Iterator[Source]:
         )
         if name != "current":
             place = f"{prefix}versioned_docs/version-{name}"
+            if name == last and not os.path.isdir(site.folder / place):
+                config.losses.add(_MISSING, f"{prefix}versions.json", place)
             sidebars = f"{prefix}versioned_sidebars/version-{name}-sidebars.json"
             source = replace(
                 source,
@@ -209,6 +218,7 @@ def _translations(site: Site, sources: list[Source]) -> Iterator[Source]:
                 yield replace(
                     source,
                     folder=real_path(folder),
+                    original=source.folder,
                     base=site_path(locale if base is None else base, source.base),
                     language=language,
                 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,9 +25,13 @@ EXPRESSIONS = "expressions could not be read without running a program"
 _OWN = ("@theme", "@docusaurus/")
 """Modules of the generator itself: tabs, cards and other frames around the text."""
 _RAW = "!!raw-loader!"
+_HIDDEN = frozenset({"head", "style", "script"})
+_FILLED = frozenset({"mdx_expression", "mdx_tag"})
 _CLOSERS = frozenset({"paragraph_close", "heading_close", "table_close"})
 
 Tag = tuple[str, dict[str, str]]
+Rules = Callable[[str, Mapping[str, Any]], tuple[Dialect, MarkdownIt]]
+"""Returns the dialect and the parser for a file, by its path and front matter."""
 
 
 class _File(NamedTuple):
@@ -62,13 +66,13 @@ class Partials:
         self._parsed: dict[tuple[Path, int], tuple[list[Token], int]] = {}
         self._includes = Includes(files, folder, "")
 
-    def read(self, path: str, page: PageText, dialect: Dialect, parser: MarkdownIt) -> list[Token]:
+    def read(self, path: str, page: PageText, rules: Rules) -> list[Token]:
         """Return the tokens of a page."""
         names = {"frontMatter": page.meta}
-        self._dialect, self._parser = dialect, parser
+        self._rules = rules
         self._includes = Includes(self._files, self._folder, path, IMPORTS)
         file = _File(self._folder / path, path, page.above, names)
-        tokens = list(self._insert(parser.parse(page.body), file))
+        tokens = list(self._insert(rules(path, page.meta)[1].parse(page.body), file))
         self._includes.report()
         return tokens
 
@@ -81,12 +85,13 @@ class Partials:
         if script:
             file = file._replace(names={**file.names, **read_module(script).names})
         waiting: list[Token] = []
-        for token in _whole_code(tokens):
+        for token in _whole_code(_visible(tokens)):
             if token.type == "mdx_tags":
                 yield from self._flow(token, file)
                 continue
-            if token.type == "inline" and token.children:
-                token = token.copy(children=list(token.children))  # a partial may stand twice
+            if token.type == "inline" and any(c.type in _FILLED for c in token.children or ()):
+                # A copy, since a partial may stand in several places.
+                token = token.copy(children=list(token.children or ()))
                 waiting += self._inline(token, token.children or [], file)
             yield token
             if token.type in _CLOSERS and waiting:
@@ -182,16 +187,31 @@ class Partials:
 
     def _tokens(self, place: Path, text: str) -> tuple[list[Token], int]:
         """Parse a partial once; each file numbers its own headings."""
-        key = (place, id(self._parser))
+        meta, body = split_front_matter(text, place.name, Report())
+        dialect, parser = self._rules(place.name, meta)
+        key = (place, id(parser))
         if key not in self._parsed:
-            body = split_front_matter(text, place.name, Report())[1]
-            tokens = self._parser.parse(body)
-            give_anchors(tokens, self._dialect)
+            tokens = parser.parse(body)
+            give_anchors(tokens, dialect)
             self._parsed[key] = tokens, lines_above(text, body)
         return self._parsed[key]
 
 
-def _whole_code(tokens: Sequence[Token]) -> Iterator[Token]:
+def _visible(tokens: Sequence[Token]) -> Iterator[Token]:
+    """Yield the tokens without the contents of `<head>`, `<style>` and `<script>`."""
+    hidden = ""
+    for token in tokens:
+        if token.type == "mdx_tags":
+            names = [name.lower() for name, _ in token.meta["tags"]]
+            opened = next((name for name in names if name in _HIDDEN), "")
+            if hidden or opened:
+                hidden = "" if f"/{hidden or opened}" in names else hidden or opened
+                continue
+        if not hidden:
+            yield token
+
+
+def _whole_code(tokens: Iterable[Token]) -> Iterator[Token]:
     """Yield the tokens, with a `<CodeBlock>` and the expression on the next line as one."""
     opened: Token | None = None
     for token in tokens:

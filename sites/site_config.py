@@ -101,7 +101,7 @@ class Config:
                 return None
             if key not in value and isinstance(value, Object):
                 for spread in value.spreads:
-                    self.lost(spread, spread.name or ".".join((*path[:depth], "...")))
+                    self.lost(spread, spread.name or " ".join((".".join(path[:depth]), "{...}")))
             value = self.known(value.get(key), ".".join(path[: depth + 1]))
         return value
 

@@ -17,7 +17,7 @@ from sites.partials import COMPONENTS, EXPRESSIONS
 from sites.script import evaluate, read_module
 
 _VALUE = re.compile(r"\{\{((?:[^{}]|\{(?!\{)|\}(?!\}))*+)\}\}")
-_SCRIPT = re.compile(r"<script\b[^>]*>(.*)</script", re.DOTALL | re.IGNORECASE)
+_SCRIPT = re.compile(r"\s*+<script\b[^>]*+>", re.IGNORECASE)
 _COMPONENT = re.compile(
     r"<(?P<name>[A-Z][\w.]*+|[a-z][a-z0-9]*+-[\w-]++)"
     r"(?P<rest>(?:[^<>\"']|\"[^\"]*\"|'[^']*')*+)>(?P<empty>\s*</(?P=name)\s*>)?"
@@ -39,9 +39,10 @@ class Filling:
         """Fill in the tokens of a page's body."""
         self._keeps_braces = "v-pre" in body
         for token in tokens:
-            script = _SCRIPT.search(token.content) if token.type == "html_block" else None
+            script = _SCRIPT.match(token.content) if token.type == "html_block" else None
             if script:
-                self._names |= read_module(script[1]).names
+                end = token.content.rfind("</")
+                self._names |= read_module(token.content[script.end() : end]).names
         for token in tokens:
             line = token.map[0] if token.map else 0
             if token.type == "html_block":

@@ -378,3 +378,78 @@ Since {frontMatter.since} or {data.version} or {data.all.a}: {LIMIT}, {names.key
         ("_part.mdx:1", "{props.other}"),
         ("a.mdx:17", "{frontMatter.no}"),
     }
+
+
+def test_partials_are_in_the_format_of_their_own_file(tmp_path: Path) -> None:
+    files = {
+        "docusaurus.config.js": "export default {markdown: {format: 'detect'}}",
+        "docs/_plain.md": "Keep {braces}.",
+        "docs/_mdx.md": "---\nmdx: {format: mdx}\n---\nNot {'these'}.",
+        "docs/_part.mdx": "Nor {'those'}.",
+        "docs/a.mdx": "import A from './_plain.md'\nimport B from './_part.mdx'\n"
+        "import C from './_mdx.md'\n\n# T\n\n<A />\n\n<B />\n\n<C />\n",
+    }
+    book = read_book(write(tmp_path, files))
+    assert text_of(book.pages[0]) == "Keep {braces}.\n\nNor those.\n\nNot these."
+
+
+@pytest.mark.parametrize(
+    ("folder", "original"),
+    [
+        ("docusaurus-plugin-content-docs/current", "docs"),
+        ("docusaurus-plugin-content-pages", "src/pages"),
+        ("docusaurus-plugin-content-blog", "blog"),
+    ],
+)
+def test_only_translations_of_pages_are_published(
+    tmp_path: Path, folder: str, original: str
+) -> None:
+    files = {
+        "docusaurus.config.js": "export default {presets: ['classic'],"
+        "i18n: {defaultLocale: 'en', locales: ['en', 'de']}}",
+        f"{original}/sub/2024-01-02-a.md": "# A\n\none",
+        f"i18n/de/{folder}/sub/2024-01-02-a.md": "# A\n\neins",
+        f"i18n/de/{folder}/old.md": "# Old\n\nalt",
+    }
+    book = read_book(write(tmp_path, files))
+    assert sorted((page.language, text_of(page)) for page in book.pages) == [
+        ("de", "eins"),
+        ("en", "one"),
+    ]
+    only = read_book(tmp_path / "i18n/de" / folder)
+    assert [text_of(page) for page in only.pages] == ["eins"]
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        '<head>\n  <title>Hidden</title>\n  <meta name="a" content="b" />\n</head>',
+        "import Head from '@docusaurus/Head';\n\n<Head>\n\n<title>Hidden</title>\n\n</Head>",
+        "<style>{`.hidden { color: red }`}</style>",
+        "<head><script>{`hidden()`}</script></head>",
+    ],
+)
+def test_what_belongs_to_the_head_is_no_text(tmp_path: Path, hidden: str) -> None:
+    book = read(tmp_path, f"# T\n\nfirst\n\n{hidden}\n\nlast\n", {})
+    assert text_of(book.pages[0]) == "first\n\nlast"
+
+
+def test_folders_of_pages_that_are_missing_are_named(tmp_path: Path) -> None:
+    files = {
+        "docusaurus.config.js": """export default {
+  presets: [['classic', { docs: { path: 'gone' }, blog: {
+    path: 'news',
+  } }]],
+  plugins: [['@docusaurus/plugin-content-docs', { id: 'x', path: 'other' }]],
+}""",
+        "x_versions.json": '["1.0"]',
+        "other/b.md": "# B\n\nx",
+        "src/pages/a.md": "# A\n\ny",
+    }
+    book = read_book(write(tmp_path, files))
+    assert [text_of(page) for page in book.pages] == ["y"]
+    assert {(loss.place, loss.detail) for loss in book.losses} == {
+        ("docusaurus.config.js:2", "gone"),
+        ("docusaurus.config.js:3", "news"),
+        ("x_versions.json", "x_versioned_docs/version-1.0"),
+    }
