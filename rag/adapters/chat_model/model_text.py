@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rag.adapters.chat_model.control_text import ControlText
-from rag.answering.prompt import Message
+from rag.answering.prompt import Message, count_tokens
+from rag.models import Usage
 
 _LONGEST_PERIOD = 200
 """Characters of a text that a model may repeat without end."""
@@ -46,6 +47,27 @@ def fence_word(messages: Sequence[Message]) -> str:
     """Return the random word of the prompt's fence lines."""
     found = _last_word(messages[-1]["content"]) if messages else []
     return found[-1] if found else ""
+
+
+def received_text(message: Mapping[str, Any]) -> str:
+    """Return all text of a message, thoughts included, to count its tokens."""
+    content, refusal = message.get("content"), message.get("refusal")
+    thought = message.get("reasoning_content") or message.get("reasoning")
+    return "".join(map(content_text, (content, refusal, thought))) or str(content or "")
+
+
+def read_usage(reported: object, messages: Sequence[Message], received: str) -> Usage:
+    """Return the reported usage; where the server reports none, count tokens."""
+    usage = reported if isinstance(reported, Mapping) else {}
+    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    if prompt is None:
+        prompt = sum(count_tokens(message["content"]) + 4 for message in messages)
+    return Usage(prompt, count_tokens(received) if completion is None else completion)
+
+
+def _count(tokens: object) -> int | None:
+    """Return a reported number of tokens, or None if it is none."""
+    return tokens if type(tokens) is int and tokens >= 0 else None
 
 
 class ModelText:

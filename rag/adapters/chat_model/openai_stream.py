@@ -5,10 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rag.adapters.chat_model.event_stream import COMPLETE, events
-from rag.adapters.chat_model.model_text import ModelText, content_text, fence_word, loop_length
+from rag.adapters.chat_model.model_text import (
+    ModelText,
+    content_text,
+    fence_word,
+    loop_length,
+    read_usage,
+    received_text,
+)
 from rag.adapters.failures import (
     connection_error,
     error_text,
@@ -16,7 +24,7 @@ from rag.adapters.failures import (
     quota_error,
     status_error,
 )
-from rag.answering.prompt import Message, count_tokens
+from rag.answering.prompt import Message
 from rag.errors import (
     UpstreamError,
     UpstreamOverloaded,
@@ -201,13 +209,11 @@ class Answer:
         refusal, content = content_text(message.get("refusal")), message.get("content")
         self._refusal |= bool(refusal)
         anew, text = self._visible.feed(content)
-        thought = message.get("reasoning_content") or message.get("reasoning")
-        if received := content_text(content) + refusal + content_text(thought) or content:
-            self._received.append(str(received))
+        if received := received_text(message):
+            self._received.append(received)
         return anew, text + refusal
 
     def _usage_total(self) -> Usage:
-        """Return the reported usage; where the server reports none, count tokens."""
         reason: Any = "stop"
         if self._refusal:
             reason = "refusal"
@@ -215,18 +221,8 @@ class Answer:
             reason = "length"
         elif self._reason == "content_filter":
             reason = "content_filter"
-        prompt = _count(self._usage.get("prompt_tokens"))
-        completion = _count(self._usage.get("completion_tokens"))
-        if prompt is None:
-            prompt = sum(count_tokens(message["content"]) + 4 for message in self._messages)
-        if completion is None:
-            completion = count_tokens("".join(self._received))
-        return Usage(prompt, completion, reason, self._model)
-
-
-def _count(tokens: object) -> int | None:
-    """Return a reported number of tokens, or None if it is none."""
-    return tokens if type(tokens) is int and tokens >= 0 else None
+        usage = read_usage(self._usage, self._messages, "".join(self._received))
+        return replace(usage, finish_reason=reason, model=self._model)
 
 
 def sdk_errors() -> tuple[type[Exception], ...]:
