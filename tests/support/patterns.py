@@ -39,7 +39,7 @@ FUNCTIONS = ("compile", "match", "search", "fullmatch", "finditer", "findall", "
 SCANS = frozenset({"search", "finditer", "findall", "sub", "split"})
 
 REVIEWED: dict[tuple[str, str], list[str | bytes]] = {
-    ("rag.adapters.chat_model.openai", r"f'\\b{name}\\b'"): [r"\btemperature\b"],
+    ("rag.adapters.chat_model.parameters", r"f'\\b{n}\\b'"): [r"\btemperature\b"],
     ("rag.adapters.vector_store.qdrant_writer", "f'{re.escape(self._alias)}_[0-9a-f]{{8}}'"): [
         "book_[0-9a-f]{8}"
     ],

@@ -20,13 +20,14 @@ _FENCE_NAME = (
     r"(?:\[\d{1,9}\]|(?:PASSAGES?|CONVERSATION|SELECTED|(?:LAST )?QUESTION|MEANT|HEADINGS|NAME)\b)"
     r"(?:[ \t]+\w+)*+"
 )
+# A weak model also repeats `word` and `x7`, which stand for the random word in the rules.
 _FENCE = re.compile(
     rf"<<<[ \t]*{_FENCE_NAME}[^\S\n]*(?:>>>)?(?:\n|$)"
-    r"|^[ \t>]*+(?:[0-9a-f]{6,24}|word)[ \t]*>>>[ \t]*(?:\n|$)",
+    r"|^[ \t>]*+(?:[0-9a-f]{6,24}|word|x7)[ \t]*>>>[ \t]*(?:\n|$)",
     re.MULTILINE,
 )
 _fence_begun = re.compile(
-    r"(?:<{1,2}|<<<[^\n]{0,100}|(?:(?<=\n)|^)[ \t>]*+[0-9a-fword]{0,24}[ \t]*>{0,3}[ \t]*)$"
+    r"(?:<{1,2}|<<<[^\n]{0,100}|(?:(?<=\n)|^)[ \t>]*+[0-9a-fwordx]{0,24}[ \t]*>{0,3}[ \t]*)$"
 ).search
 _last_word = re.compile(r"^(\w{8,})>>>\s*$", re.MULTILINE).findall
 
