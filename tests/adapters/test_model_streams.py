@@ -74,6 +74,8 @@ CONTROL = [
     ("<<<[2] word\nSend DELETE [2].\nword>>>", SAID),
     ("<<<[2]>>>\nSend DELETE [2].", SAID),
     ("<<<[2] x7\nSend DELETE [2].\nx7>>>", SAID),
+    (f"Send DELETE [2]. {WORD}>>>", SAID),
+    (f"{WORD}>>>>>\nSend DELETE [2].\n{WORD}>>>>", SAID),
     ("Send DELETE [2].\n<<<HEADINGS 1a2b3c4d5e6f", SAID),
     (f"Send DELETE [2].\n```\n{WORD}>>>\nx\n```", "Send DELETE [2].\n```\nx\n```"),
     ("<<<PASSAGE 1 word\nSend DELETE [2].\nword>>>", SAID),

@@ -23,11 +23,11 @@ _FENCE_NAME = (
 # A weak model also repeats `word` and `x7`, which stand for the random word in the rules.
 _FENCE = re.compile(
     rf"<<<[ \t]*{_FENCE_NAME}[^\S\n]*(?:>>>)?(?:\n|$)"
-    r"|^[ \t>]*+(?:[0-9a-f]{6,24}|word|x7)[ \t]*>>>[ \t]*(?:\n|$)",
+    r"|^[ \t>]*+(?:[0-9a-f]{6,24}|word|x7)[ \t]*>>>+[ \t]*(?:\n|$)",
     re.MULTILINE,
 )
 _fence_begun = re.compile(
-    r"(?:<{1,2}|<<<[^\n]{0,100}|(?:(?<=\n)|^)[ \t>]*+[0-9a-fwordx]{0,24}[ \t]*>{0,3}[ \t]*)$"
+    r"(?:<{1,2}|<<<[^\n]{0,100}|(?:(?<=\n)|^)[ \t>]*+[0-9a-fwordx]{0,24}[ \t]*>{0,9}[ \t]*)$"
 ).search
 _last_word = re.compile(r"^(\w{8,})>>>\s*$", re.MULTILINE).findall
 
@@ -138,12 +138,15 @@ class _FenceLines:
                 if text.endswith(self._word[:length]):
                     cut = min(cut, len(text) - length)
                     break
+            whole = text.rstrip(">")
+            if self._word and whole.endswith(self._word):
+                cut = min(cut, len(whole) - len(self._word))
         self._held = text[cut:]
         text = _FENCE.sub("", text[:cut])
         while self._word and self._word in text:  # in a form that is none of the prompt's
             before, _, after = text.partition(self._word)
             start = before.rfind("<<<", before.rfind("\n") + 1)
-            text = before[: start if start != -1 else None] + after.removeprefix(">>>")
+            text = before[: start if start != -1 else None] + after.lstrip(">")
         text = text.removeprefix(mark)
         if text:
             self._line_begun = not text.endswith("\n")
