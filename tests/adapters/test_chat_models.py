@@ -168,6 +168,19 @@ def test_a_model_that_is_being_loaded_is_waited_for(up: Upstreams) -> None:
         using(up, "a", told, first_token=1.5, seconds=3)
 
 
+def test_a_server_that_ignores_the_limit_is_cut_off(up: Upstreams) -> None:
+    words = [f"word{n} " for n in range(3000)]
+    up.openai.reply = Reply(words, delay=0.001)
+
+    async def use(answerer: OpenAIAnswerer) -> tuple[str, Usage]:
+        *texts, usage = [part async for part in await answerer.answer(BRIEF)]
+        return "".join(map(str, texts)), usage
+
+    text, usage = using(up, "a", use, max_tokens=100)
+    assert 800 < len(text) < 5000
+    assert usage.finish_reason == "length"
+
+
 def test_the_first_token_may_take_longer_than_others(up: Upstreams) -> None:
     up.openai.script(Reply("one two", first_delay=1.0))
     assert using(up, "a", told, first_token=3, silence=0.5) == "a"

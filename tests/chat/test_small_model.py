@@ -172,7 +172,7 @@ def test_what_a_weak_model_writes_is_survived(service: Service) -> None:
         assert any(map(str.isalnum, message))
         assert loop_length(message) == 0
         if metadata["answered_by"] == "smollm2":
-            assert len(message) < 3000
+            assert len(message) < 1500  # this server ignores `max_completion_tokens`
         numbers = {int(number) for number in re.findall(r"\[(\d+)\](?!\()", message)}
         assert numbers <= set(range(1, len(streamed.final["sources"]) + 1))
         if streamed.first_after > 4:

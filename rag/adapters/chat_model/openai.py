@@ -163,6 +163,7 @@ class OpenAIAnswerer:
                     first_token=first_token,
                     silence=self._silence,
                     key=self._key,
+                    tokens=self._max_tokens,
                 )
                 await answer.start()
                 stack.pop_all()  # from here on, the answer closes the response

@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 
 _CUT_OFF = frozenset(("length", "max_tokens", "model_length", "model_context_window_exceeded"))
 """Reasons for which servers cut an answer off."""
+_LONGEST_TOKEN = 8
+"""Characters per token that no whole answer has."""
 _LOOP_CHECK = 100
 """Characters of new text after which to look for endless repetition."""
 
@@ -63,10 +65,12 @@ class Answer:
         first_token: float,
         silence: float,
         key: str,
+        tokens: int = 100_000,
     ) -> None:
         """`deadline` and that of the `first_token` are in the event loop's time.
 
         `silence` is the longest pause after it, in seconds. `key` is removed from error messages.
+        An answer much longer than `tokens` is cut off: some servers ignore the limit.
         """
         self._model = model
         self._response = response
@@ -75,6 +79,7 @@ class Answer:
         """When the next data must be there."""
         self._silence = silence
         self._key = key
+        self._longest = tokens * _LONGEST_TOKEN
         self._messages = messages
         self._visible = ModelText(fence_word(messages))
         self._parts = self._read()
@@ -176,6 +181,10 @@ class Answer:
                 self._reason = "length"
                 for part in self._new_parts(True, self._answer[:-extra]):
                     yield part
+                return
+            if len(self._answer) > self._longest:
+                log.warning("%s ignores MAX_ANSWER_TOKENS: the answer is cut off", self._model)
+                self._reason = "length"
                 return
         for part in self._new_parts(*self._visible.end()):
             yield part
