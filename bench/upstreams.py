@@ -160,7 +160,7 @@ class Answers:
                 "id": "chatcmpl-CDz1AQNrVXm6BqfUkHXKp4Oyr0vLm",
                 "object": "chat.completion.chunk",
                 "created": 1757000000,
-                "model": "gpt-4o-mini-2024-07-18",
+                "model": "gpt-6-luna",
                 "service_tier": "default",
                 "system_fingerprint": "fp_560af6e559",
                 "choices": [] if delta is None else [choice],
@@ -179,7 +179,7 @@ class Answers:
                 "id": "chatcmpl-CDz1AQNrVXm6BqfUkHXKp4Oyr0vLm",
                 "object": "chat.completion",
                 "created": 1757000000,
-                "model": "gpt-4o-mini-2024-07-18",
+                "model": "gpt-6-luna",
                 "choices": [
                     {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
                 ],

@@ -10,6 +10,7 @@ from rag.models import (
     AnswerRequest,
     Candidates,
     Chunk,
+    Completion,
     Highlights,
     IndexInfo,
     Page,
@@ -122,12 +123,16 @@ class Answerer(Protocol):
     @property
     def is_paid(self) -> bool: ...
 
-    async def rewrite_question(self, question: str, history: Sequence[Turn]) -> str:
+    @property
+    def thinking_tokens(self) -> int:
+        """Tokens that each reply may take for thoughts, beyond its own maximum."""
+
+    async def rewrite_question(self, question: str, history: Sequence[Turn]) -> Completion:
         """Rewrite a follow-up question so that it can be searched for without the history."""
 
     async def complete(
         self, messages: Sequence[Mapping[str, str]], tokens: int, form: Mapping[str, Any]
-    ) -> str:
+    ) -> Completion:
         """Return a short reply of at most `tokens` tokens as a whole.
 
         `form` is its JSON schema in OpenAI's notation; a server may ignore it. Raises

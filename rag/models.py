@@ -287,6 +287,14 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Completion:
+    """A short reply as a whole, and the tokens that it took."""
+
+    text: str
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
 class Restart:
     """The answer begins anew: all text before this was none of it."""
 

@@ -77,7 +77,7 @@ async def retrieve(message: str) -> list[dict[str, Any]]:
 def request(message: str, passages: list[dict[str, Any]], stream: bool) -> dict[str, Any]:
     text = "\n\n".join(passage["text"] for passage in passages)
     messages = [{"role": "user", "content": f"{text}\n\n{message}"}]
-    return {"model": "gpt-4o-mini", "messages": messages, "stream": stream}
+    return {"model": "gpt-6-luna", "messages": messages, "stream": stream}
 
 
 def sources(passages: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ from rag.language.tokens import sparse_question, term_hashes
 from rag.models import (
     AnswerRequest,
     Chunk,
+    Completion,
     Highlights,
     Passage,
     Turn,
@@ -72,19 +73,20 @@ class ExtractiveAnswerer:
 
     model = "extractive"
     is_paid = False
+    thinking_tokens = 0
 
     def __init__(self, embedder: Embedder | None = None) -> None:
         self._embedder = embedder
 
-    async def rewrite_question(self, question: str, history: Sequence[Turn]) -> str:
+    async def rewrite_question(self, question: str, history: Sequence[Turn]) -> Completion:
         """Return the question unchanged; the pipeline adds the previous question instead."""
-        return question
+        return Completion(question)
 
     async def complete(
         self, messages: Sequence[Mapping[str, str]], tokens: int, form: Mapping[str, Any]
-    ) -> str:
+    ) -> Completion:
         """Return nothing: there is no model."""
-        return ""
+        return Completion("")
 
     async def answer(self, request: AnswerRequest) -> AsyncIterator[AnswerPart]:
         language = reply_language(request.question, request.language, request.reader_language)

@@ -18,16 +18,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rag import request_log
-from rag.answering.prompt import (
-    Message,
-    answer_messages,
-    count_tokens,
-    rewrite_messages,
-)
+from rag.answering.prompt import Message, answer_messages, count_tokens, rewrite_messages
 from rag.conversations import rate_limits, reader_keys
 from rag.conversations import store as conversations
 from rag.conversations.rate_limits import NOTHING, Admission, Cost, Limits, MemoryLimits
-from rag.errors import UpstreamError
+from rag.errors import UpstreamError, UpstreamTimeout
 from rag.interfaces import Database
 from rag.models import AnswerRequest, Turn, Usage
 from rag.providers import Clients
@@ -161,22 +156,36 @@ async def question_cost(
     """Return the most that a question may cost, as far as that is known before the search."""
     (model, *_), cost = await asyncio.gather(clients.answerers(), search_cost(clients))
     if model.is_paid:
-        tokens = estimate_tokens(clients.settings, question, highlighted, follow_up=follow_up)
+        tokens = estimate_tokens(
+            clients.settings,
+            question,
+            highlighted,
+            follow_up=follow_up,
+            thinking=model.thinking_tokens,
+        )
         cost = cost._replace(questions=1, tokens=tokens)
     return cost._replace(bytes=TURN_BYTES)
 
 
 def estimate_tokens(
-    settings: Settings, question: str, highlighted: str = "", *, follow_up: bool = False
+    settings: Settings,
+    question: str,
+    highlighted: str = "",
+    *,
+    follow_up: bool = False,
+    thinking: int = 0,
 ) -> int:
     """Estimate the most tokens that an answer of the chat model may use.
 
-    A reader can choose text that has more tokens than usual, but not more than bytes.
+    A reader can choose text that has more tokens than usual, but not more than bytes. `thinking`
+    is the model's `thinking_tokens`.
     """
     asked = _bytes(question)
     tokens = _INSTRUCTION_TOKENS + settings.context_passages * _PASSAGE_TOKENS + asked
     tokens += min(_SELECTION_BYTES, _bytes(highlighted)) + settings.max_answer_tokens
-    return tokens + (settings.history_tokens + _REWRITE_TOKENS + 2 * asked if follow_up else 0)
+    tokens += thinking
+    rewrite = settings.history_tokens + _REWRITE_TOKENS + 2 * asked + thinking
+    return tokens + (rewrite if follow_up else 0)
 
 
 def _bytes(text: str) -> int:
@@ -249,43 +258,41 @@ class UsageMeter:
         The estimate at admission is nearly always enough. So the database is asked again only for
         a longer prompt, or if the estimate was over a limit.
         """
-        settings, admission = self._clients.settings, await self.admission()
+        settings = self._clients.settings
         messages = answer_messages(
             request, history_tokens=settings.history_tokens, book=settings.book_title
         )
         typed = (request.question, request.standalone, request.highlighted[:_SELECTION_BYTES])
         unusual = sum(max(0, _bytes(text) - count_tokens(text)) for text in typed)
         self._prompt_tokens = _tokens(messages)
-        needed = self._used + self._prompt_tokens + unusual + settings.max_answer_tokens
+        return await self._reserve(self._prompt_tokens + unusual + settings.max_answer_tokens)
+
+    async def _reserve(self, tokens: int) -> Admission:
+        """Reserve so many tokens, and those of thoughts, beyond what has been used."""
+        admission, (model, *_) = await self.admission(), await self._clients.answerers()
+        needed = self._used + tokens + model.thinking_tokens
         if not admission.within_budget or needed > admission.reserved.tokens:
             self._admission = await _reserve(self._clients, admission, needed)
         return await self.admission()
 
     def start_rewrite(self, question: str, history: Sequence[Turn]) -> None:
-        """Add the estimated usage of rewriting a follow-up question."""
-        self._used += _tokens(rewrite_messages(question, history)) + count_tokens(question)
+        """Record that the model was asked to rewrite a follow-up question."""
+        self._prompt = _tokens(rewrite_messages(question, history))
 
     async def start_look(self, messages: Sequence[Message], reply_tokens: int) -> bool:
-        """Reserve a second look and count its prompt. Return False if it is over a limit."""
-        needed = self._used + _tokens(messages) + reply_tokens
-        admission = await self.admission()
-        if not admission.within_budget or needed > admission.reserved.tokens:
-            self._admission = await _reserve(self._clients, admission, needed)
-        within = (await self.admission()).within_budget
-        self._used += _tokens(messages) if within else 0
+        """Reserve a second look. Return whether the model may be asked for it."""
+        prompt = _tokens(messages)
+        within = (await self._reserve(prompt + reply_tokens)).within_budget
+        self._prompt = prompt if within else 0
         return within
-
-    def end_look(self, reply: str) -> None:
-        """Count the reply of a second look."""
-        self._used += count_tokens(reply)
 
     def start_answer(self) -> None:
         """Record that the model was asked to answer the request that was reserved for."""
         self._prompt = self._prompt_tokens
 
-    def stop_answer(self, *, paid: bool) -> None:
-        """Record that the model did not start to answer, and whether the prompt is paid for."""
-        self._used += self._prompt if paid else 0
+    def stop(self, error: Exception) -> None:
+        """Record that the model did not reply. The prompt may be paid for if it was too slow."""
+        self._used += self._prompt if isinstance(error, UpstreamTimeout | TimeoutError) else 0
         self._prompt = 0
 
     def add_text(self, text: str) -> None:
@@ -293,7 +300,7 @@ class UsageMeter:
         self._written.append(text)
 
     def add_usage(self, usage: Usage) -> None:
-        """Add the usage that an answerer reported."""
+        """Add the usage of a reply."""
         self._used, self._prompt = self._used + usage.total, 0
 
     def add_turn(self, size: int) -> None:

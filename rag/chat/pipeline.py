@@ -231,7 +231,9 @@ class ChatPipeline:
         if others and (await self.meter.admission()).within_budget:
             self.meter.start_rewrite(message, history)
             with request_log.stage("rewrite"):
-                rewritten = await answerer.rewrite_question(message, history)
+                reply = await answerer.rewrite_question(message, history)
+            self.meter.add_usage(reply.usage)
+            rewritten = reply.text
             self.rewritten = rewritten != message
             return list(dict.fromkeys((message, rewritten)))
         return [message, f"{asked[-1]}\n{message}"]
@@ -307,7 +309,7 @@ class ChatPipeline:
                         parts = await model.answer(request)
                 return Start(model, parts)
             except (UpstreamError, TimeoutError) as error:
-                self.meter.stop_answer(paid=isinstance(error, UpstreamTimeout | TimeoutError))
+                self.meter.stop(error)
                 self.fallback = fallback_code(error)
         if request.passages:
             neighbours = await self._neighbours(request.passages[0].chunk.order_index)

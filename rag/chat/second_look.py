@@ -53,6 +53,7 @@ async def look_further(
             async with asyncio.timeout(LOOK_SECONDS):
                 request = await _look(clients, meter, request, searched)
     except (BookError, TimeoutError) as error:
+        meter.stop(error)
         log.warning("no second look: %s", error or f"not done within {LOOK_SECONDS:g} s")
     return request
 
@@ -67,8 +68,8 @@ async def _look(
     if not listed.passages or not await meter.start_look(messages, REPLY_TOKENS):
         return request
     reply = await model.complete(messages, REPLY_TOKENS, RESPONSE_FORMAT)
-    meter.end_look(reply)
-    plan = read_plan(reply, listed)
+    meter.add_usage(reply.usage)
+    plan = read_plan(reply.text, listed)
     request_log.note(searches=len(plan.searches), sections=len(plan.sections))
     if not (plan.searches or plan.sections):
         return request

@@ -193,8 +193,11 @@ async def _budget(clients: Clients) -> None:
 
 async def _needed_tokens(clients: Clients) -> int:
     """Return the tokens that a first question may need; 0 if the chat model costs nothing."""
-    is_paid = (await clients.answerers())[0].is_paid
-    return admission.estimate_tokens(clients.settings, "") if is_paid else 0
+    model, *_ = await clients.answerers()
+    thinking = model.thinking_tokens
+    return (
+        admission.estimate_tokens(clients.settings, "", thinking=thinking) if model.is_paid else 0
+    )
 
 
 # ---------------------------------------------------------------- for the command line

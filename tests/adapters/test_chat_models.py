@@ -104,7 +104,7 @@ def test_a_follow_up_is_rewritten_by_the_next_model_too(up: Upstreams) -> None:
     history = [Turn("How do I deploy?", "With a container [1].")]
 
     async def use(answerer: OpenAIAnswerer) -> str:
-        return await answerer.rewrite_question("And on Vercel?", history)
+        return (await answerer.rewrite_question("And on Vercel?", history)).text
 
     assert using(up, "a", use, rewrite_model="small") == "And on Vercel? (How do I deploy?)"
     assert asked(up) == ["small", "a"]
@@ -168,12 +168,25 @@ def test_a_model_that_is_being_loaded_is_waited_for(up: Upstreams) -> None:
         using(up, "a", told, first_token=1.5, seconds=3)
 
 
+def test_a_server_that_ignores_the_limit_is_cut_off(up: Upstreams) -> None:
+    words = [f"word{n} " for n in range(3000)]
+    up.openai.reply = Reply(words, delay=0.001)
+
+    async def use(answerer: OpenAIAnswerer) -> tuple[str, Usage]:
+        *texts, usage = [part async for part in await answerer.answer(BRIEF)]
+        return "".join(map(str, texts)), usage
+
+    text, usage = using(up, "a", use, max_tokens=100)
+    assert 800 < len(text) < 5000
+    assert usage.finish_reason == "length"
+
+
 def test_the_first_token_may_take_longer_than_others(up: Upstreams) -> None:
     up.openai.script(Reply("one two", first_delay=1.0))
     assert using(up, "a", told, first_token=3, silence=0.5) == "a"
     up.openai.reply = Reply("one two", first_delay=3.0)
     with pytest.raises(UpstreamError, match="no data from the model"):
-        using(up, "a", told, first_token=0.5, silence=9, seconds=1.5)
+        using(up, "a", told, first_token=0.5, silence=9, seconds=9)
 
 
 def test_hidden_thoughts_are_no_silence(up: Upstreams) -> None:

@@ -71,6 +71,20 @@ def test_models_and_their_dimensions(up: Upstreams, model: str, dimensions: int)
     assert embed(up, use, model) == dimensions
 
 
+@pytest.mark.parametrize("dimensions", [256, 512, 1024, 1536])
+def test_the_dimensions_of_version_4_can_be_chosen(up: Upstreams, dimensions: int) -> None:
+    async def use(embedder: CohereEmbedder) -> list[int]:
+        found = [*await embedder.embed_questions(["a"]), *await embedder.embed_passages(["b", "c"])]
+        return [embedder.dimensions, *map(len, found)]
+
+    assert embed(up, use, "embed-v4.0", dimensions=dimensions) == [dimensions] * 4
+    sent = [request.json().get("output_dimension") for request in up.cohere.requests]
+    assert sent == [dimensions] * 2
+    up.cohere.forget()
+    assert embed(up, use, dimensions=dimensions) == [1024] * 4
+    assert not any("output_dimension" in request.json() for request in up.cohere.requests)
+
+
 def test_questions_and_passages_are_told_apart(up: Upstreams) -> None:
     async def use(embedder: CohereEmbedder) -> None:
         (await embedder.embed_questions(["a question"]))[0]

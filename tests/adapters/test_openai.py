@@ -460,15 +460,18 @@ HISTORY = [Turn("How do I deploy on Lambda?", "With a container [1].")]
 
 
 def test_a_follow_up_is_rewritten(up: World) -> None:
-    text = using(up, lambda a: a.rewrite_question("And on Vercel?", HISTORY), rewrite_model="small")
-    assert text == "And on Vercel? (How do I deploy on Lambda?)"
+    found = using(
+        up, lambda a: a.rewrite_question("And on Vercel?", HISTORY), rewrite_model="small"
+    )
+    assert found.usage.total > 100
+    assert found.text == "And on Vercel? (How do I deploy on Lambda?)"
     assert body(up)["model"] == "small"
     assert body(up)["max_completion_tokens"] < 300
     assert "[1]" not in body(up)["messages"][-1]["content"]
 
 
 def test_a_first_question_asks_nobody(up: World) -> None:
-    assert using(up, lambda a: a.rewrite_question("And on Vercel?", [])) == "And on Vercel?"
+    assert using(up, lambda a: a.rewrite_question("And on Vercel?", [])).text == "And on Vercel?"
     assert not up.openai.requests
 
 
@@ -481,7 +484,7 @@ def test_a_failed_rewrite_leaves_the_question(
 
     async def use(answerer: OpenAIAnswerer) -> float:
         started = asyncio.get_running_loop().time()
-        assert await answerer.rewrite_question(question, HISTORY) == question
+        assert (await answerer.rewrite_question(question, HISTORY)).text == question
         return asyncio.get_running_loop().time() - started
 
     assert using(up, use, rewrite_seconds=1.0) < 3
@@ -494,4 +497,6 @@ def test_a_useless_rewrite_leaves_the_question(up: World, content: str | None) -
     message = {"role": "assistant", "content": content}
     choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
     up.openai.fail(200, body={"id": "1", "object": "chat.completion", "choices": choices})
-    assert using(up, lambda a: a.rewrite_question("And on Vercel?", HISTORY)) == "And on Vercel?"
+    assert (
+        using(up, lambda a: a.rewrite_question("And on Vercel?", HISTORY)).text == "And on Vercel?"
+    )

@@ -20,6 +20,7 @@ from rag.models import (
     AnswerRequest,
     Candidates,
     Chunk,
+    Completion,
     Passage,
     SparseVector,
     Turn,
@@ -138,8 +139,9 @@ def test_rewritten_questions(
     up.openai.fail(200, times=9, body=body)
     history = [Turn("How do I deploy?", "With a container [1].")]
     found = outcome(runner, clients["answerer"].rewrite_question("And there?", history))
-    assert isinstance(found, str)
-    assert found.strip()
+    assert isinstance(found, Completion)
+    assert found.text.strip()
+    assert found.usage.total >= 0
 
 
 @FEW

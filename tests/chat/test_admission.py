@@ -20,7 +20,7 @@ from rag.chat import admission, answer_stream, pipeline
 from rag.chat.question import Question
 from rag.environment import load_settings
 from rag.interfaces import Database
-from rag.models import AnswerRequest, Chunk, Passage
+from rag.models import AnswerRequest, Chunk, Passage, Usage
 from rag.providers import Clients
 from rag.settings import Settings
 from tests.support.postgres import new_database, query, using
@@ -579,3 +579,26 @@ def test_the_reservation_covers_the_passages_that_are_sent(upstreams: Upstreams)
         await clients.close()
 
     asyncio.run(test())
+
+
+def test_the_reservation_covers_thoughts(upstreams: Upstreams) -> None:
+    """A model that cannot be asked not to think may use its thoughts' tokens in each reply."""
+    passage = Passage(Chunk("id", "Text.", "T", "S", "s", "a.md", 0), 0.9)
+
+    async def reserved(model: str, *, follow_up: bool = False) -> tuple[int, int]:
+        clients = Clients(load_settings({**upstreams.environ(), "CHAT_MODEL": model}))
+        meter = admission.UsageMeter(clients, "", "", QUESTION, "", follow_up=follow_up)
+        first = (await meter.admission()).reserved.tokens
+        meter.add_usage(Usage(first, 0))  # so that the answer needs a reservation of its own
+        raised = (await meter.reserve(AnswerRequest(QUESTION, [passage]))).reserved.tokens
+        await meter.settle()
+        await clients.close()
+        return first, raised - first
+
+    first, raised = asyncio.run(reserved("gpt-6-luna"))
+    for models in ("o4-mini", "gpt-6-luna, gpt-5-mini"):
+        thinking = asyncio.run(reserved(models))
+        assert thinking[0] == first + 2000
+        assert abs(thinking[1] - raised - 2000) < 50  # the fence's random word varies
+    later = asyncio.run(reserved("gpt-6-luna", follow_up=True))[0]
+    assert asyncio.run(reserved("o4-mini", follow_up=True))[0] == later + 4000

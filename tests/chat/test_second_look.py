@@ -17,7 +17,7 @@ from rag.chat import second_look
 from rag.chat.admission import UsageMeter
 from rag.chat.second_look import SearchedText, look_further
 from rag.errors import UpstreamError
-from rag.models import AnswerRequest, Chunk, Passage, SearchResult
+from rag.models import AnswerRequest, Chunk, Completion, Passage, SearchResult, Usage
 from rag.providers import Clients
 from tests.support.crowd import UNLIMITED
 from tests.support.postgres import new_database, query
@@ -184,18 +184,20 @@ class _Model:
     def __init__(self, reply: str | Exception, seconds: float = 0.0) -> None:
         self._reply, self._seconds = reply, seconds
 
-    async def complete(self, *_: Any) -> str:
+    async def complete(self, *_: Any) -> Completion:
         await asyncio.sleep(self._seconds)
         if isinstance(self._reply, Exception):
             raise self._reply
-        return self._reply
+        return Completion(self._reply)
 
 
 class _Meter:
     async def start_look(self, *_: Any) -> bool:
         return True
 
-    def end_look(self, reply: str) -> None: ...
+    def add_usage(self, usage: Usage) -> None: ...
+
+    def stop(self, error: Exception) -> None: ...
 
     async def calls(self) -> None: ...
 

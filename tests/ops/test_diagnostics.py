@@ -413,3 +413,36 @@ def test_a_database_elsewhere_is_not_sent_to_neon() -> None:
     )
     assert "6432" in told
     assert "Neon" not in told
+
+
+# ---------------------------------------------------------------- dimensions
+
+
+def test_an_index_with_other_dimensions_is_found(
+    doctor: Doctor, upstreams: Upstreams, database: str, tmp_path: Path
+) -> None:
+    (tmp_path / "page.md").write_text("# Ports\n\nThe service listens on port 7860.\n")
+    made = {**upstreams.environ(), "DATABASE_URL": database, "QDRANT_COLLECTION": "dimensions"}
+    made |= {"COHERE_EMBED_MODEL": "embed-v4.0"}
+
+    def index(**variables: str) -> None:
+        finished = run("ingest.py", str(tmp_path), env=environment(**made, **variables))
+        assert finished.returncode == 0, finished.stderr
+
+    index()
+    status, said = doctor(**made)
+    assert status == 0, said
+    status, said = doctor(**made, EMBED_DIMENSIONS="512")
+    assert status == 1
+    assert "have 1024 dimensions, but those of questions have 512" in said["qdrant"]
+    assert "set EMBED_DIMENSIONS to those of the index" in said["qdrant"]
+    index(EMBED_DIMENSIONS="512")
+    status, said = doctor(**made, EMBED_DIMENSIONS="512")
+    assert status == 0, said
+    status, said = doctor(**made)
+    assert "have 512 dimensions, but those of questions have 1024" in said["qdrant"]
+    # The models of version 3 have dimensions of their own.
+    status, said = doctor(
+        **{**upstreams.environ(), "DATABASE_URL": database}, EMBED_DIMENSIONS="256"
+    )
+    assert status == 0, said

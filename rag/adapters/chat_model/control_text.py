@@ -31,6 +31,7 @@ _THOUGHTS = _words(
     " scratch_pad chain_of_thought cot inner_monologue internal_monologue inner_thoughts"
     " internal_thoughts deep_think thinking_process reasoning_process"
 )
+_THOUGHT_ENDINGS = ("_think", "_thinking", "_thought", "_thoughts", "_reasoning")
 _CALLS = _words(
     "tool_call tool_calls function_call function_calls toolcall tool_response tool_responses"
     " tool_result tool_results tool_use tool_code tool_output tool_calls_section invoke"
@@ -292,7 +293,7 @@ class ControlText:
             is_call = name.startswith("tool_") or name == "available_tools"
             is_mark = name in _PLAIN_MARKS - {"answer", "final", "response"}
             return ("called" if closes else "call") if is_call else "mark" if is_mark else ""
-        if name in _THOUGHTS:
+        if name in _THOUGHTS or name.endswith(_THOUGHT_ENDINGS):
             return "thought_end" if closes else "thought"
         if name in ("unused94", "unused95"):
             return "thought" if name == "unused94" else "thought_end"
@@ -306,7 +307,7 @@ class ControlText:
             return "other" if not closes else "ours" if name == "inst" else "mark"
         if bar and name in _OURS | _OTHERS:
             return "ours" if name in _OURS else "other"
-        return "mark" if bar or name in _PLAIN_MARKS else ""
+        return "mark" if bar or name in _PLAIN_MARKS or name.startswith("special_") else ""
 
     def _apply(self, kind: str, tag: str) -> None:
         """Change the mode at a tag."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rag.adapters.chat_model.control_text import ControlText
-from rag.answering.prompt import Message
+from rag.answering.prompt import Message, count_tokens
+from rag.models import Usage
 
 _LONGEST_PERIOD = 200
 """Characters of a text that a model may repeat without end."""
@@ -19,13 +20,14 @@ _FENCE_NAME = (
     r"(?:\[\d{1,9}\]|(?:PASSAGES?|CONVERSATION|SELECTED|(?:LAST )?QUESTION|MEANT|HEADINGS|NAME)\b)"
     r"(?:[ \t]+\w+)*+"
 )
+# A weak model also repeats `word` and `x7`, which stand for the random word in the rules.
 _FENCE = re.compile(
     rf"<<<[ \t]*{_FENCE_NAME}[^\S\n]*(?:>>>)?(?:\n|$)"
-    r"|^[ \t>]*+(?:[0-9a-f]{6,24}|word)[ \t]*>>>[ \t]*(?:\n|$)",
+    r"|^[ \t>]*+(?:[0-9a-f]{6,24}|word|x7)[ \t]*>>>+[ \t]*(?:\n|$)",
     re.MULTILINE,
 )
 _fence_begun = re.compile(
-    r"(?:<{1,2}|<<<[^\n]{0,100}|(?:(?<=\n)|^)[ \t>]*+[0-9a-fword]{0,24}+[ \t]*+>{0,3}+[ \t]*+)$"
+    r"(?:<{1,2}|<<<[^\n]{0,100}|(?:(?<=\n)|^)[ \t>]*+[0-9a-fwordx]{0,24}+[ \t]*+>{0,9}+[ \t]*+)$"
 ).search
 _last_word = re.compile(r"^(\w{8,})>>>\s*$", re.MULTILINE).findall
 
@@ -46,6 +48,27 @@ def fence_word(messages: Sequence[Message]) -> str:
     """Return the random word of the prompt's fence lines."""
     found = _last_word(messages[-1]["content"]) if messages else []
     return found[-1] if found else ""
+
+
+def received_text(message: Mapping[str, Any]) -> str:
+    """Return all text of a message, thoughts included, to count its tokens."""
+    content, refusal = message.get("content"), message.get("refusal")
+    thought = message.get("reasoning_content") or message.get("reasoning")
+    return "".join(map(content_text, (content, refusal, thought))) or str(content or "")
+
+
+def read_usage(reported: object, messages: Sequence[Message], received: str) -> Usage:
+    """Return the reported usage; where the server reports none, count tokens."""
+    usage = reported if isinstance(reported, Mapping) else {}
+    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    if prompt is None:
+        prompt = sum(count_tokens(message["content"]) + 4 for message in messages)
+    return Usage(prompt, count_tokens(received) if completion is None else completion)
+
+
+def _count(tokens: object) -> int | None:
+    """Return a reported number of tokens, or None if it is none."""
+    return tokens if type(tokens) is int and tokens >= 0 else None
 
 
 class ModelText:
@@ -115,12 +138,15 @@ class _FenceLines:
                 if text.endswith(self._word[:length]):
                     cut = min(cut, len(text) - length)
                     break
+            whole = text.rstrip(">")
+            if self._word and whole.endswith(self._word):
+                cut = min(cut, len(whole) - len(self._word))
         self._held = text[cut:]
         text = _FENCE.sub("", text[:cut])
         while self._word and self._word in text:  # in a form that is none of the prompt's
             before, _, after = text.partition(self._word)
             start = before.rfind("<<<", before.rfind("\n") + 1)
-            text = before[: start if start != -1 else None] + after.removeprefix(">>>")
+            text = before[: start if start != -1 else None] + after.lstrip(">")
         text = text.removeprefix(mark)
         if text:
             self._line_begun = not text.endswith("\n")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag import deadlines
 from rag.adapters.chat_model.event_stream import parse_json
-from rag.adapters.chat_model.model_text import fence_word, whole_text
+from rag.adapters.chat_model.model_text import fence_word, read_usage, received_text, whole_text
 from rag.adapters.chat_model.models import Models, read_listing
 from rag.adapters.chat_model.openai_stream import SERVICE, Answer, failure, sdk_errors
 from rag.adapters.chat_model.parameters import Accepted, refuses_role, without_system_role
@@ -26,7 +26,7 @@ from rag.adapters.retry import Limits, with_retries
 from rag.answering.prompt import Message, answer_messages, rewrite_messages
 from rag.errors import UpstreamError, UpstreamRejected, UpstreamTimeout
 from rag.interfaces import AnswerPart, Retirement
-from rag.models import AnswerRequest, Turn
+from rag.models import AnswerRequest, Completion, Turn
 from rag.settings import DEFAULT_CHAT_MODEL, model_names
 
 if TYPE_CHECKING:
@@ -94,6 +94,11 @@ class OpenAIAnswerer:
         """The first model of the list. An answer's `Usage` names the one that wrote it."""
         return self._models.names[0]
 
+    @property
+    def thinking_tokens(self) -> int:
+        """Tokens that each reply may take for thoughts, beyond its own maximum."""
+        return max(self._accepts(name).thinking_tokens for name in self._configured)
+
     def _connected(self) -> AsyncOpenAI:
         if self._client is None:
             import httpx2
@@ -158,6 +163,7 @@ class OpenAIAnswerer:
                     first_token=first_token,
                     silence=self._silence,
                     key=self._key,
+                    tokens=self._max_tokens,
                 )
                 await answer.start()
                 stack.pop_all()  # from here on, the answer closes the response
@@ -191,35 +197,35 @@ class OpenAIAnswerer:
 
     # ------------------------------------------------------------ follow-ups
 
-    async def rewrite_question(self, question: str, history: Sequence[Turn]) -> str:
+    async def rewrite_question(self, question: str, history: Sequence[Turn]) -> Completion:
         """Rewrite a follow-up so that it can be understood alone; `question` itself on failure."""
         if not history:
-            return question
+            return Completion(question)
         messages = rewrite_messages(question, history)
 
-        async def attempt(model: str) -> str:
+        async def attempt(model: str) -> Completion:
             return await self._reply(messages, self._accepts(model), _REWRITTEN_TOKENS)
 
         try:
-            text = await self._models.first_usable(
+            reply = await self._models.first_usable(
                 (*self._rewrite_models, *self._models.names),
                 lambda model: self._with_retries(lambda: attempt(model), self._rewrite_limits),
             )
         except UpstreamError as error:
             log.warning("follow-up not rewritten, using the original question: %s", error)
-            return question
-        text = text.strip().strip('"“”').strip()
+            return Completion(question, read_usage(None, messages, ""))
+        text = reply.text.strip().strip('"“”').strip()
         if not text or "\n" in text or len(text) > _LONGEST_REWRITE:
             log.warning("follow-up not rewritten, using the original question: no usable text")
-            return question
-        return text
+            text = question
+        return Completion(text, reply.usage)
 
     async def complete(
         self, messages: Sequence[Message], tokens: int, form: Mapping[str, Any]
-    ) -> str:
+    ) -> Completion:
         """Return a short reply as a whole. A server that refuses `form` is asked without it."""
 
-        async def attempt(model: str) -> str:
+        async def attempt(model: str) -> Completion:
             accepted = self._accepts(model)
             return await self._reply(messages, accepted, tokens, {"response_format": form})
 
@@ -236,14 +242,16 @@ class OpenAIAnswerer:
         accepted: Accepted,
         tokens: int,
         options: Mapping[str, Any] = NOTHING,
-    ) -> str:
+    ) -> Completion:
         """Return what readers may see of a reply that is not streamed."""
         create = self._connected().chat.completions.with_raw_response.create
         response = await self._send(create, messages, accepted, tokens, options)
-        message = parse_json(response.content)["choices"][0]["message"]
+        body = parse_json(response.content)
+        message = body["choices"][0]["message"]
         if message.get("refusal"):
             raise UpstreamRejected("the model refused", service=SERVICE)
-        return whole_text(message.get("content"), fence_word(messages))
+        text = whole_text(message.get("content"), fence_word(messages))
+        return Completion(text, read_usage(body.get("usage"), messages, received_text(message)))
 
     # ------------------------------------------------------------ which models there are
 

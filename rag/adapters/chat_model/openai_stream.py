@@ -5,10 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rag.adapters.chat_model.event_stream import COMPLETE, events
-from rag.adapters.chat_model.model_text import ModelText, content_text, fence_word, loop_length
+from rag.adapters.chat_model.model_text import (
+    ModelText,
+    content_text,
+    fence_word,
+    loop_length,
+    read_usage,
+    received_text,
+)
 from rag.adapters.failures import (
     connection_error,
     error_text,
@@ -16,7 +24,7 @@ from rag.adapters.failures import (
     quota_error,
     status_error,
 )
-from rag.answering.prompt import Message, count_tokens
+from rag.answering.prompt import Message
 from rag.errors import (
     UpstreamError,
     UpstreamOverloaded,
@@ -35,6 +43,8 @@ log = logging.getLogger(__name__)
 
 _CUT_OFF = frozenset(("length", "max_tokens", "model_length", "model_context_window_exceeded"))
 """Reasons for which servers cut an answer off."""
+_LONGEST_TOKEN = 8
+"""Characters per token that no whole answer has."""
 _LOOP_CHECK = 100
 """Characters of new text after which to look for endless repetition."""
 
@@ -55,10 +65,12 @@ class Answer:
         first_token: float,
         silence: float,
         key: str,
+        tokens: int = 100_000,
     ) -> None:
         """`deadline` and that of the `first_token` are in the event loop's time.
 
         `silence` is the longest pause after it, in seconds. `key` is removed from error messages.
+        An answer much longer than `tokens` is cut off: some servers ignore the limit.
         """
         self._model = model
         self._response = response
@@ -67,6 +79,7 @@ class Answer:
         """When the next data must be there."""
         self._silence = silence
         self._key = key
+        self._longest = tokens * _LONGEST_TOKEN
         self._messages = messages
         self._visible = ModelText(fence_word(messages))
         self._parts = self._read()
@@ -169,6 +182,10 @@ class Answer:
                 for part in self._new_parts(True, self._answer[:-extra]):
                     yield part
                 return
+            if len(self._answer) > self._longest:
+                log.warning("%s ignores MAX_ANSWER_TOKENS: the answer is cut off", self._model)
+                self._reason = "length"
+                return
         for part in self._new_parts(*self._visible.end()):
             yield part
 
@@ -201,13 +218,11 @@ class Answer:
         refusal, content = content_text(message.get("refusal")), message.get("content")
         self._refusal |= bool(refusal)
         anew, text = self._visible.feed(content)
-        thought = message.get("reasoning_content") or message.get("reasoning")
-        if received := content_text(content) + refusal + content_text(thought) or content:
-            self._received.append(str(received))
+        if received := received_text(message):
+            self._received.append(received)
         return anew, text + refusal
 
     def _usage_total(self) -> Usage:
-        """Return the reported usage; where the server reports none, count tokens."""
         reason: Any = "stop"
         if self._refusal:
             reason = "refusal"
@@ -215,18 +230,8 @@ class Answer:
             reason = "length"
         elif self._reason == "content_filter":
             reason = "content_filter"
-        prompt = _count(self._usage.get("prompt_tokens"))
-        completion = _count(self._usage.get("completion_tokens"))
-        if prompt is None:
-            prompt = sum(count_tokens(message["content"]) + 4 for message in self._messages)
-        if completion is None:
-            completion = count_tokens("".join(self._received))
-        return Usage(prompt, completion, reason, self._model)
-
-
-def _count(tokens: object) -> int | None:
-    """Return a reported number of tokens, or None if it is none."""
-    return tokens if type(tokens) is int and tokens >= 0 else None
+        usage = read_usage(self._usage, self._messages, "".join(self._received))
+        return replace(usage, finish_reason=reason, model=self._model)
 
 
 def sdk_errors() -> tuple[type[Exception], ...]:

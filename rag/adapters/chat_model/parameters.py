@@ -27,8 +27,8 @@ _GUESSES = _EFFORTS[:3]
 """What is tried if the server does not say which it takes."""
 _NO_PARAMETER = re.compile(r"parameter|argument|unrecogni[sz]ed|unknown|unexpected|extra", re.I)
 _efforts_in = re.compile(rf"\b(?:{'|'.join(_EFFORTS)})\b").findall
-_REASONING_TOKENS = 2000
-"""Allowed in addition to the answer's own tokens."""
+_THINKING_TOKENS = 2000
+"""Allowed for thoughts, in addition to a reply's own tokens."""
 _TEMPERATURE = 0.2
 _TOO_LONG = re.compile(r"too (?:large|long)|context (?:length|window)|maximum", re.I)
 """An error that names a parameter although the server knows it."""
@@ -56,6 +56,14 @@ class Accepted:
             efforts = (effort for name, effort in _LEAST_EFFORTS if name.search(model))
             self._effort = next(efforts, "none")
 
+    @property
+    def thinking_tokens(self) -> int:
+        """Tokens allowed for thoughts; 0 if the model can be asked not to think."""
+        can_rest = not self._effort or (
+            self._effort == "none" and "reasoning_effort" not in self._refused
+        )
+        return 0 if can_rest else _THINKING_TOKENS
+
     def parameters(self, tokens: int, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters of a request that asks for at most `tokens` tokens."""
         body: dict[str, Any] = {"model": self._model, **options}
@@ -63,9 +71,7 @@ class Accepted:
             body["temperature"] = _TEMPERATURE
         else:
             body["reasoning_effort"] = self._effort
-            if self._effort != "none" or "reasoning_effort" in self._refused:
-                tokens += _REASONING_TOKENS
-        body["max_completion_tokens"] = tokens
+        body["max_completion_tokens"] = tokens + self.thinking_tokens
         for name in [name for name in body if name in self._refused]:
             value = body.pop(name)
             if (other := _REPLACED_BY.get(name)) and other not in self._refused:
