@@ -164,8 +164,7 @@ def _linked_answer(turn: Turn) -> str:
 
 def _without_relative_links(turn: Turn) -> str:
     """Return the answer with links to the pages of its sources replaced by their text."""
-    urls = [claim.url for source in turn.sources for claim in (source, *source.claims)]
-    pages = {_page(url) for url in urls if not url.startswith("http")}
+    pages = {_page(s.url) for s in turn.sources if not s.url.startswith("http")}
 
     def without(link: re.Match[str]) -> str:
         return link[1] if _page(link[2]) in pages else link[0]
