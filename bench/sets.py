@@ -127,6 +127,7 @@ class CachedEmbedder:
         self._kept.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, value BLOB)")
         self.model, self.dimensions = embedder.model, embedder.dimensions
         self.cosine_range, self.is_paid = embedder.cosine_range, embedder.is_paid
+        self.is_multilingual = embedder.is_multilingual
 
     async def embed_questions(self, texts: Sequence[str]) -> list[list[float]]:
         keys = [self._key(f"?\0{text}") for text in texts]

@@ -40,6 +40,10 @@ class Embedder(Protocol):
     def cosine_range(self) -> tuple[float, float]:
         """Typical cosines of unrelated and of closely related texts, for calibration."""
 
+    @property
+    def is_multilingual(self) -> bool:
+        """Whether a question is near to its answer in another language."""
+
     async def embed_questions(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """Return one vector per question, in order, with a single call."""
 

@@ -43,7 +43,8 @@ def sentences(problems: Sequence[Mapping[str, Any]], most: int = 5) -> str:
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:
-    names = [str(part) for part in problem["loc"] if part not in _PLACES]
+    place, *inner = problem["loc"] or ("",)
+    names = [str(part) for part in (inner if place in _PLACES else (place, *inner))]
     kind = problem["type"]
     if not names or names[-1].isdigit():
         return NO_OBJECT

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from rag.answering.citation_filter import CitationFilter, replace_markers
 from rag.answering.claims import find_markers
-from rag.language.detect import guess_language, primary_subtag
+from rag.language.detect import is_in_other_language
 from rag.language.sentences import sentences
 from rag.language.tokens import sparse_question, term_hashes
 from rag.models import Passage
@@ -58,7 +58,7 @@ def check_citations(text: str, passages: Sequence[Passage], language: str) -> Ch
     def terms(number: int) -> set[int]:
         return _terms(passages[number - 1], language)
 
-    is_comparable = primary_subtag(guess_language(text, language)) == primary_subtag(language)
+    is_comparable = not is_in_other_language(text, language)
     numbers: dict[int, list[int]] = {n: [] for n in range(1, len(passages) + 1)}
     expected: list[int] = []
     unsupported = 0

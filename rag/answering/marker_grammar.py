@@ -23,9 +23,15 @@ def _begun(word: str) -> str:
     return pattern
 
 
-_LABELS = ("passages", "sources", "references", "refs", "citations", "documents", "docs")
+_ENGLISH = "passage source reference ref citation cite document doc chunk context"
+_OTHERS = """
+    quelle quellen extrait pasaje fuente fuentes fonte fontes fonti passagem bron bronnen źródło
+    kaynak источник источники отрывок المصدر مصدر 来源 來源 出典 資料 출처
+"""
+_LABELS = (*(f"{word}s" for word in _ENGLISH.split()), *_OTHERS.split())
 """Words that some models put before the number. Headings such as `[Step 1]` stay text."""
-_LABEL = rf"(?i:{'|'.join(f'{word[:-1]}s?' for word in _LABELS)})[ :#]{{0,2}}"
+_ANY_LABEL = "|".join((*(f"{word}s?" for word in _ENGLISH.split()), *_OTHERS.split()))
+_LABEL = rf"(?i:{_ANY_LABEL})[ :：#._-]{{0,2}}"
 _LABEL_BEGUN = rf"(?i:{'|'.join(_begun(word) for word in _LABELS)})"
 
 _O, _C = f"[{re.escape(OPEN)}]", f"[{re.escape(CLOSE)}]"

@@ -18,6 +18,7 @@ from rag.errors import IndexMissing
 from rag.indexing.indexer import check_model
 from rag.indexing.outline import Outline, read_outline
 from rag.interfaces import Reranker
+from rag.language.detect import is_in_other_language
 from rag.models import IndexInfo, SearchResult, Source
 from rag.providers import Clients
 from rag.retrieval.search import CANDIDATES, Query, search
@@ -115,7 +116,13 @@ async def _search_queries(
         return await search(
             store,
             [
-                Query(text, vector or anywhere, words_only=vector is None)
+                Query(
+                    text,
+                    vector or anywhere,
+                    words_only=vector is None,
+                    in_other_language=embedder.is_multilingual
+                    and is_in_other_language(text, info.language),
+                )
                 for text, vector in queries
             ],
             limit,

@@ -176,9 +176,7 @@ def _is_truncated(turn: Turn) -> bool:
 
 def _without_relative_links(answer: str, sources: Sequence[Source]) -> str:
     """Return the answer with links to the pages of its sources replaced by their text."""
-    urls = [source.url for source in sources]
-    urls += [claim.url for source in sources for claim in source.claims]
-    pages = {_page(url) for url in urls if not url.startswith("http")}
+    pages = {_page(s.url) for s in sources if not s.url.startswith("http")}
 
     def without(link: re.Match[str]) -> str:
         return link[1] if _page(link[2]) in pages else link[0]

@@ -85,6 +85,11 @@ def guess_language(text: str, default: str = "en", likely: str = "") -> str:
     return likely or default
 
 
+def is_in_other_language(text: str, language: str) -> bool:
+    """Return whether there is evidence that a text is in another language."""
+    return primary_subtag(guess_language(text, language)) != primary_subtag(language)
+
+
 def _is_mostly_latin(text: str) -> bool:
     """Whether most letters outside of inline code are Latin. Wide letters count twice."""
     text = _NOT_PROSE.sub(" ", text)

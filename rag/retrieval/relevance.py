@@ -25,21 +25,27 @@ ANSWER = 0.40
 
 
 def relevance(
-    question: SparseVector, found: Candidates, cosine_range: tuple[float, float]
+    question: SparseVector,
+    found: Candidates,
+    cosine_range: tuple[float, float],
+    *,
+    in_other_language: bool = False,
 ) -> list[float]:
     """Return the relevance of each hit, in order: from 0 to about 1, not yet clipped.
 
-    If the book contains none of the question's words, for example because the question is in
-    another language, only the dense score counts.
+    If the book contains none of the question's words, only the dense score counts. If the question
+    is in another language than the book, it shares few words with any passage, some by accident.
+    Then meaning decides, and shared words, such as names, raise it in proportion.
     """
     best = best_bm25(question, found.document_frequencies, found.total)
     nearness = [scale_cosine(hit.dense, cosine_range) for hit in found.hits]
     if not best:
         return nearness
-    return [
-        DENSE_WEIGHT * near + SPARSE_WEIGHT * hit.sparse / best
-        for near, hit in zip(nearness, found.hits, strict=True)
-    ]
+    shares = [hit.sparse / best for hit in found.hits]
+    pairs = zip(nearness, shares, strict=True)
+    if in_other_language:
+        return [near * (1 + SPARSE_WEIGHT * share) for near, share in pairs]
+    return [DENSE_WEIGHT * near + SPARSE_WEIGHT * share for near, share in pairs]
 
 
 def word_relevance(question: SparseVector, found: Candidates) -> list[float]:

@@ -38,6 +38,8 @@ class Query:
     vector: Sequence[float]
     words_only: bool = False
     """Whether the text has no embedding. `vector` is then any unit vector, and is not scored."""
+    in_other_language: bool = False
+    """Whether its language is another one than the book's, and the embedder knows both."""
 
 
 async def search(
@@ -91,7 +93,9 @@ async def _score_candidates(
     if query.words_only:
         scores = word_relevance(sparse, candidates)
     else:
-        scores = relevance(sparse, candidates, cosine_range)
+        scores = relevance(
+            sparse, candidates, cosine_range, in_other_language=query.in_other_language
+        )
     return {
         hit.chunk.chunk_id: (hit.chunk, score)
         for hit, score in zip(candidates.hits, scores, strict=True)

@@ -53,6 +53,12 @@ def clean(text: str, count: int = 3) -> str:
         ("A [Doc #2].", "A [2]."),
         ("A 【Ref 1】.", "A [1]."),
         ("A [Passage 9] and more.", "A and more."),
+        ("A [cite: 1, 2] and [cite:3].", "A [1][2] and [3]."),
+        ("A [source_1], [ref. 2], [doc-3].", "A [1], [2], [3]."),
+        ("A [Chunk 1] [Context 2].", "A [1] [2]."),
+        ("A [Quelle 2], [fuente 3], [Źródło 1].", "A [2], [3], [1]."),
+        ("甲[来源1]，[出典：2]，[출처 3]。", "甲[1]，[2]，[3]。"),
+        ("А [источник 3], [المصدر 2].", "А [3], [2]."),
         # nothing there
         ("A fact [9].", "A fact."),
         ("A fact [9] and more.", "A fact and more."),
@@ -211,6 +217,8 @@ pieces = st.one_of(
             "†s",
             "[Source ",
             "passage 1",
+            "来源1",
+            "[cite_",
             " and ",
             "](/",
         ]

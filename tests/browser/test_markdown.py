@@ -285,6 +285,23 @@ def test_items_that_are_not_written_as_markdown(reader: Reader, fake: Fake) -> N
     )
 
 
+def test_names_and_products_are_no_emphasis(reader: Reader, fake: Fake) -> None:
+    check(
+        reader,
+        fake,
+        {
+            "a*b*c, 2*x*y and f(x)*y*z": "a*b*c, 2*x*y and f(x)*y*z",
+            "__init__.py, __all__ and __my_name2__": "__init__.py, __all__ and __my_name2__",
+            "__Bold words__ and __Note:__ *a*b": (
+                "<strong>Bold words</strong> and <strong>Note:</strong> <em>a</em>b"
+            ),
+            "**a*b*c** and x**y**z": "<strong>a*b*c</strong> and x<strong>y</strong>z",
+            "*args and **kwargs": "*args and **kwargs",
+            "(*a*) 中*斜*文": "(<em>a</em>) 中<em>斜</em>文",
+        },
+    )
+
+
 def test_notes_as_github_writes_them(reader: Reader, fake: Fake) -> None:
     check(
         reader,

@@ -71,6 +71,21 @@ def test_where_the_book_knows_none_of_the_words_meaning_decides_alone(
     assert score(0.4, 0, known) == pytest.approx(0.5)
 
 
+def test_in_another_language_meaning_decides() -> None:
+    """An accidental word of the book neither makes meaning count for less nor replaces it."""
+    known = {1: 2}
+
+    def in_other_language(dense: float, sparse: float) -> float:
+        found = Candidates((Hit(CHUNK, dense, sparse),), 10, known)
+        (score,) = relevance(QUESTION, found, RANGE, in_other_language=True)
+        return score
+
+    best = best_bm25(QUESTION, known, 10)
+    assert in_other_language(0.4, 0) == pytest.approx(0.5) == score(0.4, 0, {})
+    assert in_other_language(0.1, best) == 0
+    assert in_other_language(0.4, best / 2) == pytest.approx(0.5 * (1 + SPARSE_WEIGHT / 2))
+
+
 def test_nothing_is_divided_by_zero() -> None:
     assert relevance(SparseVector(), Candidates((), 0), RANGE) == []
     assert relevance(SparseVector(), Candidates((Hit(CHUNK, 0.7, 0),), 0), RANGE) == [1.0]

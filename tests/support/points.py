@@ -125,6 +125,7 @@ class HashEmbedder:
     """A tiny embedder that derives vectors from the text's hash and counts its calls."""
 
     is_paid = False
+    is_multilingual = False
 
     def __init__(self, model: str = "hash", dimensions: int = 16, fail_after: int = 10**9) -> None:
         self.model = model

@@ -8,6 +8,7 @@ import math
 import re
 import struct
 from functools import cache
+from operator import mul
 
 from tests.upstreams.http import Request, Response, Service
 
@@ -35,6 +36,9 @@ class Cohere(Service):
         """Models that the API calls deprecated."""
         self.quota: dict[str, str] = {}
         """Headers of every response, as sent for a trial key."""
+        self.near: dict[str, tuple[str, float]] = {}
+        """Questions with a cosine of their own to the passages that contain a text."""
+        self._passages: dict[str, None] = {}
 
     async def answer(self, request: Request) -> Response:
         if request.headers.get("authorization") != f"Bearer {self.key}":
@@ -65,7 +69,9 @@ class Cohere(Service):
             "output_dimension" in body and (model != "embed-v4.0" or dimensions not in SIZES)
         ):
             return Response(400, {"message": "invalid request: invalid output_dimension"})
-        vectors = [embed(text, dimensions) for text in texts]
+        if body["input_type"] == "search_document":
+            self._passages |= dict.fromkeys(texts)
+        vectors = [self._vector(text, dimensions) for text in texts]
         packed = [base64.b64encode(struct.pack(f"<{len(v)}f", *v)).decode() for v in vectors]
         forms = {"float": vectors, "base64": packed}
         return Response(
@@ -79,6 +85,17 @@ class Cohere(Service):
             },
             self.quota,
         )
+
+    def _vector(self, text: str, dimensions: int) -> tuple[float, ...]:
+        if text not in self.near:
+            return embed(text, dimensions)
+        said, cosine = self.near[text]
+        passage = embed(next(each for each in self._passages if said in each), dimensions)
+        own = embed(text, dimensions)
+        along = sum(map(mul, own, passage))
+        rest = [a - along * b for a, b in zip(own, passage, strict=True)]
+        share = math.sqrt((1 - cosine**2) / sum(x * x for x in rest))
+        return tuple(cosine * a + share * b for a, b in zip(passage, rest, strict=True))
 
     def _rerank(self, body: dict[str, object]) -> Response:
         documents, query = body.get("documents"), words(str(body.get("query", "")))

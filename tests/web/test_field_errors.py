@@ -145,6 +145,20 @@ def test_sentences(http: TestClient, body: dict[str, Any], detail: str) -> None:
     assert http.post("/chat", json=body).json()["detail"] == detail
 
 
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({"query": ""}, "The question has no visible text."),
+        ({"query": ["x"]}, "The question must be text."),
+        ({"top_k": 3}, "The question is missing."),
+    ],
+)
+def test_a_field_named_like_a_part_of_a_request(
+    http: TestClient, body: dict[str, Any], detail: str
+) -> None:
+    assert http.post("/search", json=body).json()["detail"] == detail
+
+
 def test_a_number_and_a_choice(http: TestClient) -> None:
     said = http.post("/search", json={"query": "a", "top_k": 21}).json()["detail"]
     assert said == "The field “top_k” must be 20 or less."

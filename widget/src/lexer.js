@@ -14,6 +14,10 @@ const SIGN_BESIDE_LETTER = beside(WIDE_SIGN, LETTER);
 const LETTER_BESIDE_SIGN = beside(WIDE + LETTER, SIGN);
 const OPENS_WIDE = new RegExp(`^[*~]+${WIDE}.`, 'u');
 
+/** A name of Python's, such as `__init__`, and a single asterisk within a word: "times". */
+const NAME = /^__[a-z][a-z\d]*(?:_[a-z\d]+)*__(?!_)/;
+const TIMES = /^[a-z\d)]\*(?![*\s])/i;
+
 /** Where a bare address ends: at a full-width sign or a citation. Addresses contain en dashes. */
 const ADDRESS_END = /(?![\0-\x7f\u2013])[\p{P}\p{S}]|\s|\[\d{1,3}\]|$/u;
 
@@ -43,8 +47,12 @@ export function makeLexer() {
   Object.assign(tokenizer, {
     // A single tilde means "about".
     del: (text, mask, last) => text.startsWith('~~') && del.call(tokenizer, text, mask, before(text, last)),
-    emStrong: (text, mask, last) =>
-      emStrong.call(tokenizer, text, mask, text[0] === '*' ? before(text, last) : last),
+    emStrong(text, mask, last) {
+      const [name] = NAME.exec(text) ?? [];
+      if (name) return { type: 'text', raw: name, text: name };
+      if (TIMES.test(last + text)) return;
+      return emStrong.call(tokenizer, text, mask, text[0] === '*' ? before(text, last) : last);
+    },
     url(text) {
       const address = /^(?:https?|ftp|www)/i.test(text);
       return url.call(tokenizer, address ? text.slice(0, text.search(ADDRESS_END)) : text);

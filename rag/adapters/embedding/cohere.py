@@ -196,6 +196,10 @@ class CohereEmbedder:
     def cosine_range(self) -> tuple[float, float]:
         return self._cosine_range
 
+    @property
+    def is_multilingual(self) -> bool:
+        return "english" not in self._model
+
     def prepare(self) -> None:
         """Import and create the client ahead of the first request; safe in any thread."""
         self._cohere.connected()

@@ -49,6 +49,7 @@ class LocalEmbedder:
     """Includes the token limit, so that vectors made with another limit are not mixed in."""
     dimensions = WIDTH
     cosine_range = (0.1, 0.8)
+    is_multilingual = False
     batch = 16
     """Texts per progress update."""
 
