@@ -174,6 +174,7 @@ def test_a_server_that_ignores_the_limit_is_cut_off(up: Upstreams) -> None:
 
     async def use(answerer: OpenAIAnswerer) -> tuple[str, Usage]:
         *texts, usage = [part async for part in await answerer.answer(BRIEF)]
+        assert isinstance(usage, Usage)
         return "".join(map(str, texts)), usage
 
     text, usage = using(up, "a", use, max_tokens=100)
