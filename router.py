@@ -203,7 +203,7 @@ async def _warn_about_index() -> None:
                 "Nothing is indexed yet, so questions cannot be answered. "
                 "Index a book with: python ingest.py PATH (PATH may be docs, the handbook)"
             )
-        indexer.check_model(info, (await clients.embedder()).model)
+        indexer.check_model(info, await clients.embedder())
         indexer.check_rules(info)
     except ConfigurationError as error:
         log.warning("%s", error)

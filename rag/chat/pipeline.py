@@ -29,7 +29,7 @@ from rag.chat.question import Question
 from rag.chat.retrieval import embed, index_info, retrieve
 from rag.chat.second_look import SearchedText, look_further
 from rag.chat.session import Session, load_session
-from rag.chat.waiting import WAIT_SECONDS, begun
+from rag.chat.waiting import MOMENT_SECONDS, WAIT_SECONDS, begun
 from rag.conversations import store as conversations
 from rag.deadlines import until
 from rag.errors import UpstreamError, UpstreamTimeout
@@ -161,7 +161,7 @@ class ChatPipeline:
 
     async def _begin_answer(self, request: AnswerRequest) -> asyncio.Future[Start]:
         """Start the answer. A stream waits for it until WAIT_SECONDS after the question."""
-        wait = max(0.0, self.started + WAIT_SECONDS - time.perf_counter())
+        wait = max(MOMENT_SECONDS, self.started + WAIT_SECONDS - time.perf_counter())
         return await begun(self._start_answer(request), wait if self.question.streamed else None)
 
     def _answer_stream(

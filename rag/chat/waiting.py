@@ -10,6 +10,8 @@ T = TypeVar("T")
 
 WAIT_SECONDS = 2.0
 """After so long, a stream begins with what there is. What fails later is an `error` event."""
+MOMENT_SECONDS = 0.5
+"""What the model gets even if that time is over, before it is said to be loading."""
 
 
 async def begun(work: Coroutine[Any, Any, T], seconds: float | None) -> asyncio.Future[T]:

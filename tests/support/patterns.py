@@ -59,6 +59,13 @@ REVIEWED: dict[tuple[str, str], list[str | bytes]] = {
     ("handlers.static_files", "f'<{tag}[^>]*>(.+?)</{tag}>'.encode()"): [
         b"<style[^>]*>(.+?)</style>"
     ],
+    ("sites.mkdocs_config", "pattern"): [r"private/.*"],  # the author's own, under a clock
+    ("sites.other_generators", "generator.says"): [
+        "starlight",
+        "jb-|^project:",
+        r"mintlify|\"navigation\"",
+        r"^(?:extensions|html_theme|master_doc|root_doc|project)[ \t]*=",
+    ],
     ("sites.slugs", r"f'[{re.escape(separator)}\\s]+'"): [r"[\-\s]+"],
 }
 """Patterns that are put together while the program runs: module, source, and examples of them."""
