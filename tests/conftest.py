@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -38,6 +39,16 @@ def _no_secret_in_any_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         for finding in secrets.found(path.read_text(errors="replace"))
     ]
     assert findings == []
+
+
+@pytest.fixture(scope="module")
+def lambda_loop() -> Iterator[None]:
+    """Close the event loop that Mangum opens for its thread and leaves open."""
+    yield
+    loop = asyncio.get_event_loop_policy().get_event_loop()
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+    asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from tests.support.leaks import leak
 from tests.support.postgres_proxy import proxy
 from tests.support.service import Service, environment, run, serving
 from tests.support.soaking import soak
-from tests.upstreams import Reply, Upstreams
+from tests.upstreams import Reply, Upstreams, words
 from tests.upstreams.handbook import indexed
 
 pytestmark = pytest.mark.slow
@@ -260,8 +260,8 @@ def test_every_answer_ends_as_such_after_sigterm(world: World, processes: int) -
     Ten readers who wait for a plain answer get one or a status.
     """
     long, short = (
-        Reply("word " * 9000 + "[1].", delay=0.05),
-        Reply("word " * 20 + "[1].", delay=0.1),
+        Reply(words(9000) + "[1].", delay=0.05),
+        Reply(words(20) + "[1].", delay=0.1),
     )
     world.upstreams.openai.script(*[long] * 40, *[short] * 10, *[long] * 9, short)
     ledger, door = Ledger(), asyncio.Semaphore(5)

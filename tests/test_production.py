@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.crowd import UNLIMITED
 from tests.support.service import Service, serving
-from tests.upstreams import Reply, Upstreams, sections
+from tests.upstreams import Reply, Upstreams, sections, words
 
 QUESTION = "How do I delete a conversation?"
 SITE = "https://book.example"
@@ -196,7 +196,7 @@ def test_tokens_stream_as_they_come(production: Service, upstreams: Upstreams) -
 def test_when_the_reader_leaves_the_model_is_stopped(
     production: Service, upstreams: Upstreams
 ) -> None:
-    upstreams.openai.script(Reply("word " * 400, delay=0.05))
+    upstreams.openai.script(Reply(words(400), delay=0.05))
     sent, upstreams.openai.abandoned = upstreams.openai.tokens_sent, 0
     with (
         production.client() as client,

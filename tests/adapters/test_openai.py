@@ -25,7 +25,7 @@ from rag.models import (
     Usage,
 )
 from tests.support.served_site import served
-from tests.upstreams import Reply, Upstreams, sections
+from tests.upstreams import Reply, Upstreams, sections, words
 
 T = TypeVar("T")
 
@@ -141,7 +141,7 @@ def test_a_silent_model_is_named_with_the_limit(up: World) -> None:
     up.openai.script(Reply("one two three", hang_after=2))
     with pytest.raises(UpstreamTimeout, match=r"no data from the model for 0\.3 s"):
         using(up, told, silence=0.3)
-    up.openai.script(Reply("word " * 100, delay=0.05))
+    up.openai.script(Reply(words(100), delay=0.05))
     with pytest.raises(UpstreamTimeout, match="not complete in time"):
         using(up, told, seconds=1.0)
 
@@ -374,7 +374,7 @@ def test_nothing_lasts_longer_than_its_time(up: World, how: str) -> None:
         (Reply("one two three", junk_after=2, junk='{"choices": 7}'), UpstreamError),
         (Reply("one two three", error_after=2), UpstreamError),
         (Reply("one two three", hang_after=2), UpstreamTimeout),
-        (Reply("word " * 100, delay=0.05), UpstreamTimeout),
+        (Reply(words(100), delay=0.05), UpstreamTimeout),
     ],
 )
 def test_a_stream_that_breaks_raises_after_its_text(
@@ -395,7 +395,7 @@ def test_a_stream_that_breaks_raises_after_its_text(
 
 
 def test_the_deadline_of_the_request_holds_for_every_part(up: World) -> None:
-    up.openai.script(Reply("word " * 100, delay=0.05))
+    up.openai.script(Reply(words(100), delay=0.05))
 
     async def use(answerer: OpenAIAnswerer) -> float:
         clock = asyncio.get_running_loop().time
@@ -412,7 +412,7 @@ def test_the_deadline_of_the_request_holds_for_every_part(up: World) -> None:
 
 @pytest.mark.parametrize("started", [True, False])
 def test_a_reader_who_leaves_costs_no_more_tokens(up: World, started: bool) -> None:
-    up.openai.script(Reply("word " * 500, delay=0.02))
+    up.openai.script(Reply(words(500), delay=0.02))
     before = up.openai.abandoned
 
     async def use(answerer: OpenAIAnswerer) -> int:
@@ -434,7 +434,7 @@ def test_a_reader_who_leaves_costs_no_more_tokens(up: World, started: bool) -> N
 
 
 def test_a_cancelled_reader_hangs_up_too(up: World) -> None:
-    up.openai.script(Reply("word " * 500, delay=0.02))
+    up.openai.script(Reply(words(500), delay=0.02))
 
     async def use(answerer: OpenAIAnswerer) -> None:
         async def read() -> None:

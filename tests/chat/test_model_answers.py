@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.service import Service, serving
-from tests.upstreams import Reply, Upstreams
+from tests.upstreams import Reply, Upstreams, words
 from tests.upstreams.http import Response
 
 QUESTION = "How do I delete a conversation?"
@@ -89,7 +89,7 @@ def test_a_fast_model_has_no_status(service: Service, upstreams: Upstreams) -> N
 
 
 def test_a_reader_who_leaves_a_slow_model_stops_it(service: Service, upstreams: Upstreams) -> None:
-    upstreams.openai.script(Reply("word " * 200, first_delay=4, delay=0.1))
+    upstreams.openai.script(Reply(words(200), first_delay=4, delay=0.1))
     with (
         service.client() as client,
         client.stream(

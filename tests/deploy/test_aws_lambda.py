@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import gzip
 import importlib
@@ -59,18 +58,8 @@ def call(function: LambdaFunction, event: Any) -> tuple[int, Any]:
     return answer["statusCode"], json.loads(answer["body"])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _event_loop() -> Iterator[None]:
-    """Close the event loop that Mangum leaves open in its thread."""
-    yield
-    loop = asyncio.get_event_loop_policy().get_event_loop()
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
-    asyncio.set_event_loop(None)
-
-
 @pytest.fixture(scope="module")
-def function() -> LambdaFunction:
+def function(lambda_loop: None) -> LambdaFunction:
     return LambdaFunction(router.app)
 
 

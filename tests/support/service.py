@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +108,11 @@ def serving(log: Path, **variables: str) -> Iterator[Service]:
                 process.kill()
                 process.wait(20)
     assert not (shown := leaked(service.log, env)), shown
+
+
+def within(seconds: float, true: Callable[[], object]) -> bool:
+    """Wait for something to become true, for so long at most."""
+    deadline = time.monotonic() + seconds
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return bool(true())

@@ -22,11 +22,21 @@ from typing import Any, Self
 
 from tests.upstreams.cohere import Cohere
 from tests.upstreams.http import Request, Service
-from tests.upstreams.openai import OpenAI, Reply, sections
+from tests.upstreams.openai import OpenAI, Reply, sections, words
 from tests.upstreams.qdrant import Qdrant
 from tests.upstreams.qdrant_server import Forwarded
 
-__all__ = ["Cohere", "OpenAI", "Qdrant", "Reply", "Request", "Service", "Upstreams", "sections"]
+__all__ = [
+    "Cohere",
+    "OpenAI",
+    "Qdrant",
+    "Reply",
+    "Request",
+    "Service",
+    "Upstreams",
+    "sections",
+    "words",
+]
 
 
 class Upstreams:

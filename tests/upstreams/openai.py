@@ -24,6 +24,11 @@ _KNOWN = {
 }
 
 
+def words(count: int) -> str:
+    """Return so many different words: a model that only repeats one is stopped early."""
+    return "".join(f"word{n} " for n in range(count))
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A scripted reply of the model, and its fault."""

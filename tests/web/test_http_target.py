@@ -108,7 +108,7 @@ def test_the_log_says_head(below: Service) -> None:
 
 
 @pytest.fixture(scope="module")
-def function(in_process: Path) -> Mangum:
+def function(in_process: Path, lambda_loop: None) -> Mangum:
     return Mangum(router.create_app(), lifespan="off")
 
 

@@ -6,10 +6,9 @@ services-alb.html and urls-invocation.html of the same guide.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,13 +24,9 @@ Event = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def function(in_process: Path) -> Iterator[Mangum]:
+def function(in_process: Path, lambda_loop: None) -> Mangum:
     """The whole app as one function, kept warm over the module's invocations."""
-    yield Mangum(router.create_app(), lifespan="off")
-    loop = asyncio.get_event_loop_policy().get_event_loop()
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
-    asyncio.set_event_loop(None)
+    return Mangum(router.create_app(), lifespan="off")
 
 
 def rest_api(method: str, path: str, body: str | None, headers: dict[str, str]) -> Event:

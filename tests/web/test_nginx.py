@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.support.service import Service, free_port, serving
-from tests.upstreams import Reply, Upstreams
+from tests.upstreams import Reply, Upstreams, words
 from tests.web.test_hostile import head, send
 from tests.web.test_server import started
 
@@ -174,7 +174,7 @@ def test_answers_are_streamed(
         ) as front,
     ):
         for path, body in (("/chat", QUESTION), ("/v1/chat/completions", ask)):
-            upstreams.openai.script(Reply("word " * 30 + "[1].", delay=0.1))
+            upstreams.openai.script(Reply(words(30) + "[1].", delay=0.1))
             found = moments(front, path, body)
             assert len(found) > 10
             assert found[-1] - found[0] > 1.5

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import csv
 import io
 import json
 import re
-from collections.abc import Iterator
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -87,11 +85,8 @@ def test_a_household_is_one_reader_and_neighbours_are_others(address: Any, other
 
 
 @pytest.fixture(scope="module")
-def function() -> Iterator[LambdaFunction]:
-    """Mangum opens an event loop for its thread and leaves it open."""
-    yield LambdaFunction(FastAPI())
-    asyncio.get_event_loop_policy().get_event_loop().close()
-    asyncio.set_event_loop(None)
+def function(lambda_loop: None) -> LambdaFunction:
+    return LambdaFunction(FastAPI())
 
 
 @settings(max_examples=50)

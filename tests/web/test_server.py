@@ -24,7 +24,7 @@ import pytest
 
 from rag.environment import load_settings
 from tests.support.service import ROOT, environment, free_port, run, serving
-from tests.upstreams import Reply, Upstreams
+from tests.upstreams import Reply, Upstreams, words
 from web import server
 
 QUESTION = {"message": "How do I delete a conversation?"}
@@ -295,7 +295,7 @@ def test_a_second_interrupt_ends_quietly(
     signals: tuple[signal.Signals, ...],
     streamed: bool,
 ) -> None:
-    upstreams.openai.script(Reply("word " * 400, delay=0.05))
+    upstreams.openai.script(Reply(words(400), delay=0.05))
     before = upstreams.openai.tokens_sent
     variables = upstreams.environ() | {"DATABASE_URL": test_database}
     said: list[httpx.Response] = []
