@@ -124,7 +124,7 @@ def read(request: Request) -> Book:
 
     def parse(path: str, text: str) -> Page:
         source = PurePosixPath(path)
-        includes = Includes(files, root, path)
+        includes = Includes(files, root, path, above=0)
         if "links" in runs:
             text = includes.expand(text, _DIRECTIVE, _include)
         includes.report()

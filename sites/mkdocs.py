@@ -17,7 +17,7 @@ from rag.language.visible import normalize
 from rag.models import Page
 from sites.attributes import attribute_lists, trailing_words
 from sites.fences import fence_titles
-from sites.front_matter import split_front_matter
+from sites.front_matter import lines_above, split_front_matter
 from sites.include_markdown import include_markdown
 from sites.includes import Includes
 from sites.inline_text import plain_text
@@ -28,7 +28,7 @@ from sites.mkdocs_plugins import Blog, Languages, drop_objects, name_jinja, name
 from sites.pymarkdown import python_markdown
 from sites.pymdownx import block_titles, braced_fences, fence_label, generic_blocks, icons
 from sites.slugs import python_markdown_slug, python_markdown_slugger
-from sites.snippets import Snippets
+from sites.snippets import BLOCK, Snippets
 from sites.source import (
     Book,
     Request,
@@ -107,8 +107,12 @@ class _Pages:
     def parse(self, path: str, text: str) -> Page | None:
         request, site = self._request, self._site
         meta, body = split_front_matter(text, path, request.report)
-        includes = Includes(request.files, site.root, path)
-        if site.plugin("include-markdown") is not None:
+        inserted = site.plugin("include-markdown") is not None
+        # Blocks and inserted files shift the lines below them: then only the page is named.
+        shifts = inserted or BLOCK.search(body)
+        above = None if shifts else lines_above(text, body)
+        includes = Includes(request.files, site.root, path, above=above)
+        if inserted:
             body = include_markdown(body, site.root, includes)
         if self._snippets:
             body = self._snippets.insert(body, path, includes)

@@ -14,7 +14,7 @@ from sites.includes import Include, Includes
 from sites.mkdocs_config import Site
 
 _LINE = re.compile(r"^([ \t]{0,100})(;?)-+8<-+[ \t]+([\"'])([^\"'\n]+)\3[ \t]*$", re.MULTILINE)
-_BLOCK = re.compile(
+BLOCK = re.compile(
     r"^([ \t]{0,100})-+8<-+[ \t]*\n((?:(?![ \t]*-+8<-)[^\n]*\n){0,200})[ \t]*-+8<-+[ \t]*$",
     re.MULTILINE,
 )
@@ -36,7 +36,7 @@ class Snippets:
     def insert(self, body: str, path: str, includes: Includes) -> str:
         """Return a page with its snippets."""
         body = "\n\n".join([body, *(f'--8<-- "{name}"' for name in self._appended)])
-        body = _BLOCK.sub(_lines_of_block, body)
+        body = BLOCK.sub(_lines_of_block, body)
         return includes.expand(body, _LINE, partial(self._include, path))
 
     def _include(self, path: str, match: re.Match[str], folder: Path) -> Include | str:

@@ -143,7 +143,7 @@ def test_mdbook(tmp_path: Path) -> None:
     ]
     # Of the page an include from outside the book and, as a loss, one that does not exist.
     named = [problem.source_path for problem in book.problems]
-    assert named == ["ch1/one.md", "../../outside.md", "gone.md", "ch1/one.md"]
+    assert named == ["ch1/one.md", "../../outside.md", "gone.md", "ch1/one.md:19"]
     assert [loss.detail for loss in book.losses] == ["../gone.rs"]
 
 

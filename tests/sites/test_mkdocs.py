@@ -130,8 +130,19 @@ def test_snippets(tmp_path: Path, line: str, shown: str) -> None:
 
 def test_a_missing_snippet_is_named(tmp_path: Path) -> None:
     config = "markdown_extensions: [pymdownx.snippets]"
-    book = read(tmp_path, config, {"index.md": 'a\n\n--8<-- "no.md"\n\n--8<-- "https://x.dev/a"\n'})
-    assert [loss.detail for loss in book.losses] == ["no.md", "https://x.dev/a"]
+    block = "--8<--\nno.md\n--8<--\n"
+    pages = {
+        "index.md": 'a\n\n--8<-- "no.md"\n\n--8<-- "https://x.dev/a"\n',
+        "meta.md": '---\ntags: [a]\n---\n\n--8<-- "b.txt"\n\n--8<-- "no.md"\n',
+        "n.md": f'{block}\n--8<-- "no.md"\n',
+        "../b.txt": "one\ntwo\n",
+    }
+    assert {(loss.place, loss.detail) for loss in read(tmp_path, config, pages).losses} == {
+        ("index.md:3", "no.md"),
+        ("index.md", "https://x.dev/a"),
+        ("meta.md:7", "no.md"),
+        ("n.md", "no.md"),  # a block shifts the lines below it
+    }
 
 
 @pytest.mark.parametrize(
