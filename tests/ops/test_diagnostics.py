@@ -100,6 +100,31 @@ def test_each_problem_is_reported_with_its_remedy(doctor: Doctor, upstreams: Ups
     assert "Connection refused. Check that the server is running" in said["postgres"]
 
 
+@pytest.mark.parametrize(
+    ("service", "name", "wrong"),
+    [
+        ("cohere", "COHERE_API_KEY", "co-hunter2"),
+        ("openai", "OPENAI_API_KEY", "sk-hunter2-hunter2"),
+        ("qdrant", "QDRANT_API_KEY", "hunter2"),
+        ("openai", "CHAT_MODEL", "gpt-hunter"),
+        ("cohere", "COHERE_BASE_URL", "http://cohere.invalid"),
+        ("openai", "OPENAI_BASE_URL", "http://openai.invalid/v1"),
+        ("qdrant", "QDRANT_URL", "http://qdrant.invalid"),
+        ("postgres", "DATABASE_URL", "postgresql://reader:hunter2@postgres.invalid/book"),
+    ],
+)
+def test_the_remedy_of_a_setting_helps(
+    doctor: Doctor, upstreams: Upstreams, database: str, service: str, name: str, wrong: str
+) -> None:
+    right = {**upstreams.environ(), "DATABASE_URL": database}
+    status, said = doctor(**{**right, name: wrong})
+    assert status == 1
+    assert name in said[service]
+    status, said = doctor(**right)
+    assert status == 0
+    assert "works" in said[service]
+
+
 def test_another_model_than_the_index_and_a_model_that_is_not_there(
     doctor: Doctor, upstreams: Upstreams, database: str
 ) -> None:
