@@ -180,6 +180,25 @@ def test_answers_are_streamed(
             assert found[-1] - found[0] > 1.5
 
 
+def test_a_slow_model_is_not_cut_off(
+    upstreams: Upstreams, test_database: str, tmp_path: Path
+) -> None:
+    """A proxy ends connections that are silent for some time, here shorter than the model."""
+    variables = upstreams.environ() | {"DATABASE_URL": test_database, "API_TOKEN": "k" * 20}
+    ask = {"messages": [{"role": "user", "content": QUESTION["message"]}], "stream": True}
+    with (
+        serving(tmp_path / "log", **variables) as service,
+        nginx(
+            tmp_path,
+            f"location / {{ proxy_pass {service.url}; proxy_http_version 1.1;"
+            " proxy_read_timeout 12s; }",
+        ) as front,
+    ):
+        for path, body in (("/chat", QUESTION), ("/v1/chat/completions", ask)):
+            upstreams.openai.script(Reply(words(5) + "[1].", first_delay=18))
+            assert moments(front, path, body)[-1] > 17
+
+
 @pytest.fixture(scope="module")
 def below(handbook: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("below")
