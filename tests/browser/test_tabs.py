@@ -233,7 +233,7 @@ def test_stopped_questions_keep_their_places(reader: Reader, fake: Fake) -> None
 def test_an_answer_that_the_service_has_finished_is_shown_once(reader: Reader, fake: Fake) -> None:
     reader.open().ask("One")
     stop(reader, fake, "Two")
-    (turns,) = fake.sessions.values()
+    (turns,) = filter(None, fake.sessions.values())  # a slow question of the test before has none
     turns.append({**turns[0], "n": 2, "question": "Two"})
     reader.page.reload()
     expect(reader.turns.last.locator(".actions")).to_be_visible()
