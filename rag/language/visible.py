@@ -37,6 +37,8 @@ _STRAY = re.compile(
     f"|(?<![{_HAN}])[\U000e0100-\U000e01ef]"
 )
 """Joiners that no script needs there, and variation selectors with nothing to vary."""
+_is_plain = re.compile("[\t\n -~\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2030-\u205e]*+").fullmatch
+"""Whether there are only characters, such as those of most English, that everybody can see."""
 _LINE_END = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
@@ -73,7 +75,7 @@ def visible(text: str) -> str:
 
     Line breaks and tabs stay, and so do joiners in the scripts that need them.
     """
-    if text.isascii() and text.isprintable():
+    if _is_plain(text):
         return text
     text = _INVISIBLE.sub("", _LINE_END.sub("\n", text))
     return _STRAY.sub("", text) if _JOINERS.search(text) else text

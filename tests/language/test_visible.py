@@ -9,7 +9,7 @@ import unicodedata
 
 import pytest
 
-from rag.language.visible import MAX_MARKS, normalize, tidy
+from rag.language.visible import MAX_MARKS, normalize, tidy, visible
 from tests.support.patterns import modules
 
 MARKS = [
@@ -54,3 +54,11 @@ def test_nobody_else_normalizes() -> None:
         if isinstance(node, ast.Attribute) and ast.unparse(node) == "unicodedata.normalize"
     }
     assert callers == {"rag.language.visible"}
+
+
+def test_no_character_that_cannot_be_seen_counts_as_plain() -> None:
+    codes = [*range(0x300), *range(0x2000, 0x2060)]
+    unseen = [chr(c) for c in codes if unicodedata.category(chr(c)) in ("Cc", "Cf", "Zl", "Zp")]
+    assert len(unseen) > 70
+    for character in set(unseen) - set("\t\n"):
+        assert character not in visible(f"a{character}b")
