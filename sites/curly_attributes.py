@@ -49,7 +49,7 @@ class CurlyAttributes:
             ended = token.nesting == -1 or token.type in ("code_inline", "image")
 
     def _inner(self, text: str, begin: int) -> str:
-        """Return what stands between the delimiters, or "" if that is no list."""
+        """Return what stands between the delimiters, or "" if it is not a list."""
         begin += len(self._left)
         end = text.find(self._right, begin)
         inner = text[begin:end] if end >= 0 else ""

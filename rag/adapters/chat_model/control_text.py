@@ -115,7 +115,7 @@ class ControlText:
         self._last = ""
         """The last character of the answer; empty before it."""
         self._struck = False
-        """Whether an `<s>` is open: the next `</s>` is no end mark."""
+        """Whether an `<s>` is open: the next `</s>` is not an end mark."""
         self._out: list[str] = []
         self._withdrawn = False
 
