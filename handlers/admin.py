@@ -19,6 +19,8 @@ from rag.errors import NotFound, Unauthorized
 from rag.providers import get_clients
 
 NEEDS = ("DATABASE_URL",)
+WARNINGS_SECONDS = 20.0
+"""How long the table of warnings, which the page loads by itself, waits for the services."""
 
 
 class TablePage(BaseModel):
@@ -83,7 +85,7 @@ async def insights(
         token_price=settings.token_price,
     )
     if table == "warnings":
-        found = await model_warnings(clients)
+        found = await model_warnings(clients, wait=WARNINGS_SECONDS)
         rows = [{"warning": text} for text in found[page.offset : page.offset + page.limit + 1]]
     else:
         async with clients.author_lock:
