@@ -58,22 +58,27 @@ def check_citations(text: str, passages: Sequence[Passage], language: str) -> Ch
     def terms(number: int) -> set[int]:
         return _terms(passages[number - 1], language)
 
-    is_comparable = not is_in_other_language(text, language)
     numbers: dict[int, list[int]] = {n: [] for n in range(1, len(passages) + 1)}
+    written: list[int] = []
     expected: list[int] = []
     unsupported = 0
     for claim, markers in groupby(find_markers(text), key=lambda marker: marker.claim):
         group = [marker.number for marker in markers]
         stated = _last_statement(claim, language)
         known = any(stated & terms(number) for number in (*group, *numbers))
-        unsupported += is_comparable and bool(stated) and not known
+        unsupported += bool(stated) and not known
         held = _put_right(group, stated, terms, len(passages))
+        written += group
         expected += held
         for number, right in zip(group, held, strict=True):
             numbers[number].append(right)
-    checked = replace_markers(text, numbers)
-    written = [marker.number for marker in find_markers(checked)]
-    return CheckedAnswer(checked if written == expected else text, unsupported)
+    if unsupported and is_in_other_language(text, language):
+        unsupported = 0
+    if expected != written:
+        checked = replace_markers(text, numbers)
+        if [marker.number for marker in find_markers(checked)] == expected:
+            text = checked
+    return CheckedAnswer(text, unsupported)
 
 
 def _put_right(

@@ -16,6 +16,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from rag import request_log
 from rag.answering.prompt import Message, answer_messages, count_tokens, rewrite_messages
@@ -332,7 +333,12 @@ def paid_calls(admission: Admission) -> PaidCalls:
 
 
 def _tokens(messages: Sequence[Message]) -> int:
-    return sum(count_tokens(message["content"]) for message in messages)
+    system, *others = (message["content"] for message in messages)
+    return _system_tokens(system) + sum(map(count_tokens, others))
+
+
+_system_tokens = lru_cache(maxsize=8)(count_tokens)
+"""The system message is the same in every request of a kind."""
 
 
 def _keys(settings: Settings, address: str, session_id: str) -> list[reader_keys.Key]:
