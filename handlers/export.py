@@ -7,7 +7,6 @@ from typing import Literal
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 
-from rag.conversations import export as files
 from rag.providers import get_clients
 
 NEEDS = ("DATABASE_URL",)
@@ -15,6 +14,8 @@ NEEDS = ("DATABASE_URL",)
 
 async def export(session_id: str, format: Literal["markdown", "json"] = "markdown") -> Response:
     """Download the whole conversation as Markdown or JSON, a few turns at a time."""
+    from rag.conversations import export as files
+
     clients = get_clients()
     settings, how = clients.settings, files.FORMATS[format]
     pieces = await files.export(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import Depends, Header, Response
 from pydantic import BaseModel
 
 from handlers.author import is_author
 from handlers.schemas import ReaderAddress
-from rag.chat import admission
-from rag.ops import diagnostics, model_watch
 from rag.providers import Clients, get_clients
+
+if TYPE_CHECKING:
+    from rag.ops.diagnostics import Problems
 
 NEEDS = ()
 
@@ -72,14 +73,23 @@ async def health(
             **states,
             "engines": clients.engines(),
             "problems": problems,
-            "warnings": await model_watch.model_warnings(clients) if detailed else [],
+            "warnings": await _warnings(clients) if detailed else [],
         }
     )
 
 
-async def _deep_check(clients: Clients, address: str) -> diagnostics.Problems:
+async def _deep_check(clients: Clients, address: str) -> Problems:
     """Return the last minute's check, or make one, which counts as a request."""
+    from rag.chat import admission
+    from rag.ops import diagnostics
+
     if (recent := diagnostics.recent_check(clients)) is not None:
         return recent
     await admission.admit(clients, address)
     return await diagnostics.shared_check(clients)
+
+
+async def _warnings(clients: Clients) -> list[str]:
+    from rag.ops.model_watch import model_warnings
+
+    return await model_warnings(clients)

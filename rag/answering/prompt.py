@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
+from functools import lru_cache
 from math import ceil
 from string import ascii_lowercase, ascii_uppercase, digits, punctuation
 
@@ -201,6 +202,16 @@ def count_tokens(text: str) -> int:
             others = rest
     tokens += len(others.encode("utf-8", "surrogatepass")) + min(len(others), len(plain))
     return ceil(tokens)
+
+
+def prompt_tokens(messages: Sequence[Message]) -> int:
+    """Estimate the number of tokens of a prompt."""
+    system, *others = (message["content"] for message in messages)
+    return _rules_tokens(system) + sum(map(count_tokens, others))
+
+
+_rules_tokens = lru_cache(maxsize=8)(count_tokens)
+"""The rules are the same in every request of a kind."""
 
 
 def answer_messages(

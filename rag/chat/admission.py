@@ -16,10 +16,15 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 
 from rag import request_log
-from rag.answering.prompt import Message, answer_messages, count_tokens, rewrite_messages
+from rag.answering.prompt import (
+    Message,
+    answer_messages,
+    count_tokens,
+    prompt_tokens,
+    rewrite_messages,
+)
 from rag.conversations import rate_limits, reader_keys
 from rag.conversations import store as conversations
 from rag.conversations.rate_limits import NOTHING, Admission, Cost, Limits, MemoryLimits
@@ -265,7 +270,7 @@ class UsageMeter:
         )
         typed = (request.question, request.standalone, request.highlighted[:_SELECTION_BYTES])
         unusual = sum(max(0, _bytes(text) - count_tokens(text)) for text in typed)
-        self._prompt_tokens = _tokens(messages)
+        self._prompt_tokens = prompt_tokens(messages)
         return await self._reserve(self._prompt_tokens + unusual + settings.max_answer_tokens)
 
     async def _reserve(self, tokens: int) -> Admission:
@@ -278,11 +283,11 @@ class UsageMeter:
 
     def start_rewrite(self, question: str, history: Sequence[Turn]) -> None:
         """Record that the model was asked to rewrite a follow-up question."""
-        self._prompt = _tokens(rewrite_messages(question, history))
+        self._prompt = prompt_tokens(rewrite_messages(question, history))
 
     async def start_look(self, messages: Sequence[Message], reply_tokens: int) -> bool:
         """Reserve a second look. Return whether the model may be asked for it."""
-        prompt = _tokens(messages)
+        prompt = prompt_tokens(messages)
         within = (await self._reserve(prompt + reply_tokens)).within_budget
         self._prompt = prompt if within else 0
         return within
@@ -330,15 +335,6 @@ def paid_calls(admission: Admission) -> PaidCalls:
     """Return the paid calls that an admitted request may make."""
     within = not admission.calls
     return PaidCalls(embed=within, rerank=within and admission.within_budget)
-
-
-def _tokens(messages: Sequence[Message]) -> int:
-    system, *others = (message["content"] for message in messages)
-    return _system_tokens(system) + sum(map(count_tokens, others))
-
-
-_system_tokens = lru_cache(maxsize=8)(count_tokens)
-"""The system message is the same in every request of a kind."""
 
 
 def _keys(settings: Settings, address: str, session_id: str) -> list[reader_keys.Key]:

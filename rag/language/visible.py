@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Literal
 
 MAX_MARKS = 30
@@ -40,34 +41,8 @@ _STRAY = re.compile(
 _is_plain = re.compile("[\t\n -~\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2030-\u205e]*+").fullmatch
 """Whether there are only characters, such as those of most English, that everybody can see."""
 _LINE_END = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-
-
-def _ranges(codes: Iterable[int]) -> str:
-    """Write ascending code points as ranges, which `re` reads faster than thousands of signs."""
-    runs: list[list[int]] = []
-    for code in codes:
-        if runs and code == runs[-1][-1] + 1:
-            runs[-1][1:] = [code]
-        else:
-            runs.append([code])
-    return "".join("-".join(map(chr, run)) for run in runs)
-
-
-_MARK = _ranges(
-    code
-    for first, last in (
-        *((0x300, 0x1DFF), (0x20D0, 0x20FF), (0x2CEF, 0x2DFF), (0x302A, 0x309A), (0xA66F, 0xABFF)),
-        *((0xFB1E, 0xFB1E), (0xFE20, 0xFE2F), (0xFF9E, 0xFF9F), (0x101FD, 0x11FFF)),
-        (0x16AF0, 0x16FF1),
-        *((0x1BC9E, 0x1BC9E), (0x1D165, 0x1D244), (0x1E000, 0x1E94A)),
-    )
-    for code in range(first, last + 1)
-    if all(map(unicodedata.combining, unicodedata.normalize("NFKD", chr(code))))
-)
-"""Combining marks, and what is decomposed into nothing else."""
-_MARKS = re.compile(f"([{_MARK}]{{{MAX_MARKS}}})[{_MARK}]+")
 _MAY_BE_MARKS = re.compile(f"[\u0300-\U0001e94a]{{{MAX_MARKS + 1}}}")
-"""One range, which is found ten times as fast as the exact signs."""
+"""A range that includes all combining marks, because it is found faster than the marks alone."""
 
 
 def visible(text: str) -> str:
@@ -89,8 +64,23 @@ def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
     if text.isascii():
         return text
     if _MAY_BE_MARKS.search(text):
-        text = _MARKS.sub(r"\1", text)
+        text = "".join(_without_long_runs(text))
     return unicodedata.normalize(form, text)
+
+
+def _without_long_runs(text: str) -> Iterator[str]:
+    """Yield the characters of a text without the marks after MAX_MARKS in a row."""
+    run = 0
+    for char in text:
+        run = run + 1 if _is_mark(char) else 0
+        if run <= MAX_MARKS:
+            yield char
+
+
+@lru_cache(maxsize=4096)
+def _is_mark(char: str) -> bool:
+    """Whether a character is a combining mark, or is decomposed into nothing else."""
+    return all(map(unicodedata.combining, unicodedata.normalize("NFKD", char)))
 
 
 def tidy(text: str) -> str:
