@@ -125,15 +125,14 @@ async def _begun(
 async def _late(
     asking: asyncio.Future[AsyncGenerator[answer_stream.Event]],
 ) -> AsyncGenerator[answer_stream.Event]:
+    from rag.chat.waiting import stop
+
     try:
         await asyncio.wait([asking])  # awaited itself, it would be cancelled instead
         async for event in asking.result():
             yield event
     finally:
-        if asking.cancel():
-            await asyncio.wait([asking])
-        elif not asking.cancelled() and not asking.exception():
-            await asking.result().aclose()
+        await stop(asking, lambda events: events.aclose())
 
 
 async def _whole(asking: Awaitable[AsyncGenerator[answer_stream.Event]]) -> ChatResponse:

@@ -18,6 +18,7 @@ from rag.answering.open_blocks import open_block_end
 from rag.answering.support import supporting_passages
 from rag.chat import admission, notices
 from rag.chat.answer_text import AnswerText
+from rag.chat.waiting import stop
 from rag.conversations import store as conversations
 from rag.errors import ConversationFull, UpstreamError, UpstreamTimeout
 from rag.interfaces import Answerer, AnswerPart
@@ -110,6 +111,12 @@ def fallback_code(error: Exception) -> str:
     return getattr(error, "code", UpstreamTimeout.code)
 
 
+async def _close(start: Start) -> None:
+    """Stop the model."""
+    if hasattr(start.parts, "aclose"):
+        await start.parts.aclose()
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """An answer that has started."""
@@ -197,17 +204,8 @@ class AnswerStream:
             }
             yield replace(finished, metadata=metadata)
         finally:
-            await self._stop()
+            await stop(self.starting, _close)
             await self.meter.settle()
-
-    async def _stop(self) -> None:
-        """Stop the model, or its start."""
-        if self.starting.cancel():
-            await asyncio.wait([self.starting])
-        elif not self.starting.cancelled() and not self.starting.exception():
-            parts = self.starting.result().parts
-            if hasattr(parts, "aclose"):
-                await parts.aclose()
 
     async def _answer_extractively(self) -> AnswerText:
         """Write the whole answer again with the extractive answerer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -26,3 +26,11 @@ async def begun(work: Coroutine[Any, Any, T], seconds: float | None) -> asyncio.
     if task.done():
         task.result()
     return task
+
+
+async def stop(work: asyncio.Future[T], close: Callable[[T], Awaitable[None]]) -> None:
+    """Cancel work that has begun. If it is done, close its result."""
+    if work.cancel():
+        await asyncio.wait([work])
+    elif not work.cancelled() and not work.exception():
+        await close(work.result())
