@@ -60,7 +60,7 @@ def run(bench: Bench) -> list[Row]:
         return Row(what, median(results[name, readers, stream]), "ms", "ideal", IDEAL, goal)
 
     return [
-        *(row("service", n, goal=1.5 if n == 200 else None) for n in READERS),
+        *(row("service", n, goal=2.0 if n == 200 else None) for n in READERS),
         row("two", 200, goal=1.3),
         row("floor", 200),
         row("sdks", 200),
