@@ -80,7 +80,7 @@ class Clients(Protocol):
 def main(
     arguments: Sequence[str] | None = None, clients: Callable[[], Clients] = get_clients
 ) -> int:
-    """The command. Whatever goes wrong, its user meets a sentence, never a stack trace."""
+    """The command. Whatever goes wrong, the user sees one sentence, never a stack trace."""
     options = parse_arguments(arguments)
     output.make_safe()
     try:
@@ -94,8 +94,8 @@ def main(
         return 1
     except KeyboardInterrupt:
         print(
-            "\nStopped. The index in use is whole, and what has been embedded is kept: "
-            "the same command goes on from here.",
+            "\nStopped. The index in use is unchanged, and finished embeddings are kept. "
+            "Run the same command to continue.",
             file=sys.stderr,
         )
         return 130
@@ -165,13 +165,13 @@ async def _ingest(options: Namespace, clients: Clients) -> int:
     if options.verify:
         verdict = await _verified(chunks, options)
         if verdict.problems and options.strict:
-            raise SourceError("Nothing was changed: --strict wants every link to be there.")
+            raise SourceError("Nothing was changed: --strict requires that no link is dead.")
         if await _words_missing(book, options) and options.strict:
-            raise SourceError("Nothing was changed: --strict wants every word to be read.")
+            raise SourceError("Nothing was changed: --strict requires that every word is read.")
     if book.skipped and options.strict:
-        raise SourceError("Nothing was changed: --strict wants every file to be read.")
+        raise SourceError("Nothing was changed: --strict requires that every file is read.")
     if book.losses and options.strict:
-        raise SourceError("Nothing was changed: --strict wants nothing of a page to be lost.")
+        raise SourceError("Nothing was changed: --strict requires that nothing of a page is lost.")
     return await _index(book, chunks, clients, published, options)
 
 

@@ -42,15 +42,15 @@ from rag import VERSION, output
 from rag.engines import check_database_url, check_platform, stop_engines
 from rag.errors import BookError, ConfigurationError, IndexMissing
 from rag.providers import get_clients, get_settings
-from web import cors, error_handlers, log_format, visitors
+from web import access_checks, cors, error_handlers, log_format
 from web.lambda_adapter import LambdaFunction
 from web.middleware import RequestMiddleware
 from web.server import (
     end_with_supervisor,
-    exit_status,
-    one_process,
     read_arguments,
+    require_one_process,
     serve,
+    startup_failure_status,
 )
 
 log = logging.getLogger("router")
@@ -142,7 +142,7 @@ def create_app(routes: Sequence[Route] = ROUTES) -> App:
             response_class=_response_class(handler),
             responses=_responses(handler),
             operation_id=handler.__name__,
-            dependencies=[Depends(visitors.check)] if path in visitors.PAID else None,
+            dependencies=[Depends(access_checks.check)] if path in access_checks.PAID else None,
         )
     return app
 
@@ -255,11 +255,11 @@ def _configured_app() -> App:
         log_format.configure(settings)
         check_platform(settings.qdrant_url, settings.database_url)
         check_database_url(settings)
-        one_process(settings)
+        require_one_process(settings)
         return create_app(selected_routes())
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
-        raise SystemExit(exit_status()) from None
+        raise SystemExit(startup_failure_status()) from None
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from deploy import zero_gpu  # noqa: E402
+from deploy import free_space  # noqa: E402
 from deploy.common import QUESTION, ask, fail, settings_for_host  # noqa: E402
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def deploy(options: argparse.Namespace) -> None:
     if options.free:
         if "EMBEDDED" in variables:
             fail("A free Space cannot run the embedded engines: unset EMBEDDED in .env.")
-        if problems := list(zero_gpu.unreachable(secrets | variables)):
+        if problems := list(free_space.unreachable(secrets | variables)):
             fail("\n".join(problems))
-        files = zero_gpu.space_files(ROOT, files)
+        files = free_space.space_files(ROOT, files)
     if options.dry_run:
         size = sum(map(len, files.values()))
         kind = "free ZeroGPU Space" if options.free else "Space"
@@ -125,7 +125,7 @@ def _find_or_create(api: HfApi, options: argparse.Namespace) -> SpaceInfo:
             name,
             repo_type="space",
             space_sdk=sdk,
-            space_hardware=SpaceHardware(zero_gpu.HARDWARE) if options.free else None,
+            space_hardware=SpaceHardware(free_space.HARDWARE) if options.free else None,
             private=options.private,
         )
         print(f"Created the Space {name}")

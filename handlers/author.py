@@ -1,11 +1,11 @@
-"""Tell the author of the book from everyone else, by the admin token."""
+"""Recognize the author of the book by the admin token."""
 
 from __future__ import annotations
 
 import hmac
 
+from rag.conversations.rate_limit_keys import client_keys
 from rag.conversations.rate_limits import Limits
-from rag.conversations.reader_keys import client_keys
 from rag.providers import Clients
 from rag.settings import is_loopback
 

@@ -56,7 +56,7 @@ async def _markdown(slug: str, address: str) -> str:
     from rag.indexing.outline import markdown, page_chunks
 
     clients = get_clients()
-    admission.admit_light(clients, address)
+    admission.admit_cheap(clients, address)
     store = await clients.store()
     for name in dict.fromkeys((slug, "" if slug == "index" else slug)):
         if isinstance(store, PreviewPages):

@@ -116,23 +116,23 @@ async def chat(
 async def _begun(
     asking: Coroutine[Any, Any, AsyncGenerator[answer_stream.Event]],
 ) -> AsyncGenerator[answer_stream.Event]:
-    """Return the events once there are some, or after WAIT_SECONDS. Raises what fails sooner."""
-    from rag.chat.waiting import WAIT_SECONDS, begun
+    """Return the events once there are some, or after WAIT_SECONDS. Raises errors until then."""
+    from rag.chat.early_start import WAIT_SECONDS, start_within
 
-    return _late(await begun(asking, WAIT_SECONDS))
+    return _late(await start_within(asking, WAIT_SECONDS))
 
 
 async def _late(
     asking: asyncio.Future[AsyncGenerator[answer_stream.Event]],
 ) -> AsyncGenerator[answer_stream.Event]:
-    from rag.chat.waiting import stop
+    from rag.chat.early_start import cancel_or_close
 
     try:
         await asyncio.wait([asking])  # awaited itself, it would be cancelled instead
         async for event in asking.result():
             yield event
     finally:
-        await stop(asking, lambda events: events.aclose())
+        await cancel_or_close(asking, lambda events: events.aclose())
 
 
 async def _whole(asking: Awaitable[AsyncGenerator[answer_stream.Event]]) -> ChatResponse:

@@ -44,7 +44,7 @@ async def _file(name: str, purpose: str, address: str) -> PlainText:
     if purpose == site_files.PURPOSE:  # the site that we ask is this service
         raise NotFound
     clients = get_clients()
-    admission.admit_light(clients, address)
+    admission.admit_cheap(clients, address)
     store, info = await clients.store(), await index_info(clients)
     # Pages as Markdown are on this service, also where there is no preview.
     site = await citation_base(clients.settings, store, address) or "book"

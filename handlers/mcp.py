@@ -73,8 +73,8 @@ async def _answer(clients: Clients, call: McpCall, address: str, token: str) -> 
     from rag.chat import admission
 
     by_token = token and f"token {token}"
-    admission.admit_light(clients, address)
-    admission.admit_light(clients, by_token)
+    admission.admit_cheap(clients, address)
+    admission.admit_cheap(clients, by_token)
     match call.method:
         case "initialize" if not call.modern:
             version = mcp_protocol.negotiated(call.params)

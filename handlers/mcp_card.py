@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from pydantic import Field
 
-from handlers.schemas import LateModel
+from handlers.schemas import DeferredModel
 from rag import VERSION
 from rag.errors import BookError
 from rag.providers import get_clients
@@ -25,7 +25,7 @@ SCHEMA = "https://static.modelcontextprotocol.io/schemas/v1/server-card.schema.j
 CARD_TYPE = "application/mcp-server-card+json"
 
 
-class RemoteModel(LateModel):
+class RemoteModel(DeferredModel):
     type: str = "streamable-http"
     url: str
     supportedProtocolVersions: tuple[str, ...] = (*MODERN, *LEGACY)
@@ -33,7 +33,7 @@ class RemoteModel(LateModel):
     """What the client has to ask for, if the address contains a token."""
 
 
-class CardResponse(LateModel):
+class CardResponse(DeferredModel):
     schema_: str = Field(SCHEMA, alias="$schema")
     name: str
     title: str
@@ -42,7 +42,7 @@ class CardResponse(LateModel):
     remotes: list[RemoteModel]
 
 
-class ServerModel(LateModel):
+class ServerModel(DeferredModel):
     name: str
     title: str
     url: str
@@ -51,17 +51,17 @@ class ServerModel(LateModel):
     """`none`, or `token` if the address must contain one."""
 
 
-class DiscoveryResponse(LateModel):
+class DiscoveryResponse(DeferredModel):
     servers: list[ServerModel]
 
 
-class EntryModel(LateModel):
+class EntryModel(DeferredModel):
     identifier: str
     type: str = CARD_TYPE
     url: str
 
 
-class CatalogResponse(LateModel):
+class CatalogResponse(DeferredModel):
     specVersion: str = "1.0"
     entries: list[EntryModel]
 

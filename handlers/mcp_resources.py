@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rag.answering.addresses import address
+from rag.answering.urls import address
 from rag.chat.retrieval import outline
 from rag.indexing.outline import markdown, page_chunks
 from rag.providers import Clients

@@ -16,9 +16,9 @@ from pydantic import BaseModel, Field, ValidationError
 
 from handlers.schemas import Text
 from rag.answering import sources
-from rag.answering.addresses import page_path
 from rag.answering.citation_filter import link_markers
 from rag.answering.text_fragments import citation_url
+from rag.answering.urls import page_path
 from rag.chat import admission, answer_stream, pipeline
 from rag.chat.question import Question
 from rag.chat.retrieval import outline, search_passages

@@ -26,7 +26,7 @@ SOURCES = "\n\n---\n\n**Sources**\n"
 """Between an answer and the list of its sources."""
 REPLACED = "\n\n---\n\nThe answer was interrupted. This is what the book says:\n\n"
 _FINISH_REASONS = {"refusal": "content_filter"}
-"""Reasons that OpenAI's protocol calls otherwise."""
+"""Finish reasons that have other names in OpenAI's protocol."""
 
 
 def history(messages: Sequence[MessageModel]) -> list[Turn]:

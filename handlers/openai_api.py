@@ -14,7 +14,7 @@ from fastapi import Header
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, BeforeValidator, Field
 
-from handlers.schemas import LateModel, ReaderAddress, Text, clean
+from handlers.schemas import DeferredModel, ReaderAddress, Text, clean
 from handlers.streaming import ClosingStream
 from rag.chat import sse
 from rag.errors import InvalidRequest, NotFound, Unauthorized
@@ -79,18 +79,18 @@ class CompletionRequest(BaseModel):
     """If set, the conversation is stored. A session id continues that conversation."""
 
 
-class AnswerMessage(LateModel):
+class AnswerMessage(DeferredModel):
     role: Literal["assistant"] = "assistant"
     content: str
 
 
-class ChoiceModel(LateModel):
+class ChoiceModel(DeferredModel):
     index: int = 0
     message: AnswerMessage
     finish_reason: str
 
 
-class UsageModel(LateModel):
+class UsageModel(DeferredModel):
     """Tokens of the chat model. All are 0 if the answer consists of quotations."""
 
     prompt_tokens: int
@@ -98,7 +98,7 @@ class UsageModel(LateModel):
     total_tokens: int
 
 
-class CompletionResponse(LateModel):
+class CompletionResponse(DeferredModel):
     id: str
     object: Literal["chat.completion"] = "chat.completion"
     created: int
@@ -111,16 +111,16 @@ class CompletionResponse(LateModel):
     """Id of the stored conversation; empty if it is not stored."""
 
 
-class ModelModel(LateModel):
+class ModelEntry(DeferredModel):
     id: str = MODEL
     object: Literal["model"] = "model"
     created: int = 0
     owned_by: str = MODEL
 
 
-class ModelsResponse(LateModel):
+class ModelsResponse(DeferredModel):
     object: Literal["list"] = "list"
-    data: list[ModelModel]
+    data: list[ModelEntry]
 
 
 async def models(
@@ -128,7 +128,7 @@ async def models(
 ) -> ModelsResponse:
     """List the models: one, the book."""
     _admit(get_clients(), authorization, address)
-    return ModelsResponse(data=[ModelModel()])
+    return ModelsResponse(data=[ModelEntry()])
 
 
 async def completions(

@@ -48,7 +48,7 @@ def reject_boolean(value: Any) -> Any:
     return value
 
 
-class LateModel(BaseModel):
+class DeferredModel(BaseModel):
     """A model that is built on first use, so that a cold start does not wait for it."""
 
     model_config = ConfigDict(defer_build=True)

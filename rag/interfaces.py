@@ -173,7 +173,10 @@ class Retiring(Protocol):
         """Why configured models cannot be used at the moment, by name."""
 
     async def retirements(self) -> Sequence[Retirement]:
-        """Return the configured models with an end, whenever it is. Raises UpstreamError."""
+        """Return the configured models that have a shutdown date, however distant.
+
+        Raises UpstreamError.
+        """
 
 
 class Reranker(Protocol):

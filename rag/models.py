@@ -296,7 +296,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """The answer begins anew: all text before this was none of it."""
+    """The answer starts over. Discard the text received before this."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class Clients:
         self._no_database = ""
         """Why there is no database."""
         self._no_database_until = 0.0
-        self.light_limits = MemoryLimits()
+        self.cheap_limits = MemoryLimits()
         """Of requests that cost almost nothing, for which no database is woken."""
         self.outline_lock = asyncio.Lock()
         """Held while the book's outline is read, so that it is read once."""

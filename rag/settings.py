@@ -160,13 +160,13 @@ class Settings:
     deadline_seconds: float = _setting(
         "DEADLINE_SECONDS",
         50.0,
-        "A chat request answers or fails within this many seconds, and those that "
-        "`FIRST_TOKEN_SECONDS` has beyond 20.",
+        "A chat request answers or fails within this many seconds, plus those by "
+        "which `FIRST_TOKEN_SECONDS` exceeds 20.",
     )
     first_token_seconds: float = _setting(
         "FIRST_TOKEN_SECONDS",
         0.0,
-        "How long the chat model may take to its first word; if unset, 20, and 120 if "
+        "How long to wait for the chat model's first token; if unset, 20, and 120 if "
         "`OPENAI_BASE_URL` is a local address.",
     )
     starter_questions: tuple[str, ...] = _setting(

@@ -61,7 +61,7 @@ class Includes:
         missing: str = "includes could not be found",
         above: int | None = None,
     ) -> None:
-        """`missing` is the kind of loss that a file is that does not exist.
+        """`missing` is the kind of loss to report for a file that does not exist.
 
         `above` is the number of lines above the page's body, if lines are to be named.
         """

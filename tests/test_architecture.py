@@ -21,7 +21,7 @@ FLOORS = (
     {"rag.indexing", "rag.conversations"},
     {"rag.answering"},
     {"rag.retrieval", "sites"},
-    {"rag.language", "rag.deadlines", "rag.request_log", "rag.output", "rag.pace"},
+    {"rag.language", "rag.deadlines", "rag.request_log", "rag.output", "rag.loop_fairness"},
     {"rag.environment"},
     {"rag.interfaces", "rag.settings"},
     {"rag.models", "rag.errors", "rag.retry_after"},

@@ -350,7 +350,7 @@ def test_strict_wants_every_file_to_be_read(
     assert call(tmp_path / "d", book, "--verify", built, "--strict") == 0
     (book / "pipe.md").symlink_to("/dev/zero")
     assert call(tmp_path / "d", book, "--verify", built, "--strict") == 1
-    assert "--strict wants every file to be read" in capsys.readouterr().err
+    assert "--strict requires that every file is read" in capsys.readouterr().err
     assert call(tmp_path / "d", book, "--verify", built) == 0
 
 
@@ -420,7 +420,7 @@ def test_ctrl_c(tmp_path: Path, book: Path, capsys: pytest.CaptureFixture[str]) 
         process.kill()
         process.wait()
     assert process.returncode == 130
-    assert "Stopped. The index in use is whole" in err
+    assert "Stopped. The index in use is unchanged" in err
     assert "Traceback" not in err
     assert run(info(tmp_path / "d")) is None
     assert call(tmp_path / "d", book) == 0

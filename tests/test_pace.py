@@ -6,7 +6,7 @@ import asyncio
 import gc
 import weakref
 
-from rag.pace import wait_for_slot
+from rag.loop_fairness import wait_for_slot
 
 
 async def _rush() -> list[str]:

@@ -35,7 +35,7 @@ def configure(settings: Settings) -> None:
     """Send the log of this process to standard output, in the format of LOG_FORMAT."""
     output.make_safe()
     json_lines = JsonLines(ascii_only=not output.is_utf8())
-    handler = Counting(sys.stdout)
+    handler = RepeatCountingHandler(sys.stdout)
     handler.setFormatter(json_lines if chosen(settings) == "json" else TextLines())
     # Lambda installs a handler of its own, which hides everything below a warning.
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=bool(settings.platform))
@@ -46,7 +46,7 @@ def configure(settings: Settings) -> None:
 def write_counts() -> None:
     """Write how often dropped warnings were repeated, before the process ends."""
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, Counting):
+        if isinstance(handler, RepeatCountingHandler):
             handler.write_counts()
 
 
@@ -69,10 +69,10 @@ class _Written:
     wait: float = COUNT_SECONDS
 
 
-class Unrepeated(logging.Filter):
+class DuplicateFilter(logging.Filter):
     """Drops and counts a warning that was written within the last minutes.
 
-    What is down is down for every question, and its reason need not be read a thousand times.
+    A service that is down fails every question. One line in the log is enough for all of them.
     Failures are the same if they come from the same line of code with the same words.
     """
 
@@ -113,12 +113,12 @@ def _identity(record: logging.LogRecord) -> str:
     return f"{record.pathname}:{record.lineno} {type(error).__name__} {error}"
 
 
-class Counting(logging.StreamHandler[Any]):
-    """Writes records to a stream, and how often those were repeated that `Unrepeated` dropped."""
+class RepeatCountingHandler(logging.StreamHandler[Any]):
+    """Writes records to a stream, and how many repeats `DuplicateFilter` dropped."""
 
     def __init__(self, stream: Any) -> None:
         super().__init__(stream)
-        self._repeated = Unrepeated()
+        self._repeated = DuplicateFilter()
         self.addFilter(self._repeated)
 
     def emit(self, record: logging.LogRecord) -> None:

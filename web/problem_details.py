@@ -14,7 +14,7 @@ from rag.errors import (
     Unauthorized,
     UpstreamError,
 )
-from web.visitors import Forbidden
+from web.access_checks import Forbidden
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -33,8 +33,8 @@ CLOUD_RUN_PROXY = "169.254.0.0/16"
 _PROXIES = {"SPACE_ID": SPACE_PROXY, "K_SERVICE": CLOUD_RUN_PROXY}
 
 HEALTHCHECK_SECONDS = 30
-"""A process that gives no sign of life for so long is replaced, and its answers are lost: a
-starved machine must not look like a process that hangs."""
+"""A process that does not respond for this long is replaced, and its answers are lost. Long enough
+that a process on an overloaded machine does not seem to hang."""
 
 
 USAGE = """\
@@ -75,8 +75,8 @@ def trusted_hop(settings: Settings) -> str:
     return os.environ.get("FORWARDED_ALLOW_IPS") or default
 
 
-def configured(app: ASGIApp | str, settings: Settings, processes: int = 1) -> uvicorn.Config:
-    """The server with its bounds: whom it believes, and for how long it waits."""
+def make_config(app: ASGIApp | str, settings: Settings, processes: int = 1) -> uvicorn.Config:
+    """Return the server's configuration, with its trusted proxies and timeouts."""
     import uvicorn
 
     from web.http_timeouts import HEAD_BYTES, KEEP_ALIVE_SECONDS, BoundedProtocol
@@ -173,7 +173,7 @@ def serve(app: FastAPI) -> None:
     sys.stdout.flush()
     _raise_file_limit()
     processes = _processes(settings)
-    config = configured("router:app" if processes > 1 else app, settings, processes)
+    config = make_config("router:app" if processes > 1 else app, settings, processes)
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C has been obeyed by then
         # Imported here: Lambda and Vercel load this module and never serve.
         if processes == 1:
@@ -186,11 +186,11 @@ def serve(app: FastAPI) -> None:
             Multiprocess(config, sockets=listeners).run()
     for listener in listeners:
         listener.close()
-    # The engines stop at exit. Who cannot wait for them interrupts again.
+    # The engines stop at exit. A second interrupt skips the wait.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 
-def one_process(settings: Settings) -> None:
+def require_one_process(settings: Settings) -> None:
     """Raise ConfigurationError in the second of several processes that share an embedded database.
 
     `uvicorn --workers` starts such processes. uvicorn stops all of them if one cannot start.
@@ -212,7 +212,7 @@ def one_process(settings: Settings) -> None:
         ) from None
 
 
-def exit_status() -> int:
+def startup_failure_status() -> int:
     """Status of a process that cannot start. With 3, uvicorn does not start a worker again."""
     return 3 if _supervisor() else 1
 

@@ -22,7 +22,7 @@ from bench.report import Row
 from bench.sets import CachedEmbedder
 from rag.adapters.embedding.minilm import LocalEmbedder
 from rag.answering.prompt import answer_messages, count_tokens, second_look_messages
-from rag.answering.second_look import REPLY_TOKENS, contents
+from rag.answering.search_plan import REPLY_TOKENS, contents
 from rag.language.sentences import sentences
 from rag.models import AnswerRequest, Passage
 from rag.retrieval.relevance import ANSWER, DENSE_WEIGHT, SPARSE_WEIGHT

@@ -24,7 +24,7 @@ _LONGEST_WAIT = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RetryLimits:
     """How long a request may take, in seconds, and how often it is tried."""
 
     seconds: float
@@ -34,7 +34,7 @@ class Limits:
 
 async def with_retries(
     attempt: Callable[[], Awaitable[T]],
-    limits: Limits,
+    limits: RetryLimits,
     *,
     service: str,
     errors: tuple[type[Exception], ...],

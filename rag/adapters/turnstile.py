@@ -21,8 +21,8 @@ SECONDS = 5.0
 LONGEST_TOKEN = 2048
 LONGEST_ANSWER = 10_000
 DETAIL = (
-    "It could not be checked whether a person is asking, because the service that knows does not "
-    "respond. Please try again in a moment."
+    "We could not verify that you are human, because the verification service does not respond. "
+    "Please try again in a moment."
 )
 
 

@@ -22,7 +22,7 @@ from functools import lru_cache
 from heapq import nsmallest
 from urllib.parse import quote as percent_encode
 
-from rag.answering.addresses import address
+from rag.answering.urls import address
 from rag.language.sentences import sentences
 
 _WHOLE_SENTENCE = 72

@@ -25,7 +25,7 @@ from rag.answering.prompt import (
     prompt_tokens,
     rewrite_messages,
 )
-from rag.conversations import rate_limits, reader_keys
+from rag.conversations import rate_limit_keys, rate_limits
 from rag.conversations import store as conversations
 from rag.conversations.rate_limits import NOTHING, Admission, Cost, Limits, MemoryLimits
 from rag.errors import UpstreamError, UpstreamTimeout
@@ -44,12 +44,12 @@ TURN_BYTES = 16_000
 """Reserved to save a turn, until its size is known. Most turns are smaller."""
 _SEARCHES = 3
 """The first search, one with typos corrected, and those of a second look."""
-LIGHT = Limits(per_minute=240, burst=480)
+CHEAP_LIMITS = Limits(per_minute=240, burst=480)
 """Limit per address of requests that cost almost nothing."""
 _INSTRUCTION_TOKENS = 1250
 _PASSAGE_TOKENS = 500
 _SELECTION_BYTES = 6500
-"""No longer selection is sent to the model."""
+"""Longer selections are never sent to the model."""
 _REWRITE_TOKENS = 1700
 
 _memory = MemoryLimits()
@@ -113,10 +113,10 @@ async def _upkeep(database: Database, retention_days: int) -> None:
         log.warning("old rows were not deleted: %s", error)
 
 
-def admit_light(clients: Clients, address: str) -> None:
+def admit_cheap(clients: Clients, address: str) -> None:
     """Count a request that costs almost nothing, in this process alone. Raises RateLimited."""
     if keys := _keys(clients.settings, address, ""):
-        clients.light_limits.admit(keys, LIGHT)
+        clients.cheap_limits.admit(keys, CHEAP_LIMITS)
 
 
 async def settle(clients: Clients, admission: Admission, used: Cost) -> None:
@@ -337,12 +337,12 @@ def paid_calls(admission: Admission) -> PaidCalls:
     return PaidCalls(embed=within, rerank=within and admission.within_budget)
 
 
-def _keys(settings: Settings, address: str, session_id: str) -> list[reader_keys.Key]:
+def _keys(settings: Settings, address: str, session_id: str) -> list[rate_limit_keys.Key]:
     """Return the rate limit keys. The address comes first, so that it is checked first."""
     if not address or (not settings.platform and is_loopback(address)):
         return []
     secret = settings.database_url or _process_secret
-    keys = reader_keys.client_keys(secret, address)
+    keys = rate_limit_keys.client_keys(secret, address)
     if conversations.is_session_id(session_id):
-        keys.append(reader_keys.Key(reader_keys.session_key(secret, session_id)))
+        keys.append(rate_limit_keys.Key(rate_limit_keys.session_key(secret, session_id)))
     return keys

@@ -11,17 +11,18 @@ from typing import Any, Literal, TypeAlias
 
 from rag import request_log
 from rag.answering import sources
-from rag.answering.checked_citations import CheckedAnswer, check_citations
+from rag.answering.citation_check import CheckedAnswer, check_citations
 from rag.answering.citation_filter import renumber
 from rag.answering.claims import find_markers
 from rag.answering.open_blocks import open_block_end
 from rag.answering.support import supporting_passages
 from rag.chat import admission, notices
 from rag.chat.answer_text import AnswerText
-from rag.chat.waiting import stop
+from rag.chat.early_start import cancel_or_close
 from rag.conversations import store as conversations
 from rag.errors import ConversationFull, UpstreamError, UpstreamTimeout
 from rag.interfaces import Answerer, AnswerPart
+from rag.loop_fairness import wait_for_slot
 from rag.models import (
     AnswerRequest,
     Grade,
@@ -30,7 +31,6 @@ from rag.models import (
     Turn,
     Usage,
 )
-from rag.pace import wait_for_slot
 from rag.providers import Clients
 
 log = logging.getLogger(__name__)
@@ -204,7 +204,7 @@ class AnswerStream:
             }
             yield replace(finished, metadata=metadata)
         finally:
-            await stop(self.starting, _close)
+            await cancel_or_close(self.starting, _close)
             await self.meter.settle()
 
     async def _answer_extractively(self) -> AnswerText:

@@ -27,7 +27,7 @@ class AnswerText:
         self.begin()
 
     def begin(self) -> None:
-        """Begin without any text, also if there is some that was not part of the answer."""
+        """Start over, and discard text that was not part of the answer."""
         self.citations, self.fence, self.text = CitationFilter(self.count), OuterFence(), ""
 
     def add(self, part: AnswerPart) -> str:

@@ -1,35 +1,35 @@
-"""Sentences that tell a reader why an answer is less than usual, and until when."""
+"""Sentences that tell a reader why an answer is limited, and for how long."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from rag.conversations.rate_limits import Over
+from rag.conversations.rate_limits import Exceeded
 from rag.errors import RateLimited
 
-FALLBACKS = {Over.SHARE: "over_share", Over.DAY: "over_budget"}
+FALLBACKS = {Exceeded.SHARE: "over_share", Exceeded.DAY: "over_budget"}
 """Fallback code if questions or tokens are over a limit."""
 QUOTED = {
-    Over.SHARE: "You have used your share of today's answers from the language model. Until "
-    "midnight UTC, the book is quoted instead.",
-    Over.DAY: "Today's answers from the language model are used up. Until midnight UTC, the book "
-    "is quoted instead.",
+    Exceeded.SHARE: "You have used your share of today's answers from the language model. The book "
+    "is quoted instead until midnight UTC.",
+    Exceeded.DAY: "Today's answers from the language model are used up. The book is quoted instead "
+    "until midnight UTC.",
 }
 WORDS_ONLY = {
-    Over.SHARE: "You have used your share of today's searches by meaning. Until midnight UTC, only "
-    "the words of a question are looked for.",
-    Over.DAY: "Today's searches by meaning are used up. Until midnight UTC, only the words of a "
-    "question are looked for.",
+    Exceeded.SHARE: "You have used your share of today's searches by meaning. Until midnight UTC, "
+    "questions are matched by their words only.",
+    Exceeded.DAY: "Today's searches by meaning are used up. Until midnight UTC, questions are "
+    "matched by their words only.",
 }
 NOT_SAVED = {
-    Over.SHARE: "This answer is not kept, because you have used your share of today's space for "
-    "conversations. It begins anew at midnight UTC.",
-    Over.DAY: "This answer is not kept, because today's space for conversations is used up. It "
-    "begins anew at midnight UTC.",
+    Exceeded.SHARE: "This answer was not saved, because you have used your share of today's "
+    "storage. The limit resets at midnight UTC.",
+    Exceeded.DAY: "This answer was not saved, because today's storage is used up. The limit resets "
+    "at midnight UTC.",
 }
 
 
-def nothing_by_words(over: Over) -> RateLimited:
+def nothing_by_words(over: Exceeded) -> RateLimited:
     """Return the error for a search by words alone that has found nothing."""
     now = datetime.now(UTC)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)

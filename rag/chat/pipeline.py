@@ -25,17 +25,17 @@ from rag.chat.answer_stream import (
     fallback_code,
     replay,
 )
+from rag.chat.early_start import MIN_MODEL_SECONDS, WAIT_SECONDS, start_within
 from rag.chat.question import Question
 from rag.chat.retrieval import embed, index_info, retrieve
 from rag.chat.second_look import SearchedText, look_further
 from rag.chat.session import Session, load_session
-from rag.chat.waiting import MOMENT_SECONDS, WAIT_SECONDS, begun
 from rag.conversations import store as conversations
 from rag.deadlines import until
 from rag.errors import UpstreamError, UpstreamTimeout
 from rag.language.small_talk import SmallTalk, classify_small_talk, reply_language
+from rag.loop_fairness import wait_for_slot
 from rag.models import AnswerRequest, Chunk, Passage, SearchResult, Turn
-from rag.pace import wait_for_slot
 from rag.providers import Clients
 from rag.retrieval.highlighted import put_highlighted_first, searchable_selection
 from rag.retrieval.search import CANDIDATES
@@ -161,8 +161,10 @@ class ChatPipeline:
 
     async def _begin_answer(self, request: AnswerRequest) -> asyncio.Future[Start]:
         """Start the answer. A stream waits for it until WAIT_SECONDS after the question."""
-        wait = max(MOMENT_SECONDS, self.started + WAIT_SECONDS - time.perf_counter())
-        return await begun(self._start_answer(request), wait if self.question.streamed else None)
+        wait = max(MIN_MODEL_SECONDS, self.started + WAIT_SECONDS - time.perf_counter())
+        return await start_within(
+            self._start_answer(request), wait if self.question.streamed else None
+        )
 
     def _answer_stream(
         self, session: Session, request: AnswerRequest, starting: asyncio.Future[Start]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from rag import request_log
 from rag.answering.prompt import second_look_messages
-from rag.answering.second_look import REPLY_TOKENS, RESPONSE_FORMAT, contents, read_plan
+from rag.answering.search_plan import REPLY_TOKENS, RESPONSE_FORMAT, contents, read_plan
 from rag.chat.admission import UsageMeter
 from rag.chat.retrieval import search_each, search_wide
 from rag.errors import BookError

@@ -14,7 +14,7 @@ Everything is in a schema named `book`, because the database may contain other t
 import sys
 from collections.abc import Sequence
 
-from rag.conversations.shares import SHARES
+from rag.conversations.budget_migration import SHARES
 
 _SESSIONS = """
 -- turns: number of the last turn. Incremented to number a new turn.

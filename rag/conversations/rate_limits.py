@@ -18,7 +18,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from rag.conversations.migrations import UPKEEP_DUE
-from rag.conversations.reader_keys import Key
+from rag.conversations.rate_limit_keys import Key
 from rag.errors import RateLimited
 from rag.interfaces import Database
 
@@ -42,7 +42,7 @@ NOTHING = Cost()
 QUESTION = Cost(questions=1)
 
 
-class Over(IntEnum):
+class Exceeded(IntEnum):
     """Which limit keeps a cost from being reserved."""
 
     NOTHING = 0
@@ -87,10 +87,10 @@ class Admission:
     """The day (UTC) that it is charged to."""
     reserved: Cost = NOTHING
     """Without the parts that are over a limit."""
-    model: Over = Over.NOTHING
+    model: Exceeded = Exceeded.NOTHING
     """Whether questions and tokens are over a limit. If so, neither has been reserved."""
-    calls: Over = Over.NOTHING
-    bytes: Over = Over.NOTHING
+    calls: Exceeded = Exceeded.NOTHING
+    bytes: Exceeded = Exceeded.NOTHING
     keys: tuple[Key, ...] = field(default=(), compare=False)
     """What it was counted under."""
     upkeep_due: bool = False
@@ -101,7 +101,7 @@ class Admission:
     @property
     def within_budget(self) -> bool:
         """Whether the chat model and the reranker may be used."""
-        return self.model is Over.NOTHING
+        return self.model is Exceeded.NOTHING
 
 
 # The comment keeps this from being retried like a SELECT: a request must not be counted twice.
@@ -181,12 +181,15 @@ async def _run(
         share=list(share),
     )
     today, model, calls, size, refused, wait, due = row
-    over = Over(model), Over(calls), Over(size)
+    over = Exceeded(model), Exceeded(calls), Exceeded(size)
     return replace(_admission(today, cost, over, keys), upkeep_due=due), refused, wait
 
 
 def _admission(
-    day: date, cost: Cost, over: tuple[Over, Over, Over], keys: tuple[Key, ...]
+    day: date,
+    cost: Cost,
+    over: tuple[Exceeded, Exceeded, Exceeded],
+    keys: tuple[Key, ...],
 ) -> Admission:
     model, calls, size = over
     reserved = Cost(
@@ -274,12 +277,12 @@ class MemoryLimits:
             if row.day != today:
                 row.day, row.used = today, [0, 0, 0, 0]
         self._charge(keys, today, cost)
-        over = [Over.NOTHING] * 4
+        over = [Exceeded.NOTHING] * 4
         for n, added in enumerate(cost):
             if added and self._used[n] > limits.daily()[n]:
-                over[n] = Over.DAY
+                over[n] = Exceeded.DAY
             elif added and any(row.used[n] > share[n] * key.weight for key, row in counted):
-                over[n] = Over.SHARE
+                over[n] = Exceeded.SHARE
         groups = max(over[0], over[1]), over[2], over[3]
         booked = _admission(today, cost, groups, keys)
         self._charge(keys, today, _difference(booked.reserved, cost))

@@ -10,8 +10,8 @@ import uuid
 from contextlib import suppress
 
 from rag.conversations import migrations, rate_limits, store
+from rag.conversations.rate_limit_keys import Key
 from rag.conversations.rate_limits import NOTHING, Limits
-from rag.conversations.reader_keys import Key
 from rag.errors import BookError, StatementRejected, UpstreamError
 from rag.interfaces import Database
 from rag.models import Turn

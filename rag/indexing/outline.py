@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from rag.answering.addresses import page_path
 from rag.answering.sources import heading_lines, split_by_heading
 from rag.answering.text_fragments import plain_sentences
+from rag.answering.urls import page_path
 from rag.interfaces import VectorStore
 from rag.models import Chunk, IndexInfo
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rag.answering.addresses import address
+from rag.answering.urls import address
 from rag.models import Page
 
 if TYPE_CHECKING:

@@ -182,7 +182,7 @@ async def _budget(clients: Clients) -> None:
     if used.calls >= settings.daily_embedding_budget:
         raise ConfigurationError(
             f"the {used.calls:,} calls per day for embeddings and reranking are used up: until "
-            "midnight UTC only the words of a question are looked for"
+            "midnight UTC questions are matched by their words only"
         )
     if used.bytes >= settings.daily_storage_budget:
         raise ConfigurationError(
@@ -224,7 +224,7 @@ def _used(settings: Settings, used: rate_limits.Cost) -> str:
 
 async def _quotas(clients: Clients) -> dict[str, tuple[bool, str]]:
     """Return, for each service that reports a quota, whether any is left and its numbers."""
-    from rag.ops import quota as quotas
+    from rag.ops import provider_quota as quotas
 
     s = clients.settings
     asked: dict[str, Awaitable[tuple[bool, str]]] = {}

@@ -76,7 +76,7 @@ async def _check(clients: Clients) -> list[Retirement]:
 
 
 def describe(retirement: Retirement, settings: Settings, today: date) -> str:
-    """Return a warning with what to set, or "" if the model lives long enough."""
+    """Return a warning with what to set, or "" if no shutdown is near."""
     model, end, advice = retirement.model, retirement.end, _advice(retirement.model, settings)
     if end is None:
         return f"{model} is deprecated or gone. {advice}"

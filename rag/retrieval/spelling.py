@@ -16,8 +16,8 @@ from rag.models import Passage
 
 SHORTEST = 3
 SHORT = 5
-"""Shorter words have too many neighbours for any edit. Of words that one of four manuals has and
-another has not, any edit would correct a quarter of those of four letters. As it is, 3 in 100."""
+"""Shorter words are corrected by fewer kinds of edits. With any edit, a quarter of the four-letter
+words that occur in one of four manuals, but not in another, would be corrected; now 3 in 100."""
 LONG = 9
 """From this length on, two edits are allowed."""
 MOST_WORDS = 24

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from rag.adapters.chat_model.model_text import whole_text
 from rag.adapters.chat_model.openai_stream import Answer
+from rag.adapters.chat_model.response_text import whole_text
 from rag.errors import UpstreamError
 from rag.models import Restart, Usage
 

@@ -12,7 +12,7 @@ import pytest
 
 from rag.adapters.database import postgres_pool
 from rag.adapters.database.postgres import Postgres
-from rag.conversations import migrations, rate_limits, reader_keys
+from rag.conversations import migrations, rate_limit_keys, rate_limits
 from rag.conversations import store as conversations
 from rag.errors import UpstreamError, UpstreamRejected, UpstreamTimeout
 from rag.models import Turn
@@ -101,10 +101,10 @@ def test_a_lost_answer_is_asked_for_again_where_that_is_safe(database_url: str) 
 def test_a_question_whose_admission_was_lost_is_counted_once(database_url: str) -> None:
     async def work(db: Postgres, between: Proxy) -> None:
         rules, cost = rate_limits.Limits(burst=40), rate_limits.Cost(1, 5)
-        await rate_limits.admit(db, [reader_keys.Key(str(uuid.uuid4()))], rules, cost)
+        await rate_limits.admit(db, [rate_limit_keys.Key(str(uuid.uuid4()))], rules, cost)
         between.lose_answers = 1
         with pytest.raises(UpstreamError, match="lost"):
-            await rate_limits.admit(db, [reader_keys.Key(str(uuid.uuid4()))], rules, cost)
+            await rate_limits.admit(db, [rate_limit_keys.Key(str(uuid.uuid4()))], rules, cost)
         assert await rate_limits.used_today(db) == rate_limits.Cost(2, 10)
 
     through_proxy(database_url, work)

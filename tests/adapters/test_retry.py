@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from rag.adapters.retry import Limits, with_retries
+from rag.adapters.retry import RetryLimits, with_retries
 from rag.deadlines import until
 from rag.errors import (
     UpstreamError,
@@ -51,7 +51,7 @@ def run(*outcomes: str | Exception | float, seconds: float = 5.0, attempts: int 
     async def main() -> object:
         return await with_retries(
             attempt,
-            Limits(seconds, attempts, 0.2),
+            RetryLimits(seconds, attempts, 0.2),
             service="s",
             errors=(Broken,),
             translate=lambda error: UpstreamError(str(error), service="s"),
@@ -104,7 +104,7 @@ def test_nobody_waits_for_a_time_after_the_requests_deadline() -> None:
         async with until(asyncio.get_running_loop().time() + 20):
             await with_retries(
                 attempt,
-                Limits(60.0),
+                RetryLimits(60.0),
                 service="s",
                 errors=(),
                 translate=lambda error: UpstreamError(str(error), service="s"),
@@ -122,7 +122,7 @@ def test_cancelling_is_not_a_failure_of_the_service() -> None:
         async with asyncio.timeout(0.1):
             await with_retries(
                 attempt,
-                Limits(5.0),
+                RetryLimits(5.0),
                 service="s",
                 errors=(Exception,),
                 translate=lambda error: UpstreamError(str(error), service="s"),

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rag.adapters.chat_model.model_text import loop_length
+from rag.adapters.chat_model.response_text import loop_length
 from tests.support.service import Service, environment, free_port, serving
 
 pytestmark = pytest.mark.slow

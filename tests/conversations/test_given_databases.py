@@ -16,8 +16,8 @@ from rag.adapters.database.postgres import Postgres
 from rag.conversations import migrations, rate_limits, self_check
 from rag.conversations import store as conversations
 from rag.conversations.analytics import TABLES, TableView
+from rag.conversations.rate_limit_keys import Key
 from rag.conversations.rate_limits import Cost, Limits
-from rag.conversations.reader_keys import Key
 from rag.errors import StatementRejected, UpstreamError, UpstreamRejected
 from rag.models import Turn
 from tests.support.postgres import new_database, query, using

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rag.adapters.database.postgres import Postgres
-from rag.conversations import migrations, rate_limits, reader_keys
+from rag.conversations import migrations, rate_limit_keys, rate_limits
 from rag.conversations import store as conversations
 from rag.errors import StatementRejected
 from rag.models import Turn
@@ -91,7 +91,7 @@ def test_conversations_of_the_first_version_go_on(database_url: str) -> None:
         )
 
     async def go_on(db: Postgres) -> None:
-        key, cost = reader_keys.Key(str(uuid.uuid4())), rate_limits.Cost(1, 5)
+        key, cost = rate_limit_keys.Key(str(uuid.uuid4())), rate_limits.Cost(1, 5)
         assert (await rate_limits.admit(db, [key], rate_limits.Limits(), cost)).within_budget
         saved = await conversations.save(db, session, Turn("r", "b"), new=False, retention_days=9)
         assert saved == conversations.Saved(session, 2)

@@ -18,19 +18,19 @@ from pathlib import Path
 import pytest
 
 from rag.adapters.database.postgres import Postgres
-from rag.conversations import reader_keys
+from rag.conversations import rate_limit_keys
+from rag.conversations.rate_limit_keys import Key, client_key, client_keys, session_key
 from rag.conversations.rate_limits import (
     Admission,
     Cost,
+    Exceeded,
     Limits,
     MemoryLimits,
-    Over,
     admit,
     reserve,
     settle,
     used_today,
 )
-from rag.conversations.reader_keys import Key, client_key, client_keys, session_key
 from rag.errors import RateLimited
 from tests.support.postgres import query, using
 
@@ -145,7 +145,7 @@ def test_the_budget_of_tokens_is_set_aside_and_settled(run: Run) -> None:
         first = await counter.admit([_key()], rules, Cost(1, 600))
         assert first == Admission(datetime.now(UTC).date(), Cost(1, 600))
         second = await counter.admit([_key()], rules, Cost(1, 600))
-        assert (second.model, second.reserved) == (Over.DAY, Cost())
+        assert (second.model, second.reserved) == (Exceeded.DAY, Cost())
         await counter.settle(first, Cost(1, 300))
         assert (await counter.admit([_key()], rules, Cost(1, 700))).within_budget
         assert not (await counter.admit([_key()], rules, Cost(1, 1))).within_budget
@@ -288,7 +288,7 @@ def test_counting_reads_no_table_from_end_to_end(database_url: str) -> None:
 _CLIENTS = """
 import asyncio, json, sys
 from rag.conversations import migrations
-from rag.conversations.reader_keys import Key
+from rag.conversations.rate_limit_keys import Key
 from rag.conversations.rate_limits import Cost, Limits, admit
 from rag.adapters.database.postgres import Postgres
 from rag.errors import RateLimited
@@ -351,7 +351,7 @@ def test_ipv6_counts_by_its_64_bit_net() -> None:
 
 
 def test_the_default_is_a_day_in_utc() -> None:
-    assert reader_keys.client_key("s", "::1") in {
+    assert rate_limit_keys.client_key("s", "::1") in {
         client_key("s", "::1", datetime.now(UTC).date()),
     }
 
@@ -372,7 +372,11 @@ def test_a_share_is_a_part_of_every_budget(run: Run) -> None:
         for _ in range(2):
             assert (await counter.admit([key], rules, cost)).reserved == cost
         over = await counter.admit([key], rules, cost)
-        assert (over.model, over.calls, over.bytes) == (Over.SHARE, Over.NOTHING, Over.SHARE)
+        assert (over.model, over.calls, over.bytes) == (
+            Exceeded.SHARE,
+            Exceeded.NOTHING,
+            Exceeded.SHARE,
+        )
         assert over.reserved == Cost(calls=1)
         assert (await counter.admit([_key()], rules, cost)).reserved == cost
 
@@ -383,9 +387,9 @@ def test_calls_have_a_share_and_a_budget_of_their_own(run: Run) -> None:
     async def test(counter: Counter) -> None:
         rules, key, cost = Limits(daily_calls=10, share=0.4), _key(), Cost(1, 5, 2)
         found = [(await counter.admit([key], rules, cost)).calls for _ in range(3)]
-        assert found == [Over.NOTHING, Over.NOTHING, Over.SHARE]
+        assert found == [Exceeded.NOTHING, Exceeded.NOTHING, Exceeded.SHARE]
         found = [(await counter.admit([_key()], rules, cost)).calls for _ in range(4)]
-        assert found == [Over.NOTHING] * 3 + [Over.DAY]
+        assert found == [Exceeded.NOTHING] * 3 + [Exceeded.DAY]
 
     run(test)
 
@@ -395,9 +399,9 @@ def test_a_tiny_share_is_still_one_question(run: Run) -> None:
         rules, key = Limits(daily_tokens=2000, share=0.05), _key()
         first = await counter.admit([key], rules, Cost(1, 900))
         assert first.within_budget
-        assert (await counter.admit([key], rules, Cost(1, 900))).model is Over.SHARE
+        assert (await counter.admit([key], rules, Cost(1, 900))).model is Exceeded.SHARE
         await counter.settle(first, Cost(1, 300))
-        assert (await counter.admit([key], rules, Cost(1, 900))).model is Over.SHARE
+        assert (await counter.admit([key], rules, Cost(1, 900))).model is Exceeded.SHARE
         assert (await counter.admit([_key()], rules, Cost(1, 900))).within_budget
 
     run(test)
@@ -417,11 +421,11 @@ def test_what_is_over_one_share_is_charged_to_nobody(run: Run) -> None:
         rules = Limits(daily_tokens=1000, share=0.1)
         mine, shared = _key(), _key()
         assert (await counter.admit([shared], rules, Cost(1, 60))).within_budget
-        assert (await counter.admit([mine, shared], rules, Cost(1, 60))).model is Over.SHARE
+        assert (await counter.admit([mine, shared], rules, Cost(1, 60))).model is Exceeded.SHARE
         assert (await counter.admit([mine], rules, Cost(1, 60))).within_budget
         for _ in range(8):
             assert (await counter.admit([_key()], rules, Cost(1, 100))).within_budget
-        assert (await counter.admit([_key()], rules, Cost(1, 100))).model is Over.DAY
+        assert (await counter.admit([_key()], rules, Cost(1, 100))).model is Exceeded.DAY
 
     run(test)
 
@@ -432,7 +436,7 @@ def test_settling_gives_back_to_the_share(run: Run) -> None:
         first = await counter.admit([key], rules, Cost(1, 90, bytes=90))
         await counter.settle(first, Cost(1, 10, bytes=20))
         second = await counter.admit([key], rules, Cost(1, 90, bytes=90))
-        assert (second.model, second.bytes) == (Over.NOTHING, Over.SHARE)
+        assert (second.model, second.bytes) == (Exceeded.NOTHING, Exceeded.SHARE)
 
     run(test)
 
@@ -446,7 +450,7 @@ def test_a_refused_request_takes_nothing_from_any_share(run: Run) -> None:
             with pytest.raises(RateLimited):
                 await counter.admit([mine, busy], rules, Cost(1, 50))
         assert [(await counter.admit([mine], rules, Cost(1, 50))).model for _ in range(2)] == [
-            Over.NOTHING
+            Exceeded.NOTHING
         ] * 2
 
     run(test)
@@ -458,7 +462,7 @@ def test_a_weight_multiplies_rate_and_share(run: Run) -> None:
         assert await counter.admitted([_key(4)], rules, 30) == 20
         key = _key(2)
         found = [(await counter.admit([key], rules, Cost(1, 50))).model for _ in range(5)]
-        assert found == [Over.NOTHING] * 4 + [Over.SHARE]
+        assert found == [Exceeded.NOTHING] * 4 + [Exceeded.SHARE]
 
     run(test)
 
@@ -470,11 +474,11 @@ def test_a_reservation_is_raised_to_what_is_needed(run: Run) -> None:
         assert await counter.reserve(first, rules, 90) == first
         first = await counter.reserve(first, rules, 450)
         assert first.reserved == Cost(1, 450)
-        assert (await counter.admit([_key()], rules, Cost(1, 551))).model is Over.DAY
+        assert (await counter.admit([_key()], rules, Cost(1, 551))).model is Exceeded.DAY
         failed = await counter.reserve(first, rules, 501 + 50)
         assert failed.within_budget, "one question passes, even if it needs more than the share"
         failed = await counter.reserve(failed, rules, 1001)
-        assert (failed.model, failed.reserved) == (Over.DAY, Cost(1, 551))
+        assert (failed.model, failed.reserved) == (Exceeded.DAY, Cost(1, 551))
         await counter.settle(failed, Cost(1, 0))
         assert (await counter.admit([_key()], rules, Cost(1, 1000))).within_budget
 
@@ -486,9 +490,9 @@ def test_an_estimate_that_was_too_high_gets_another_try(run: Run) -> None:
         rules, key = Limits(daily_tokens=1000, share=0.2), _key()
         assert (await counter.admit([key], rules, Cost(1, 150))).within_budget
         second = await counter.admit([key], rules, Cost(1, 90))
-        assert second.model is Over.SHARE
+        assert second.model is Exceeded.SHARE
         second = await counter.reserve(second, rules, 50)
-        assert (second.model, second.reserved) == (Over.NOTHING, Cost(1, 50))
+        assert (second.model, second.reserved) == (Exceeded.NOTHING, Cost(1, 50))
 
     run(test)
 
@@ -497,16 +501,16 @@ def test_the_share_begins_anew_the_next_day(database_url: str) -> None:
     async def test(db: Postgres) -> None:
         rules, key = Limits(daily_tokens=1000, share=0.1), _key()
         old = await admit(db, [key], rules, Cost(1, 100))
-        assert (await admit(db, [key], rules, Cost(1, 100))).model is Over.SHARE
+        assert (await admit(db, [key], rules, Cost(1, 100))).model is Exceeded.SHARE
         await db.run("UPDATE book.rates SET day = day - 1")
         new = await admit(db, [key], rules, Cost(1, 100))
         assert new.within_budget
         # A question of yesterday does not give back to today's share.
         await settle(db, replace(old, day=old.day - timedelta(days=1)), Cost())
-        assert (await admit(db, [key], rules, Cost(1, 100))).model is Over.SHARE
+        assert (await admit(db, [key], rules, Cost(1, 100))).model is Exceeded.SHARE
         # And one that was admitted just before midnight does not begin the day again.
         await db.run("UPDATE book.rates SET day = day + 1")
-        assert (await admit(db, [key], rules, Cost(1, 100))).model is Over.SHARE
+        assert (await admit(db, [key], rules, Cost(1, 100))).model is Exceeded.SHARE
 
     using(database_url, test)
 
@@ -535,7 +539,7 @@ def test_the_shares_survive_a_host_that_sleeps(database_url: str) -> None:
 _READERS = """
 import asyncio, json, random, sys
 from rag.conversations import migrations
-from rag.conversations.reader_keys import Key
+from rag.conversations.rate_limit_keys import Key
 from rag.conversations.rate_limits import Cost, Limits, admit, reserve, settle
 from rag.adapters.database.postgres import Postgres
 

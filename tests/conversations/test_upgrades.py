@@ -20,8 +20,8 @@ from rag.adapters.database.postgres import Postgres
 from rag.adapters.database.postgres_url import parse_url
 from rag.conversations import migrations, rate_limits, self_check
 from rag.conversations import store as conversations
+from rag.conversations.rate_limit_keys import Key
 from rag.conversations.rate_limits import Cost, Limits
-from rag.conversations.reader_keys import Key
 from rag.models import Turn
 from tests.support.postgres import new_database, query, using
 

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
-from rag.answering.addresses import address, page_path
+from rag.answering.urls import address, page_path
 from rag.indexing.chunking import chunk_book
 from rag.indexing.link_check import check_links
 from sites import read_book

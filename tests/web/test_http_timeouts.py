@@ -12,7 +12,7 @@ import uvicorn
 
 from rag.environment import load_settings
 from web.http_timeouts import HEAD_BYTES, BoundedProtocol
-from web.server import configured
+from web.server import make_config
 
 LONGEST = 20.0
 """Seconds after which a test has failed."""
@@ -59,7 +59,7 @@ def with_server(test: Callable[[Connect, App], Awaitable[None]]) -> None:
     async def main() -> None:
         app = App()
         listener = socket.create_server(("127.0.0.1", 0))
-        config = configured(app, load_settings({}))
+        config = make_config(app, load_settings({}))
         assert config.http is BoundedProtocol
         config.http, config.lifespan, config.timeout_graceful_shutdown = Hasty, "off", 1
         server = uvicorn.Server(config)

@@ -21,7 +21,7 @@ from rag.environment import load_settings
 from rag.errors import ConfigurationError
 from tests.support.service import ROOT, environment, free_port, serving
 from web import log_format
-from web.log_format import JsonLines, TextLines, Unrepeated, chosen
+from web.log_format import DuplicateFilter, JsonLines, TextLines, chosen
 
 REQUEST = {
     "request_id": "0123456789abcdef",
@@ -153,7 +153,7 @@ def test_elsewhere_every_line_after_the_banner_is_json(tmp_path: Path) -> None:
 
 
 def test_the_same_warning_is_written_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = Unrepeated()
+    seen = DuplicateFilter()
     assert [seen.filter(record("it is down")) for _ in range(3)] == [True, False, False]
     assert seen.filter(record("something else is down"))
     told = record("a request")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from rag.conversations import export
 from rag.conversations.csv_table import as_csv
-from rag.conversations.reader_keys import client_key
+from rag.conversations.rate_limit_keys import client_key
 from rag.errors import SourceError
 from rag.models import Source, Turn
 from rag.settings import PLATFORMS

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag import deadlines
 from rag.adapters.chat_model.event_stream import parse_json
-from rag.adapters.chat_model.model_text import fence_word, read_usage, received_text, whole_text
 from rag.adapters.chat_model.models import Models, read_listing
 from rag.adapters.chat_model.openai_stream import SERVICE, Answer, failure, sdk_errors
-from rag.adapters.chat_model.parameters import Accepted, refuses_role, without_system_role
+from rag.adapters.chat_model.parameters import Capabilities, refuses_role, without_system_role
+from rag.adapters.chat_model.response_text import fence_word, read_usage, received_text, whole_text
 from rag.adapters.failures import error_text
-from rag.adapters.retry import Limits, with_retries
+from rag.adapters.retry import RetryLimits, with_retries
 from rag.answering.prompt import Message, answer_messages, rewrite_messages
 from rag.errors import UpstreamError, UpstreamRejected, UpstreamTimeout
 from rag.interfaces import AnswerPart, Retirement
@@ -41,12 +41,12 @@ _URL = "https://api.openai.com/v1"
 _REWRITTEN_TOKENS = 120
 _LONGEST_REWRITE = 600
 """In characters. A longer text is an answer, not a question."""
-_LISTING_LIMITS = Limits(10.0, attempts=2)
+_LISTING_LIMITS = RetryLimits(10.0, attempts=2)
 _LISTING_BYTES = 2_000_000
 _CONNECTIONS = 2000
 """Answers streamed at once by one process; further requests wait."""
 _LOADING = re.compile(r"\bloading\b", re.I)
-"""How a local server says that its model is not there yet, with status 503."""
+"""How a local server reports, with status 503, that its model is still loading."""
 _LOADING_WAIT = 1.0
 
 
@@ -85,8 +85,8 @@ class OpenAIAnswerer:
         self._seconds = seconds
         self._first_token = first_token
         self._silence = silence
-        self._rewrite_limits = Limits(rewrite_seconds, attempts=2)
-        self._accepted: dict[str, Accepted] = {}
+        self._rewrite_limits = RetryLimits(rewrite_seconds, attempts=2)
+        self._accepted: dict[str, Capabilities] = {}
         self._client: AsyncOpenAI | None = None
 
     @property
@@ -97,7 +97,7 @@ class OpenAIAnswerer:
     @property
     def thinking_tokens(self) -> int:
         """Tokens that each reply may take for thoughts, beyond its own maximum."""
-        return max(self._accepts(name).thinking_tokens for name in self._configured)
+        return max(self._capabilities(name).thinking_tokens for name in self._configured)
 
     def _connected(self) -> AsyncOpenAI:
         if self._client is None:
@@ -149,7 +149,7 @@ class OpenAIAnswerer:
                     lambda: self._send(
                         lambda **body: stack.enter_async_context(completions.create(**body)),
                         messages,
-                        self._accepts(model),
+                        self._capabilities(model),
                         self._max_tokens,
                         options,
                     ),
@@ -171,7 +171,7 @@ class OpenAIAnswerer:
 
         return await self._models.first_usable(
             self._models.names,
-            lambda model: self._with_retries(lambda: attempt(model), Limits(self._seconds)),
+            lambda model: self._with_retries(lambda: attempt(model), RetryLimits(self._seconds)),
         )
 
     async def _when_loaded(self, send: Callable[[], Awaitable[T]], limit: float) -> T:
@@ -204,7 +204,7 @@ class OpenAIAnswerer:
         messages = rewrite_messages(question, history)
 
         async def attempt(model: str) -> Completion:
-            return await self._reply(messages, self._accepts(model), _REWRITTEN_TOKENS)
+            return await self._reply(messages, self._capabilities(model), _REWRITTEN_TOKENS)
 
         try:
             reply = await self._models.first_usable(
@@ -226,20 +226,20 @@ class OpenAIAnswerer:
         """Return a short reply as a whole. A server that refuses `form` is asked without it."""
 
         async def attempt(model: str) -> Completion:
-            accepted = self._accepts(model)
+            accepted = self._capabilities(model)
             return await self._reply(messages, accepted, tokens, {"response_format": form})
 
         return await self._models.first_usable(
             self._models.names,
             lambda model: self._with_retries(
-                lambda: attempt(model), Limits(self._seconds, attempts=1)
+                lambda: attempt(model), RetryLimits(self._seconds, attempts=1)
             ),
         )
 
     async def _reply(
         self,
         messages: Sequence[Message],
-        accepted: Accepted,
+        accepted: Capabilities,
         tokens: int,
         options: Mapping[str, Any] = NOTHING,
     ) -> Completion:
@@ -296,14 +296,14 @@ class OpenAIAnswerer:
 
     # ------------------------------------------------------------ requests
 
-    def _accepts(self, model: str) -> Accepted:
-        return self._accepted.setdefault(model, Accepted(model))
+    def _capabilities(self, model: str) -> Capabilities:
+        return self._accepted.setdefault(model, Capabilities(model))
 
     async def _send(
         self,
         create: Callable[..., Awaitable[T]],
         messages: Sequence[Message],
-        accepted: Accepted,
+        accepted: Capabilities,
         tokens: int,
         options: Mapping[str, Any] = NOTHING,
     ) -> T:
@@ -334,7 +334,7 @@ class OpenAIAnswerer:
                 accepted.system_role = system_role
                 return found
 
-    async def _with_retries(self, attempt: Callable[[], Awaitable[T]], limits: Limits) -> T:
+    async def _with_retries(self, attempt: Callable[[], Awaitable[T]], limits: RetryLimits) -> T:
         return await with_retries(
             attempt,
             limits,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rag.adapters.chat_model.event_stream import COMPLETE, events
-from rag.adapters.chat_model.model_text import (
+from rag.adapters.chat_model.response_text import (
     ModelText,
     content_text,
     fence_word,
@@ -203,7 +203,7 @@ class Answer:
         return loop_length(self._answer)
 
     def _text_of(self, event: Mapping[str, Any]) -> tuple[bool, str]:
-        """Return whether the answer begins anew, and the next text of it."""
+        """Return whether the answer starts over, and its next text."""
         if event is COMPLETE:
             self._reason = self._reason or "stop"  # which some servers leave out
         usage, choices = event.get("usage"), event.get("choices")

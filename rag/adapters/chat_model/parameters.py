@@ -1,7 +1,7 @@
 """What each chat model accepts, and how that is found out.
 
-A request begins with the least thinking and all optional parameters that the model's name lets
-expect. What the server refuses is left out from then on.
+The first request asks for the least reasoning, and has every optional parameter that the model's
+name suggests. Parameters that the server refuses are left out from then on.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _REPLACED_BY = {"max_completion_tokens": "max_tokens"}
 _REQUIRED = frozenset(("model", "stream", "messages", "extra_body"))
 
 
-class Accepted:
+class Capabilities:
     """What one model accepts, as far as it is known."""
 
     def __init__(self, model: str) -> None:
@@ -59,10 +59,10 @@ class Accepted:
     @property
     def thinking_tokens(self) -> int:
         """Tokens allowed for thoughts; 0 if the model can be asked not to think."""
-        can_rest = not self._effort or (
+        can_disable_reasoning = not self._effort or (
             self._effort == "none" and "reasoning_effort" not in self._refused
         )
-        return 0 if can_rest else _THINKING_TOKENS
+        return 0 if can_disable_reasoning else _THINKING_TOKENS
 
     def parameters(self, tokens: int, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters of a request that asks for at most `tokens` tokens."""

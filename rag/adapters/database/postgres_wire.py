@@ -97,7 +97,7 @@ class Connection:
             raise _classified(error) from error
 
     def is_quiet(self) -> bool:
-        """Whether there is nothing to read. To an idle client the server only says goodbye."""
+        """Whether there is nothing to read. To an idle client a server only reports its end."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         return not poll.poll(0)

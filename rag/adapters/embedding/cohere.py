@@ -21,10 +21,10 @@ from rag.adapters.failures import (
     quota_error,
     status_error,
 )
-from rag.adapters.retry import Limits, with_retries
+from rag.adapters.retry import RetryLimits, with_retries
 from rag.errors import UpstreamError, UpstreamRejected
 from rag.interfaces import Retirement
-from rag.pace import wait_for_slot
+from rag.loop_fairness import wait_for_slot
 
 if TYPE_CHECKING:
     from cohere import AsyncClientV2, DefaultAioHttpClient
@@ -37,7 +37,7 @@ _URL = "https://api.cohere.com"
 _BATCH = 96
 """Texts per call, the API's limit."""
 _PARALLEL = 4
-_MODEL_LIMITS = Limits(10.0, attempts=2)
+_MODEL_LIMITS = RetryLimits(10.0, attempts=2)
 _READ_SECONDS = 60.0
 """For each wait for data; attempts have shorter limits of their own."""
 
@@ -115,7 +115,7 @@ class _Cohere:
             raise _BadRequest(f"{status} {message}", service=_SERVICE, reason=failure.reason)
         raise failure
 
-    async def call(self, request: Callable[[], Awaitable[T]], limits: Limits) -> T:
+    async def call(self, request: Callable[[], Awaitable[T]], limits: RetryLimits) -> T:
         """Run `request`, which calls the client and reads its response, with retries."""
         return await with_retries(
             request,
@@ -177,8 +177,8 @@ class CohereEmbedder:
         if model in _OUTPUT_DIMENSIONS:
             self._dimensions = self._output["output_dimension"] = dimensions
         self._cosine_range = known.cosine_range
-        self._question_limits = Limits(seconds, attempt_seconds=attempt_seconds)
-        self._batch_limits = Limits(batch_seconds, attempts=10, attempt_seconds=60.0)
+        self._question_limits = RetryLimits(seconds, attempt_seconds=attempt_seconds)
+        self._batch_limits = RetryLimits(batch_seconds, attempts=10, attempt_seconds=60.0)
         self._packed = True
         """Request base64, a third of the bytes that 1,024 numbers take as text.
         Cleared if the server refuses it or returns something else."""
@@ -291,7 +291,7 @@ class CohereReranker:
         seconds: float = 8.0,
     ) -> None:
         self._model = model
-        self._limits = Limits(seconds, attempts=2, attempt_seconds=seconds)
+        self._limits = RetryLimits(seconds, attempts=2, attempt_seconds=seconds)
         self._cohere = _Cohere(api_key, base_url)
 
     @property

@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from rag.answering.addresses import page_path
+from rag.answering.urls import page_path
 from rag.errors import ConfigurationError, IndexMismatch
 from rag.models import (
     Block,

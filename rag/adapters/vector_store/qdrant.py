@@ -161,7 +161,7 @@ class QdrantStore:
         def searches(switching: bool) -> list[dict[str, Any]]:
             """Score the same union by both vectors, so that every hit has both scores."""
             best = [
-                {"query": query, "using": name, "filter": visible(switching), "limit": limit}
+                {"query": query, "using": name, "filter": live_filter(switching), "limit": limit}
                 for name, query in queries.items()
             ]
             return [
@@ -235,7 +235,7 @@ class QdrantStore:
 
         def searches(switching: bool) -> list[dict[str, Any]]:
             size = 2 * reach + 1
-            return [{"filter": visible(switching, near), "limit": size, "with_payload": True}]
+            return [{"filter": live_filter(switching, near), "limit": size, "with_payload": True}]
 
         try:
             [points], _ = await self._search(searches)
@@ -277,7 +277,7 @@ def _bucket_id(number: int) -> str:
     return str(uuid5(_NAMESPACE, f"df/{number}"))
 
 
-def visible(switching: bool, *others: Mapping[str, Any]) -> dict[str, Any]:
+def live_filter(switching: bool, *others: Mapping[str, Any]) -> dict[str, Any]:
     """Make a filter on the chunks that readers see, in a state of the index."""
     mark = {"key": "gone" if switching else "live", "match": {"value": True}}
     return {"must": others, "must_not": [mark]} if switching else {"must": [mark, *others]}

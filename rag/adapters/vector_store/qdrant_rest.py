@@ -18,9 +18,9 @@ from rag.adapters.failures import (
     malformed_error,
     status_error,
 )
-from rag.adapters.retry import Limits, with_retries
+from rag.adapters.retry import RetryLimits, with_retries
 from rag.errors import UpstreamError, UpstreamRejected
-from rag.pace import wait_for_slot
+from rag.loop_fairness import wait_for_slot
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -87,7 +87,7 @@ class Rest:
 
         return await with_retries(
             attempt,
-            Limits(self._seconds, attempt_seconds=self._attempt_seconds),
+            RetryLimits(self._seconds, attempt_seconds=self._attempt_seconds),
             service=SERVICE,
             errors=(ClientError, ValueError, TypeError, KeyError),
             translate=translate,

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from rag.adapters.failures import connection_error, error_text, malformed_error
-from rag.adapters.retry import Limits, with_retries
+from rag.adapters.retry import RetryLimits, with_retries
 from rag.adapters.vector_store.qdrant_rest import (
     SERVICE,
     base_url,
@@ -56,7 +56,7 @@ class Connection:
         client = self._connected()
         return await with_retries(
             lambda: request(client),
-            Limits(self._seconds, self._attempts, self._attempt_seconds),
+            RetryLimits(self._seconds, self._attempts, self._attempt_seconds),
             service=SERVICE,
             errors=(ApiException, QdrantException, ValueError, TypeError, AssertionError),
             translate=self._failure,

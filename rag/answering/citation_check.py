@@ -67,10 +67,10 @@ def check_citations(text: str, passages: Sequence[Passage], language: str) -> Ch
         stated = _last_statement(claim, language)
         known = any(stated & terms(number) for number in (*group, *numbers))
         unsupported += bool(stated) and not known
-        held = _put_right(group, stated, terms, len(passages))
+        corrected = _correct_numbers(group, stated, terms, len(passages))
         written += group
-        expected += held
-        for number, right in zip(group, held, strict=True):
+        expected += corrected
+        for number, right in zip(group, corrected, strict=True):
             numbers[number].append(right)
     if unsupported and is_in_other_language(text, language):
         unsupported = 0
@@ -81,24 +81,24 @@ def check_citations(text: str, passages: Sequence[Passage], language: str) -> Ch
     return CheckedAnswer(text, unsupported)
 
 
-def _put_right(
+def _correct_numbers(
     group: Sequence[int], stated: set[int], terms: Callable[[int], set[int]], count: int
 ) -> list[int]:
     """Return the numbers that the markers behind one statement should have."""
-    held = list(group)
+    corrected = list(group)
     if len(stated) < MIN_TERMS:
-        return held
-    for at, number in enumerate(held):
-        beside = [terms(n) for n in held if n != number]
+        return corrected
+    for at, number in enumerate(corrected):
+        beside = [terms(n) for n in corrected if n != number]
 
         def share(n: int, beside: Sequence[set[int]] = beside) -> float:
             return len(stated.intersection(terms(n).union(*beside))) / len(stated)
 
         needed = max(MIN_SHARE, share(number) + MIN_LEAD)
         best = number if needed > 1 else max(range(1, count + 1), key=share)
-        if share(best) >= needed and best not in held:
-            held[at] = best
-    return held
+        if share(best) >= needed and best not in corrected:
+            corrected[at] = best
+    return corrected
 
 
 def _last_statement(claim: str, language: str) -> set[int]:

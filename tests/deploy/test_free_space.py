@@ -19,8 +19,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deploy.free_space import SDK_VERSION, space_files, unreachable
 from deploy.hugging_face import needed_files
-from deploy.zero_gpu import SDK_VERSION, space_files, unreachable
 from tests.support.service import ROOT, environment, free_port
 from tests.upstreams import Reply, Upstreams
 
@@ -66,7 +66,7 @@ class ZeroGPU:
 
 
 @pytest.fixture(scope="module")
-def zero_gpu() -> Iterator[ZeroGPU]:
+def free_space() -> Iterator[ZeroGPU]:
     api = ZeroGPU()
 
     class Handler(BaseHTTPRequestHandler):
@@ -114,7 +114,7 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def running(
-    space: tuple[Path, Path], zero_gpu: ZeroGPU, upstreams: Upstreams, test_database: str
+    space: tuple[Path, Path], free_space: ZeroGPU, upstreams: Upstreams, test_database: str
 ) -> Iterator[httpx.Client]:
     python, folder = space
     port = free_port()
@@ -127,7 +127,7 @@ def running(
         "SYSTEM": "spaces",
         "SPACE_ID": "author/book",
         "SPACES_ZERO_GPU": "true",
-        "SPACES_ZERO_DEVICE_API_URL": zero_gpu.url,
+        "SPACES_ZERO_DEVICE_API_URL": free_space.url,
     }
     log = folder.parent / "log"
     with log.open("wb") as output:
@@ -231,6 +231,6 @@ def test_limits_count_readers_and_not_the_proxy(running: httpx.Client) -> None:
 
 @pytest.mark.slow
 def test_zero_gpu_finds_a_function_and_lends_no_gpu(
-    running: httpx.Client, zero_gpu: ZeroGPU
+    running: httpx.Client, free_space: ZeroGPU
 ) -> None:
-    assert json.dumps(zero_gpu.asked) == '["/startup-report"]'
+    assert json.dumps(free_space.asked) == '["/startup-report"]'

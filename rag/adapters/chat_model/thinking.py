@@ -120,7 +120,7 @@ class ControlText:
         self._withdrawn = False
 
     def feed(self, text: str) -> tuple[bool, str]:
-        """Return whether the answer begins anew, without its earlier text, and its next text."""
+        """Return whether the answer starts over, without its earlier text, and its next text."""
         return self._run(self._held + text, final=False)
 
     def end(self) -> tuple[bool, str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.answering.checked_citations import check_citations
+from rag.answering.citation_check import check_citations
 from rag.answering.claims import find_markers
 from rag.models import Chunk, Passage
 

@@ -30,12 +30,12 @@ _TICKET = re.compile(r"(([0-9]{1,12})(?:\.([!-~]{1,200}))?)\.([0-9a-f]{64})")
 
 class Forbidden(BookError):
     code = "forbidden"
-    detail = "This page may not ask the book."
+    detail = "This page is not allowed to ask the book questions."
 
 
 NO_ORIGIN = "Only pages of the book's own sites may ask it. This request comes from elsewhere."
 NO_TICKET = "This page's permission to ask is missing or has expired. Please reload the page."
-NO_PERSON = "It could not be confirmed that a person is asking. Please try again."
+NO_PERSON = "We could not verify that you are human. Please try again."
 
 
 async def check(request: Request) -> None:

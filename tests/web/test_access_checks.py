@@ -20,7 +20,7 @@ import pytest
 
 from tests.support.service import ROOT, Service, serving
 from tests.upstreams.turnstile import Turnstile
-from web.visitors import is_valid_ticket
+from web.access_checks import is_valid_ticket
 
 SITE = "https://book.example"
 SECRET = "a-secret-of-the-site"
@@ -249,7 +249,7 @@ def test_without_a_verdict_nothing_is_answered(
     response = ask(guarded, Origin=SITE, X_Turnstile_Token="genuine-9")
     assert time.monotonic() - began < 15
     assert response.status_code == 503
-    assert "whether a person is asking" in response.json()["detail"]
+    assert "the verification service does not respond" in response.json()["detail"]
     assert response.headers["access-control-allow-origin"] == SITE
     turnstile.heal()
     assert ask(guarded, X_Turnstile_Token="genuine-10").status_code == 200

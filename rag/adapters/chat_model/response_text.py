@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rag.adapters.chat_model.control_text import ControlText
+from rag.adapters.chat_model.thinking import ControlText
 from rag.answering.prompt import Message, count_tokens
 from rag.models import Usage
 
@@ -81,7 +81,7 @@ class ModelText:
         self._control = ControlText()
 
     def feed(self, content: object) -> tuple[bool, str]:
-        """Return whether the answer begins anew, without its earlier text, and its next text."""
+        """Return whether the answer starts over, without its earlier text, and its next text."""
         text = self._surrogate + content_text(content)
         self._surrogate = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
         text = _paired(text[: -1 if self._surrogate else None])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.answering.prompt import count_tokens, second_look_messages
-from rag.answering.second_look import (
+from rag.answering.search_plan import (
     MAX_SEARCHES,
     MAX_SECTIONS,
     Contents,

@@ -1,4 +1,4 @@
-"""Begin a stream although its work takes longer: proxies cut silent connections."""
+"""Open a stream before its work is done, because proxies drop idle connections."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ T = TypeVar("T")
 
 WAIT_SECONDS = 2.0
 """After so long, a stream begins with what there is. What fails later is an `error` event."""
-MOMENT_SECONDS = 0.5
-"""What the model gets even if that time is over, before it is said to be loading."""
+MIN_MODEL_SECONDS = 0.5
+"""The model has at least this long before it is reported to be loading."""
 
 
-async def begun(work: Coroutine[Any, Any, T], seconds: float | None) -> asyncio.Future[T]:
-    """Start `work` and return it once it is done, or after `seconds`. Raises what fails sooner."""
+async def start_within(work: Coroutine[Any, Any, T], seconds: float | None) -> asyncio.Future[T]:
+    """Start `work` and return it once it is done, or after `seconds`. Raises errors until then."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait([task], timeout=seconds)
@@ -28,7 +28,7 @@ async def begun(work: Coroutine[Any, Any, T], seconds: float | None) -> asyncio.
     return task
 
 
-async def stop(work: asyncio.Future[T], close: Callable[[T], Awaitable[None]]) -> None:
+async def cancel_or_close(work: asyncio.Future[T], close: Callable[[T], Awaitable[None]]) -> None:
     """Cancel work that has begun. If it is done, close its result."""
     if work.cancel():
         await asyncio.wait([work])

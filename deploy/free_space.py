@@ -13,7 +13,7 @@ SDK_VERSION = "6.31.0"
 PYTHON_VERSION = "3.12"
 HARDWARE = "zero-a10g"
 """The Hub's name for ZeroGPU."""
-APP = "deploy/zero_gpu_app.py"
+APP = "deploy/free_space_app.py"
 OPEN_PORTS = (80, 443, 8080)
 """Ports to which a Space can connect."""
 DEFAULT_PORTS = {"http": 80, "https": 443, "postgres": 5432, "postgresql": 5432}
