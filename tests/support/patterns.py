@@ -82,6 +82,7 @@ BOUNDED = {
     "rag.answering.citation_filter.ends_with_prefix": citation_filter.TAIL,
     "rag.answering.citation_filter.is_line_start": citation_filter.TAIL,
     "rag.answering.citation_filter.is_indexed": citation_filter.TAIL,
+    "rag.answering.citation_habits._is_exponent": citation_filter.TAIL,
     "rag.language.sentences._ABBREVIATION": 16,
 }
 """Patterns whose callers cut what they see to so many characters."""
