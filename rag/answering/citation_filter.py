@@ -2,7 +2,8 @@
 
 The model is told to write `[n]`. It also writes `[1, 2]`, `[1-3]`, `[^1]`, `[[1]]`, 【1】, ［1］,
 `[1†source]`, `[Source 1]` and `[1](https://made.up)`, splits markers across tokens, and cites
-passages that do not exist. In the output, every marker is `[n]` with a valid n.
+passages that do not exist. In the output, every marker is `[n]` with a valid n. Forms that are not
+in brackets are read by `citation_habits`.
 
 Text is held back only while more text could change how it is read: a group of markers and the
 character after it, inline code until it is closed, the opening line of fenced code. So the result
@@ -59,6 +60,8 @@ _closing_line = re.compile(r"[ \t>]*+(`*+|~*+)[ \t]*+").fullmatch
 class MarkerRewriter:
     """Renumbers markers by `numbering` and removes those that are not in it."""
 
+    _plain_text = staticmethod(plain_text)
+
     def __init__(self, numbering: Mapping[int, int]) -> None:
         self._numbering = numbering
         self._highest = max(numbering, default=0)
@@ -102,7 +105,7 @@ class MarkerRewriter:
         """Process text from `at` and return where to go on, or `at` if more text is needed."""
         if self._fence:
             return self._copy_fenced(text, at, final)
-        if found := plain_text(text, at):
+        if found := self._plain_text(text, at):
             return self._copy(text, at, found.end())
         if found := _spaces_before_space(text, at):
             return self._copy(text, at, found.end())  # only the last one may belong to a marker

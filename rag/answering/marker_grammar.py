@@ -15,7 +15,7 @@ MAX_MARKERS = 8
 """Markers that are read together, as in `[1], [2][3]`."""
 
 
-def _begun(word: str) -> str:
+def beginnings(word: str) -> str:
     """Return a pattern for every beginning of a word, the whole word and nothing included."""
     pattern = ""
     for letter in reversed(word):
@@ -23,28 +23,28 @@ def _begun(word: str) -> str:
     return pattern
 
 
-_ENGLISH = "passage source reference ref citation cite document doc chunk context"
-_OTHERS = """
-    quelle quellen extrait pasaje fuente fuentes fonte fontes fonti passagem bron bronnen źródło
-    kaynak источник источники отрывок المصدر مصدر 来源 來源 出典 資料 출처
+_WORDS = """
+    passages sources references refs citations cites cite excerpts snippets documents docs chunks
+    context quelle quellen extrait extraits pasaje fuente fuentes fonte fontes fonti passagem
+    passaggio bron bronnen źródło kaynak источник источники отрывок фрагмент المصدر مصدر مرجع
+    来源 來源 段落 文献 引用 参考 出典 資料 출처 참고
 """
-_LABELS = (*(f"{word}s" for word in _ENGLISH.split()), *_OTHERS.split())
 """Words that some models put before the number. Headings such as `[Step 1]` stay text."""
-_ANY_LABEL = "|".join((*(f"{word}s?" for word in _ENGLISH.split()), *_OTHERS.split()))
-_LABEL = rf"(?i:{_ANY_LABEL})[ :：#._-]{{0,2}}"
-_LABEL_BEGUN = rf"(?i:{'|'.join(_begun(word) for word in _LABELS)})"
+_ANY_LABEL = "|".join(f"{word}?" if word[-1] == "s" else word for word in _WORDS.split())
+LABEL = rf"(?i:{_ANY_LABEL})[ :：#._-]{{0,2}}"
+LABEL_BEGUN = rf"(?i:{'|'.join(map(beginnings, _WORDS.split()))})"
 
 _O, _C = f"[{re.escape(OPEN)}]", f"[{re.escape(CLOSE)}]"
-_DASH = "[-–—‑]"
-_COMMA = "(?: ?[,;，、；&] ?| and )"
+DASH = "[-–—‑]"
+COMMA = "(?: ?[,;，、；&] ?| and )"
 _COMMA_BEGUN = "(?: (?:a(?:nd?)?)?)?"
-_NOTE = rf"†[^{re.escape(CLOSE + OPEN)}\n…]{{0,40}}+"
-_NUMBER = rf"(?:{_LABEL})?\^?\d{{1,12}}"
-_ITEM = rf"{_NUMBER}(?: ?{_DASH} ?\d{{1,12}})?(?:{_NOTE})?"
-_LIST = rf"{_ITEM}(?:{_COMMA}{_ITEM}){{0,11}}"
+NOTE = rf"†[^{re.escape(CLOSE + OPEN)}\n…]{{0,40}}+"
+_NUMBER = rf"(?:{LABEL})?\^?\d{{1,12}}"
+_ITEM = rf"{_NUMBER}(?: ?{DASH} ?\d{{1,12}})?(?:{NOTE})?"
+_LIST = rf"{_ITEM}(?:{COMMA}{_ITEM}){{0,11}}"
 _PREFIX = (
-    rf"{_O}{{1,2}} ?(?:{_ITEM}{_COMMA}){{0,11}}"
-    rf"(?:{_ITEM}{_COMMA_BEGUN}|{_NUMBER} ?{_DASH} ?|(?:{_LABEL})?\^?|{_LABEL_BEGUN})"
+    rf"{_O}{{1,2}} ?(?:{_ITEM}{COMMA}){{0,11}}"
+    rf"(?:{_ITEM}{_COMMA_BEGUN}|{_NUMBER} ?{DASH} ?|(?:{LABEL})?\^?|{LABEL_BEGUN})"
 )
 """Any beginning of a marker, without its closing bracket."""
 _HALF_CLOSED = rf"{_O}{{2}} ?{_LIST} ?{_C}"
@@ -62,11 +62,11 @@ lead = re.compile(r"[ \t]?\(?").match
 """The text before a marker that goes if the marker goes."""
 can_grow = re.compile(
     rf"[ \t]?\(?(?:{_MARKER}{_JOINT}){{0,{MAX_MARKERS - 1}}}"
-    rf"(?:{_MARKER}|{_MARKER}\((?:{'|'.join(map(_begun, _TARGETS))})|{_PREFIX}|{_HALF_CLOSED})?"
+    rf"(?:{_MARKER}|{_MARKER}\((?:{'|'.join(map(beginnings, _TARGETS))})|{_PREFIX}|{_HALF_CLOSED})?"
 ).fullmatch
 """Whether more text may change how a group of markers is read."""
 ends_with_prefix = re.compile(rf"{_PREFIX}$").search
-numbers_and_ranges = re.compile(rf"(\d+)(?: ?{_DASH} ?(\d+))?(?:{_NOTE})?").findall
+numbers_and_ranges = re.compile(rf"(\d+)(?: ?{DASH} ?(\d+))?(?:{NOTE})?").findall
 is_indexed = re.compile(r"(?<!\w)(?:[a-z]|(?=\w*_)\w+)(?:\[[^\[\]\s]*\])*$").search
 """Whether a text ends with a name like `a` or `max_size`, so that a bracket is an index."""
 is_line_start = re.compile(r"\n[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?$").search

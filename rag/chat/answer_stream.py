@@ -173,7 +173,8 @@ class AnswerStream:
             await asyncio.wait([self.starting])  # awaited itself, it would be cancelled instead
             start = self.starting.result()
             self.answerer, self.fallback = start.answerer, start.fallback
-            answer = AnswerText(len(request.passages))
+            is_quoted = self.answerer.model == EXTRACTIVE
+            answer = AnswerText(len(request.passages), is_quoted=is_quoted)
             try:
                 async for part in start.parts:
                     if isinstance(part, Usage):
@@ -184,7 +185,7 @@ class AnswerStream:
                         yield TokenEvent(shown)
                 if rest := answer.finish():
                     yield TokenEvent(rest)
-                if answer.says_nothing and self.answerer.model != EXTRACTIVE:
+                if answer.says_nothing and not is_quoted:
                     raise UpstreamError("an answer without words", service="openai")
             except UpstreamError as error:
                 # The final answer replaces the tokens that were already sent.
@@ -209,7 +210,7 @@ class AnswerStream:
 
     async def _answer_extractively(self) -> AnswerText:
         """Write the whole answer again with the extractive answerer."""
-        answer = AnswerText(len(self.request.passages))
+        answer = AnswerText(len(self.request.passages), is_quoted=True)
         async for part in await self.answerer.answer(self.request):
             answer.add(part)
         answer.finish()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rag.answering.citation_filter import CitationFilter, renumber
+from rag.answering.citation_habits import ModelCitations
 from rag.answering.outer_fence import OuterFence
 from rag.interfaces import AnswerPart
 from rag.models import Highlights, Restart, Usage
@@ -17,6 +18,8 @@ class AnswerText:
 
     count: int
     """The number of passages."""
+    is_quoted: bool
+    """Whether the answer is the book's own text."""
     citations: CitationFilter = field(init=False)
     fence: OuterFence = field(init=False)
     text: str = ""
@@ -28,7 +31,8 @@ class AnswerText:
 
     def begin(self) -> None:
         """Start over, and discard text that was not part of the answer."""
-        self.citations, self.fence, self.text = CitationFilter(self.count), OuterFence(), ""
+        reader = CitationFilter if self.is_quoted else ModelCitations
+        self.citations, self.fence, self.text = reader(self.count), OuterFence(), ""
 
     def add(self, part: AnswerPart) -> str:
         """Add a part and return the text that can be shown now."""

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rag.answering.citation_filter import CitationFilter, renumber
+from rag.answering.citation_habits import ModelCitations
 
 
 def clean(text: str, count: int = 3) -> str:
@@ -126,6 +127,64 @@ def test_markers(written: str, shown: str) -> None:
     assert clean(written) == shown
 
 
+HABITS = [
+    # titles
+    ("A [Source 1: The Title].", "A [1]."),
+    ("A [Source 1, Title of page; Source 3: Other].", "A [1][3]."),
+    ("A [Passage 2 - Title (2nd)].", "A [Passage 2 - Title (2nd)]."),
+    ("A [Passage 2 – Der Titel].", "A [2]."),
+    ("A [Ref. 1, p. 3] and [2, page 7].", "A [1] and [2]."),
+    ("A [1: Deleting] and [2 | Title 3].", "A [1] and [2]."),
+    ("A [Source: Passage No. 2].", "A [2]."),
+    ("A [Source 9: Title].", "A."),
+    ("A 【1:0†source】【2†L1-L5】.", "A [1][2]."),
+    ("A [段落 2：标题].", "A [2]."),
+    ("A [Source 1](https://x.example/y).", "A [1]."),
+    ("A [Source [2]] and ^[1]^ and [[3]].", "A [2] and [1] and [3]."),
+    # parentheses with a label
+    ("A (Source 2).", "A [2]."),
+    ("A (see Passage 2, 3).", "A [2][3]."),
+    ("A (Sources 1 and 3)", "A [1][3]"),
+    ("A (cite: 1), (Doc 2).", "A [1], [2]."),
+    ("A (Source 2: The Title) so.", "A [2] so."),
+    ("A (Quelle 1), (источник 2)", "A [1], [2]"),
+    ("A (Source 9).", "A."),
+    # tags
+    ("It goes<sup>1</sup>.", "It goes[1]."),
+    ("It goes <sup>[1]</sup><sup>2</sup>.", "It goes [1][2]."),
+    ("It goes.<sup>1,3</sup>", "It goes.[1][3]"),
+    ("A <cite>1</cite>, <ref>2</ref>, <source>3</source>.", "A [1], [2], [3]."),
+    ("Word<sup>9</sup> and", "Word and"),
+    # raised digits
+    ("It goes.¹² So it does³", "It goes.[1][2] So it does[3]"),
+    ("It goes ¹, ² ⁽³⁾", "It goes [1], [2] [3]"),
+    ("It goes.⁹", "It goes."),
+    ("这样做。² 好¹", "这样做。[2] 好[1]"),
+    ("It goes^1,2^.", "It goes[1][2]."),
+    # no markers
+    ("10² m, x² + y² = z², E = mc², 5 km³, 10⁻³, sin² x", None),
+    ("10<sup>2</sup>, x<sup>2</sup>, x^2^, (a + b)², the 2<sup>nd</sup>", None),
+    ("The (source code) of (reference) and (see below), (Step 1), (1).", None),
+    ("[0, 1], [0-9], [1, n], a[1], f(1), <sub>1</sub>, <source src=1>", None),
+    ("[1, Deleting] and [Source code: x] and [2: 3].", None),
+    ("`(Source 1)` and `x<sup>1</sup>`:\n```\n[Source 1: T] ¹ (Source 2)\n```\n", None),
+]
+
+
+@pytest.mark.parametrize(("written", "shown"), HABITS)
+def test_habits_of_models(written: str, shown: str | None) -> None:
+    for size in (1, 2, 3, 1000):
+        citations = ModelCitations(3)
+        pieces = [written[at : at + size] for at in range(0, len(written), size)]
+        read = "".join(map(citations.feed, pieces)) + citations.flush()
+        assert read == (written if shown is None else shown)
+
+
+def test_quotations_of_the_book_keep_their_own_markers() -> None:
+    text = "It goes.¹ (Source 2) <sup>1</sup> [Source 1: A title]"
+    assert clean(text) == text
+
+
 @pytest.mark.parametrize(
     "code",
     [
@@ -221,6 +280,12 @@ pieces = st.one_of(
             "[cite_",
             " and ",
             "](/",
+            "(Source ",
+            ": Title",
+            "<sup>",
+            "</sup>",
+            "¹",
+            "²)",
         ]
     ),
     st.text(max_size=3),
@@ -228,23 +293,27 @@ pieces = st.one_of(
 answers = st.lists(pieces, max_size=40).map("".join)
 
 
+@pytest.mark.parametrize("reader", [CitationFilter, ModelCitations])
 @settings(max_examples=200, deadline=None)
-@given(st.lists(answers, max_size=12))
-@example(["`", "[", "9", "]", "\n"])
-def test_any_split_gives_the_same(tokens: list[str]) -> None:
-    whole, split = CitationFilter(3), CitationFilter(3)
+@given(tokens=st.lists(answers, max_size=12))
+@example(tokens=["`", "[", "9", "]", "\n"])
+def test_any_split_gives_the_same(reader: type[CitationFilter], tokens: list[str]) -> None:
+    whole, split = reader(3), reader(3)
     expected = whole.feed("".join(tokens)) + whole.flush()
     assert "".join(map(split.feed, tokens)) + split.flush() == expected
     assert split.cited == whole.cited
 
 
+@pytest.mark.parametrize("reader", [CitationFilter, ModelCitations])
 @settings(max_examples=400, deadline=None)
-@given(answers)
-@example("[[9]1]")
-@example("[1[9]2]")
-@example("[9]: [1]")
-def test_every_marker_left_is_known(written: str) -> None:
-    citations = CitationFilter(3)
+@given(written=answers)
+@example(written="[[9]1]")
+@example(written="[1[9]2]")
+@example(written="[9]: [1]")
+@example(written="[<sup>9</sup>1]")
+@example(written="[Source (Source 9)1]")
+def test_every_marker_left_is_known(reader: type[CitationFilter], written: str) -> None:
+    citations = reader(3)
     message = citations.feed(written) + citations.flush()
     again = CitationFilter(99)
     again.feed(message)
@@ -271,10 +340,23 @@ def test_text_outside_markers_is_kept(written: str) -> None:
 
 def test_time_grows_with_the_length_only() -> None:
     """Each hostile text is read in a bounded number of steps, counted, not timed."""
-    for hostile in ("[", "[1", "`[", "(", " (", "[1](", "``[`", "[1†", "[9]", "`[\n"):
+    hostile_texts = (
+        "[",
+        "[1",
+        "`[",
+        "(",
+        " (",
+        "[1](",
+        "``[`",
+        "[1†",
+        "[9]",
+        "`[\n",
+        "[Source 1: ",
+    )
+    for hostile in (*hostile_texts, "(Source ", "¹", "<sup>1", "(see ", "[1 | a, "):
         steps = []
         for size in (1000, 2000):
-            citations = CitationFilter(3)
+            citations = ModelCitations(3)
             counted = 0
             emit = citations._emit
 

@@ -40,6 +40,12 @@ SCANS = frozenset({"search", "finditer", "findall", "sub", "split"})
 
 REVIEWED: dict[tuple[str, str], list[str | bytes]] = {
     ("rag.adapters.chat_model.parameters", r"f'\\b{n}\\b'"): [r"\btemperature\b"],
+    ("rag.adapters.chat_model.control_tags", "names.replace(' ', '|')"): [
+        r"(?:\w+_)?(?:think|thinking|thoughts?)|(?:thinking|thought)_(?:process|steps?|trace)|cot",
+        r"(?:special|reserved|unused(?:_token)?|placeholder)_?\d+",
+        r"(?:tool_|function_|python_tag)\w*|calls",
+        r"\w+",
+    ],
     ("rag.adapters.vector_store.qdrant_writer", "f'{re.escape(self._alias)}_[0-9a-f]{{8}}'"): [
         "book_[0-9a-f]{8}"
     ],
@@ -82,6 +88,7 @@ BOUNDED = {
     "rag.answering.citation_filter.ends_with_prefix": citation_filter.TAIL,
     "rag.answering.citation_filter.is_line_start": citation_filter.TAIL,
     "rag.answering.citation_filter.is_indexed": citation_filter.TAIL,
+    "rag.answering.citation_habits._is_exponent": citation_filter.TAIL,
     "rag.language.sentences._ABBREVIATION": 16,
 }
 """Patterns whose callers cut what they see to so many characters."""
