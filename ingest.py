@@ -139,12 +139,12 @@ async def _ingest(options: Namespace, clients: Clients) -> int:
             root=options.root,
             limits=Limits(options.page_seconds, settings.max_book_characters),
         )
-    for problem in book.problems:
-        _warn(problem.message)
     if options.language:
         from sites import in_language
 
         book = in_language(book, options.language)
+    for problem in book.problems:
+        _warn(problem.message)
     chunks, too_long = within_bounds(
         await asyncio.to_thread(chunk_book, book.pages),
         settings.max_page_chunks,

@@ -12,7 +12,7 @@ from typing import Protocol
 from rag.errors import SourceError
 from rag.models import Page
 from sites import docusaurus, html, mdbook, mkdocs, plain, vitepress
-from sites.files import MAX_FILE_BYTES, Files, Limits, Problem, Refused, Report, real_path, shown
+from sites.files import MAX_FILE_BYTES, Files, Limits, Refused, Report, real_path, shown
 from sites.other_generators import refuse_other_generators, unread_files
 from sites.source import Book, Request, is_address, primary_language, public_url
 
@@ -70,11 +70,10 @@ def read_book(
     if generator == "plain" and pages:
         for path in unread_files(request):
             report.losses.add("files are in formats that are not read", path)
-    named = (Problem(place, sentence) for place, sentence in report.losses.lines())
     book = replace(
         book,
         pages=pages,
-        problems=(*report.problems, *named),
+        reported=tuple(report.problems),
         losses=tuple(report.losses),
         site_url=public_url(book.site_url),
     )
@@ -148,9 +147,10 @@ def read_path(
 
 
 def in_language(book: Book, tag: str) -> Book:
-    """Return the pages of a book that are in one language. Raises SourceError without any.
+    """Return the book with the pages in one language, and what is missing of those.
 
-    If there are pages in exactly `pt-BR`, those in `pt` or `pt-PT` are not among them.
+    If there are pages in exactly `pt-BR`, those in `pt` or `pt-PT` are not among them. Raises
+    SourceError if there are none.
     """
     exact = tag.replace("_", "-").lower()
     pages = tuple(page for page in book.pages if page.language.replace("_", "-").lower() == exact)
@@ -160,7 +160,16 @@ def in_language(book: Book, tag: str) -> Book:
     if not pages:
         there = ", ".join(sorted({page.language for page in book.pages}))
         raise SourceError(f"There are no pages in the language {tag}; there are pages in {there}.")
-    return replace(book, pages=pages, language=pages[0].language)
+    others = {page.source_path for page in book.pages} - {page.source_path for page in pages}
+    return replace(
+        book,
+        pages=pages,
+        language=pages[0].language,
+        reported=tuple(each for each in book.reported if each.source_path not in others),
+        losses=tuple(
+            loss for loss in book.losses if not loss.pages or not others.issuperset(loss.pages)
+        ),
+    )
 
 
 def name_of(book: Book, source: str) -> str:

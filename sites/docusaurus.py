@@ -160,7 +160,7 @@ class _Reader:
             for path in filter(published, files.find(start, _PROGRAMS, quiet=True)):
                 if not path.endswith(".d.ts"):
                     kind = "pages are not Markdown and were left out"
-                    files.report.losses.add(kind, shown + path)
+                    files.report.losses.add(kind, f"{shown}{path}:1")
         pages.sort(key=lambda item: item.key, reverse=source.kind == "blog")
         if source.kind != "docs":
             return [item.page for item in pages]

@@ -7,7 +7,6 @@ them is in a folder below `i18n`.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -105,14 +104,14 @@ def _plugins(config: Config) -> Iterator[tuple[str, Any]]:
             if chosen is not False:
                 yield kind, chosen if isinstance(chosen, dict) else {}
     plugins = config.get("plugins")
-    for plugin in plugins if isinstance(plugins, list) else ():
+    for at, plugin in enumerate(plugins if isinstance(plugins, list) else ()):
         name, options = _named(config, plugin, "plugins")
         kind = name.rpartition("content-")[2]
         if "content-" in name and kind in _DEFAULTS:
             docs = docs or kind == "docs"
             yield kind, options or {}
         elif any(word in name for word in _GENERATORS_OF_PAGES):
-            config.ignored("plugins", what=name)
+            config.ignored("plugins", at, what=name)
     if not docs:  # a preset of its own, or none: most have a folder `docs`
         yield "docs", {}
 
@@ -158,11 +157,12 @@ def _versions(files: Files, site: Site, current: Source) -> Iterator[Source]:
     config, options = site.config, current.options
     prefix = "" if current.plugin == "default" else f"{current.plugin}_"
     off = config.flag("disableVersioning", within=options) is True
-    names = [] if off else _version_names(files, site.folder, f"{prefix}versions.json")
+    listed = Config(files, site.folder, "" if off else f"{prefix}versions.json")
+    names = listed.texts()  # the newest is first
     last = config.text("lastVersion", within=options) or next(iter(names), "current")
     wanted = config.texts("onlyIncludeVersions", within=options)
     hidden = config.flag("includeCurrentVersion", within=options) is False
-    for name in ("current", *names):
+    for at, name in enumerate(("current", *names), start=-1):
         if (wanted and name not in wanted) or (hidden and name == "current"):
             continue
         own = config.text("versions", name, "path", within=options)
@@ -176,7 +176,7 @@ def _versions(files: Files, site: Site, current: Source) -> Iterator[Source]:
         if name != "current":
             place = f"{prefix}versioned_docs/version-{name}"
             if name == last and not os.path.isdir(site.folder / place):
-                config.losses.add(_MISSING, f"{prefix}versions.json", place)
+                listed.ignored(at, what=place, kind=_MISSING)
             sidebars = f"{prefix}versioned_sidebars/version-{name}-sidebars.json"
             source = replace(
                 source,
@@ -184,17 +184,6 @@ def _versions(files: Files, site: Site, current: Source) -> Iterator[Source]:
                 sidebars=site.folder / sidebars,
             )
         yield source
-
-
-def _version_names(files: Files, site: Path, name: str) -> list[str]:
-    """Return the names in `versions.json`, newest first."""
-    if not os.path.isfile(site / name):
-        return []
-    try:
-        data = json.loads(files.config(site, name))
-    except (ValueError, RecursionError):
-        return []
-    return [item for item in data if isinstance(item, str)] if isinstance(data, list) else []
 
 
 def _translations(site: Site, sources: list[Source]) -> Iterator[Source]:
@@ -229,14 +218,11 @@ def _reads_math(config: Config, options: Any) -> bool:
     math = False
     for key in ("remarkPlugins", "beforeDefaultRemarkPlugins", "rehypePlugins"):
         value = options.get(key) if isinstance(options, dict) else None
-        for entry in value if isinstance(value, list) else []:
+        for at, entry in enumerate(value if isinstance(value, list) else ()):
             plugin = entry[0] if isinstance(entry, list) and entry else entry
             name = plugin.name if isinstance(plugin, Computed) else str(plugin)
             math = math or (key != "rehypePlugins" and "math" in name.lower())
             if not any(word in name.lower() for word in _KNOWN_PLUGINS):
                 kind = "plugins for Markdown were not run"
-                if isinstance(plugin, Computed):
-                    config.lost(plugin, name or key, kind)
-                else:
-                    config.ignored(key, within=options, what=name or key, kind=kind)
+                config.ignored(key, at, within=options, what=name or key, kind=kind)
     return math

@@ -254,6 +254,7 @@ class Files:
     @contextmanager
     def page(self, path: str) -> Iterator[None]:
         """Run the block that parses a page. If it fails or takes too long, report the page."""
+        self.report.losses.page = path
         try:
             with page_clock(self.limits.page_seconds):
                 yield
@@ -261,6 +262,8 @@ class Files:
             self.report.skip(path, f"took longer than {self.limits.page_seconds:g} s to parse")
         except Exception as error:  # noqa: BLE001 - one page must not stop the others
             self.report.skip(path, f"could not be parsed ({type(error).__name__})")
+        finally:
+            self.report.losses.page = ""
 
 
 def _decode(data: bytes) -> tuple[str, int]:

@@ -107,6 +107,26 @@ def load_yaml(files: Files, folder: Path, path: str) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
+def line_of(text: str, key: str, value: str) -> int:
+    """Return the line, from 1, of a text below a top-level key of YAML; 0 if it is not there."""
+    try:
+        root = yaml.compose(text, Loader=_PlainLoader)
+    except yaml.YAMLError:
+        return 0
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    left = [node for name, node in pairs if name.value == key]
+    while left:
+        node = left.pop(0)
+        if isinstance(node, yaml.MappingNode):
+            left += [each for pair in node.value for each in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            left += node.value
+        elif value in (lines := node.value.split("\n")):
+            line: int = node.start_mark.line + (node.style in ("|", ">"))
+            return line + lines.index(value) + 1
+    return 0
+
+
 def lines_above(text: str, body: str) -> int:
     """Return the number of lines of a page above its body, which ends it."""
     return text.count("\n") - body.count("\n")

@@ -21,12 +21,12 @@ def include_markdown(body: str, root: Path, includes: Includes) -> str:
     return includes.expand(body, _DIRECTIVE, partial(_include, root))
 
 
-def _include(root: Path, match: re.Match[str], folder: Path) -> Include:
+def _include(root: Path, match: re.Match[str], folder: Path) -> list[Include | str]:
     name = match[1] or match[2]
     relative = name.startswith(("./", "../"))
     place = folder / name if relative else root / name.lstrip("/")
     marks = {mark[1]: mark[2] or mark[3] for mark in _MARKS.finditer(match[3])}
-    return Include(name, place, partial(_cut, marks.get("start"), marks.get("end")))
+    return [Include(name, place, partial(_cut, marks.get("start"), marks.get("end")))]
 
 
 def _cut(start: str | None, end: str | None, text: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -31,73 +32,64 @@ class Include(NamedTuple):
 
     name: str
     """As the page spells it."""
-    place: Path
+    place: Path | None
+    """None for what is not a file."""
     cut: Callable[[str], str] = str
     """Selects the part of the file's text that the page shows."""
     at: str = ""
     """File and line of the include; without them it is in the page."""
+    missing: str = "includes could not be found"
+    """The kind of loss that a file is that does not exist."""
 
 
 class _Open(NamedTuple):
     """A file whose includes are being inserted."""
 
     place: Path
-    name: str
-    above: int | None
-    """Lines above the part that is shown, if that is known."""
+    at: Callable[[int], str]
+    """Returns the file and line that a line of its text, from 0, is from."""
 
-    def at(self, line: int) -> str:
-        return self.name if self.above is None else f"{self.name}:{self.above + line + 1}"
+
+Find = Callable[[re.Match[str], Path], Sequence[Include | str]]
+"""Returns what replaces a match in a file of a folder: files and text."""
 
 
 class Includes:
     """The includes of one page. A file that cannot be included is reported and left out."""
 
-    def __init__(
-        self,
-        files: Files,
-        folder: Path,
-        page: str,
-        missing: str = "includes could not be found",
-        above: int | None = None,
-    ) -> None:
-        """`missing` is the kind of loss to report for a file that does not exist.
-
-        `above` is the number of lines above the page's body, if lines are to be named.
-        """
+    def __init__(self, files: Files, folder: Path, page: str, above: int = 0) -> None:
+        """`above` is the number of lines above the page's body."""
         self._files = files
         self._folder = folder
-        self._missing = missing
         self._page = page
         self._count = 0
         self._characters = MAX_INCLUDED
-        self._open = [_Open(real_path(folder / page), page, above)]
+        self._open = [_Open(real_path(folder / page), partial(_line, page, above))]
         """The page and the files that are being included, outermost first."""
         self._left_out: dict[str, list[tuple[str, str]]] = {}
         self._parts: list[str] = []
         self._lines = 0
         """Line ends in `parts`."""
         self._origins: list[tuple[int, _Open, int]] = []
-        """(line of the expanded text, the file that it is from, line of that file's part)"""
+        """(line of the expanded text, the file that it is from, line of that file's text)"""
 
     @contextmanager
     def including(self, include: Include) -> Iterator[str]:
         """Return the text of a file for the block that inserts it; "" if it is left out."""
         try:
-            text, above = self._text(include)
+            text, opened = self._text(include)
         except Refused as refusal:
             left_out = self._left_out.setdefault(str(refusal), [])
             left_out.append((include.name, include.at or self._page))
             yield ""
             return
-        place = real_path(include.place)
-        self._open.append(_Open(place, relative_name(place, self._folder), above))
+        self._open.append(opened)
         yield text
         self._open.pop()
 
-    def _text(self, include: Include) -> tuple[str, int | None]:
-        """Return the part of a file that is shown, and the lines above it."""
-        place = self._files.locate(include.place)
+    def _text(self, include: Include) -> tuple[str, _Open]:
+        """Return the part of a file that is shown."""
+        place = self._files.locate(include.place or self._folder)
         if any(place == each.place for each in self._open):
             raise Refused("includes itself")
         if len(self._open) > MAX_DEPTH:
@@ -105,9 +97,9 @@ class Includes:
         self._count += 1
         if self._count > MAX_INCLUDES:
             raise Refused(f"is beyond the limit of {MAX_INCLUDES} includes for a page")
-        if not os.path.exists(place):
-            self._files.report.losses.add(self._missing, include.at or self._page, include.name)
-            return "", None
+        if not include.place or not os.path.exists(place):
+            self._files.report.losses.add(include.missing, include.at or self._page, include.name)
+            return "", self._open[-1]
         whole = self._files.included(place, MAX_INCLUDED)
         text = include.cut(whole)
         if len(text) > self._characters:
@@ -116,48 +108,36 @@ class Includes:
         self._files.spend(len(text))
         self._characters -= len(text)
         begin = whole.find(text)
-        return text, whole.count("\n", 0, begin) if begin >= 0 else None
+        above = whole.count("\n", 0, begin) if begin >= 0 else None
+        return text, _Open(place, partial(_line, relative_name(place, self._folder), above))
 
-    def expand(
-        self,
-        text: str,
-        pattern: re.Pattern[str],
-        find: Callable[[re.Match[str], Path], Include | str],
-    ) -> str:
-        """Replace each match by the file that it names.
-
-        `find` returns, for a match and the folder of the file that it is in, the file to
-        insert or the text to put in its place.
-        """
-
-        self._parts.clear()
-        self._origins.clear()
-        self._lines = 0
+    def expand(self, text: str, pattern: re.Pattern[str], find: Find) -> str:
+        """Replace each match by the files that it names, in them too."""
+        self._parts, self._origins, self._lines = [], [], 0
         self._expand(text, pattern, find)
+        self._open[0] = self._open[0]._replace(at=partial(_origin, self._origins))
         return "".join(self._parts)
 
-    def _expand(
-        self,
-        text: str,
-        pattern: re.Pattern[str],
-        find: Callable[[re.Match[str], Path], Include | str],
-    ) -> None:
+    def _expand(self, text: str, pattern: re.Pattern[str], find: Find) -> None:
         at = line = 0
         for match in pattern.finditer(text):
             self._add(text[at : match.start()], line)
             line += text.count("\n", at, match.start())
-            found = find(match, self._open[-1].place.parent)
-            if isinstance(found, str):
-                self._add(found, line)
-            else:
-                with self.including(found._replace(at=self._open[-1].at(line))) as inner:
+            for found in find(match, self._open[-1].place.parent):
+                if isinstance(found, str):
+                    self._add(found, line)
+                    continue
+                named = line + match[0].count("\n", 0, max(match[0].find(found.name), 0))
+                with self.including(found._replace(at=self._open[-1].at(named))) as inner:
                     self._expand(inner, pattern, find)
-            line += text.count("\n", match.start(), match.end())
+            line += match[0].count("\n")
             at = match.end()
         self._add(text[at:], line)
 
     def _add(self, text: str, line: int) -> None:
         """Add text that begins at a line of the file that is open."""
+        if not text and self._origins:
+            return
         below = text.startswith("\n")  # what stands before it on its line is from elsewhere
         self._origins.append((self._lines + below, self._open[-1], line + below))
         self._lines += text.count("\n")
@@ -165,9 +145,7 @@ class Includes:
 
     def origin(self, line: int) -> str:
         """Return the file and line that a line of the expanded text, from 0, is from."""
-        at = bisect_right(self._origins, line, key=itemgetter(0)) - 1
-        first, file, there = self._origins[max(at, 0)]
-        return file.at(there + line - first)
+        return self._open[0].at(line)
 
     def report(self) -> None:
         """Name the files that were left out: one line for each reason."""
@@ -181,3 +159,13 @@ class Includes:
                 f"includes {first}, which {reason}{more}; it was left out{where}.",
                 skipped=True,
             )
+
+
+def _line(name: str, above: int | None, line: int) -> str:
+    """Name a line of a file; only the file if the lines above its text are not known."""
+    return name if above is None else f"{name}:{above + line + 1}"
+
+
+def _origin(origins: Sequence[tuple[int, _Open, int]], line: int) -> str:
+    first, file, there = origins[max(bisect_right(origins, line, key=itemgetter(0)) - 1, 0)]
+    return file.at(there + line - first)

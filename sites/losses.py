@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 SHOWN = 5
@@ -19,32 +19,36 @@ class Loss(NamedTuple):
     """File, with `:line` where it is known."""
     detail: str = ""
     """Which one, as the author wrote it."""
+    pages: tuple[str, ...] = ()
+    """Source paths of the pages that lack it; none if it concerns the whole site."""
 
 
 class Losses:
     """The losses of one run. The same loss counts once."""
 
     def __init__(self) -> None:
-        self._found: dict[Loss, None] = {}
+        self.page = ""
+        """Source path of the page that is being read, or ""."""
+        self._found: dict[Loss, dict[str, None]] = {}
 
     def add(self, kind: str, place: str, detail: str = "") -> None:
         detail = " ".join(detail.split())
         if len(detail) > MAX_DETAIL:
             detail = detail[: MAX_DETAIL - 1] + "…"
-        self._found[Loss(kind, place, detail)] = None
+        pages = self._found.setdefault(Loss(kind, place, detail), {})
+        if self.page:
+            pages[self.page] = None
 
     def __iter__(self) -> Iterator[Loss]:
-        return iter(self._found)
+        return (loss._replace(pages=tuple(pages)) for loss, pages in self._found.items())
 
-    def __len__(self) -> int:
-        return len(self._found)
 
-    def lines(self) -> list[tuple[str, str]]:
-        """Return (first place, sentence) for each kind, in the order they were met."""
-        kinds: dict[str, list[Loss]] = {}
-        for loss in self._found:
-            kinds.setdefault(loss.kind, []).append(loss)
-        return [(losses[0].place, _sentence(kind, losses)) for kind, losses in kinds.items()]
+def sentences(losses: Iterable[Loss]) -> Iterator[tuple[str, str]]:
+    """Yield (first place, sentence) for each kind of loss."""
+    kinds: dict[str, list[Loss]] = {}
+    for loss in losses:
+        kinds.setdefault(loss.kind, []).append(loss)
+    return ((losses[0].place, _sentence(kind, losses)) for kind, losses in kinds.items())
 
 
 def _sentence(kind: str, losses: list[Loss]) -> str:

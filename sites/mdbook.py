@@ -22,7 +22,7 @@ from markdown_it.token import Token
 from mdit_py_plugins.deflist import deflist_plugin
 
 from rag.models import Page
-from sites.files import Files
+from sites.files import Report
 from sites.html_blocks import fenced, tag_words
 from sites.includes import Include, Includes
 from sites.inline_text import plain_text
@@ -108,13 +108,13 @@ def _table(table: Any, *path: str) -> dict[str, Any]:
 
 def read(request: Request) -> Book:
     """Read the pages listed in SUMMARY.md, in its order; without one, the whole folder."""
-    root, config = _root(request)
+    root, config, toml = _root(request)
     files = request.files
     book, html = _table(config, "book"), _table(config, "output", "html")
     title, language = str(book.get("title") or ""), str(book.get("language") or "en")
     dialect = _dialect(html)
     parser = dialect.parser()
-    runs = _preprocessors(config, files)
+    runs = _preprocessors(config, toml, request.report)
     summaries = files.pages(root, ["SUMMARY.md"], lambda path, text: _summary(text, parser))
     for heading, _ in summaries:
         title = title or ("" if heading.lower() == "summary" else heading)
@@ -124,7 +124,7 @@ def read(request: Request) -> Book:
 
     def parse(path: str, text: str) -> Page:
         source = PurePosixPath(path)
-        includes = Includes(files, root, path, above=0)
+        includes = Includes(files, root, path)
         if "links" in runs:
             text = includes.expand(text, _DIRECTIVE, _include)
         includes.report()
@@ -141,7 +141,7 @@ def read(request: Request) -> Book:
     return Book(title, language, "mdbook", pages, site_url=_site_url(html))
 
 
-def _preprocessors(config: dict[str, Any], files: Files) -> set[str]:
+def _preprocessors(config: dict[str, Any], toml: str, report: Report) -> set[str]:
     """Return the names of the preprocessors that are on. Those that are not run are named."""
     named = set(_table(config, "preprocessor"))
     for name in sorted(named - _READ):
@@ -149,7 +149,10 @@ def _preprocessors(config: dict[str, Any], files: Files) -> set[str]:
             "preprocessors are not run; index the built site instead "
             "(`mdbook build`, then `python ingest.py book`)"
         )
-        files.report.losses.add(kind, "book.toml", name)
+        key = rf"^[ \t]*\[?(?:preprocessor\.)?[\"']?{re.escape(name)}[\"']?[ \t]*[].=]"
+        said = re.search(key, toml, re.MULTILINE)
+        line = toml.count("\n", 0, said.start()) + 1 if said else 1
+        report.losses.add(kind, f"book.toml:{line}", name)
     usual = _table(config, "build").get("use-default-preprocessors") is not False
     return named | ({"links", "index"} if usual else set())
 
@@ -160,20 +163,21 @@ def _site_url(html: dict[str, Any]) -> str:
     return path if is_address(path) or not host else f"https://{host}/{path.strip('/')}"
 
 
-def _root(request: Request) -> tuple[Path, dict[str, Any]]:
-    """Return the source folder and the contents of `book.toml`."""
-    folder = request.folder
+def _root(request: Request) -> tuple[Path, dict[str, Any], str]:
+    """Return the source folder, and the contents of `book.toml` as data and as text."""
+    folder, toml = request.folder, ""
     config: dict[str, Any] = {}
     found = request.find_site(("book.toml",), levels=2)
     if found:
         try:
-            config = tomllib.loads(request.files.config(found.parent, found.name))
+            toml = request.files.config(found.parent, found.name)
+            config = tomllib.loads(toml)
         except (ValueError, RecursionError) as error:
             request.report.add("book.toml", f"is not valid TOML ({error}); it was ignored.")
     if os.path.isfile(folder / "SUMMARY.md"):
-        return folder, config
+        return folder, config, toml
     source = str(_table(config, "book").get("src", "src"))
-    return request.files.subfolder(folder, source, "book.toml") or folder, config
+    return request.files.subfolder(folder, source, "book.toml") or folder, config, toml
 
 
 def _summary(text: str, parser: MarkdownIt) -> tuple[str, list[tuple[str, str]]]:
@@ -197,22 +201,22 @@ def _summary(text: str, parser: MarkdownIt) -> tuple[str, list[tuple[str, str]]]
     return heading, entries
 
 
-def _include(match: re.Match[str], folder: Path) -> Include | str:
+def _include(match: re.Match[str], folder: Path) -> list[Include | str]:
     """Return the file that an `{{#include}}` names, with the lines that it selects."""
     escaped, kind, rest = match.groups()
     if escaped:
-        return match[0][1:]
+        return [match[0][1:]]
     if not rest:
-        return match[0]
+        return [match[0]]
     if kind == "title":
-        return ""
+        return []
     name, *window = rest.split()[0].split(":")
     if kind == "shiftinclude":  # the first part is how far to indent
         shift, name, window = name, window[0] if window else "", window[1:]
-        return Include(name, folder / name, partial(_shifted, shift, window))
+        return [Include(name, folder / name, partial(_shifted, shift, window))]
     if kind in ("playground", "playpen"):
-        return Include(name, folder / name, partial(fenced, language="rust"))
-    return Include(name, folder / name, partial(_cut, window))
+        return [Include(name, folder / name, partial(fenced, language="rust"))]
+    return [Include(name, folder / name, partial(_cut, window))]
 
 
 def _cut(window: Sequence[str], text: str) -> str:

@@ -21,14 +21,21 @@ from sites.front_matter import lines_above, split_front_matter
 from sites.include_markdown import include_markdown
 from sites.includes import Includes
 from sites.inline_text import plain_text
-from sites.markdown import Dialect, read_markdown
+from sites.markdown import Dialect, read_tokens
 from sites.mkdocs_config import CONFIGS, Site, built_pages, load_site
 from sites.mkdocs_navigation import default_order, navigation
-from sites.mkdocs_plugins import Blog, Languages, drop_objects, name_jinja, name_unread
+from sites.mkdocs_plugins import (
+    Blog,
+    Languages,
+    name_jinja,
+    name_objects,
+    name_unread,
+    objects,
+)
 from sites.pymarkdown import python_markdown
 from sites.pymdownx import block_titles, braced_fences, fence_label, generic_blocks, icons
 from sites.slugs import python_markdown_slug, python_markdown_slugger
-from sites.snippets import BLOCK, Snippets
+from sites.snippets import Snippets
 from sites.source import (
     Book,
     Request,
@@ -74,7 +81,7 @@ def read(request: Request) -> Book:
         twin = source.name == "README.md" and str(source.with_name("index.md")) in known
         return not twin and languages.is_built(path)
 
-    name_unread(site, files)
+    name_unread(site)
     parse = _Pages(request, site, titles, languages).parse
     pages = files.pages(root, filter(published, paths), parse)
     title = str(site.config.get("site_name") or "")
@@ -94,40 +101,33 @@ class _Pages:
         self._languages = languages
         self._dialect = _dialect(site)
         self._parser = self._dialect.parser()
-        report = request.report
-        self._snippets = (
-            Snippets(site.extensions["pymdownx.snippets"], site, report)
-            if site.has("pymdownx.snippets")
-            else None
-        )
+        options = site.extensions.get("pymdownx.snippets")
+        self._snippets = None if options is None else Snippets(options, site)
         self._blogs = [
             Blog(options, _blog_slug(options)) for name, options in site.plugins if name == "blog"
         ]
 
     def parse(self, path: str, text: str) -> Page | None:
         request, site = self._request, self._site
+        losses = request.report.losses
         meta, body = split_front_matter(text, path, request.report)
-        inserted = site.plugin("include-markdown") is not None
-        # Blocks and inserted files shift the lines below them: then only the page is named.
-        shifts = inserted or BLOCK.search(body)
-        above = None if shifts else lines_above(text, body)
-        includes = Includes(request.files, site.root, path, above=above)
-        if inserted:
+        includes = Includes(request.files, site.root, path, lines_above(text, body))
+        if site.plugin("include-markdown") is not None:
             body = include_markdown(body, site.root, includes)
+        if site.plugin("macros") is not None and meta.get("render_macros") is not False:
+            name_jinja(body, includes, losses)
         if self._snippets:
-            body = self._snippets.insert(body, path, includes)
+            body = self._snippets.insert(body, includes)
         includes.report()
+        whole = body
         if site.has("meta"):  # what the extension removes may come from a snippet
             body = split_front_matter(body.lstrip("\n"), path, request.report)[1]
-        if site.plugin("mkdocstrings") is not None:
-            body = drop_objects(body, path, request.files)
-        if site.plugin("macros") is not None and meta.get("render_macros") is not False:
-            name_jinja(body, path, request.files)
         language, bare = self._languages.split(path)
         source = PurePosixPath(bare)
         title = self._titles.get(path) or str(meta.get("title") or "")
-        body = _TOC_MARK.sub("", body)
-        document = read_markdown(body, self._dialect, self._parser, title, humanize(source.stem))
+        tokens = self._parser.parse(_TOC_MARK.sub("", body))
+        name_objects(tokens, lines_above(whole, body), includes, losses)
+        document = read_tokens(tokens, self._dialect, title, humanize(source.stem))
         request.report.add_all(path, document.warnings)
         place = str(source.with_name("index" if source.stem == "README" else source.stem))
         for blog in self._blogs:
@@ -172,6 +172,8 @@ def _dialect(site: Site) -> Dialect:
         braced_fences,
         fence_titles(fence_label),
     ]
+    if site.plugin("mkdocstrings") is not None:
+        plugins.append(objects)
     if site.has("pymdownx.emoji"):
         plugins.append(icons)
     if titles := block_titles(site.extensions):

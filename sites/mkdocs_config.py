@@ -11,11 +11,12 @@ from typing import Any
 
 from sites.clock import TooSlow, page_clock
 from sites.files import Files, real_path
-from sites.front_matter import load_yaml
+from sites.front_matter import line_of, load_yaml
 from sites.globs import ignored
 from sites.source import Request
 
 CONFIGS = ("mkdocs.yml", "mkdocs.yaml", "properdocs.yml", "zensical.yml")
+_PREFIXES = ("material/", "markdown.extensions.")
 _ALWAYS_EXCLUDED = (".*", "/templates/")
 
 Options = dict[str, Any]
@@ -32,6 +33,7 @@ class Site:
     config: Options
     name: str
     """Of the file."""
+    files: Files
     extensions: dict[str, Options]
     """Without the prefix `markdown.extensions.`."""
     plugins: tuple[tuple[str, Options], ...]
@@ -45,12 +47,23 @@ class Site:
         """Return the options of a plugin, or None if it is off."""
         return next((options for plugin, options in self.plugins if plugin == name), None)
 
+    def lost(self, kind: str, key: str, value: str) -> None:
+        """Name a value below a key that is not followed, with its file and line."""
+        place = self.name
+        for name in (self.name, self.config.get("INHERIT")):
+            text = self.files.config(self.folder, name) if isinstance(name, str) else ""
+            spellings = (prefix + value for prefix in ("", *_PREFIXES))
+            if line := next(filter(None, (line_of(text, key, each) for each in spellings)), 0):
+                place = f"{name}:{line}"
+                break
+        self.files.report.losses.add(kind, place, value)
+
 
 def load_site(request: Request) -> Site:
     """Read the configuration of the folder or one above it."""
     found = request.find_site(CONFIGS, levels=2)
     if found is None:
-        return Site(request.folder, request.folder, {}, "", {}, ())
+        return Site(request.folder, request.folder, {}, "", request.files, {}, ())
     config = load_yaml(request.files, found.parent, found.name)
     inherited = config.get("INHERIT")
     if isinstance(inherited, str):
@@ -65,6 +78,7 @@ def load_site(request: Request) -> Site:
         root,
         config,
         found.name,
+        request.files,
         {name.removeprefix("markdown.extensions."): options for name, options in extensions},
         tuple(_plugins(config.get("plugins"))),
     )
@@ -107,11 +121,11 @@ def built_pages(site: Site, files: Files, paths: Iterable[str]) -> list[str]:
     """Return the paths that `exclude_docs`, `draft_docs` and the exclude plugin leave."""
     lines = [*_ALWAYS_EXCLUDED]
     for key in ("exclude_docs", "draft_docs"):
-        lines += str(site.config.get(key) or "").split("\n")
-    for line in lines:
-        if line.startswith(("!.", "!/.")):
+        own = str(site.config.get(key) or "").split("\n")
+        lines += own
+        for line in (line for line in own if line.startswith(("!.", "!/."))):
             kind = "exceptions for hidden files are not followed"
-            files.report.losses.add(kind, site.name, line)
+            site.lost(kind, key, line)
     options = site.plugin("exclude") or {}
     globs, patterns = _texts(options.get("glob")), _texts(options.get("regex"))
     paths = [
@@ -124,7 +138,7 @@ def built_pages(site: Site, files: Files, paths: Iterable[str]) -> list[str]:
             with page_clock(files.limits.page_seconds):
                 paths = [path for path in paths if not re.match(pattern, path)]
         except (re.error, TooSlow):
-            files.report.losses.add("patterns could not be followed", site.name, pattern)
+            site.lost("patterns could not be followed", "plugins", pattern)
     return paths
 
 

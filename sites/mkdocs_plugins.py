@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from sites.files import Files
+from markdown_it import MarkdownIt
+from markdown_it.ruler import RuleOptionsType
+from markdown_it.rules_block import StateBlock
+from markdown_it.token import Token
+
+from sites.includes import Includes
+from sites.losses import Losses
 from sites.mkdocs_config import Site
 from sites.source import site_path
 
@@ -26,52 +32,60 @@ _EXTENSIONS = frozenset(
     | {"footnotes", "legacy_attrs", "legacy_em", "md_in_html", "meta", "nl2br", "sane_lists"}
     | {"smarty", "tables", "toc", "wikilinks", "mdx_truly_sane_lists", "mdx_breakless_lists"}
 )
-_OBJECT = re.compile(r"(?:#{1,6} +)?:::[ \t]+([\w.]+)[ \t]*")
+_OBJECT = re.compile(r"(?:#{1,6} *)?:::[ \t]+([\w.]+)[ \t]*")
 _JINJA = re.compile(r"\{\{[^{}]{0,500}\}\}|\{%[^%]{0,500}%\}")
 _DATE_PART = re.compile(r"yyyy|yy|MM|M|dd|d|[^yMd]+")
 INSTEAD = "index the built site instead (`mkdocs build`, then `python ingest.py site`)"
 
 
-def name_unread(site: Site, files: Files) -> None:
+def name_unread(site: Site) -> None:
     """Name the plugins, extensions and hooks that are not run."""
-    losses = files.report.losses
     for name, _ in site.plugins:
         if name not in _READ | {"macros", "mkdocstrings"}:
-            losses.add(f"plugins are not run; {INSTEAD}", site.name, name)
+            site.lost(f"plugins are not run; {INSTEAD}", "plugins", name)
     for name in site.extensions:
         if name not in _EXTENSIONS and not name.startswith(("pymdownx.", "material.")):
-            losses.add(f"extensions are not run; {INSTEAD}", site.name, name)
+            site.lost(f"extensions are not run; {INSTEAD}", "markdown_extensions", name)
     hooks = site.config.get("hooks")
     for hook in hooks if isinstance(hooks, list) else ():
-        losses.add(f"hooks are not run; {INSTEAD}", site.name, str(hook))
+        site.lost(f"hooks are not run; {INSTEAD}", "hooks", str(hook))
 
 
-def name_jinja(body: str, path: str, files: Files) -> None:
+def name_jinja(body: str, includes: Includes, losses: Losses) -> None:
     """Name a page's first expression of Jinja, which the macros plugin would run."""
     if match := _JINJA.search(body):
-        kind = f"macros are not run; {INSTEAD}"
-        files.report.losses.add(kind, path, match[0])
+        place = includes.origin(body.count("\n", 0, match.start()))
+        losses.add(f"macros are not run; {INSTEAD}", place, match[0])
 
 
-def drop_objects(body: str, path: str, files: Files) -> str:
-    """Drop the directives of mkdocstrings with their indented options, and name them."""
-    lines: list[str] = []
-    fence, dropping = "", False
-    for line in body.split("\n"):
-        mark = line.lstrip()[:3]
-        if mark in ("```", "~~~") and (not fence or mark == fence):
-            fence = "" if fence else mark
-        if dropping and (line.startswith("    ") or not line.strip()):
-            continue
-        match = None if fence else _OBJECT.fullmatch(line)
-        dropping = match is not None
-        if match:
+def objects(md: MarkdownIt) -> None:
+    """Make a parser drop the directives of mkdocstrings with their indented options."""
+    interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    md.block.ruler.before("heading", "object", _object, interrupts)
+
+
+def _object(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+    begin = state.bMarks[start_line] + state.tShift[start_line]
+    match = _OBJECT.fullmatch(state.src, begin, state.eMarks[start_line])
+    if match is None or state.is_code_block(start_line):
+        return False
+    if silent:
+        return True
+    indent, end = state.sCount[start_line] + 4, start_line + 1
+    while end < end_line and (state.isEmpty(end) or state.sCount[end] >= indent):
+        end += 1
+    token = state.push("object", "", 0)
+    token.content, token.map = match[1], [start_line, end]
+    state.line = end
+    return True
+
+
+def name_objects(tokens: Sequence[Token], above: int, includes: Includes, losses: Losses) -> None:
+    """Name the objects that mkdocstrings would describe; `above` is the lines above the tokens."""
+    for token in tokens:
+        if token.type == "object" and token.map:
             kind = f"objects of mkdocstrings are not rendered; {INSTEAD}"
-            files.report.losses.add(kind, path, match[1])
-            lines.append("")
-        else:
-            lines.append(line)
-    return "\n".join(lines)
+            losses.add(kind, includes.origin(token.map[0] + above), token.content)
 
 
 class Blog:

@@ -70,7 +70,7 @@ class Partials:
         """Return the tokens of a page."""
         names = {"frontMatter": page.meta}
         self._rules = rules
-        self._includes = Includes(self._files, self._folder, path, IMPORTS)
+        self._includes = Includes(self._files, self._folder, path)
         file = _File(self._folder / path, path, page.above, names)
         tokens = list(self._insert(rules(path, page.meta)[1].parse(page.body), file))
         self._includes.report()
@@ -178,7 +178,8 @@ class Partials:
         known = {name: value for name, value in attributes.items() if value}
         props = {"children": "", **known}  # the content of its tag is read where it stands
         place = self._place(module, file)
-        with self._includes.including(Include(module, place, at=file.at(near))) as text:
+        imported = Include(module, place, at=file.at(near), missing=IMPORTS)
+        with self._includes.including(imported) as text:
             if not text:
                 return []
             tokens, above = self._tokens(place, text)

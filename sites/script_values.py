@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import ChainMap
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ MAX_DEPTH = 50
 """Levels of a literal; deeper ones are computed."""
 _OPERATORS = frozenset("?+-*/%<>=&|^") | {"??", "||", "&&", "==", "===", "!=", "!==", "<=", ">="}
 _OPERATORS |= {"+=", "-=", "??=", "||=", "&&=", "in", "instanceof"}
+_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,4})?")
+"""Numbers that Python writes like JavaScript."""
 _CONSTANTS = {"true": True, "false": False, "null": None, "undefined": None}
 _JOINS = frozenset({"path.join", "path.resolve", "join", "resolve", "require.resolve"})
 
@@ -25,10 +28,10 @@ class Computed:
 
     name: str = ""
     """The variable or package it comes from, if it is that simple."""
-    line: int = 0
+    place: str = ""
+    """File and line."""
     argument: dict[str, Any] | None = field(default=None, hash=False)
     """The object that the called function was given."""
-    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,18 @@ class Imported:
 class Object(dict[str, Any]):
     """An object literal, and the computed values that are spread into it."""
 
-    def __init__(self, file: str = "") -> None:
+    def __init__(self) -> None:
         self.spreads: list[Computed] = []
-        self.file = file
-        self.lines: dict[str, int] = {}
+        self.places: dict[str, str] = {}
+        """File and line of each key."""
+
+
+class Array(list[Any]):
+    """An array literal."""
+
+    def __init__(self) -> None:
+        self.places: list[str] = []
+        """File and line of each item."""
 
 
 @dataclass(slots=True)
@@ -75,8 +86,11 @@ class Expressions(Cursor):
         self._load, self._file = load, file
         self.module = Module()
 
+    def _place(self, line: int = 0) -> str:
+        return f"{self._file}:{line or self._line}"
+
     def _computed(self, name: str, line: int = 0, given: dict[str, Any] | None = None) -> Computed:
-        return Computed(name, line or self._line, given, self._file)
+        return Computed(name, self._place(line), given)
 
     def statements(self, module: Module, depth: int) -> Module:
         """Read the statements of a function's body."""
@@ -176,7 +190,10 @@ class Expressions(Cursor):
             return "", self._template(depth)
         if token.kind in ("number", "regex"):
             self._at += 1
-            return "", _number(token)
+            if not _NUMBER.fullmatch(token.text):
+                return "", self._computed("", line)
+            number = float(token.text)
+            return "", int(number) if number.is_integer() else number
         here = token.text
         if here == "{":
             return "", self._object(depth)
@@ -234,7 +251,7 @@ class Expressions(Cursor):
         return "".join(parts) if known else self._computed("", line)
 
     def _object(self, depth: int) -> Object:
-        found = Object(self._file)
+        found = Object()
         self._at += 1
         while not self.ended and not self._take("}"):
             if self._take(","):
@@ -254,6 +271,8 @@ class Expressions(Cursor):
             value = self.expression(depth)
             if isinstance(value, dict):
                 found.update(value)
+                if isinstance(value, Object):
+                    found.places |= value.places
             elif value is not None:
                 known = isinstance(value, Computed)
                 found.spreads.append(value if known else self._computed("", line))
@@ -276,22 +295,22 @@ class Expressions(Cursor):
             value = self._look_up(self.module.names.get(key, self._computed(key, line)))
         if key:
             found[key] = value
-            found.lines[key] = line
+            found.places[key] = self._place(line)
         else:
             found.spreads.append(self._computed("", line))
 
-    def _list(self, depth: int) -> list[Any]:
-        found: list[Any] = []
+    def _list(self, depth: int) -> Array:
+        found = Array()
         self._at += 1
         while not self.ended and not self._take("]"):
             if self._take(","):
                 continue
-            before = self._at
-            if self._take("..."):
-                value = self.expression(depth)
-                found += value if isinstance(value, list) else [value]
-            else:
-                found.append(self.expression(depth))
+            before, place = self._at, self._place()
+            spread = self._take("...")
+            value = self.expression(depth)
+            items = value if spread and isinstance(value, list) else [value]
+            found += items
+            found.places += [place] * len(items)
             self._skip(",")
             if self._here in ("}", ")") or self._at == before:
                 self._at += 1
@@ -341,10 +360,3 @@ class Expressions(Cursor):
             exports.update(module.exports)
             return module.default if module.default is not None else exports
         return module.exports.get(value.name, self._computed(value.name))
-
-
-def _number(token: Token) -> Any:
-    try:
-        return int(token.text) if len(token.text) < 16 else None
-    except ValueError:
-        return Computed("", token.line)

@@ -71,20 +71,22 @@ class Config:
             self.lost(self.root, f"{self.root.name or 'everything'}()")
             self.root = self.root.argument
 
-    def lost(self, value: Any, what: str, kind: str = COMPUTED) -> None:
+    def lost(self, value: Computed, what: str) -> None:
         """Name a setting that is computed."""
-        known = isinstance(value, Computed)
-        place = f"{value.file or self.name}:{value.line}" if known and value.line else self.name
-        self.losses.add(kind, place, what)
+        self.losses.add(COMPUTED, value.place, what)
 
-    def ignored(self, *path: str, within: Any = None, what: str = "", kind: str = COMPUTED) -> None:
-        """Name a setting that is written as a literal but not followed."""
+    def ignored(
+        self, *path: str | int, within: Any = None, what: str = "", kind: str = COMPUTED
+    ) -> None:
+        """Name a setting, or an item of a list, that is not followed."""
         value, place = self.root if within is None else within, self.name
         for key in path:
-            if isinstance(value, Object) and key in value.lines:
-                place = f"{value.file or self.name}:{value.lines[key]}"
-            value = value.get(key) if isinstance(value, dict) else None
-        self.losses.add(kind, place, what or ".".join(path))
+            try:
+                place = value.places[key]
+                value = value[key]
+            except (AttributeError, LookupError, TypeError):
+                break
+        self.losses.add(kind, place, what or ".".join(map(str, path)))
 
     def known(self, value: Any, what: str) -> Any:
         """Return a value, or None for one that is computed, which is named."""

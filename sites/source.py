@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from rag.models import Page
 from sites.files import Files, Problem, Report, real_path
-from sites.losses import Loss
+from sites.losses import Loss, sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +24,24 @@ class Book:
     generator: str
     pages: tuple[Page, ...]
     """In reading order."""
-    problems: tuple[Problem, ...] = ()
+    reported: tuple[Problem, ...] = ()
+    """Files and pages that could not be used, or only in part."""
     site_url: str = ""
     """Address of the site from its configuration, without a trailing slash, or ""."""
     unread: tuple[str, ...] = ()
     """Source paths of known pages that could not be read this time but may exist."""
     losses: tuple[Loss, ...] = ()
-    """What the site shows and the pages lack; `problems` names them in a line for each kind."""
+    """What the site shows and the pages lack."""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What was reported, and a line for each kind of loss."""
+        return (*self.reported, *(Problem(*line) for line in sentences(self.losses)))
 
     @property
     def skipped(self) -> int:
         """Number of files or pages of which nothing was read."""
-        return sum(problem.skipped for problem in self.problems)
+        return sum(problem.skipped for problem in self.reported)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ def read(request: Request) -> Book:
             request.report.losses.add(kind, path)
             return None
         meta, body = split_front_matter(text, path, request.report)
-        includes = Includes(files, root, path, above=lines_above(text, body))
+        includes = Includes(files, root, path, lines_above(text, body))
         body = includes.expand(body, _INCLUDE, partial(_include, site))
         tokens = parser.parse(body)
         for token in tokens:
@@ -170,11 +170,11 @@ def _links(items: Any, base: str = "") -> Iterator[str]:
             yield from _links(inner, base)
 
 
-def _include(site: _Site, match: re.Match[str], folder: Path) -> Include:
+def _include(site: _Site, match: re.Match[str], folder: Path) -> list[Include | str]:
     """Return the file that an `<!--@include: ./part.md-->` names, with the part it selects."""
     name = match[1]
     place = site.source / name[1:].lstrip("/") if name.startswith("@") else folder / name
-    return Include(name, place, partial(_cut, site.dialect, match))
+    return [Include(name, place, partial(_cut, site.dialect, match))]
 
 
 def _cut(rules: Dialect, match: re.Match[str], text: str) -> str:

@@ -354,6 +354,19 @@ def test_strict_wants_every_file_to_be_read(
     assert call(tmp_path / "d", book, "--verify", built) == 0
 
 
+def test_strict_counts_what_the_language_loses(
+    tmp_path: Path, book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (book / "mkdocs.yml").write_text("plugins: [i18n: {languages: [{locale: fr}]}, macros]")
+    (book / "docs").mkdir()
+    (book / "docs" / "index.md").write_text("# A\n\n{{ macro }} words\n")
+    (book / "docs" / "index.fr.md").write_text("# A\n\nDes mots\n")
+    assert call(tmp_path / "d", book, "--strict", "--language", "en") == 1
+    assert "1 macro is not run" in capsys.readouterr().err
+    assert call(tmp_path / "d", book, "--strict", "--language", "fr") == 0
+    assert "macro" not in capsys.readouterr().err
+
+
 def test_the_limits_of_reading_are_options(
     tmp_path: Path, book: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -65,7 +65,7 @@ def test_every_plugin_has_its_own_folder_and_address(tmp_path: Path) -> None:
         "src/pages/about.md": "about",
         "src/pages/in/index.mdx": "in/",
     }
-    assert "1 page is not Markdown and was left out: src/pages/index.tsx." in said(book)
+    assert "1 page is not Markdown and was left out: src/pages/index.tsx:1." in said(book)
     assert list(slugs(book)).index("club_versioned_docs/version-1.0/b.md") == 1
     assert slugs(read_book(tmp_path / "club")) == {"b.md": "club/next/b", "a.md": "club/next/a"}
 
@@ -451,5 +451,5 @@ def test_folders_of_pages_that_are_missing_are_named(tmp_path: Path) -> None:
     assert {(loss.place, loss.detail) for loss in book.losses} == {
         ("docusaurus.config.js:2", "gone"),
         ("docusaurus.config.js:3", "news"),
-        ("x_versions.json", "x_versioned_docs/version-1.0"),
+        ("x_versions.json:1", "x_versioned_docs/version-1.0"),
     }

@@ -99,7 +99,11 @@ def test_what_plugins_would_write_is_named(tmp_path: Path) -> None:
     text = "# A\n\nThere are {{ hives }}.\n\n::: bees.Hive\n    options:\n      x: 1\n\nEnd.\n"
     book = read(tmp_path, config, {"index.md": text})
     assert texts(book.pages[0]) == ["There are {{ hives }}.", "End."]
-    assert [loss.detail for loss in book.losses] == ["gen-files", "bees.Hive", "{{ hives }}"]
+    assert {(loss.place, loss.detail) for loss in book.losses} == {
+        ("mkdocs.yml:2", "gen-files"),
+        ("index.md:3", "{{ hives }}"),
+        ("index.md:5", "bees.Hive"),
+    }
     assert all("python ingest.py site" in problem.message for problem in book.problems)
 
 
@@ -139,9 +143,10 @@ def test_a_missing_snippet_is_named(tmp_path: Path) -> None:
     }
     assert {(loss.place, loss.detail) for loss in read(tmp_path, config, pages).losses} == {
         ("index.md:3", "no.md"),
-        ("index.md", "https://x.dev/a"),
+        ("index.md:5", "https://x.dev/a"),
         ("meta.md:7", "no.md"),
-        ("n.md", "no.md"),  # a block shifts the lines below it
+        ("n.md:2", "no.md"),
+        ("n.md:5", "no.md"),
     }
 
 

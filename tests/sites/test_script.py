@@ -54,14 +54,14 @@ def test_objects_in_every_form(source: str) -> None:
 def test_computed_values_are_known_as_such(value: str) -> None:
     read = exported(f"\nexport default {{a: {value}, b: 'after'}}")
     assert isinstance(read["a"], Computed)
-    assert read["a"].line == 2
+    assert read["a"].place == ":2"
     assert read["b"] == "after"
 
 
 def test_the_object_given_to_a_function_is_kept() -> None:
     read = exported("const c = {a: 1}\nexport default extend(c, 'x')")
     assert isinstance(read, Computed)
-    assert (read.name, read.line, read.argument) == ("extend", 2, {"a": 1})
+    assert (read.name, read.place, read.argument) == ("extend", ":2", {"a": 1})
 
 
 def test_a_variable_that_changes_is_computed() -> None:
