@@ -179,13 +179,29 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _warm_up() -> None:
-    """Import what a question needs, create the clients, ask a question and watch the models."""
+    """Import what a question needs, create the clients, ask a question and watch the models.
+
+    A step that fails unexpectedly is logged, and the others still run.
+    """
     await asyncio.sleep(WARM_UP_SECONDS)
+    for step in (_load_stemmer, _warn_about_index, _ask_once, _watch_models):
+        try:
+            await step()
+        except Exception:
+            log.exception("a part of the warm-up failed; questions are answered all the same")
+
+
+async def _load_stemmer() -> None:
     text = await asyncio.to_thread(importlib.import_module, "rag.language.tokens")
     await asyncio.to_thread(text.term_hashes, "load the stemmer")
-    await _warn_about_index()
+
+
+async def _ask_once() -> None:
     warmup = await asyncio.to_thread(importlib.import_module, "rag.chat.warmup")
     await warmup.warm_up(get_clients())
+
+
+async def _watch_models() -> None:
     model_watch = await asyncio.to_thread(importlib.import_module, "rag.ops.model_watch")
     await model_watch.watch(get_clients())
 

@@ -185,7 +185,7 @@ class Settings:
     rate_burst: int = _setting("RATE_BURST", 40, "How many of them may arrive at once.")
     daily_token_budget: int = _setting(
         "DAILY_TOKEN_BUDGET",
-        1_000_000,
+        5_000_000,
         "Chat model tokens per day, for all readers together; beyond it, answers are extractive.",
     )
     daily_question_budget: int = _setting(

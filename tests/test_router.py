@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from inspect import iscoroutinefunction
 from pathlib import Path
 
@@ -211,3 +212,31 @@ def test_no_request_is_taken_to_a_thread(settings: None) -> None:
         needed = [route.dependant, *route.dependant.dependencies]
         assert all(iscoroutinefunction(each.call) for each in needed), route.path
     assert any(route.dependant.dependencies for route in routes)
+
+
+WARM_UP_STEPS = ("_load_stemmer", "_warn_about_index", "_ask_once", "_watch_models")
+
+
+@pytest.mark.parametrize("broken", WARM_UP_STEPS)
+def test_a_part_of_the_warm_up_that_fails_is_logged_and_the_others_run(
+    broken: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ran: list[str] = []
+
+    def step(name: str) -> Callable[[], Coroutine[None, None, None]]:
+        async def take() -> None:
+            ran.append(name)
+            if name == broken:
+                raise RuntimeError(name)
+
+        return take
+
+    for name in WARM_UP_STEPS:
+        monkeypatch.setattr(router, name, step(name))
+    monkeypatch.setattr(router, "WARM_UP_SECONDS", 0)
+    asyncio.run(router._warm_up())
+    assert ran == [*WARM_UP_STEPS]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("a part of the warm-up failed")
+    assert record.exc_info is not None
+    assert str(record.exc_info[1]) == broken

@@ -32,8 +32,11 @@ async def watch(clients: Clients) -> NoReturn:
     """Write warnings to the log, after the start and once a day."""
     await asyncio.sleep(START_SECONDS)
     while True:
-        for warning in await model_warnings(clients, wait=DAY_SECONDS):
-            log.warning("%s", warning)
+        try:
+            for warning in await model_warnings(clients, wait=DAY_SECONDS):
+                log.warning("%s", warning)
+        except Exception:
+            log.exception("the models were not checked; they will be again in a day")
         await asyncio.sleep(DAY_SECONDS)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,15 @@ import pytest
 from rag.adapters.database.postgres import Postgres
 from rag.chat import admission, answer_stream, pipeline
 from rag.chat.question import Question
+from rag.conversations import reader_keys
+from rag.conversations.rate_limits import Cost, MemoryLimits
 from rag.environment import load_settings
 from rag.interfaces import Database
 from rag.models import AnswerRequest, Chunk, Passage, Usage
 from rag.providers import Clients
 from rag.settings import Settings
 from tests.support.postgres import new_database, query, using
-from tests.support.service import Service, serving, within
+from tests.support.service import ROOT, Service, serving, within
 from tests.upstreams import Reply, Upstreams, words
 
 QUESTION = "How do I delete a conversation?"
@@ -455,6 +459,25 @@ def test_a_reader_over_their_share_is_quoted_and_others_keep_the_model(small: Sm
         assert answers[0]["notice"] == ""
         assert used(url)[1] <= 8000
         assert ask(other).json()["metadata"]["fallback"] is None
+
+
+def test_a_share_of_the_default_settings_is_enough_for_a_reader_s_day() -> None:
+    """With the tokens and bytes that the handbook tells of a usual question."""
+    page = (ROOT / "docs" / "limits.md").read_text()
+    told = re.search(r"a share is about (\d+) answers of the chat model", page)
+    rows = re.findall(r"^\| (?:an answer|a \[second.*?) \| ([\d,]+) \| (\d+) ", page, re.M)
+    first, second = (int(read.replace(",", "")) + int(written) for read, written in rows)
+    settings = Settings()
+    limits = replace(admission._limits(settings), burst=10_000)
+    estimate = admission.estimate_tokens(settings, QUESTION)
+    memory, key = MemoryLimits(), reader_keys.client_keys("", "203.0.113.1")
+    answers = 0
+    while (admitted := memory.admit(key, limits, Cost(1, estimate, 1))).within_budget:
+        memory.settle(admitted, Cost(1, first + second * (answers % 2), 1))
+        answers += 1
+    assert told
+    assert answers >= 40
+    assert abs(answers - int(told[1])) <= 2
 
 
 def test_a_conversation_has_a_share_of_its_own(small: Small) -> None:

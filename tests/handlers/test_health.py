@@ -52,7 +52,7 @@ def troubled(
         with serving(tmp_path / "log", **variables) as service:
             with service.client() as client:
                 assert client.post("/chat", json={"message": "How?"}).status_code == 200
-            query(database, "UPDATE book.days SET tokens = 999999")
+            query(database, "UPDATE book.days SET tokens = 4999999")
             upstreams.heal()
             upstreams.openai.fail(401, times=9)
             upstreams.qdrant.fail(502, times=50, body={"status": {"error": PAGE}})
@@ -71,7 +71,7 @@ def test_a_stranger_learns_which_service_is_down(troubled: tuple[Service, Upstre
     author = deep(service, f"Bearer {TOKEN}")
     assert list(author["problems"]) == ["qdrant", "openai", "budget"]
     assert "Create a key" in author["problems"]["openai"]
-    assert "999,999 of 1,000,000 tokens" in author["problems"]["budget"]
+    assert "4,999,999 of 5,000,000 tokens" in author["problems"]["budget"]
 
 
 def test_services_are_asked_once_a_minute_by_however_many(

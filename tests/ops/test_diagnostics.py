@@ -80,7 +80,7 @@ def test_what_works_and_what_is_left(doctor: Doctor, upstreams: Upstreams, datab
     assert "works, 38 of 40 calls left this minute, 1000 per month" in said["cohere"]
     assert "passages, embed-english-v3.0" in said["qdrant"]
     assert "9999 of 10000 requests and 199951 of 200000 tokens left" in said["openai"]
-    assert "0 of 1,000,000 tokens and 0 of 5,000 questions used today" in said["budget"]
+    assert "0 of 5,000,000 tokens and 0 of 5,000 questions used today" in said["budget"]
 
 
 def test_each_problem_is_reported_with_its_remedy(doctor: Doctor, upstreams: Upstreams) -> None:
@@ -171,10 +171,10 @@ def test_a_budget_that_is_used_up(doctor: Doctor, upstreams: Upstreams, database
     variables = {**upstreams.environ(), "DATABASE_URL": database}
     doctor(**variables)  # makes the tables
     today = "(now() AT TIME ZONE 'UTC')::date"
-    query(database, f"INSERT INTO book.days VALUES ({today}, 12, 998000)")
+    query(database, f"INSERT INTO book.days VALUES ({today}, 12, 4998000)")
     status, said = doctor(**variables)
     assert status == 1
-    assert "998,000 of 1,000,000 tokens and 12 of 5,000 questions" in said["budget"]
+    assert "4,998,000 of 5,000,000 tokens and 12 of 5,000 questions" in said["budget"]
     query(database, "DELETE FROM book.days")
     status, said = doctor(**variables, DAILY_TOKEN_BUDGET="100")
     assert status == 1

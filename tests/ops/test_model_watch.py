@@ -14,6 +14,7 @@ import pytest
 from rag.chat import answer_stream, pipeline
 from rag.chat.question import Question
 from rag.environment import load_settings
+from rag.ops import model_watch
 from rag.ops.model_watch import model_warnings
 from rag.providers import Clients
 from tests.support.service import serving
@@ -118,6 +119,31 @@ def test_a_strange_list_of_models_delays_and_says_nothing(
         assert time.monotonic() - started < 5
 
     using(up, use)
+
+
+def test_a_check_that_breaks_is_logged_and_made_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    outcomes = [ZeroDivisionError("broken"), ["gpt-6-luna was shut down."]]
+
+    async def check(_: object, **__: object) -> list[str]:
+        if not outcomes:
+            raise asyncio.CancelledError
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(model_watch, "model_warnings", check)
+    monkeypatch.setattr(model_watch, "START_SECONDS", 0)
+    monkeypatch.setattr(model_watch, "DAY_SECONDS", 0)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(model_watch.watch(Clients(load_settings({}))))
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert said == [
+        ("ERROR", "the models were not checked; they will be again in a day"),
+        ("WARNING", "gpt-6-luna was shut down."),
+    ]
 
 
 def test_deprecated_models_of_cohere_are_told(up: Upstreams) -> None:
