@@ -69,7 +69,7 @@ def writable(folder: Path) -> Path:
     if os.access(folder, os.W_OK):
         return folder
     try:
-        elsewhere = Path(tempfile.gettempdir()) / "ask-the-book"
+        elsewhere = Path(tempfile.gettempdir()) / f"ask-the-book-{os.geteuid()}"
     except FileNotFoundError:
         return folder  # nothing is writable; the engine will report it
     log.warning("%s is read-only: conversations are kept in %s until exit", folder, elsewhere)

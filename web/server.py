@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from rag import VERSION
-from rag.engines import check_free
+from rag.engines import check_free, writable
 from rag.errors import ConfigurationError
 from rag.providers import Clients, get_settings
 from rag.settings import Settings
@@ -199,9 +199,12 @@ def one_process(settings: Settings) -> None:
         return
     import fcntl
 
-    with contextlib.suppress(FileExistsError):
-        settings.data_dir.mkdir(parents=True)
-    lock = os.open(settings.data_dir / "serving.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    folder = writable(settings.data_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / "serving.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError:
+        return  # the start of the database reports it
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until this process ends
     except BlockingIOError:
