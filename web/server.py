@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from rag import VERSION
-from rag.engines import check_free, writable
+from rag.engines import check_free, check_installed, writable
 from rag.errors import ConfigurationError
 from rag.providers import Clients, get_settings
 from rag.settings import Settings
@@ -161,6 +161,7 @@ def serve(app: FastAPI) -> None:
     """Listen until Ctrl-C or SIGTERM. A taken port or folder is one sentence and status 1."""
     settings = get_settings()
     try:
+        check_installed(settings)
         check_free(settings)
         listeners = listen_on_all(settings.host, settings.port)
     except (ConfigurationError, OSError) as error:
