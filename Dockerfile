@@ -23,12 +23,14 @@ RUN rm -rf deploy requirements*.txt \
  && mkdir /data \
  && case "$EMBEDDED" in 1|true|yes|on) \
       PYTHONPATH=/install/lib/python3.11/site-packages DATA_DIR=/data python ingest.py docs;; esac \
+ && chmod -R g=u /data \
  && rm -rf docs
 
 FROM python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7
 # openai's client uses the system's certificates. The base image has no bytecode of the standard
 # library; compiling it would take half a second at every start.
 RUN test -s /etc/ssl/certs/ca-certificates.crt && useradd --create-home --uid 1000 user \
+ && chmod 755 /home/user \
  && python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
       -x '/(site-packages|config-.*|ensurepip|idlelib|lib2to3|pydoc_data|test|tkinter|turtledemo)/' \
       /usr/local/lib/python3.11
@@ -39,7 +41,8 @@ RUN case "$EMBEDDED" in 1|true|yes|on) \
       && rm -rf /var/lib/apt/lists/*;; esac
 COPY --from=build /install /usr/local
 COPY --from=build /app /app
-COPY --from=build --chown=1000:1000 /data /home/user/data
+# Users other than 1000, such as OpenShift chooses, are in group 0.
+COPY --from=build --chown=1000:0 /data /home/user/data
 WORKDIR /app
 USER 1000:1000
 ENV EMBEDDED=$EMBEDDED HOME=/home/user DATA_DIR=/home/user/data HOST=0.0.0.0 \

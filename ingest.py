@@ -29,7 +29,7 @@ from rag.errors import (
     IndexMissing,
     SourceError,
 )
-from rag.indexing.arguments import parse_arguments
+from rag.indexing.arguments import parse_arguments, use_utf8
 from rag.indexing.console import (
     ProgressBar,
     describe_links,
@@ -300,4 +300,5 @@ def _nothing(*_: object) -> None:
 
 
 if __name__ == "__main__":
+    use_utf8()
     sys.exit(main())

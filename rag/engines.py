@@ -69,7 +69,7 @@ def writable(folder: Path) -> Path:
     if os.access(folder, os.W_OK):
         return folder
     try:
-        elsewhere = Path(tempfile.gettempdir()) / "ask-the-book"
+        elsewhere = Path(tempfile.gettempdir()) / f"ask-the-book-{os.geteuid()}"
     except FileNotFoundError:
         return folder  # nothing is writable; the engine will report it
     log.warning("%s is read-only: conversations are kept in %s until exit", folder, elsewhere)
@@ -83,6 +83,21 @@ def check_platform(*urls: str) -> None:
             "The embedded engines need Linux or macOS. On Windows, run Ask the Book in WSL "
             "(https://learn.microsoft.com/windows/wsl/install), or set QDRANT_URL and "
             "DATABASE_URL to use servers instead."
+        )
+
+
+def check_installed(settings: Settings) -> None:
+    """Raise ConfigurationError if no question could be answered, because an engine is missing."""
+    needed = {
+        "COHERE_API_KEY": (settings.cohere_api_key, "ctranslate2"),
+        "QDRANT_URL": (settings.qdrant_url, "qdrant_edge"),
+    }
+    missing = [n for n, (value, package) in needed.items() if not value and not find_spec(package)]
+    if missing:
+        raise ConfigurationError(
+            f"Configuration error: Missing {', '.join(missing)}. The embedded engines that replace "
+            "them are not installed: pip install -r requirements-embedded.txt, or build the image "
+            "with EMBEDDED=1"
         )
 
 

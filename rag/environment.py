@@ -64,8 +64,8 @@ def _load_dotenv(path: Path) -> list[str]:
 
     found = dotenv_values(stream=StringIO(text))
     for name, value in found.items():
-        if value is not None:
-            os.environ.setdefault(name, value)
+        if value is not None:  # the locale may have another encoding
+            os.environ.setdefault(name, os.fsdecode(value.encode()))
     begun = set(re.findall(r"^[ \t]*(?:export[ \t]+)?([A-Z_]+)\b", text, re.M))
     names = (item.metadata["name"] for item in fields(Settings) if item.metadata)
     return [
@@ -112,8 +112,11 @@ def _host(raw: str) -> str:
 
 def _parse(name: str, raw: str, default: Any) -> Any:
     """Convert a variable's text to the type of its default. Raises ValueError."""
-    if not isinstance(default, Path) and raw != raw.encode(errors="replace").decode():
-        raise ValueError("cannot be read as UTF-8: check its encoding and LC_ALL")
+    if not isinstance(default, Path):
+        try:
+            raw = os.fsencode(raw).decode()  # whatever encoding the locale has
+        except UnicodeError:
+            raise ValueError("is not in UTF-8") from None
     if isinstance(default, bool):
         if raw.lower() in ("1", "true", "yes", "on"):
             return True
@@ -140,9 +143,12 @@ def _parse(name: str, raw: str, default: Any) -> Any:
         return parts
     if isinstance(default, Path):
         try:
-            return Path(raw).expanduser()
+            folder = Path(raw).expanduser()
         except RuntimeError:
             raise ValueError("starts with ~, but there is no such home folder") from None
+        if os.path.isfile(folder):
+            raise ValueError("names a file, and must name a folder")
+        return folder
     if name in _TOKENS and not re.fullmatch(r"[!-~]{16,}", raw):
         raise ValueError("must be 16 or more visible ASCII characters")
     if name == "log_format":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from rag.indexing.console import ProgressBar
 from rag.indexing.indexer import Progress
 from rag.interfaces import Embedder
 from rag.models import IndexInfo
+from tests.support import service
 from tests.support.offline import Offline
 from tests.support.points import HashEmbedder, run
 from tests.upstreams import Upstreams
@@ -475,3 +477,37 @@ def test_the_bar() -> None:
     assert screen.getvalue().count("\n") == 1
     assert len(log.getvalue().splitlines()) == 1, "between the lines of a log there are ten seconds"
     assert log.getvalue().startswith("embedded 200/200 chunks")
+
+
+@pytest.fixture(scope="module")
+def latin1(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with a locale in another encoding; empty if this machine cannot make one."""
+    folder = tmp_path_factory.mktemp("locales")
+    command = ["localedef", "-i", "en_US", "-f", "ISO-8859-1", f"{folder}/en_US.ISO-8859-1"]
+    made = shutil.which("localedef") and Path("/usr/share/i18n/locales/en_US").exists()
+    return str(folder) if made and subprocess.run(command, check=False).returncode == 0 else ""
+
+
+@pytest.mark.parametrize(
+    "locale",
+    [
+        {"LC_ALL": "C"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0"},
+        {"LANG": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"LC_ALL": "en_US.ISO-8859-1"},
+    ],
+    ids=lambda locale: " ".join(locale.values()),
+)
+def test_names_are_utf_8_whatever_the_locale(
+    tmp_path: Path, latin1: str, locale: dict[str, str]
+) -> None:
+    if "en_US.ISO-8859-1" in locale.values() and not latin1:
+        pytest.skip("no locales here: install Debian's package")
+    book = tmp_path / "Bücher"
+    book.mkdir()
+    (book / "README.md").write_text("# Cheese\n\nSee [Käse](käse.md).\n")
+    (book / "käse.md").write_text("# Käse\n\nDer Käse reift drei Monate lang im Keller.\n")
+    variables = service.environment(**locale, LOCPATH=latin1, DATA_DIR=str(tmp_path / "日本"))
+    finished = service.run("ingest.py", str(book), "--dry-run", env=variables)
+    assert finished.returncode == 0, finished.stderr
+    assert "2 pages" in finished.stdout

@@ -231,7 +231,7 @@ def test_the_commands_say_it_too(
 def test_a_text_in_another_encoding_is_named(name: str) -> None:
     """As the system hands it over, with bytes that are not UTF-8 kept apart."""
     value = b"postgres://caf\xe9 | hunter2".decode("utf-8", "surrogateescape")
-    with pytest.raises(ConfigurationError, match=f"{name} cannot be read as UTF-8") as caught:
+    with pytest.raises(ConfigurationError, match=f"{name} is not in UTF-8") as caught:
         load_settings({name: value})
     assert "hunter2" not in str(caught.value)
     folder = os.fsdecode(b"/caf\xe9")  # a folder may have any name
@@ -263,6 +263,27 @@ def test_a_dotenv_file_is_read(dotenv: Path, encoding: str) -> None:
     dotenv.write_text("# PORT\nexport BOOK_TITLE='Élan'\nPORT=8000\n", encoding=encoding)
     settings = load_settings()
     assert (settings.book_title, settings.port) == ("Élan", 8000)
+
+
+@pytest.mark.parametrize("utf8_mode", ["0", "1"])
+def test_values_are_utf_8_whatever_the_locale(dotenv: Path, utf8_mode: str) -> None:
+    dotenv.write_text("STARTER_QUESTIONS='Où ?|为什么?'\n", encoding="utf-8")
+    program = (
+        "import pathlib, sys, rag.environment as e; e.ROOT = pathlib.Path(sys.argv[1]); "
+        "print(ascii((e.load_settings().book_title, e.load_settings().starter_questions)))"
+    )
+    variables = {"LC_ALL": "C", "PYTHONUTF8": utf8_mode, "BOOK_TITLE": "Élan"}
+    finished = run("-c", program, str(dotenv.parent), env=environment(**variables))
+    assert finished.stderr == ""
+    assert finished.stdout.strip() == ascii(("Élan", ("Où ?", "为什么?")))
+
+
+@pytest.mark.parametrize("kind", ["file", "link to a file"])
+def test_a_data_folder_that_is_a_file(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link to a file").symlink_to("file")
+    with pytest.raises(ConfigurationError, match="DATA_DIR names a file, and must name a folder"):
+        load_settings({"DATA_DIR": str(tmp_path / kind)})
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from rag import VERSION
-from rag.engines import check_free
+from rag.engines import check_free, check_installed, writable
 from rag.errors import ConfigurationError
 from rag.providers import Clients, get_settings
 from rag.settings import Settings
@@ -161,6 +161,7 @@ def serve(app: FastAPI) -> None:
     """Listen until Ctrl-C or SIGTERM. A taken port or folder is one sentence and status 1."""
     settings = get_settings()
     try:
+        check_installed(settings)
         check_free(settings)
         listeners = listen_on_all(settings.host, settings.port)
     except (ConfigurationError, OSError) as error:
@@ -199,9 +200,12 @@ def require_one_process(settings: Settings) -> None:
         return
     import fcntl
 
-    with contextlib.suppress(FileExistsError):
-        settings.data_dir.mkdir(parents=True)
-    lock = os.open(settings.data_dir / "serving.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    folder = writable(settings.data_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / "serving.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError:
+        return  # the start of the database reports it
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until this process ends
     except BlockingIOError:

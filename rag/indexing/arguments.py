@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 
 from rag import VERSION
@@ -21,6 +23,16 @@ meanwhile; it serves the old index until the new one is complete.
   ingest.py docs --max-cost 0.50             stop if embedding costs more than 50 cents
   ingest.py docs --verify build --strict     index only if no link is dead
 """
+
+
+def use_utf8() -> None:
+    """Restart the command in Python's UTF-8 mode if the locale has another encoding.
+
+    Names of files are UTF-8 almost everywhere, whatever the locale. The output keeps its encoding.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and "utf8" not in sys._xoptions:
+        os.environ.setdefault("PYTHONIOENCODING", getattr(sys.stdout, "encoding", "utf-8"))
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

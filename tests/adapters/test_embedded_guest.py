@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from rag import engines
 from rag.adapters import disk
 from rag.adapters.database import embedded, embedded_host
 from rag.adapters.database.embedded import start
@@ -98,6 +100,42 @@ def test_the_next_start_may_be_by_another_user_without_a_name(tmp_path: Path) ->
     for path in [tmp_path / "copy", *(tmp_path / "copy").rglob("*")]:
         os.chown(path, STRANGER + 1, 0)
     assert _as(STRANGER + 1, 0, tmp_path / "copy/pg").stdout == f"kept by {STRANGER + 1}\n"
+
+
+@pytest.fixture
+def strange_folder() -> Iterator[Path]:
+    """A folder that only another user may enter; this process has no right of root meanwhile."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        folder = Path(name) / "data"
+        folder.mkdir(mode=0o700)
+        os.chown(folder, STRANGER, STRANGER)
+        os.seteuid(STRANGER + 1)
+        try:
+            yield folder
+        finally:
+            os.seteuid(0)
+
+
+@as_root
+def test_a_folder_of_another_user_is_explained(strange_folder: Path) -> None:
+    whose = f"belong to user {STRANGER}.* chown -R {STRANGER + 1} {strange_folder}"
+    with pytest.raises(ConfigurationError, match=whose):
+        start(strange_folder)
+    embedded.check_free(strange_folder)
+    with pytest.raises(ConfigurationError, match=r"The index in .* cannot be opened: Permission"):
+        _search(strange_folder)
+
+
+def test_a_folder_for_the_time_of_a_container_has_one_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    found = set()
+    for user in (1000, 1001):
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
+        found.add(engines.writable(tmp_path))
+    assert len(found) == 2
 
 
 def test_a_user_without_a_name_is_told_what_to_install(

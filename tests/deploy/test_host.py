@@ -42,7 +42,7 @@ def test_on_a_read_only_disk_conversations_go_to_the_temporary_folder(
 
     try:
         assert asyncio.run(ask()) == [(1,)]
-        assert (tmp_path / "tmp" / "ask-the-book" / "postgres").is_dir()
+        assert (tmp_path / "tmp" / f"ask-the-book-{os.geteuid()}" / "postgres").is_dir()
         assert not list(read_only.iterdir())
     finally:
         providers.reset()

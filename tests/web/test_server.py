@@ -22,7 +22,9 @@ from typing import Any
 import httpx
 import pytest
 
+from rag import engines
 from rag.environment import load_settings
+from rag.errors import ConfigurationError
 from tests.support.service import ROOT, environment, free_port, run, serving
 from tests.upstreams import Reply, Upstreams, words
 from web import server
@@ -238,19 +240,32 @@ def test_behind_a_unix_socket_each_reader_has_a_limit(data: Path, tmp_path: Path
             assert [ask(""), ask("203.0.113.9"), ask("203.0.113.9")] == [200, 200, 429], "as one"
 
 
+def test_engines_that_are_not_installed_are_needed_at_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match=r"Missing COHERE_API_KEY, QDRANT_URL\. "):
+        engines.check_installed(load_settings({}))
+    with pytest.raises(ConfigurationError, match=r"Missing QDRANT_URL\. "):
+        engines.check_installed(load_settings({"COHERE_API_KEY": "x"}))
+    engines.check_installed(load_settings({"COHERE_API_KEY": "x", "QDRANT_URL": "https://q"}))
+
+
 @pytest.mark.parametrize(
     ("arguments", "variables"),
     [
         (("--workers", "2"), {}),
         (("--workers=3",), {}),
         ((), {"WEB_CONCURRENCY": "2"}),
+        (("--workers=2",), {"DATA_DIR": "/proc/nothing"}),
     ],
 )
 def test_several_processes_of_an_embedded_database_are_refused(
     data: Path, tmp_path: Path, arguments: tuple[str, ...], variables: dict[str, str]
 ) -> None:
     command = ("-m", "uvicorn", "router:app", "--port", str(free_port()), *arguments)
-    finished = run(*command, env=environment(DATA_DIR=str(data), **variables))
+    variables = {"DATA_DIR": str(data), "TMPDIR": str(tmp_path), **variables}
+    finished = run(*command, env=environment(**variables))
     assert "Start one: python router.py" in finished.stderr
     assert "Traceback" not in finished.stderr + finished.stdout
 

@@ -24,6 +24,7 @@ from urllib.parse import quote
 from rag.adapters import disk
 from rag.adapters.database.embedded_host import (
     User,
+    belongs_to_another,
     choose_user,
     find_binaries,
     name_user,
@@ -136,9 +137,17 @@ def start(data_dir: Path) -> EmbeddedPostgres:
             data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
             server = _start(data_dir, undo)
         except OSError as error:
-            raise ConfigurationError(f"{data_dir} cannot be used: {error}") from error
+            raise _unusable(data_dir, error) from error
         undo.pop_all()
         return server
+
+
+def _unusable(data_dir: Path, error: OSError) -> ConfigurationError:
+    with suppress(OSError):
+        owner = data_dir.stat().st_uid
+        if isinstance(error, PermissionError) and os.geteuid() not in (0, owner):
+            return belongs_to_another(data_dir, owner)
+    return ConfigurationError(f"{data_dir} cannot be used: {error}")
 
 
 def _start(data_dir: Path, undo: ExitStack) -> EmbeddedPostgres:
@@ -258,8 +267,9 @@ def _lock(data_dir: Path) -> BinaryIO:
 
 def check_free(data_dir: Path) -> None:
     """Raise ConfigurationError if another process uses the folder; start nothing."""
-    if (data_dir / "lock").exists():
-        _lock(data_dir).close()
+    with suppress(OSError):  # the start of the server reports what is wrong with the folder
+        if (data_dir / "lock").exists():
+            _lock(data_dir).close()
 
 
 def _check_space(data_dir: Path) -> None:

@@ -66,16 +66,21 @@ class User:
         """
         owner, uid = cluster.stat().st_uid, os.geteuid() if self.uid is None else self.uid
         if owner != uid and self.uid is None:
-            raise ConfigurationError(
-                f"The data in {cluster} belong to user {owner}, and PostgreSQL serves them to "
-                f"that user only. Run this as that user, or run: chown -R {uid} {cluster.parent}"
-            )
+            raise belongs_to_another(cluster.parent, owner)
         if owner != uid:
             for parent, _, names in os.walk(cluster):
                 for path in (parent, *(os.path.join(parent, name) for name in names)):
                     os.chown(path, uid, uid, follow_symlinks=False)
         if cluster.stat().st_mode & 0o077:
             cluster.chmod(0o700)
+
+
+def belongs_to_another(folder: Path, owner: int) -> ConfigurationError:
+    """Return the error for data that this process's user may not serve."""
+    return ConfigurationError(
+        f"The data in {folder} belong to user {owner}, and PostgreSQL serves them to that user "
+        f"only. Run this as that user, or run: chown -R {os.geteuid()} {folder}"
+    )
 
 
 def choose_user(cluster: Path, sockets: Path, binaries: Path) -> User:

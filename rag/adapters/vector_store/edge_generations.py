@@ -98,11 +98,16 @@ class Generation:
 
 
 def stamp(folder: Path) -> tuple[int, int] | None:
-    """Return a value that changes with the current generation; None without one."""
+    """Return a value that changes with the current generation; None without one.
+
+    Raises ConfigurationError if the folder cannot be entered.
+    """
     try:
         status = os.stat(folder / "CURRENT")
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise unusable(folder, error.strerror or "unknown error") from error
     return status.st_ino, status.st_mtime_ns
 
 
