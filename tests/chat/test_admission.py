@@ -20,7 +20,7 @@ import pytest
 from rag.adapters.database.postgres import Postgres
 from rag.chat import admission, answer_stream, pipeline
 from rag.chat.question import Question
-from rag.conversations import reader_keys
+from rag.conversations import rate_limit_keys
 from rag.conversations.rate_limits import Cost, MemoryLimits
 from rag.environment import load_settings
 from rag.interfaces import Database
@@ -470,7 +470,7 @@ def test_a_share_of_the_default_settings_is_enough_for_a_reader_s_day() -> None:
     settings = Settings()
     limits = replace(admission._limits(settings), burst=10_000)
     estimate = admission.estimate_tokens(settings, QUESTION)
-    memory, key = MemoryLimits(), reader_keys.client_keys("", "203.0.113.1")
+    memory, key = MemoryLimits(), rate_limit_keys.client_keys("", "203.0.113.1")
     answers = 0
     while (admitted := memory.admit(key, limits, Cost(1, estimate, 1))).within_budget:
         memory.settle(admitted, Cost(1, first + second * (answers % 2), 1))

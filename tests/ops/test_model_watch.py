@@ -124,6 +124,7 @@ def test_a_strange_list_of_models_delays_and_says_nothing(
 def test_a_check_that_breaks_is_logged_and_made_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    outcomes: list[Exception | list[str]]
     outcomes = [ZeroDivisionError("broken"), ["gpt-6-luna was shut down."]]
 
     async def check(_: object, **__: object) -> list[str]:
