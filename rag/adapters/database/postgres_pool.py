@@ -226,7 +226,7 @@ def refusal(error: ServerError, prefix: str = "") -> UpstreamError:
     if error.sqlstate in _BUSY:
         return UpstreamOverloaded(message, service="postgres", reason=reason)
     if error.fatal and error.sqlstate.startswith("57P"):  # shut down during the statement
-        return UpstreamError(message, service="postgres")
+        return UpstreamError(message, service="postgres", reason="connection")
     if error.fatal:
         if connection_reason(error) == "tls":
             reason = "tls"

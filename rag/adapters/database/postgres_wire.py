@@ -15,9 +15,9 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from pg8000.native import Connection as Pg8000Connection
 from pg8000.native import DatabaseError
 
+from rag.adapters.database.postgres_fatal import Pg8000
 from rag.adapters.database.postgres_url import Server
 
 _STARTUP = {"client_encoding": "UTF8", "DateStyle": "ISO, MDY", "TimeZone": "UTC"}
@@ -65,7 +65,7 @@ class Connection:
         try:
             self._socket.settimeout(max(0.1, deadline - time.monotonic()))
             self._socket = _secure(self._socket, server)
-            self._pg8000 = Pg8000Connection(
+            self._pg8000 = Pg8000(
                 server.user,
                 database=server.database,
                 password=server.password or "",
@@ -94,7 +94,7 @@ class Connection:
         except ValueError as error:
             raise Unreadable(type(error).__name__) from error
         except Exception as error:
-            raise _classified(error) from error
+            raise _classified(self._pg8000.fatal or error) from error
 
     def is_quiet(self) -> bool:
         """Whether there is nothing to read. To an idle client the server only says goodbye."""
