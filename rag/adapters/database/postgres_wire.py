@@ -26,6 +26,9 @@ and refuses most others, so no statement may depend on any other."""
 _ENCODINGS = ("UTF8", "SQL_ASCII", "")
 """Encodings of databases that hold every text; empty if a pooler does not say."""
 
+INSECURE = "08001"
+"""SQLSTATE of a connection that is not as secure as DATABASE_URL requires."""
+
 
 class ServerError(Exception):
     """The server refused. `fatal` means that it has closed the connection too."""
@@ -83,7 +86,9 @@ class Connection:
             _hang_up(self._socket)
             failure = _classified(error)
             if getattr(failure, "sqlstate", "") == "28P01" and not server.password:
-                failure = _refused("the server asks for a password and DATABASE_URL has none")
+                failure = _refused(
+                    "the server asks for a password, but DATABASE_URL has none", "28P01"
+                )
             raise failure from error
 
     def execute(self, sql: str, seconds: float) -> list[tuple[Any, ...]]:
@@ -132,9 +137,9 @@ def _classified(error: BaseException) -> BaseException:
     return ConnectionLost(reason, sent=sent)
 
 
-def _refused(message: str) -> ServerError:
+def _refused(message: str, code: str = INSECURE) -> ServerError:
     """Return an error for a login that must not be tried again."""
-    return ServerError({"V": "FATAL", "C": "28000", "M": message})
+    return ServerError({"V": "FATAL", "C": code, "M": message})
 
 
 def wrong_encoding(encoding: str) -> ServerError:
