@@ -27,10 +27,11 @@ import trustme
 from rag.adapters.database.embedded import start
 from rag.adapters.database.postgres_url import parse_url
 from rag.adapters.database.postgres_wire import Connection
+from rag.conversations import self_check
 from rag.ops import remedies
 from tests.deploy.neon import neon_over
 from tests.ops.conftest import Doctor
-from tests.support.postgres import query, with_name
+from tests.support.postgres import query, using, with_name
 from tests.support.postgres_servers import find_program, tls_server
 from tests.support.relays import in_front_of, office_proxy, tls_in_front_of
 from tests.support.service import environment, free_port, run
@@ -304,7 +305,7 @@ def used_up_today(ward: Ward, what: str) -> Iterator[Variables]:
     names = {"calls": "EMBEDDING", "bytes": "STORAGE"}
     name = f"DAILY_{names.get(what, what.removesuffix('s').upper())}_BUDGET"
     url = ward.right["DATABASE_URL"]
-    run("-m", "rag.ops.diagnostics", env=environment(**ward.right))  # creates the tables
+    using(url, self_check.check)  # creates the tables
     today = "(now() AT TIME ZONE 'UTC')::date"
     query(url, "DELETE FROM book.days")
     query(url, f"INSERT INTO book.days VALUES ({today}, 0, 0, 0, 0)")
@@ -519,7 +520,7 @@ def database_that_saves_nothing(
     version = query(ward.postgres, "SELECT current_setting('server_version_num')::int")[0][0]
     if "transaction_timeout" in harm and version < 170_000:
         pytest.skip("this PostgreSQL has no transaction_timeout")
-    run("-m", "rag.ops.diagnostics", env=environment(**ward.as_given))  # creates the tables
+    using(ward.given[2], self_check.check)  # creates the tables
     ward.do(SLOW)
     if before:
         ward.do(before)
