@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
@@ -82,8 +83,13 @@ def _check_network(environ: Mapping[str, str]) -> list[str]:
         for each in (name, name.lower()):
             if (proxy := environ.get(each, "").strip()) and not _is_http(proxy):
                 problems.append(f"{each} must be an address such as http://proxy.example:3128")
-    if (file := environ.get("SSL_CERT_FILE")) and not os.access(file, os.R_OK):
-        problems.append("SSL_CERT_FILE names a file that does not exist or cannot be read")
+    if file := environ.get("SSL_CERT_FILE"):
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+        except ssl.SSLError:
+            problems.append("SSL_CERT_FILE names a file that holds no certificates in PEM format")
+        except OSError:
+            problems.append("SSL_CERT_FILE names a file that does not exist or cannot be read")
     if (folder := environ.get("SSL_CERT_DIR")) and not any(
         os.path.isdir(part) for part in folder.split(os.pathsep)
     ):
@@ -94,7 +100,8 @@ def _check_network(environ: Mapping[str, str]) -> list[str]:
 def _is_http(address: str) -> bool:
     try:
         parts = urlsplit(address)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_usable = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", address)
+        return parts.scheme in ("http", "https") and is_usable
     except ValueError:
         return False
 
@@ -146,8 +153,9 @@ def _parse(name: str, raw: str, default: Any) -> Any:
             folder = Path(raw).expanduser()
         except RuntimeError:
             raise ValueError("starts with ~, but there is no such home folder") from None
-        if os.path.isfile(folder):
-            raise ValueError("names a file, and must name a folder")
+        exists = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), None)
+        if exists and not os.path.isdir(exists):
+            raise ValueError("names or leads through a file, and must name a folder")
         return folder
     if name in _TOKENS and not re.fullmatch(r"[!-~]{16,}", raw):
         raise ValueError("must be 16 or more visible ASCII characters")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -53,6 +54,22 @@ def test_links_between_documents_lead_somewhere(document: Path) -> None:
 def test_examples_in_yaml_are_yaml(document: Path) -> None:
     for block in re.findall(r"```ya?ml\n(.*?)```", document.read_text(), re.DOTALL):
         assert isinstance(yaml.safe_load(block), dict)
+
+
+def test_every_alarm_is_explained() -> None:
+    """Each message that the log may hold as a warning or an error is in the operators' table."""
+    page = (ROOT / "docs/deploy/operators.md").read_text()
+    table = page[page.index("| line in the log") : page.index("Readers see a `request_id`")]
+    explained = re.findall("`([^`]+)`", "".join(re.findall(r"^\|(.*?)\|", table, re.MULTILINE)))
+    for path in [ROOT / "router.py", *(ROOT / "rag").rglob("*.py"), *(ROOT / "web").rglob("*.py")]:
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in (
+                "log.warning",
+                "log.error",
+            ):
+                message = str(getattr(call.args[0], "value", ""))
+                if re.search("[a-z] [a-z]", message):
+                    assert any(words in message for words in explained), (path.name, message)
 
 
 def test_commands_in_the_readme_exist() -> None:

@@ -192,7 +192,12 @@ def test_a_host_without_secrets_stops_with_one_line(command: tuple[str, ...]) ->
         ({"QDRANT_URL": "https://db:hunter2"}, "QDRANT_URL"),
         ({"DATA_DIR": "~hunter2/x"}, "DATA_DIR"),
         ({"SSL_CERT_FILE": "/hunter2.pem"}, "SSL_CERT_FILE"),
+        ({"SSL_CERT_FILE": "/dev/null"}, "SSL_CERT_FILE"),
+        ({"SSL_CERT_FILE": "/tmp"}, "SSL_CERT_FILE"),
+        ({"SSL_CERT_FILE": "pyproject.toml"}, "SSL_CERT_FILE"),
         ({"SSL_CERT_DIR": "/hunter2"}, "SSL_CERT_DIR"),
+        ({"QDRANT_URL": "https://qdrant.example hunter2"}, "QDRANT_URL"),
+        ({"HTTPS_PROXY": "http://proxy hunter2.example:1"}, "HTTPS_PROXY"),
         ({"HTTPS_PROXY": "proxy.example:3128"}, "HTTPS_PROXY"),
         ({"https_proxy": "http://u:hunter2/3@proxy.example"}, "https_proxy"),
         ({"HTTP_PROXY": "socks5://proxy.example:1080"}, "HTTP_PROXY"),
@@ -278,11 +283,15 @@ def test_values_are_utf_8_whatever_the_locale(dotenv: Path, utf8_mode: str) -> N
     assert finished.stdout.strip() == ascii(("Élan", ("Où ?", "为什么?")))
 
 
-@pytest.mark.parametrize("kind", ["file", "link to a file"])
+@pytest.mark.parametrize("kind", ["file", "link to a file", "file/data", "pipe", "no/where", "."])
 def test_a_data_folder_that_is_a_file(tmp_path: Path, kind: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "link to a file").symlink_to("file")
-    with pytest.raises(ConfigurationError, match="DATA_DIR names a file, and must name a folder"):
+    os.mkfifo(tmp_path / "pipe")
+    if kind in ("no/where", "."):
+        load_settings({"DATA_DIR": str(tmp_path / kind)})
+        return
+    with pytest.raises(ConfigurationError, match="DATA_DIR names or leads through a file"):
         load_settings({"DATA_DIR": str(tmp_path / kind)})
 
 

@@ -20,8 +20,9 @@ _ANY_SERVICE: dict[Reason, str] = {
         "around the proxy, name the host in NO_PROXY."
     ),
     "tls": (
-        "The TLS connection could not be verified. Check that the address is correct, "
-        "ca-certificates is installed and the clock is right."
+        "Check the address (host, port, https:// or http://) and the clock. If your network or the "
+        "server has a certificate authority of its own, set SSL_CERT_FILE to a file that also "
+        "holds its certificate."
     ),
 }
 _ONE_SERVICE: dict[tuple[str, Reason], str] = {
@@ -33,7 +34,14 @@ _ONE_SERVICE: dict[tuple[str, Reason], str] = {
         "Create a key for the cluster at https://cloud.qdrant.io and set QDRANT_API_KEY."
     ),
     ("postgres", "key"): (
-        "Copy the connection string, including the password, to DATABASE_URL again."
+        "Copy the connection string, including the password and sslmode, to DATABASE_URL again. If "
+        "that does not help, the server's administrator must let this role in, with an entry in "
+        "pg_hba.conf or ALTER ROLE name LOGIN."
+    ),
+    ("postgres", "tls"): (
+        "Check the host in DATABASE_URL, the clock, and that ca-certificates is installed. If the "
+        "server has a certificate authority of its own, add sslrootcert=FILE to DATABASE_URL. In a "
+        "private network, a server without TLS can be used with sslmode=disable."
     ),
     ("postgres", "read-only"): (
         "The server takes no changes. If it is a replica, or was the primary server before a "
@@ -50,7 +58,8 @@ _ONE_SERVICE: dict[tuple[str, Reason], str] = {
     ),
     ("postgres", "cancelled"): (
         "The server's own time limit ended a statement. The database's administrator can raise it "
-        "with ALTER ROLE name SET statement_timeout = '10s' (the same for lock_timeout)."
+        "with ALTER ROLE name SET statement_timeout = '10s' (the same for lock_timeout and "
+        "transaction_timeout)."
     ),
     ("postgres", "connections"): (
         "All connections that the server allows are taken. Each process of this service uses up "
@@ -100,7 +109,10 @@ def remedy_for(
     `probe` tells whether a host and port can be reached.
     """
     if service == "budget":
-        return "To allow more, raise DAILY_TOKEN_BUDGET or DAILY_QUESTION_BUDGET."
+        return (
+            "To allow more, raise what is used up: DAILY_TOKEN_BUDGET, DAILY_QUESTION_BUDGET, "
+            "DAILY_EMBEDDING_BUDGET or DAILY_STORAGE_BUDGET."
+        )
     if isinstance(error, IndexMissing | IndexMismatch):
         return _index(error, settings)
     reason = error.reason if isinstance(error, UpstreamError) else ""

@@ -129,6 +129,13 @@ def test_a_turn_whose_answer_was_lost_is_there_once(database_url: str) -> None:
     through_proxy(database_url, work)
 
 
+def test_the_error_with_which_a_server_hangs_up_is_not_lost(database_url: str) -> None:
+    """pg8000 forgets it: see rag/adapters/database/postgres_fatal.py."""
+    with pytest.raises(UpstreamError, match=r"administrator command \(57P01\)") as failure:
+        query(database_url, "SELECT pg_terminate_backend(pg_backend_pid())")
+    assert failure.value.reason == "connection"
+
+
 def test_a_silent_server_ends_in_a_timeout(database_url: str) -> None:
     async def work(db: Postgres, between: Proxy) -> None:
         await db.run("SELECT 1")

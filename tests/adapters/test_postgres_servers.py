@@ -6,18 +6,10 @@ The wheel's PostgreSQL has no TLS, so these use Debian's packages postgresql and
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import ssl
 import struct
-import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
@@ -28,108 +20,29 @@ from rag.conversations import self_check
 from rag.conversations import store as conversations
 from rag.errors import UpstreamError, UpstreamRejected
 from rag.models import Turn
+from tests.support import postgres_servers
 from tests.support.postgres import query, using
-
-NOBODY = 65534
-
-
-def _find(program: str) -> str:
-    """Find a program; Debian keeps servers outside the PATH."""
-    folders = [
-        os.environ["PATH"],
-        "/usr/sbin",
-        *map(str, Path("/usr/lib/postgresql").glob("*/bin")),
-    ]
-    return shutil.which(program, path=os.pathsep.join(folders)) or ""
-
-
-needs_postgresql = pytest.mark.skipif(
-    not _find("initdb"), reason="no PostgreSQL with TLS here: install Debian's postgresql"
+from tests.support.postgres_servers import (
+    as_nobody,
+    find_program,
+    needs_postgresql,
+    server_folder,
+    wait_until_ready,
 )
+
 needs_pgbouncer = pytest.mark.skipif(
-    not _find("pgbouncer"), reason="no PgBouncer here: install Debian's pgbouncer"
+    not find_program("pgbouncer"), reason="no PgBouncer here: install Debian's pgbouncer"
 )
-
-
-@contextmanager
-def server_folder() -> Iterator[Path]:
-    """A folder for a server that will not run as root."""
-    with tempfile.TemporaryDirectory(prefix="server-") as name:
-        if os.geteuid() == 0:
-            os.chown(name, NOBODY, NOBODY)
-        yield Path(name)
-
-
-def as_nobody(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
-    if os.geteuid() == 0:
-        options |= {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-    return subprocess.Popen(
-        command, cwd="/", env={"LC_ALL": "C", "PATH": os.environ["PATH"]}, **options
-    )
-
-
-def wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(20):
-        assert server.poll() is None, "the server has ended"
-        try:
-            query(url, "SELECT 1")
-            return
-        except UpstreamError:
-            time.sleep(0.05)
-    raise AssertionError("the server did not come up")
 
 
 # ---------------------------------------------------------------- TLS
 
 
 @pytest.fixture(scope="module")
-def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server that requires TLS and a password, and the folder of its CA files."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    authority = trustme.CA()
-    certificate = authority.issue_cert("localhost")
-    with server_folder() as folder:
-        data = folder / "data"
-        (folder / "password").write_text("s3cret/@#")
-        (folder / "password").chmod(0o644)
-        made = as_nobody(
-            [
-                *(_find("initdb"), "-D", str(data), "-U", "owner", "-A", "scram-sha-256", "-N"),
-                *("-E", "UTF8", "--locale=C", f"--pwfile={folder}/password"),
-            ],
-            stdout=subprocess.DEVNULL,
-        )
-        assert made.wait() == 0
-        authority.cert_pem.write_to_path(folder / "ca.pem")
-        trustme.CA().cert_pem.write_to_path(folder / "other.pem")
-        certificate.cert_chain_pems[0].write_to_path(data / "server.crt")
-        certificate.private_key_pem.write_to_path(data / "server.key")
-        (data / "server.key").chmod(0o600)
-        (data / "pg_hba.conf").write_text(
-            "hostssl trusted all all trust\nhostssl all all all scram-sha-256\n"
-        )
-        if os.geteuid() == 0:
-            for name in ("server.crt", "server.key"):
-                os.chown(data / name, NOBODY, NOBODY)
-        server = as_nobody(
-            [
-                *(_find("postgres"), "-D", str(data), "-p", str(port), "-k", "", "-c", "ssl=on"),
-                *("-c", "listen_addresses=localhost", "-c", "fsync=off"),
-            ],
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            url = f"postgresql://owner:s3cret%2F%40%23@localhost:{port}/postgres"
-            wait_until_ready(f"{url}?sslmode=require", server)
-            query(f"{url}?sslmode=require", "CREATE DATABASE trusted")
-            yield url.replace("postgres?", "") + f"?folder={folder}"
-        finally:
-            server.send_signal(2)
-            server.wait(20)
+def tls_server() -> Iterator[str]:
+    """The URL of such a server, and the folder of its CA files."""
+    with postgres_servers.tls_server() as (url, folder):
+        yield f"{url}?folder={folder}"
 
 
 ENCRYPTED = "SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
@@ -262,7 +175,7 @@ max_client_conn = 200
 """
         )
         (folder / "pgbouncer.ini").chmod(0o644)
-        bouncer = as_nobody([_find("pgbouncer"), "-q", str(folder / "pgbouncer.ini")])
+        bouncer = as_nobody([find_program("pgbouncer"), "-q", str(folder / "pgbouncer.ini")])
         try:
             url = f"postgresql://{server.user}@/book?host={folder}&port=6432"
             wait_until_ready(url, bouncer)

@@ -145,20 +145,29 @@ def test_the_check_leaves_nothing_behind(given: Given) -> None:
     [
         ("default_transaction_read_only = on", "read-only"),
         ("statement_timeout = 1", "cancelled"),
+        ("transaction_timeout = 20", "cancelled"),  # ends the connection too
     ],
 )
-def test_a_refusal_has_a_reason(given: Given, setting: str, reason: str) -> None:
+@pytest.mark.parametrize("whose", ["ROLE R", "DATABASE D"])
+def test_a_refusal_has_a_reason(
+    postgres_server: str, given: Given, whose: str, setting: str, reason: str
+) -> None:
+    version = query(given.admin, "SELECT current_setting('server_version_num')::int")[0][0]
+    if setting.startswith("transaction_timeout") and version < 170_000:
+        pytest.skip("this PostgreSQL has no transaction_timeout")
     given.do("CREATE SCHEMA book AUTHORIZATION R")
     using(given.url, self_check.check)
-    given.do(f"ALTER ROLE R SET {setting}")
+    database = query(given.admin, "SELECT current_database()")[0][0]
+    given.do(f"ALTER {whose} SET {setting}".replace("DATABASE D", f"DATABASE {database}"))
     if reason == "cancelled":  # a fast machine may take less than a millisecond
         given.do(
             """CREATE FUNCTION book.slow() RETURNS trigger LANGUAGE plpgsql AS
                'BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END'""",
             "CREATE TRIGGER slow BEFORE INSERT ON book.turns EXECUTE FUNCTION book.slow()",
         )
-    with pytest.raises(StatementRejected) as failure:
+    with pytest.raises(UpstreamRejected) as failure:
         using(given.url, self_check.check)
+    query(postgres_server, f"ALTER DATABASE {database} RESET ALL")
     assert failure.value.reason == reason
 
 
@@ -181,8 +190,13 @@ def test_a_lock_that_is_not_waited_for_has_a_reason(given: Given) -> None:
     using(given.url, work)
 
 
-def test_sessions_that_the_server_ends_when_idle_are_opened_again(given: Given) -> None:
-    given.do("CREATE SCHEMA book AUTHORIZATION R", "ALTER ROLE R SET idle_session_timeout = 50")
+@pytest.mark.parametrize(
+    "setting", ["idle_session_timeout = 50", "idle_in_transaction_session_timeout = 1"]
+)
+def test_sessions_that_the_server_ends_when_idle_are_opened_again(
+    given: Given, setting: str
+) -> None:
+    given.do("CREATE SCHEMA book AUTHORIZATION R", f"ALTER ROLE R SET {setting}")
 
     async def work(db: Postgres) -> None:
         for _ in range(3):

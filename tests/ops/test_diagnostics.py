@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
-import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -23,43 +18,14 @@ from rag.errors import (
     UpstreamTimeout,
 )
 from rag.ops import diagnostics
-from rag.ops.diagnostics import SERVICES, main
+from rag.ops.diagnostics import SERVICES
 from rag.ops.remedies import remedy_for
-from rag.settings import Settings
-from tests.support.postgres import new_database, query
+from tests.ops.conftest import Doctor
+from tests.support.postgres import query
 from tests.support.service import environment, run
 from tests.upstreams import Upstreams
 
 NEON = "postgresql://reader:hunter2@ep-cool-1234.eu-central-1.aws.neon.tech/neondb?sslmode=require"
-
-
-@pytest.fixture(scope="module")
-def database(postgres_server: str) -> Iterator[str]:
-    with new_database(postgres_server) as url:
-        yield url
-
-
-Doctor = Callable[..., tuple[int, dict[str, str]]]
-
-
-@pytest.fixture
-def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Doctor]:
-    """Run it with these variables: its exit status and what it says of each service."""
-
-    def look(**variables: str) -> tuple[int, dict[str, str]]:
-        for item in fields(Settings):
-            monkeypatch.delenv(item.metadata.get("name", item.name), raising=False)
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        providers.reset()
-        status = asyncio.run(main())
-        out, err = capsys.readouterr()
-        assert "hunter2" not in out + err
-        assert "test-key" not in out + err
-        return status, {line.split()[0]: line for line in out.splitlines()}
-
-    yield look
-    providers.reset()
 
 
 def test_what_works_and_what_is_left(doctor: Doctor, upstreams: Upstreams, database: str) -> None:
@@ -100,31 +66,6 @@ def test_each_problem_is_reported_with_its_remedy(doctor: Doctor, upstreams: Ups
     assert "Connection refused. Check that the server is running" in said["postgres"]
 
 
-@pytest.mark.parametrize(
-    ("service", "name", "wrong"),
-    [
-        ("cohere", "COHERE_API_KEY", "co-hunter2"),
-        ("openai", "OPENAI_API_KEY", "sk-hunter2-hunter2"),
-        ("qdrant", "QDRANT_API_KEY", "hunter2"),
-        ("openai", "CHAT_MODEL", "gpt-hunter"),
-        ("cohere", "COHERE_BASE_URL", "http://cohere.invalid"),
-        ("openai", "OPENAI_BASE_URL", "http://openai.invalid/v1"),
-        ("qdrant", "QDRANT_URL", "http://qdrant.invalid"),
-        ("postgres", "DATABASE_URL", "postgresql://reader:hunter2@postgres.invalid/book"),
-    ],
-)
-def test_the_remedy_of_a_setting_helps(
-    doctor: Doctor, upstreams: Upstreams, database: str, service: str, name: str, wrong: str
-) -> None:
-    right = {**upstreams.environ(), "DATABASE_URL": database}
-    status, said = doctor(**{**right, name: wrong})
-    assert status == 1
-    assert name in said[service]
-    status, said = doctor(**right)
-    assert status == 0
-    assert "works" in said[service]
-
-
 def test_another_model_than_the_index_and_a_model_that_is_not_there(
     doctor: Doctor, upstreams: Upstreams, database: str
 ) -> None:
@@ -135,36 +76,6 @@ def test_another_model_than_the_index_and_a_model_that_is_not_there(
     assert "set COHERE_EMBED_MODEL to the model of the index" in said["qdrant"]
     assert "there is no model gpt-hunter. Set CHAT_MODEL" in said["openai"]
     assert "works" in said["cohere"]
-
-
-def test_the_remedies_of_an_index_help(
-    doctor: Doctor, upstreams: Upstreams, database: str, tmp_path: Path
-) -> None:
-    """As `set COHERE_EMBED_MODEL to the model of the index`, which the line names."""
-    right = {**upstreams.environ(), "DATABASE_URL": database, "DATA_DIR": str(tmp_path)}
-    wrong = {
-        "COHERE_EMBED_MODEL": "embed-multilingual-v3.0",
-        "QDRANT_COLLECTION": "another",
-        "COHERE_API_KEY": "",
-    }
-    for name, value in wrong.items():
-        _, said = doctor(**{**right, name: value})
-        assert f"set {name}" in said["qdrant"]
-        assert "works" not in said["qdrant"]
-        model = re.search(r"built with ([\w.-]+),", said["qdrant"])
-        remedy = {"COHERE_EMBED_MODEL": model[1]} if model else {}
-        assert " works" in doctor(**{**right, **remedy})[1]["qdrant"]
-
-
-def test_a_key_without_credit_is_found_out(
-    doctor: Doctor, upstreams: Upstreams, database: str
-) -> None:
-    """Its models are still listed, so only a real question finds it."""
-    body = {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}
-    upstreams.openai.fail(429, path="/v1/chat", times=9, body=body)
-    status, said = doctor(**upstreams.environ(), DATABASE_URL=database)
-    assert status == 1
-    assert "the quota is used up. Add credit" in said["openai"]
 
 
 def test_a_budget_that_is_used_up(doctor: Doctor, upstreams: Upstreams, database: str) -> None:
@@ -190,132 +101,6 @@ def test_on_a_laptop_all_is_embedded(tmp_path: Path) -> None:
     assert openai.split() == ["openai", "embedded", "works"]
     assert postgres.split() == ["postgres", "embedded", "works"]
     assert "no chat model, no budget needed" in budget
-
-
-# ---------------------------------------------------------------- a database that saves nothing
-
-
-@pytest.fixture
-def given(postgres_server: str) -> Iterator[tuple[str, str, str]]:
-    """An administrator's URL, a role that owns the schema `book`, and its URL."""
-    role = f"doctor_{uuid.uuid4().hex}"
-    with new_database(postgres_server) as admin:
-        query(admin, f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
-        query(admin, f"CREATE SCHEMA book AUTHORIZATION {role}")
-        joint = "&" if "?" in admin else "?"
-        yield admin, role, f"{admin}{joint}user={role}&password=x"
-        query(admin, f"DROP OWNED BY {role} CASCADE")
-    query(postgres_server, f"DROP ROLE {role}")
-
-
-@pytest.mark.parametrize(
-    ("before", "harm", "remedy", "words"),
-    [
-        (
-            "",
-            "ALTER ROLE R SET default_transaction_read_only = on",
-            "ALTER ROLE R RESET ALL",
-            "read-only transaction (25006). The server takes no changes",
-        ),
-        (
-            "CREATE TRIGGER slow BEFORE INSERT ON book.turns EXECUTE FUNCTION book.slow()",
-            "ALTER ROLE R SET statement_timeout = 1",
-            "ALTER ROLE R SET statement_timeout = '10s'",
-            "ALTER ROLE name SET statement_timeout = '10s'",
-        ),
-        (
-            "",
-            "ALTER ROLE R CONNECTION LIMIT 0",
-            "ALTER ROLE R CONNECTION LIMIT 20",
-            "ALTER ROLE name CONNECTION LIMIT 20",
-        ),
-        (
-            "ALTER SCHEMA book OWNER TO A",
-            "REVOKE ALL ON SCHEMA book FROM R",
-            "GRANT USAGE ON SCHEMA book TO R",
-            "GRANT USAGE ON SCHEMA book TO",
-        ),
-        (
-            "ALTER SCHEMA book OWNER TO A; GRANT USAGE ON SCHEMA book TO R; "
-            "ALTER TABLE book.turns OWNER TO A",
-            "REVOKE ALL ON book.turns FROM R",
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA book TO R",
-            "DELETE ON ALL TABLES IN SCHEMA book TO",
-        ),
-    ],
-    ids=["read-only", "timeout", "connections", "schema", "table"],
-)
-def test_the_remedy_of_a_database_helps(
-    doctor: Doctor,
-    given: tuple[str, str, str],
-    tmp_path: Path,
-    before: str,
-    harm: str,
-    remedy: str,
-    words: str,
-) -> None:
-    admin, role, url = given
-    owner = query(admin, "SELECT current_user")[0][0]
-
-    def do(statement: str) -> None:
-        query(admin, re.sub(r"\bA\b", owner, re.sub(r"\bR\b", role, statement)))
-
-    def look() -> str:
-        return doctor(DATA_DIR=str(tmp_path), DATABASE_URL=url)[1]["postgres"]
-
-    assert look().split() == ["postgres", "configured", "works"]
-    query(
-        admin,
-        """CREATE FUNCTION book.slow() RETURNS trigger LANGUAGE plpgsql AS
-           'BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END'""",
-    )
-    if before:
-        do(before)
-    do(harm)
-    said = look()
-    assert words in said
-    assert "works" not in said
-    do(remedy)
-    assert look().split() == ["postgres", "configured", "works"]
-
-
-def test_a_database_that_is_missing_is_created(
-    doctor: Doctor, postgres_server: str, tmp_path: Path
-) -> None:
-    name = f"test_{uuid.uuid4().hex}"
-    url = f"{postgres_server}{'&' if '?' in postgres_server else '?'}dbname={name}"
-    _, said = doctor(DATA_DIR=str(tmp_path), DATABASE_URL=url)
-    assert "Create the database with CREATE DATABASE" in said["postgres"]
-    query(postgres_server, f"CREATE DATABASE {name}")
-    try:
-        _, said = doctor(DATA_DIR=str(tmp_path), DATABASE_URL=url)
-    finally:
-        query(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
-    assert said["postgres"].endswith("works")
-
-
-def test_a_database_in_another_encoding_is_named(
-    doctor: Doctor, postgres_server: str, tmp_path: Path
-) -> None:
-    name = f"test_{uuid.uuid4().hex}"
-    query(
-        postgres_server,
-        f"CREATE DATABASE {name} ENCODING 'LATIN1' TEMPLATE template0 "
-        "LOCALE_PROVIDER libc LOCALE 'C'",
-    )
-    joint = "&" if "?" in postgres_server else "?"
-    try:
-        url = f"{postgres_server}{joint}dbname={name}"
-        _, said = doctor(DATA_DIR=str(tmp_path), DATABASE_URL=url)
-    finally:
-        query(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
-    assert "encoded in LATIN1 and must be in UTF8 (22P05). Create a database" in said["postgres"]
-    query(postgres_server, f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
-    try:
-        _, said = doctor(DATA_DIR=str(tmp_path), DATABASE_URL=url)
-    finally:
-        query(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
-    assert said["postgres"].endswith("works")
 
 
 @pytest.mark.parametrize(
@@ -349,35 +134,6 @@ def test_a_check_that_fails_does_not_end_the_others(
 
 def failed(service: str, reason: Reason) -> UpstreamError:
     return UpstreamError("any text", service=service, reason=reason)
-
-
-@pytest.mark.parametrize(
-    ("service", "reason", "words"),
-    [
-        ("cohere", "key", "set COHERE_API_KEY"),
-        ("openai", "key", "set OPENAI_API_KEY"),
-        ("qdrant", "key", "set QDRANT_API_KEY"),
-        ("postgres", "key", "DATABASE_URL again"),
-        ("cohere", "quota", "1,000 calls per month"),
-        ("openai", "quota", "Add credit"),
-        ("cohere", "model", "Set COHERE_EMBED_MODEL"),
-        ("openai", "model", "Set CHAT_MODEL"),
-        ("cohere", "host", "Check COHERE_BASE_URL"),
-        ("openai", "host", "Check OPENAI_BASE_URL"),
-        ("qdrant", "host", "deletes free clusters"),
-        ("postgres", "host", "Check DATABASE_URL"),
-        ("postgres", "full", "free space"),
-        ("postgres", "rights", "CREATE SCHEMA book AUTHORIZATION"),
-        ("postgres", "database", "CREATE DATABASE"),
-        *((service, "busy", "Wait a minute") for service in SERVICES[:4]),
-        *((service, "tls", "ca-certificates") for service in SERVICES[:4]),
-        ("qdrant", "timeout", "remove the port"),
-        ("qdrant", "connection", "remove the port"),
-    ],
-)
-def test_remedies(service: str, reason: Reason, words: str) -> None:
-    settings = load_settings({"QDRANT_URL": "https://x.cloud.qdrant.io:6333", "DATABASE_URL": NEON})
-    assert words in remedy_for(service, failed(service, reason), settings)
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,8 @@ class Service:
                 await self._reply(request, reader, writer)
         except (OSError, asyncio.IncompleteReadError):
             pass
+        except ValueError:  # such as TLS where HTTP is spoken
+            writer.write(_head(400, {}, 0))
         except Reset:
             _break(writer)
         finally:
@@ -251,9 +253,12 @@ async def _hung_up(reader: asyncio.StreamReader) -> None:
 
 
 async def _read(reader: asyncio.StreamReader) -> Request | None:
-    line = await reader.readline()
-    if not line:
+    first = await reader.read(1)
+    if not first:
         return None
+    if not first.isalpha():
+        raise ValueError
+    line = first + await reader.readline()
     method, target, _ = line.decode().split()
     headers: dict[str, str] = {}
     while (line := await reader.readline()).strip():

@@ -177,3 +177,31 @@ def test_uvicorn_believes_the_named_hop_alone(
     with pytest.raises(StopIteration):
         request.send(None)
     assert found == [address]
+
+
+@pytest.mark.parametrize(
+    ("environ", "peer", "scheme"),
+    [
+        ({"K_SERVICE": "book"}, "169.254.8.129", "https"),
+        ({"K_SERVICE": "book"}, READER, "http"),
+        ({"SPACE_ID": "a/b"}, "10.16.3.4", "https"),
+        ({}, "127.0.0.1", "https"),
+        ({}, "169.254.8.129", "http"),
+    ],
+)
+def test_only_the_platforms_proxy_says_that_the_reader_used_tls(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], peer: str, scheme: str
+) -> None:
+    """Assistants are told the service's address, which begins with it."""
+    monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    found = []
+
+    async def app(seen: Any, receive: Any, send: Any) -> None:
+        found.append(seen["scheme"])
+
+    middleware = ProxyHeadersMiddleware(app, trusted_hop(load_settings(environ)))
+    seen = {**scope((peer, 1), {"x-forwarded-proto": "https"}), "scheme": "http"}
+    request: Any = middleware(seen, None, None)  # type: ignore[arg-type]
+    with pytest.raises(StopIteration):
+        request.send(None)
+    assert found == [scheme]

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from rag.adapters.database.neon_https import HttpsConnection
 from rag.adapters.database.postgres_url import Server
-from rag.adapters.database.postgres_wire import Connection, ServerError
+from rag.adapters.database.postgres_wire import INSECURE, Connection, ServerError
 from rag.adapters.failures import connection_reason
 from rag.errors import (
     Reason,
@@ -56,6 +56,7 @@ _REASONS: dict[str, Reason] = {
     "3D000": "database",
     "28000": "key",
     "28P01": "key",
+    INSECURE: "tls",
     _FULL: "connections",
 }
 
@@ -226,9 +227,7 @@ def refusal(error: ServerError, prefix: str = "") -> UpstreamError:
     if error.sqlstate in _BUSY:
         return UpstreamOverloaded(message, service="postgres", reason=reason)
     if error.fatal and error.sqlstate.startswith("57P"):  # shut down during the statement
-        return UpstreamError(message, service="postgres")
+        return UpstreamError(message, service="postgres", reason="connection")
     if error.fatal:
-        if connection_reason(error) == "tls":
-            reason = "tls"
         return UpstreamRejected(message, service="postgres", reason=reason)
     return StatementRejected(message, service="postgres", sqlstate=error.sqlstate, reason=reason)

@@ -15,9 +15,9 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from pg8000.native import Connection as Pg8000Connection
 from pg8000.native import DatabaseError
 
+from rag.adapters.database.postgres_fatal import Pg8000
 from rag.adapters.database.postgres_url import Server
 
 _STARTUP = {"client_encoding": "UTF8", "DateStyle": "ISO, MDY", "TimeZone": "UTC"}
@@ -25,6 +25,9 @@ _STARTUP = {"client_encoding": "UTF8", "DateStyle": "ISO, MDY", "TimeZone": "UTC
 and refuses most others, so no statement may depend on any other."""
 _ENCODINGS = ("UTF8", "SQL_ASCII", "")
 """Encodings of databases that hold every text; empty if a pooler does not say."""
+
+INSECURE = "08001"
+"""SQLSTATE of a connection that is not as secure as DATABASE_URL requires."""
 
 
 class ServerError(Exception):
@@ -65,7 +68,7 @@ class Connection:
         try:
             self._socket.settimeout(max(0.1, deadline - time.monotonic()))
             self._socket = _secure(self._socket, server)
-            self._pg8000 = Pg8000Connection(
+            self._pg8000 = Pg8000(
                 server.user,
                 database=server.database,
                 password=server.password or "",
@@ -83,7 +86,9 @@ class Connection:
             _hang_up(self._socket)
             failure = _classified(error)
             if getattr(failure, "sqlstate", "") == "28P01" and not server.password:
-                failure = _refused("the server asks for a password and DATABASE_URL has none")
+                failure = _refused(
+                    "the server asks for a password, but DATABASE_URL has none", "28P01"
+                )
             raise failure from error
 
     def execute(self, sql: str, seconds: float) -> list[tuple[Any, ...]]:
@@ -94,7 +99,7 @@ class Connection:
         except ValueError as error:
             raise Unreadable(type(error).__name__) from error
         except Exception as error:
-            raise _classified(error) from error
+            raise _classified(self._pg8000.fatal or error) from error
 
     def is_quiet(self) -> bool:
         """Whether there is nothing to read. To an idle client a server only reports its end."""
@@ -132,9 +137,9 @@ def _classified(error: BaseException) -> BaseException:
     return ConnectionLost(reason, sent=sent)
 
 
-def _refused(message: str) -> ServerError:
+def _refused(message: str, code: str = INSECURE) -> ServerError:
     """Return an error for a login that must not be tried again."""
-    return ServerError({"V": "FATAL", "C": "28000", "M": message})
+    return ServerError({"V": "FATAL", "C": code, "M": message})
 
 
 def wrong_encoding(encoding: str) -> ServerError:
