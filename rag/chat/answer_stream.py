@@ -22,6 +22,7 @@ from rag.conversations import store as conversations
 from rag.errors import ConversationFull, UpstreamError, UpstreamTimeout
 from rag.interfaces import Answerer, AnswerPart
 from rag.models import (
+    CUT_OFF,
     AnswerRequest,
     Grade,
     RelatedSection,
@@ -251,7 +252,7 @@ class AnswerStream:
             "answered_by": answered_by,
             "fallback": self.fallback,
             "finish_reason": answer.usage.finish_reason,
-            "truncated": answer.usage.finish_reason == "length",
+            "truncated": answer.usage.finish_reason in CUT_OFF,
             "unsupported": checked.unsupported,
             "second_look": self.request.second_look,
             "notice": " ".join(self.notices),

@@ -334,7 +334,7 @@ CUT = {
 @pytest.mark.parametrize("text", CUT)
 def test_a_truncated_answer_says_so_and_is_closed(reader: Reader, fake: Fake, text: str) -> None:
     assert shown(reader, fake, "First *part*.", text, truncated=True)[1:] == [CUT[text]]
-    note = "This answer was cut off because it became too long."
+    note = "This answer was cut off before its end."
     expect(reader.answer).to_contain_text(note)
     expect(reader.page.locator("[aria-live]")).to_contain_text(note)
 
