@@ -28,6 +28,7 @@ from rag.indexing.outline import Outline, OutlinePage, markdown, page_chunks
 from rag.models import Chunk, Turn
 from rag.providers import Clients
 from web import json_rpc
+from web.field_errors import rest_of_sentence
 from web.json_rpc import RpcError
 
 RESULTS = 8
@@ -271,8 +272,7 @@ def _mistake(sentence: str) -> dict[str, Any]:
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:
-    name, message = problem["loc"][0], problem["msg"]
-    return f"The argument “{name}” is invalid: {message[:1].lower()}{message[1:]}."
+    return f"The argument “{problem['loc'][0]}” is invalid: it {rest_of_sentence(problem)}."
 
 
 def _find(known: Outline, wanted: str, site: str) -> tuple[OutlinePage, int]:

@@ -271,6 +271,10 @@ class AnswerRequest:
     """Whether the model was asked where to look further, because the first search was weak."""
 
 
+CUT_OFF = ("length", "content_filter")
+"""The `finish_reason` of answers that were cut off."""
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens used by an answer, and why the model stopped."""

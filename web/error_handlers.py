@@ -106,9 +106,10 @@ async def _refused(request: Request, error: Exception) -> Response:
         plain = request.headers.get("content-encoding", "identity") == "identity"
         status = 422 if plain else 415
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    unclear = "This request could not be understood." if headers else field_errors.NO_OBJECT
     if status == 405:
         headers["Allow"] = ", ".join(_methods(request))
-    sentence = DETAILS.get(status, "This request could not be understood.")
+    sentence = DETAILS.get(status, unclear)
     return _response(request, details(status, sentence, "refused", _request_id(request)), headers)
 
 

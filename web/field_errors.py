@@ -29,6 +29,10 @@ _RULES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "string_too_long": lambda ctx: f"may have at most {_count(ctx['max_length'], 'character')}",
     "greater_than_equal": lambda ctx: f"must be {ctx['ge']:,} or more",
     "less_than_equal": lambda ctx: f"must be {ctx['le']:,} or less",
+    "finite_number": lambda _: "must be a whole number",
+    "list_type": lambda _: "must be a list",
+    "too_short": lambda ctx: f"must have at least {_count(ctx['min_length'], 'part')}",
+    "too_long": lambda ctx: f"may have at most {_count(ctx['max_length'], 'part')}",
     "literal_error": lambda ctx: f"must be one of {str(ctx['expected']).replace(' or ', ', ')}",
 }
 """The rest of the sentence by pydantic's type of error,
@@ -45,12 +49,17 @@ def sentences(problems: Sequence[Mapping[str, Any]], most: int = 5) -> str:
 def _sentence(problem: Mapping[str, Any]) -> str:
     place, *inner = problem["loc"] or ("",)
     names = [str(part) for part in (inner if place in _PLACES else (place, *inner))]
-    kind = problem["type"]
     if not names or names[-1].isdigit():
         return NO_OBJECT
     name = _NAMES.get(names[-1], f"The field “{names[-1]}”")
+    return f"{name} {rest_of_sentence(problem)}."
+
+
+def rest_of_sentence(problem: Mapping[str, Any]) -> str:
+    """Return what is wrong with a field, to be put behind its name."""
+    kind = problem["type"]
     if rule := _RULES.get(kind):
-        return f"{name} {rule(problem.get('ctx') or {})}."
+        return rule(problem.get("ctx") or {})
     if kind in _OBJECTS:
-        return f"{name} must be a JSON object."
-    return f"{name} {_KINDS.get(kind.partition('_')[0]) or 'is not of the documented form'}."
+        return "must be a JSON object"
+    return _KINDS.get(kind.partition("_")[0]) or "is not of the documented form"

@@ -144,9 +144,13 @@ def error_text(body: object, *secrets: str) -> str:
         with suppress(ValueError):
             body = json.loads(body)
     while isinstance(body, Mapping):
-        body = next(
-            (body[key] for key in ("message", "error", "detail", "status") if body.get(key)), ""
-        )
+        nested = body.get("metadata")  # a router's, with the error of the server behind it
+        if isinstance(nested, Mapping) and nested.get("raw"):
+            return error_text(str(nested["raw"]).encode(), *secrets)
+        keys = ("message", "error", "errors", "detail", "status")
+        body = next((body[key] for key in keys if body.get(key)), "")
+        if isinstance(body, list) and body and isinstance(body[0], Mapping):
+            body = body[0] if body[0].get("message") else str(body)
     text = str(body or "")
     for secret in filter(None, secrets):
         text = text.replace(secret, "***")

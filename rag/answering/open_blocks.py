@@ -8,12 +8,15 @@ _fence = re.compile(
     r"([ \t>]*+(?:(?:[-*+]|\d{1,9}[.)])[ \t]++)*+)(`{3,}(?=[^`]*$)|~{3,}+)(.*)"
 ).fullmatch
 _marker = re.compile(r"[^ \t>]")
+_DETAILS = re.compile(r"<(/?)details\b", re.IGNORECASE)
+_begins_details = re.compile(r"[ \t>]*+</?(?:details|summary)\b", re.IGNORECASE).match
 
 
 def open_block_end(message: str) -> str:
-    """Return what closes the fenced code or comment that is open at the end of a message."""
+    """Return what closes the fenced code, comment or `<details>` that a message leaves open."""
     fence = prefix = ""
     comment = False
+    details = 0
     for line in message.split("\n"):
         if fence:
             found = _fence(line)
@@ -25,4 +28,8 @@ def open_block_end(message: str) -> str:
             prefix, fence = _marker.sub(" ", found[1]), found[2]
         elif (start := line.rfind("<!--")) != -1 and line[:start].count("`") % 2 == 0:
             comment = "-->" not in line[start:]
-    return f"\n{prefix}{fence}" if fence else " -->" if comment else ""
+        elif details or _begins_details(line):
+            for tag in _DETAILS.finditer(line):
+                details = max(0, details + (-1 if tag[1] else 1))
+    end = f"\n{prefix}{fence}" if fence else " -->" if comment else ""
+    return end + ("\n" + "\n</details>" * details if details else "")

@@ -24,6 +24,7 @@ from rag.errors import ConversationFull, UpstreamError, UpstreamTimeout
 from rag.interfaces import Answerer, AnswerPart
 from rag.loop_fairness import wait_for_slot
 from rag.models import (
+    CUT_OFF,
     AnswerRequest,
     Grade,
     RelatedSection,
@@ -249,7 +250,7 @@ class AnswerStream:
             "answered_by": answered_by,
             "fallback": self.fallback,
             "finish_reason": answer.usage.finish_reason,
-            "truncated": answer.usage.finish_reason == "length",
+            "truncated": answer.usage.finish_reason in CUT_OFF,
             "unsupported": checked.unsupported,
             "second_look": self.request.second_look,
             "notice": " ".join(self.notices),

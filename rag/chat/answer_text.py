@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,7 +11,15 @@ from rag.answering.citation_filter import CitationFilter, renumber
 from rag.answering.citation_habits import ModelCitations
 from rag.answering.outer_fence import OuterFence
 from rag.interfaces import AnswerPart
+from rag.language.visible import visible
 from rag.models import Highlights, Restart, Usage
+
+_UNSEEN = re.compile(
+    r"<!--.{0,2000}?(?:-->|\Z)|</?[A-Za-z][^<>]{0,200}>|^[ \t>]*(?:`{3,}|~{3,})[^\n]{0,50}$"
+    r"|!?\[\]\([^()]{0,300}\)",
+    re.DOTALL | re.MULTILINE,
+)
+"""Markup without words: comments, tags, the lines around code, links and images without a text."""
 
 
 @dataclass(slots=True)
@@ -56,5 +66,6 @@ class AnswerText:
 
     @property
     def says_nothing(self) -> bool:
-        """Whether there are no words, only white space, signs or citations."""
-        return not any(map(str.isalnum, renumber(self.text, {})))
+        """Whether there are no words, only white space, signs, markup or citations."""
+        words = _UNSEEN.sub("", html.unescape(renumber(self.text, {})))
+        return not any(map(str.isalnum, visible(words)))

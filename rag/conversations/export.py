@@ -20,13 +20,13 @@ from rag.answering.quotes import escape_open_html
 from rag.conversations import store
 from rag.errors import BookError, NotFound
 from rag.interfaces import Database
-from rag.models import Source, Turn
+from rag.models import CUT_OFF, Source, Turn
 
 log = logging.getLogger(__name__)
 
 PAGE_TURNS = 50
 """Turns in memory at a time."""
-TRUNCATED = "This answer was cut off because it became too long."
+TRUNCATED = "This answer was cut off before its end."
 DELETED = "This conversation does not exist or has been deleted."
 
 _ENDS_TARGET = re.compile(r"[<>\\\s\x00-\x1f]")
@@ -171,7 +171,7 @@ def _linked_answer(turn: Turn) -> str:
 
 
 def _is_truncated(turn: Turn) -> bool:
-    return turn.metadata.get("finish_reason") == "length"
+    return turn.metadata.get("finish_reason") in CUT_OFF
 
 
 def _without_relative_links(answer: str, sources: Sequence[Source]) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from rag.adapters.chat_model.models import Models, read_listing
 from rag.adapters.chat_model.openai import OpenAIAnswerer
+from rag.adapters.chat_model.parameters import refuses_role
 from rag.errors import UpstreamError, UpstreamRejected
 from rag.interfaces import Retirement
 from rag.models import AnswerRequest, Chunk, Passage, Turn, Usage
@@ -22,6 +23,7 @@ from tests.upstreams.http import Response
 PASSAGE = Passage(Chunk("1", "It runs on port 7860.", "Start", "Run", "start", "a.md", 0), 0.9)
 BRIEF = AnswerRequest("Which port?", [PASSAGE])
 NOT_THERE = {"message": "The model `x` does not exist", "code": "model_not_found"}
+RAW = '{"error": {"code": 400, "message": "Developer instruction is not enabled"}}'
 GONE = [
     Response(404, {"error": NOT_THERE}),
     Response(404, {}),
@@ -133,6 +135,15 @@ def test_a_list_may_hold_blanks(text: str, names: tuple[str, ...]) -> None:
         "Unsupported value: 'messages[0].role' does not support 'system' with this model.",
         "Conversation roles must alternate user/assistant/user/assistant/...",
         "Only user and assistant roles are supported!",
+        "system_role_not_supported",
+        "SystemMessages are not supported by this model",
+        "`systemInstruction` is not supported",
+        "[{'loc': ('messages', 0, 'role'), 'msg': \"Input should be 'user' or 'assistant'\"}]",
+        "Unsupported message type: system",
+        "A conversation must start with a user message.",
+        "Template error: invalid operation: System not supported",
+        "system is not one of the supported values",
+        "模型不支持系统角色",
     ],
 )
 def test_a_system_role_that_is_refused_goes_into_the_message(
@@ -157,6 +168,49 @@ def test_a_system_role_that_is_refused_goes_into_the_message(
     assert [len(messages) for messages in seen] == [2, 1, 1]  # it is remembered
     assert seen[1][0]["content"].startswith("You answer readers")
     assert "Which port?" in seen[1][0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"error": {"message": "Provider returned error", "metadata": {"raw": RAW}}}),
+        (400, {"errors": [{"message": "System role not supported"}]}),
+        (422, {"detail": [{"loc": ["messages", 0, "role"], "msg": "Input should be 'user'"}]}),
+        (424, {"error": "Template error: System role not supported", "error_type": "template"}),
+        (200, b'event: error\ndata: {"error": {"message": "System role not supported"}}\n\n'),
+    ],
+)
+def test_a_system_role_may_be_refused_in_other_places(
+    up: Upstreams, status: int, body: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    plain = up.openai.answer
+
+    async def answer(request: Any) -> Response:
+        seen.append(len(request.json()["messages"]))
+        return Response(status, body) if seen[-1] == 2 else await plain(request)
+
+    monkeypatch.setattr(up.openai, "answer", answer)
+
+    async def use(answerer: OpenAIAnswerer) -> None:
+        await told(answerer)
+        await told(answerer)
+
+    using(up, "gemma", use)
+    assert seen == [2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The system is overloaded, try again later",
+        "Internal system error",
+        "The operating system ran out of memory",
+        "temperature is not supported with this model",
+    ],
+)
+def test_other_errors_say_nothing_about_the_role(text: str) -> None:
+    assert not refuses_role(text)
 
 
 def test_a_model_that_is_being_loaded_is_waited_for(up: Upstreams) -> None:

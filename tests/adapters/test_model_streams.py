@@ -253,6 +253,29 @@ FORMS = {
     ),
     "odd events": stream("Send ", None, "", 7, {}, [], [None], "DELETE [2].")
     + b'data: {"choices": [], "usage": []}\n\ndata: {"choices": null}\n\n',
+    "signs of life": b"data: "
+    + ONE
+    + b'\n\ndata: ping\n\ndata: null\n\ndata: 7\n\ndata: "hi"\n\ndata: : alive\n\n'
+    + b"data: "
+    + TWO
+    + b'\n\ndata: "[DONE]"\n\n',
+    "two events of a line": b"data: " + ONE + b"data: " + TWO + b"\n\n",
+    "two objects of a line": b"data: " + ONE + b" " + TWO + b"\n\n",
+    "a list of events": b"data: [" + ONE + b"," + TWO + b"]\n\n",
+    "a body that is a list": b"[" + ONE + b",\n" + TWO + b"]",
+    "objects after a comment": b": hi\n" + ONE + b"\n" + TWO + b"\n",
+    "an indented stream": b" data: " + ONE + b"\n\n data: " + TWO + b"\n\n",
+    "a delta that is the text": b'data: {"choices": [{"delta": "Send "}]}\n\ndata: ' + TWO,
+    "a message that is the text": b'{"choices": [{"message": "Send DELETE [2]."}]}',
+    "parts of other names": stream(
+        [{"type": "input_text", "text": "Send "}],
+        {"text": {"content": "DELETE "}},
+        {"type": "text", "content": "[2]."},
+    ),
+    "usage in place of an end": stream("Send ", "DELETE [2].", finish=None)
+    + b'data: {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 5}}\n\n',
+    "control characters": stream("\x00Send\x08 \x1b[1m", "DELETE\x1b[0m [2]\x7f\x9f.\r"),
+    "an end mark in small letters": stream(SAID, finish=None) + b"data: [done]\n\n",
     "thoughts beside it": b'data: {"choices": [{"delta": {"reasoning_content": "Hm"}}]}\n\n'
     + stream(SAID),
 }
@@ -284,9 +307,30 @@ def test_nothing_visible_is_no_answer(text: str) -> None:
         read(stream(text))
 
 
-@pytest.mark.parametrize("reason", ["length", "max_tokens", "MAX_TOKENS", "model_length"])
-def test_an_answer_that_was_cut_off_says_so(reason: str) -> None:
-    assert read(stream("Half of", finish=reason))[1].finish_reason == "length"
+@pytest.mark.parametrize(
+    ("reasons", "end"),
+    [
+        ("length max_tokens MAX_TOKENS model_length max_output_tokens token_limit", "length"),
+        ("model_context_window_exceeded ERROR_LIMIT incomplete", "length"),
+        ("content_filter SAFETY RECITATION sensitive PROHIBITED_CONTENT", "content_filter"),
+        ("stop eos end_turn COMPLETE stop_sequence eos_token tool_calls odd", "stop"),
+    ],
+)
+def test_an_answer_that_was_cut_off_says_so(reasons: str, end: str) -> None:
+    for reason in reasons.split():
+        assert read(stream("Half of", finish=reason))[1].finish_reason == end
+
+
+@pytest.mark.parametrize("reason", ["error", "abort", "cancelled", "insufficient_system_resource"])
+def test_a_model_that_breaks_off_has_failed(reason: str) -> None:
+    with pytest.raises(UpstreamError, match="cut off"):
+        read(stream("Half of", finish=reason))
+
+
+@pytest.mark.parametrize("junk", [b'{"choices": [{"del', b"[1, 2]", b'{"choices": 7}', b"[[]]"])
+def test_a_broken_event_is_not_skipped(junk: bytes) -> None:
+    with pytest.raises(UpstreamError):
+        read(b"data: " + ONE + b"\n\ndata: " + junk + b"\n\ndata: " + TWO + b"\n\n")
 
 
 def test_odd_usage_is_counted_here() -> None:

@@ -285,6 +285,60 @@ def test_items_that_are_not_written_as_markdown(reader: Reader, fake: Fake) -> N
     )
 
 
+def test_lines_that_were_meant_as_lines(reader: Reader, fake: Fake) -> None:
+    check(
+        reader,
+        fake,
+        {
+            "Step 1: open\nStep 2: close": "Step 1: open<br>Step 2: close",
+            "步骤1：打开\n步骤2：关闭": "步骤1：打开<br>步骤2：关闭",
+            "a) one\nb) two\n(3) three": "a) one<br>b) two<br>(3) three",
+            "– one\n– two": "– one<br>– two",
+            "1️⃣ one\n2️⃣ two\n👉 three": "1️⃣ one<br>2️⃣ two<br>👉 three",
+            "**Name:** `x`\n**Use**: y": (
+                "<strong>Name:</strong> <code>x</code>\n<br><strong>Use</strong>: y"
+            ),
+            "a wrapped\n**bold** line": "a wrapped\n<strong>bold</strong> line",
+        },
+    )
+
+
+def test_a_line_of_dashes_is_a_rule(reader: Reader, fake: Fake) -> None:
+    blocks = shown(reader, fake, "It goes [1].\n---\nMore.", "Title\n=====")
+    assert blocks == ["It goes(1).", "", "More.", "Title"]
+
+
+def test_labels_without_a_space(reader: Reader, fake: Fake) -> None:
+    check(
+        reader,
+        fake,
+        {
+            "**Note:**Use it. **Stop!**Do not.": (
+                "<strong>Note:</strong>Use it. <strong>Stop!</strong>Do not."
+            ),
+            "(**a:**b) x:**y** and end.**So**": (
+                "(<strong>a:</strong>b) x:<strong>y</strong> and end.<strong>So</strong>"
+            ),
+            "*.js, *.ts and 2 ** 3": "*.js, *.ts and 2 ** 3",
+        },
+    )
+
+
+def test_links_and_lists_as_html(reader: Reader, fake: Fake) -> None:
+    check(
+        reader,
+        fake,
+        {
+            'See <a class="x" href="http://a.example/?x=1&amp;y">it *all*</a>.': (
+                "See <a http://a.example/?x=1&y>it <em>all</em></a>."
+            ),
+            '<a href="javascript:alert(1)">no</a> <a>words</a> </a>': "no words </a>",
+            "| a |\n|---|\n| <ul><li>x</li><li>y</li></ul> |": "<th>a</th><td>• x<br>• y</td>",
+            "`<a href=x>` <ol><li>z": "<code><a href=x></code> <br>• z",
+        },
+    )
+
+
 def test_names_and_products_are_no_emphasis(reader: Reader, fake: Fake) -> None:
     check(
         reader,
@@ -334,7 +388,7 @@ CUT = {
 @pytest.mark.parametrize("text", CUT)
 def test_a_truncated_answer_says_so_and_is_closed(reader: Reader, fake: Fake, text: str) -> None:
     assert shown(reader, fake, "First *part*.", text, truncated=True)[1:] == [CUT[text]]
-    note = "This answer was cut off because it became too long."
+    note = "This answer was cut off before its end."
     expect(reader.answer).to_contain_text(note)
     expect(reader.page.locator("[aria-live]")).to_contain_text(note)
 
@@ -431,6 +485,11 @@ LAID_OUT = """prose => [...prose.querySelectorAll('p, ul, ol, h5, blockquote, td
         "**`book.toml`** فائل میں لکھیں",
         "[1] كما هو مذكور",
         "&lrm;`a` ثم `b`",
+        "Docker هو أداة لتشغيل الحاويات",
+        "**Kubernetes**: نظام لإدارة الحاويات",
+        "- GitHub موقع للشيفرة\n- `x` أمر",
+        "[Docker](http://a.example/x) הוא כלי להרצה",
+        "1. `x` API הוא ממשק של המערכת",
     ],
 )
 def test_code_does_not_set_the_direction_of_a_block(reader: Reader, fake: Fake, text: str) -> None:
@@ -445,7 +504,7 @@ def test_each_block_has_the_direction_of_its_words(reader: Reader, fake: Fake) -
     blocks = (
         "هذا هو الجواب.",
         "`ls` `cd`",
-        "An English paragraph with `code`.",
+        "An English paragraph with `code` and one كلمة.",
         "| Name | الاسم |\n|---|---|\n| `x` | `y` بالعربية |\n| 1 | word |",
     )
     fake.replies = [Reply("\n\n".join(blocks), [])]

@@ -6,6 +6,7 @@ import pytest
 
 from tests.browser.conftest import Reader, Site
 from tests.browser.fake import Fake, Reply
+from tests.browser.test_asking import select
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
@@ -263,6 +264,67 @@ def test_a_reload_in_the_middle_keeps_question_and_draft(reader: Reader, fake: F
     assert questions(reader) == ["One"]
     expect(reader.field).to_have_value("Two")
     fake.released = True
+
+
+def test_a_stopped_question_is_shown_on_the_next_page(
+    reader: Reader, fake: Fake, site: Site
+) -> None:
+    stop(reader.open(), fake, "One")
+    reader.page.goto(f"{site.url}/next")
+    expect(reader.turns).to_have_count(1)
+    assert questions(reader) == ["One"]
+    expect(reader.answer).to_contain_text("Run the installer")
+
+
+def test_a_stopped_question_keeps_its_highlighted_text(
+    reader: Reader, fake: Fake, site: Site
+) -> None:
+    reader.page.goto(site.url)
+    select(reader.page, "passage")
+    reader.page.get_by_role("button", name="Ask about this").click()
+    stop(reader, fake, "One")
+    reader.page.reload()
+    expect(reader.turns.locator(".question blockquote")).to_contain_text("Fetch the archive")
+    fake.released = True
+    reader.page.get_by_role("button", name="Try again").click()
+    expect(reader.answer.locator(".actions")).to_be_visible()
+    assert fake.asked[-1]["context"] == fake.asked[0]["context"]
+    assert fake.asked[-1]["page"] == fake.asked[0]["page"]
+
+
+def test_a_second_attempt_that_a_reload_interrupts(reader: Reader, fake: Fake) -> None:
+    stop(reader.open(), fake, "One")
+    reader.page.reload()
+    fake.replies = [Reply(pause_after=8)]
+    reader.page.get_by_role("button", name="Try again").click()
+    expect(reader.answer).to_contain_text("Run the installer")
+    reader.page.reload()
+    expect(reader.turns).to_have_count(1)
+    expect(reader.answer).to_contain_text("Run the installer")
+    assert questions(reader) == ["One"]
+    fake.released = True
+
+
+def test_a_reload_before_the_first_word_keeps_the_question(reader: Reader, fake: Fake) -> None:
+    fake.replies = [Reply(hang=3)]
+    reader.open().type("One")
+    reader.page.reload()
+    expect(reader.field).to_have_value("One")
+
+
+def test_a_stopped_answer_in_code_is_whole_after_a_reload(reader: Reader, fake: Fake) -> None:
+    text = "Do it:\n\n```sh\nmake one\nmake two\n```\n\nThen it is done."
+    fake.replies = [Reply(text, pause_after=4)]
+    reader.open().type("One")
+    expect(reader.answer.locator("pre")).to_contain_text("make")
+    reader.page.get_by_role("button", name="Stop").click()
+    expect(reader.answer).to_contain_text("Stopped.")
+    code = reader.answer.locator("pre").inner_text()
+    reader.page.reload()
+    expect(reader.answer).to_contain_text("Stopped.")
+    assert reader.answer.locator("pre").inner_text() == code
+    reader.ask("Two")
+    assert questions(reader) == ["One", "Two"]
 
 
 def test_a_broken_answer_survives_a_reload(reader: Reader, fake: Fake) -> None:

@@ -147,6 +147,10 @@ def compose(reader: Reader, kind: str, data: str) -> None:
         {"keyCode": 13, "isComposing": True},
         {"keyCode": 229, "which": 229, "code": "Enter"},
         {"keyCode": 229, "code": "NumpadEnter"},
+        {"keyCode": 13, "repeat": True},  # the key is still held down
+        {"keyCode": 229, "ctrlKey": True},
+        {"keyCode": 229, "metaKey": True, "isComposing": True},
+        {"keyCode": 13, "altKey": True, "isComposing": True},
     ],
 )
 def test_enter_of_an_input_method_does_not_send(

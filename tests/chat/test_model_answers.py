@@ -113,7 +113,15 @@ def test_what_was_streamed_of_a_thought_is_replaced(service: Service, upstreams:
     assert history["turns"][0]["answer"] == "Use the button [1]."
 
 
-@pytest.mark.parametrize("text", ["[99]", "[1]", " \u200b ", "…", "**"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[99]", "[1]", " \u200b ", "…", "**"),
+        *("\u3164\u115f", "\u2800", "\x00\x1b[0m", "&nbsp;&#8203;&zwnj;", "<br>\n<p></p>"),
+        *("[Source 9: T]", "(Source 1)", "<sup>1</sup> ²", "**Answer:**", "</details>"),
+        *("```text\n```", "<!-- nothing to say -->", "![](a.png)", "[](https://a.example)"),
+    ],
+)
 def test_an_answer_without_words_is_quoted_instead(
     service: Service, upstreams: Upstreams, text: str
 ) -> None:
@@ -131,6 +139,14 @@ def test_an_answer_without_words_is_quoted_instead(
         ("1. Use it [1]:\n   ~~~~\n   curl", "1. Use it [1]:\n   ~~~~\n   curl\n   ~~~~"),
         ("> Use [1]\n> ```\n> a", "> Use [1]\n> ```\n> a\n> ```"),
         ("Use it [1] <!-- so", "Use it [1] <!-- so -->"),
+        ("Use [1]:\n- a\n  - b\n    ~~~\n    c", "Use [1]:\n- a\n  - b\n    ~~~\n    c\n    ~~~"),
+        ("Use [1]:\n\n````md\n```\na\n```", "Use [1]:\n\n````md\n```\na\n```\n````"),
+        ("Use [1].\n<details>\na", "Use [1].\n<details>\na\n\n</details>"),
+        (
+            "```html\n<details>\n```\nThe <details> [1], or",
+            "```html\n<details>\n```\nThe <details> [1], or",
+        ),
+        ("Use `<!--` [1], or", "Use `<!--` [1], or"),
         ("Use the button [1], or", "Use the button [1], or"),
     ],
 )
@@ -148,6 +164,20 @@ def test_a_truncated_answer_says_so_and_closes_what_it_opened(
         assert exported["turns"][0]["truncated"] is True
         markdown = client.get(f"{at}/export", params={"format": "markdown"}).text
     assert "cut off" in markdown
+
+
+def test_an_answer_that_a_content_filter_stops_says_so(
+    service: Service, upstreams: Upstreams
+) -> None:
+    upstreams.openai.script(Reply("Use the button [1], or", finish_reason="content_filter"))
+    metadata = ask(service)["metadata"]
+    assert metadata["finish_reason"] == "content_filter"
+    assert metadata["truncated"] is True
+
+
+def test_code_alone_is_an_answer(service: Service, upstreams: Upstreams) -> None:
+    upstreams.openai.script("```sh\nmake\n```")
+    assert ask(service)["metadata"]["fallback"] is None
 
 
 def test_a_whole_answer_is_not_truncated(service: Service, upstreams: Upstreams) -> None:

@@ -21,6 +21,7 @@ from rag.conversations import analytics
 from rag.errors import UpstreamError
 from rag.providers import get_clients, reset
 from tests.support.service import Service, serving
+from tests.web.test_field_errors import RAW
 from web import mcp_protocol
 from web.mcp_protocol import CAPABILITIES_KEY, LEGACY, MODERN, SERVER_KEY, VERSION_KEY, McpHeaders
 
@@ -347,7 +348,9 @@ def test_a_wrong_argument_is_named_for_the_model(
 ) -> None:
     result = call(http, tool, **arguments)
     assert result["isError"] is True
-    assert f"The argument “{named}” is invalid" in result["content"][0]["text"]
+    said = result["content"][0]["text"]
+    assert f"The argument “{named}” is invalid: it " in said
+    assert not RAW.search(said.removeprefix(f"The argument “{named}” is invalid: "))
 
 
 @pytest.mark.parametrize(

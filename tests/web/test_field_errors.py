@@ -61,6 +61,7 @@ def resolved(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]
 GOOD = {"message": "a", "query": "a", "rating": 1}
 OTHER_PROTOCOLS = ("/mcp", "/v1/chat/completions")
 """Their errors have the form of their protocol, and tests of their own."""
+JSON = {"content-type": "application/json"}
 FREE = {"session_id", "idempotency-key", "authorization"}
 """Fields that take anything, or anything that a header can hold."""
 
@@ -103,7 +104,8 @@ def bodies(
             for deeper, deep in inner.get("properties", {}).items():
                 for value in wrong(deep):
                     yield method, path, {"json": {**good, name: {deeper: value}}}
-    for content in (b"", b"{", b"[]", b"null", b"7", b'"x"', b"\xff\xfe", b'{"message": "'):
+    odd = (b'{"message": "\xff"}', b"9" * 5000, b"NaN", b"\x00", b"message=a")
+    for content in (b"", b"{", b"[]", b"null", b"7", b'"x"', b"\xff\xfe", b'{"message": "', *odd):
         yield method, path, {"content": content, "headers": {"content-type": "application/json"}}
 
 
@@ -146,6 +148,34 @@ def test_sentences(http: TestClient, body: dict[str, Any], detail: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "message",
+    ["\u3164", "\u00a0\u2003", "\u200d", "\u2800", "\u202e\u202c", "\U000e0041", "\x00\x7f"],
+)
+def test_blanks_of_every_kind(http: TestClient, message: str) -> None:
+    response = http.post("/chat", json={"message": message})
+    assert response.json()["detail"] == "The question has no visible text."
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [
+        (b'{"message": "a"}', "text/plain"),
+        (b"message=a", "application/x-www-form-urlencoded"),
+        (b'{"message": "\xff"}', "application/json"),
+        (b'[{"message": "a"}]', "application/json"),
+        (b'{"message": ' + b"9" * 5000 + b"}", "application/json"),
+        (b'{"message": "a"', "application/json"),
+    ],
+)
+def test_a_body_that_is_no_json_object(http: TestClient, content: bytes, media_type: str) -> None:
+    response = http.post("/chat", content=content, headers={"content-type": media_type})
+    assert response.status_code == 422
+    assert response.json()["detail"] == (
+        "The body must be a JSON object, sent as application/json."
+    )
+
+
+@pytest.mark.parametrize(
     ("body", "detail"),
     [
         ({"query": ""}, "The question has no visible text."),
@@ -162,7 +192,29 @@ def test_a_field_named_like_a_part_of_a_request(
 def test_a_number_and_a_choice(http: TestClient) -> None:
     said = http.post("/search", json={"query": "a", "top_k": 21}).json()["detail"]
     assert said == "The field “top_k” must be 20 or less."
+    for odd in (b"NaN", b"Infinity", b"2.5", b'"five"', b"1e400"):
+        body = b'{"query": "a", "top_k": %b}' % odd
+        said = http.post("/search", content=body, headers=JSON).json()["detail"]
+        assert said == "The field “top_k” must be a whole number."
     said = http.post("/search", json={"query": "a", "top_k": True}).json()["detail"]
     assert said == "The field “top_k” must be a whole number."
     said = http.get("/chat/sessions/x/export", params={"format": "exe"}).json()["detail"]
     assert said == "The field “format” must be one of 'markdown', 'json'."
+
+
+@pytest.mark.parametrize(
+    ("messages", "detail"),
+    [
+        ([], "The field “messages” must have at least 1 part."),
+        ("x", "The field “messages” must be a list."),
+        ([{}] * 2000, "The field “messages” may have at most"),
+        ([7], "The body must be a JSON object"),
+        ([{"role": 7, "content": "a"}], "The field “role” must be"),
+    ],
+)
+def test_the_other_protocol(http: TestClient, messages: Any, detail: str) -> None:
+    response = http.post("/v1/chat/completions", json={"messages": messages})
+    said = response.json()["error"]["message"]
+    assert response.status_code == 400
+    assert said.startswith(detail)
+    assert not RAW.search(said)

@@ -20,9 +20,10 @@ export class Composer {
       },
       onkeydown: (event) => {
         // Enter also confirms Chinese or Japanese input.
+        // A key that is still held down confirmed it, or sent the question before.
         if (event.key === 'Enter' && !event.shiftKey && !composing(event)) {
           event.preventDefault();
-          if (!this.#busy) this.#submit(send);
+          if (!this.#busy && !event.repeat) this.#submit(send);
         }
       },
     });

@@ -44,7 +44,7 @@ export const en = {
   noted: 'Thank you for your feedback.',
   fallback: 'Quoted from the book, without the language model.',
   unsaved: 'This answer could not be saved.',
-  truncated: 'This answer was cut off because it became too long.',
+  truncated: 'This answer was cut off before its end.',
   askSelection: 'Ask about this',
   about: 'About the highlighted text:',
   dropQuote: 'Remove the highlighted text',

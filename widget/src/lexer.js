@@ -12,6 +12,8 @@ const RUN = '[*~]{1,3}';
 const beside = (one, other) => new RegExp(`${one}(?=${RUN}${other})|(?<=${other}${RUN})${one}`, 'gu');
 const SIGN_BESIDE_LETTER = beside(WIDE_SIGN, LETTER);
 const LETTER_BESIDE_SIGN = beside(WIDE + LETTER, SIGN);
+/** What follows a bold label without a space, as in `**Note:**Use it`. */
+const LETTER_BEHIND_LABEL = /(?<=[^\s*][.:!?)]\*\*)[a-z]/gi;
 const OPENS_WIDE = new RegExp(`^[*~]+${WIDE}.`, 'u');
 
 /** A name of Python's, such as `__init__`, and a single asterisk within a word: "times". */
@@ -22,11 +24,11 @@ const TIMES = /^[a-z\d)]\*(?![*\s])/i;
 const ADDRESS_END = /(?![\0-\x7f\u2013])[\p{P}\p{S}]|\s|\[\d{1,3}\]|$/u;
 
 /** A line break, and markup that says nothing here. A comment with a marker in it stays. */
-export const TAG = /^(?:<\/?(?:(br)|font|center|big)\b[^>]*>|<!--(?:(?!\[\d)[^])*-->)/i;
+export const TAG = /^(?:<\/?(?:(br)|font|center|big|[uo]l)\b[^>]*>|<(li)>|<\/li>|<!--(?:(?!\[\d)[^])*-->)/i;
 /** Tags around blocks, which are left out at the begin and the end of a block. */
 export const AROUND = /^<\/?details\b/i;
 /** Tags that are understood in pairs. */
-export const PAIR = /^<(\/?)(sub|sup|kbd|span|mark|small|summary|[bius]|strong|em|ins|del|code)(?:\s[^>]*)?>$/i;
+export const PAIR = /^<(\/?)(sub|sup|kbd|span|mark|small|summary|[abius]|strong|em|ins|del|code)(?:\s[^>]*)?>$/i;
 
 /**
  * Scripts without spaces have letters and full-width signs on both sides of emphasis. In the mask
@@ -36,13 +38,14 @@ export const PAIR = /^<(\/?)(sub|sup|kbd|span|mark|small|summary|[bius]|strong|e
 function emStrongMask(mask) {
   return mask
     .replace(SIGN_BESIDE_LETTER, ({ length }) => 'x'.repeat(length))
+    .replace(LETTER_BEHIND_LABEL, '.')
     .replace(LETTER_BESIDE_SIGN, ({ length }) => '.'.repeat(length));
 }
 
 export function makeLexer() {
   const lexer = new Lexer({ hooks: { emStrongMask } });
   const { tokenizer } = lexer;
-  const { del, emStrong, url } = tokenizer;
+  const { del, emStrong, lheading, url } = tokenizer;
   const before = (text, last) => (last > '\x7f' || OPENS_WIDE.test(text) ? '' : last);
   Object.assign(tokenizer, {
     // A single tilde means "about".
@@ -52,6 +55,11 @@ export function makeLexer() {
       if (name) return { type: 'text', raw: name, text: name };
       if (TIMES.test(last + text)) return;
       return emStrong.call(tokenizer, text, mask, text[0] === '*' ? before(text, last) : last);
+    },
+    // A line of dashes below a paragraph is a rule.
+    lheading(text) {
+      const heading = lheading.call(tokenizer, text);
+      return heading?.depth === 1 ? heading : undefined;
     },
     url(text) {
       const address = /^(?:https?|ftp|www)/i.test(text);

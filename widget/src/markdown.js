@@ -20,7 +20,10 @@ const LOOKBEHIND = 96; // characters before a bracket that are checked, as in th
 /** Tags of code. */
 const CODE = /^(kbd|code)$/;
 /** Before a line that begins like an item of a list, but not as Markdown writes one. */
-const ITEMS = /\n(?=[•·●○▪◦‣■□◆➤➢→✓✔✗✘✅❌☑☐①-⑳]|\d+[、．]|（[\d一-十]+）|[一二三四五六七八九十]+、)/u;
+const ITEMS =
+  /\n(?=[•·●○▪◦‣■□◆➤➢→✓✗✘☐①-⑳]|\p{Extended_Pictographic}|\d+[、．\ufe0f]|[（(][\d一-十]+[）)]|[一-十]+、|[–—] |[a-z]\) |[\p{L} ]{2,9}\d+ ?[:：])/iu;
+/** The end of a label. */
+const COLON = /[:：]$/;
 /** How GitHub writes the heading of a note. */
 const ALERT = /^\[!(note|tip|important|warning|caution)\]/i;
 
@@ -57,7 +60,9 @@ function pair(tokens) {
     const [, end, tag] = (token.type === 'html' && PAIR.exec(token.raw.toLowerCase())) || [];
     if (end && found[open.at(-1)]?.tag === tag) {
       const start = open.pop();
-      found.push({ type: 'tag', tag, tokens: found.splice(start).slice(1) });
+      const [{ raw }, ...inside] = found.splice(start);
+      const [, href] = /\shref=["']?([^"'\s>]+)/i.exec(raw) ?? [];
+      found.push({ type: tag === 'a' ? 'link' : 'tag', tag, href, tokens: inside });
     } else {
       if (tag && !end) open.push(found.length);
       found.push(tag ? { ...token, tag } : token);
@@ -68,7 +73,7 @@ function pair(tokens) {
 
 /** Split text at its markers and formulas; `cite(raw)` makes the token of a marker, in order. */
 function cut(tokens, cite) {
-  return pair(tokens).flatMap((token) => {
+  return pair(tokens).flatMap((token, at, all) => {
     const isCommented = token.type === 'html' && /^<!--[^]*\[\d/.test(token.raw);
     if ((token.type === 'text' && !token.tokens) || isCommented) {
       const [alert, name] = ALERT.exec(token.raw) ?? [''];
@@ -79,12 +84,18 @@ function cut(tokens, cite) {
               formula % 2 ? { type: 'formula', text: show(piece) } : lines(decode(piece)),
             ),
       );
+      const [next, behind] = all.slice(at + 1);
+      const isLabel = next?.type === 'strong' && (COLON.test(next.text) || COLON.test(behind?.raw[0]));
+      if (isLabel && token.raw.endsWith('\n')) pieces.push({ type: 'br', text: '\n' });
       if (!alert) return pieces;
       const word = name[0].toUpperCase() + name.slice(1).toLowerCase();
       return [{ type: 'strong', tokens: [{ type: 'text', text: `${word}:` }] }, ...pieces];
     }
-    const [tag, lineBreak] = (token.type === 'html' && TAG.exec(token.raw)) || [];
-    if (tag) return lineBreak ? { type: 'br', text: '\n' } : [];
+    const [tag, lineBreak, item] = (token.type === 'html' && TAG.exec(token.raw)) || [];
+    if (tag) {
+      const start = lineBreak || (item && at > 1) ? [{ type: 'br', text: '\n' }] : [];
+      return item ? [...start, { type: 'text', text: '• ' }] : start;
+    }
     if (token.text) token.text = show(token.text);
     if (token.href) token.href = show(decode(token.href));
     for (const part of parts(token)) part.tokens = cut(part.tokens, cite);
@@ -120,12 +131,12 @@ export function lex(text) {
 }
 
 /**
- * Return the direction of the first letter outside of code, formulas, markup and bare addresses,
- * or null.
+ * Return the direction of the words outside of code, formulas, markup and bare addresses, or null.
+ * Names in Latin letters do not make a block that is written from right to left another one.
  */
 export function direction(tokens) {
-  const [letter] = /\p{L}/u.exec(words(tokens)) ?? [];
-  return letter ? (RIGHT_TO_LEFT.test(letter) ? 'rtl' : 'ltr') : null;
+  const all = words(tokens).match(/\p{L}+/gu);
+  return all && (all.filter((word) => RIGHT_TO_LEFT.test(word)).length > all.length * 0.4 ? 'rtl' : 'ltr');
 }
 
 function words(tokens) {
@@ -178,11 +189,12 @@ export class Renderer {
   }
 
   /**
-   * Render one block. Only outermost ones have a `dir`: that of their first letter, or none to
-   * take that of the answer.
+   * Render one block. Only outermost ones have a `dir`: that of their words, or none to take that
+   * of the answer. A table has that of its first heading with a word.
    */
   block(token, outermost = true) {
-    const dir = outermost && direction([token]);
+    const heading = token.header?.find((cell) => direction(cell.tokens));
+    const dir = outermost && direction(heading?.tokens ?? [token]);
     switch (token.type) {
       case 'space':
         return null;

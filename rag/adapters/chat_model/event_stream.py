@@ -24,18 +24,21 @@ _DRAIN_SECONDS = 0.1
 """How long to wait for the end of a response after `[DONE]`, to reuse the connection."""
 _MAX_BODY = 4_000_000
 """Bytes of a body without events, or of an event on several lines."""
-_DONE = b"[DONE]"
+_DONE = b"DONE"
 COMPLETE: Event = {}
 """The event that stands for `[DONE]`."""
+_between = re.compile(rb'(?<=\})\s{0,9}(?:data:\s{0,9})?(?=\{"\w+"\s?:)')
+"""What is between two events of a line. In a string, the quote would be escaped or the last one."""
 _line_end = re.compile(rb"\r\n|\r|\n")
 
 
 async def events(response: AsyncAPIResponse[Any]) -> AsyncIterator[Iterable[Event]]:
     """Yield the events up to `[DONE]`, as COMPLETE, one group per read.
 
-    The data of an event may be on several lines. A line feed after the last one may be missing. A
-    server that ignores `stream` sends one JSON body, which is yielded as one event. Raises
-    ValueError if something else arrives.
+    The data of an event may be on several lines, and one line may hold several events. A line feed
+    after the last one may be missing. A server that ignores `stream` sends one JSON body, which is
+    yielded as one event. Signs of life, such as `ping` or `null`, are skipped. Raises ValueError if
+    something else arrives.
     """
     reader = _Reader(response)
     pieces = response.iter_bytes()
@@ -70,23 +73,24 @@ class _Reader:
         rest, self._rest = self._rest, b""
         yield from self._events([rest])
         if self._data:
-            yield _event(self._data, self._response)
+            yield from _events(self._data, self._response)
         if self._is_body:
             self.done = True
 
     def _events(self, lines: Iterable[bytes]) -> Iterable[Event]:
         for line in lines:
-            if self._is_body:
-                data = line
-            elif line.startswith(b"data:"):
+            line = line.lstrip()
+            if line.startswith(b"data:"):
                 data = line[5:]
+            elif self._is_body or line.startswith((b"{", b"[")):
+                data = line
             elif line or not self._data:  # another field, a comment, or the end of an event
                 continue
             else:
-                yield _event(self._data, self._response)  # raises, as it is no JSON
+                yield from _events(self._data, self._response)  # raises, as it is no JSON
                 continue
             data = data.strip()
-            if data == _DONE:
+            if data.strip(b'[]"').upper() == _DONE:
                 self.done = True
                 yield COMPLETE
                 return
@@ -96,19 +100,21 @@ class _Reader:
     def _parse(self, data: bytes) -> Iterable[Event]:
         """Yield the event that a line completes, if it does."""
         is_first = not self._data
+        if is_first and not data.startswith((b"{", b"[")):
+            return
         self._data = data if is_first else self._data + b"\n" + data
         if len(self._data) > _MAX_BODY:
             raise ValueError("an event that is too long")
         if self._is_body and not is_first:
             return  # one body on many lines
         try:
-            event = _event(self._data, self._response)
+            found = _events(self._data, self._response)
         except ValueError:
-            if not self._data.startswith(b"{"):
+            if not (self._is_body or self._data.startswith(b"{")):
                 raise
         else:
             self._data = b""
-            yield event
+            yield from found
 
 
 def parse_json(data: bytes) -> Any:
@@ -119,15 +125,21 @@ def parse_json(data: bytes) -> Any:
         return json.loads(data.decode("utf-8", "replace"), strict=False)
 
 
-def _event(data: bytes, response: AsyncAPIResponse[Any]) -> Event:
-    """Parse one event. Raises APIError if it reports an error, ValueError if it is no JSON."""
-    event: Event = parse_json(data)
-    if error := event.get("error"):
-        from openai import APIError
+def _events(data: bytes, response: AsyncAPIResponse[Any]) -> list[Event]:
+    """Parse the events of a line. Raises APIError if one is an error, ValueError if not events."""
+    found: list[Any] = []
+    for part in _between.split(data):
+        parsed = parse_json(part)
+        found += parsed if isinstance(parsed, list) else [parsed]
+    for event in found:
+        if not isinstance(event, Mapping):
+            raise ValueError("an event that is no object")
+        if error := event.get("error"):
+            from openai import APIError
 
-        message = error.get("message") if isinstance(error, Mapping) else error
-        raise APIError(str(message), request=response.http_request, body=error)
-    return event
+            message = error.get("message") if isinstance(error, Mapping) else error
+            raise APIError(str(message), request=response.http_request, body=error)
+    return found
 
 
 async def _drain(pieces: AsyncIterator[bytes]) -> None:

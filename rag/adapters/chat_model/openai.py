@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import date
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag import deadlines
 from rag.adapters.chat_model.event_stream import parse_json
+from rag.adapters.chat_model.loading import when_loaded
 from rag.adapters.chat_model.models import Models, read_listing
 from rag.adapters.chat_model.openai_stream import SERVICE, Answer, failure, sdk_errors
 from rag.adapters.chat_model.parameters import Capabilities, refuses_role, without_system_role
@@ -45,9 +45,6 @@ _LISTING_LIMITS = RetryLimits(10.0, attempts=2)
 _LISTING_BYTES = 2_000_000
 _CONNECTIONS = 2000
 """Answers streamed at once by one process; further requests wait."""
-_LOADING = re.compile(r"\bloading\b", re.I)
-"""How a local server reports, with status 503, that its model is still loading."""
-_LOADING_WAIT = 1.0
 
 
 class OpenAIAnswerer:
@@ -141,20 +138,25 @@ class OpenAIAnswerer:
         deadline = min(clock() + self._seconds, deadlines.deadline())
 
         async def attempt(model: str) -> Answer:
-            first_token = clock() + self._first_token
+            first_token, accepted = clock() + self._first_token, self._accepts(model)
             options = {"stream": True, "stream_options": {"include_usage": True}}
             completions = self._connected().chat.completions.with_streaming_response
             async with AsyncExitStack() as stack:
-                response = await self._when_loaded(
-                    lambda: self._send(
+
+                def send() -> Awaitable[Any]:
+                    return self._send(
                         lambda **body: stack.enter_async_context(completions.create(**body)),
                         messages,
-                        self._capabilities(model),
+                        accepted,
                         self._max_tokens,
                         options,
-                    ),
-                    first_token,
-                )
+                    )
+
+                try:
+                    response = await when_loaded(send, first_token)
+                except TimeoutError:
+                    message = f"no data from the model for {self._first_token:g} s"
+                    raise UpstreamTimeout(message, service=SERVICE) from None
                 answer = Answer(
                     response,
                     messages,
@@ -165,7 +167,13 @@ class OpenAIAnswerer:
                     key=self._key,
                     tokens=self._max_tokens,
                 )
-                await answer.start()
+                try:
+                    await answer.start()
+                except UpstreamError as error:
+                    if not (accepted.system_role and refuses_role(str(error))):
+                        raise
+                    accepted.system_role = False  # LM Studio says so within the stream
+                    return await attempt(model)
                 stack.pop_all()  # from here on, the answer closes the response
             return answer
 
@@ -173,27 +181,6 @@ class OpenAIAnswerer:
             self._models.names,
             lambda model: self._with_retries(lambda: attempt(model), RetryLimits(self._seconds)),
         )
-
-    async def _when_loaded(self, send: Callable[[], Awaitable[T]], limit: float) -> T:
-        """Repeat a request until the server has loaded its model, or `limit` has passed."""
-        from openai import InternalServerError
-
-        clock = asyncio.get_running_loop().time
-        try:
-            async with asyncio.timeout_at(limit):
-                while True:
-                    try:
-                        return await send()
-                    except InternalServerError as error:
-                        text = error_text(error.body) or error.message
-                        if error.status_code != 503 or not _LOADING.search(text):
-                            raise
-                        if clock() + _LOADING_WAIT >= limit:
-                            raise
-                    await asyncio.sleep(_LOADING_WAIT)
-        except TimeoutError:
-            message = f"no data from the model for {self._first_token:g} s"
-            raise UpstreamTimeout(message, service=SERVICE) from None
 
     # ------------------------------------------------------------ follow-ups
 
@@ -324,8 +311,7 @@ class OpenAIAnswerer:
                 text = f"{error.code} {error.param} {error_text(error.body) or error.message}"
                 if error.status_code in (400, 422) and accepted.learn(body, text):
                     continue
-                is_refusal = error.status_code in (400, 422, 500) and refuses_role(text)
-                if not (is_refusal and system_role):
+                if not (system_role and refuses_role(text, error.status_code)):
                     raise
                 system_role = False
             else:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rag.adapters.chat_model.event_stream import COMPLETE, events
 from rag.adapters.chat_model.response_text import (
@@ -41,8 +42,12 @@ SERVICE = "openai"
 
 log = logging.getLogger(__name__)
 
-_CUT_OFF = frozenset(("length", "max_tokens", "model_length", "model_context_window_exceeded"))
-"""Reasons for which servers cut an answer off."""
+_ENDS: tuple[tuple[re.Pattern[str], Literal["length", "content_filter", "broken"]], ...] = (
+    (re.compile("length|max_|limit|context|incomplete"), "length"),
+    (re.compile("filter|safety|sensitive|recitation|block|prohibited|spii"), "content_filter"),
+    (re.compile("error|abort|cancel|interrupt|time_?out|resource"), "broken"),
+)
+"""Reasons of servers for an end before the end of the answer."""
 _LONGEST_TOKEN = 8
 """Characters per token that no whole answer has."""
 _LOOP_CHECK = 100
@@ -102,9 +107,10 @@ class Answer:
         if part is not None:
             self._first = part
             return
-        if self._reason == "content_filter":
+        end = self._end()
+        if end == "content_filter":
             raise UpstreamRejected("the content filter removed the whole answer", service=SERVICE)
-        if self._reason in _CUT_OFF:
+        if end == "length":
             raise UpstreamRejected(
                 "the model used all of MAX_ANSWER_TOKENS for reasoning and wrote no answer",
                 service=SERVICE,
@@ -153,7 +159,7 @@ class Answer:
             raise UpstreamTimeout(message, service=SERVICE) from None
         except sdk_errors() as error:
             raise failure(error, self._key) from error
-        if part is None and not self._reason:
+        if part is None and (not self._reason or self._end() == "broken"):
             raise UpstreamError("the answer was cut off", service=SERVICE, reason="connection")
         return part
 
@@ -210,9 +216,13 @@ class Answer:
         self._usage = usage if isinstance(usage, Mapping) else self._usage
         choice = next(iter(choices or ()), None)
         if choice is None:
+            if self._usage is usage and not self._reason:  # sent at the end, in place of a reason
+                self._reason = "stop"
             return False, ""
         self._reason = str(choice.get("finish_reason") or self._reason).lower()
-        message = choice.get("delta") or choice.get("message") or {"content": choice.get("text")}
+        message = choice.get("delta") or choice.get("message") or choice.get("text")
+        if not isinstance(message, Mapping):
+            message = {"content": message}
         if choice.get("message"):  # a whole answer, from a server that does not stream
             self._reason = self._reason or "stop"
         refusal, content = content_text(message.get("refusal")), message.get("content")
@@ -222,14 +232,12 @@ class Answer:
             self._received.append(received)
         return anew, text + refusal
 
+    def _end(self) -> Literal["stop", "length", "content_filter", "broken"]:
+        """Return how the answer ended."""
+        return next((end for names, end in _ENDS if names.search(self._reason)), "stop")
+
     def _usage_total(self) -> Usage:
-        reason: Any = "stop"
-        if self._refusal:
-            reason = "refusal"
-        elif self._reason in _CUT_OFF:
-            reason = "length"
-        elif self._reason == "content_filter":
-            reason = "content_filter"
+        reason: Any = "refusal" if self._refusal else self._end()
         usage = read_usage(self._usage, self._messages, "".join(self._received))
         return replace(usage, finish_reason=reason, model=self._model)
 

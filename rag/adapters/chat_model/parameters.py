@@ -32,12 +32,17 @@ _THINKING_TOKENS = 2000
 _TEMPERATURE = 0.2
 _TOO_LONG = re.compile(r"too (?:large|long)|context (?:length|window)|maximum", re.I)
 """An error that names a parameter although the server knows it."""
+_NO = r"(?:\bnot\b|n't\b|\bunsupported|\bunknown|\binvalid|\bunexpected|\bonly\b|不)"
 _ROLE = re.compile(
-    r"\broles?\b|\b(?:system|developer) (?:role|message|prompt|instruction)s?\b|['\"]system['\"]"
-    r"|\bfirst message\b",
+    r"(?<![a-z])roles?(?![a-z])|['\"`]system['\"`]|\bfirst message\b|角色"
+    r"|\b(?:start|begin)s? with (?:a|the) user"
+    r"|(?<![a-z])(?:system|developer)[ _]?(?:messages?|prompts?|instructions?|turns?)(?![a-z])"
+    rf"|\bsystem\b[^.]{{0,20}}{_NO}[^.]{{0,20}}support|{_NO}[^.]{{0,20}}\bsystem$",
     re.I,
 )
-"""How servers and chat templates refuse a system message, with status 400, 422 or 500."""
+"""How servers and chat templates refuse a system message."""
+_REFUSALS = (400, 422, 424, 500, 501)
+"""Status codes with which they do."""
 _REPLACED_BY = {"max_completion_tokens": "max_tokens"}
 _REQUIRED = frozenset(("model", "stream", "messages", "extra_body"))
 
@@ -105,9 +110,9 @@ class Capabilities:
         return False
 
 
-def refuses_role(text: str) -> bool:
+def refuses_role(text: str, status: int = 400) -> bool:
     """Whether an error may mean that the model takes no system message."""
-    return bool(_ROLE.search(text))
+    return status in _REFUSALS and bool(_ROLE.search(text))
 
 
 def without_system_role(messages: Sequence[Message]) -> list[Message]:

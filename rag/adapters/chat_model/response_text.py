@@ -16,6 +16,8 @@ _REPEATS = 6
 _LOOP = 300
 """Characters that such repeats have at least, together."""
 
+_CONTROLS = re.compile(r"\x1b\[[\d;]{0,12}[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters, except tabs and line feeds. Databases take no NUL."""
 _FENCE_NAME = (
     r"(?:\[\d{1,9}\]|(?:PASSAGES?|CONVERSATION|SELECTED|(?:LAST )?QUESTION|MEANT|HEADINGS|NAME)\b)"
     r"(?:[ \t]+\w+)*+"
@@ -38,9 +40,8 @@ def content_text(content: object) -> str:
         return content
     if isinstance(content, Sequence) and not isinstance(content, bytes):
         return "".join(map(content_text, content))
-    if isinstance(content, Mapping) and content.get("type") in (None, "text", "output_text"):
-        value: Any = content.get("text")
-        return content_text(value.get("value") if isinstance(value, Mapping) else value)
+    if isinstance(content, Mapping) and str(content.get("type") or "text").endswith("text"):
+        return content_text(next(filter(None, map(content.get, ("text", "value", "content"))), ""))
     return ""
 
 
@@ -84,7 +85,7 @@ class ModelText:
         """Return whether the answer starts over, without its earlier text, and its next text."""
         text = self._surrogate + content_text(content)
         self._surrogate = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        text = _paired(text[: -1 if self._surrogate else None])
+        text = _CONTROLS.sub("", _paired(text[: -1 if self._surrogate else None]))
         return self._control.feed(self._fences.feed(text))
 
     def end(self) -> tuple[bool, str]:
