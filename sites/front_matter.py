@@ -122,8 +122,8 @@ def line_of(text: str, key: str, value: str) -> int:
         elif isinstance(node, yaml.SequenceNode):
             left += node.value
         elif value in (lines := node.value.split("\n")):
-            line: int = node.start_mark.line + (node.style in ("|", ">"))
-            return line + lines.index(value) + 1
+            line = int(node.start_mark.line) + (node.style in ("|", ">"))
+            return line + int(lines.index(value)) + 1
     return 0
 
 
