@@ -188,7 +188,9 @@ class Expressions(Cursor):
             parts.append(token.text)
             if not token.open:
                 break
-            parts.append(self.expression(depth))
+            value = self.expression(depth)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            parts.append(str(value) if number else value)
             while not self.ended and self._tokens[self._at].kind != "template":
                 self._at += 1
         known = all(isinstance(part, str) for part in parts)
