@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import tempfile
@@ -37,6 +38,8 @@ READERS: dict[str, Reader] = {
 GENERATORS = ("auto", *READERS)
 COMMON_FOLDERS = ("docs", "doc", "documentation", "content", "src", "book", "/")
 """Folder names too common to serve as a book's title."""
+FEW_COLLECTIONS = 50_000
+"""Objects between two garbage collections. Pages make many, few of them in cycles."""
 
 
 def read_book(
@@ -65,7 +68,12 @@ def read_book(
     report = request.report
     if generator == "auto":
         generator = _recognised(request)
-    book = READERS[generator].read(request)
+    collected = gc.get_threshold()
+    gc.set_threshold(FEW_COLLECTIONS, *collected[1:])
+    try:
+        book = READERS[generator].read(request)
+    finally:
+        gc.set_threshold(*collected)
     pages = _one_per_address(book, report)
     if generator == "plain" and pages:
         for path in unread_files(request):

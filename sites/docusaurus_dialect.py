@@ -93,6 +93,7 @@ def _heading_id(tokens: list[Token]) -> str:
     return ""
 
 
+_RANGE = re.compile(r"\{[\d,-]+\}")
 _MAGIC = re.compile(
     r"^[ \t]*(?://|#|--|%|;|/\*|\{/\*|<!--)[ \t]*highlight-(?:next-line|start|end)[^\n]*\n?",
     re.MULTILINE,
@@ -100,5 +101,6 @@ _MAGIC = re.compile(
 
 
 def _shown_code(code: str, info: str) -> str:
-    """Remove comments that only control highlighting."""
-    return _MAGIC.sub("", code) if "highlight-" in code else code
+    """Remove comments that only control highlighting; they are text beside a range of lines."""
+    by_comment = "highlight-" in code and not _RANGE.search(info)
+    return _MAGIC.sub("", code) if by_comment else code

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 
 from markdown_it import MarkdownIt
-from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
-from sites.directives import push_paragraph
+from sites.block_rules import add_block, line_of, push_paragraph
 
 _FENCE = re.compile(r"(\${2,}+)[^$\n]*+")
 _RUN = re.compile(r"\$++")
@@ -17,30 +16,20 @@ _RUN = re.compile(r"\$++")
 
 def dollar_math(md: MarkdownIt) -> None:
     """Make a parser accept math."""
-    interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    md.block.ruler.before("fence", "math", _block, interrupts)
+    add_block(md, "math", ("$$",), _FENCE, _block)
     md.inline.ruler.before("backticks", "math", _inline)
 
 
-def _block(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    begin = state.bMarks[start_line] + state.tShift[start_line]
-    if not state.src.startswith("$$", begin) or state.is_code_block(start_line):
-        return False
-    match = _FENCE.fullmatch(state.src, begin, state.eMarks[start_line])
-    if match is None:
-        return False
-    if silent:
-        return True
-    lines, line = list[str](), start_line + 1
-    while line < end_line and state.sCount[line] >= state.blkIndent:
-        text = state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
+def _block(state: StateBlock, match: re.Match[str], first: int, end: int) -> int:
+    lines, line = list[str](), first + 1
+    while line < end and state.sCount[line] >= state.blkIndent:
+        text = line_of(state, line)
         line += 1
         if text.rstrip() and not text.rstrip().strip("$") and len(text.rstrip()) >= len(match[1]):
             break
         lines.append(text)
-    push_paragraph(state, f"$$ {' '.join(' '.join(lines).split())} $$", start_line)
-    state.line = line
-    return True
+    push_paragraph(state, f"$$ {' '.join(' '.join(lines).split())} $$", first)
+    return line
 
 
 def _inline(state: StateInline, silent: bool) -> bool:

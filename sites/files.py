@@ -185,7 +185,10 @@ class Files:
         try:
             return site / name if os.path.isdir(self.locate(site / name)) else None
         except Refused as refusal:
-            self.report.add(config, f"names the folder {name}, which {refusal}; it was not read.")
+            lines = enumerate(self.config(site, config).split("\n") if config else (), start=1)
+            line = next((f":{number}" for number, line in lines if name in line), "")
+            place = config + line
+            self.report.add(place, f"names the folder {name}, which {refusal}; it was not read.")
             return None
 
     def find(self, folder: Path, suffixes: Sequence[str], *, quiet: bool = False) -> list[str]:

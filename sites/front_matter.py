@@ -121,9 +121,9 @@ def line_of(text: str, key: str, value: str) -> int:
             left += [each for pair in node.value for each in pair]
         elif isinstance(node, yaml.SequenceNode):
             left += node.value
-        elif value in (lines := str(node.value).split("\n")):
-            line: int = node.start_mark.line + (node.style in ("|", ">"))
-            return line + lines.index(value) + 1
+        elif value in (lines := node.value.split("\n")):
+            line = int(node.start_mark.line) + (node.style in ("|", ">"))
+            return line + int(lines.index(value)) + 1
     return 0
 
 

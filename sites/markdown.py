@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
-from markdown_it.tree import SyntaxTreeNode
 from mdit_py_plugins.footnote import footnote_plugin
 
 from rag.models import Block
@@ -29,6 +28,7 @@ from sites.html_blocks import (
 from sites.inline_text import InlineText, LinkCount, plain_text
 from sites.sections import Document, SectionBuilder
 from sites.slugs import Slugger, github_slugger
+from sites.tree import Node, read_tree
 
 MAX_INLINE = 20_000
 """Characters of one paragraph; longer ones are kept as raw text."""
@@ -58,6 +58,7 @@ class Dialect:
 
     def parser(self) -> MarkdownIt:
         md = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING})
+        md.normalizeLink = lambda url: url  # type: ignore[method-assign]  # no page shows it
         md.enable(["table", "strikethrough"]).use(footnote_plugin).disable("footnote_inline")
         md.core.ruler.at("inline", _bounded_inline)
         for plugin in self.plugins:
@@ -72,10 +73,11 @@ def _bounded_inline(state: StateCore) -> None:
             continue
         if token.children is None:
             token.children = []
-        if len(token.content) > MAX_INLINE or _unclosed(token.content) > MAX_UNCLOSED:
-            token.children.append(Token("text", "", 0, content=token.content))
+        text = token.content
+        if len(text) > MAX_INLINE or _unclosed(text) > MAX_UNCLOSED or _PLAIN.fullmatch(text):
+            token.children += [Token("text", "", 0, content=text)] if text else []
         else:
-            state.md.inline.parse(token.content, state.md, state.env, token.children)
+            state.md.inline.parse(text, state.md, state.env, token.children)
 
 
 def _unclosed(text: str) -> int:
@@ -88,6 +90,8 @@ def _unclosed(text: str) -> int:
     return depth
 
 
+_PLAIN = re.compile(r"[^\n\\`*_\[\]!<>&{}~$:^|#+]*+")
+"""Text in which no dialect has markup."""
 _HEADING_TAG = re.compile(r"h[1-6]")
 _LANGUAGE = re.compile(r"[\w+#.-]{1,40}")
 
@@ -104,7 +108,7 @@ def read_tokens(
 ) -> Document:
     """Do the same for a page that is already parsed into tokens."""
     give_anchors(tokens, dialect)
-    document = _Page(dialect, title).read(SyntaxTreeNode(list(tokens)), fallback)
+    document = _Page(dialect, title).read(read_tree(tokens), fallback)
     warnings = list(document.warnings)
     if any("<!--" in child.content for child in _texts(tokens)):
         warnings.append("has an HTML comment that is never closed; it is read as text.")
@@ -148,21 +152,21 @@ class _Page:
         self._sections = SectionBuilder(title)
         self._warnings: dict[str, None] = {}
 
-    def read(self, root: SyntaxTreeNode, fallback: str) -> Document:
+    def read(self, root: Node, fallback: str) -> Document:
         self._container(root)
         return replace(self._sections.finish(fallback), warnings=tuple(self._warnings))
 
-    def _heading(self, node: SyntaxTreeNode) -> HeadingMark:
-        words = self._inline(_children(node)).text.replace("`", "")
-        return HeadingMark(int(node.tag[1:]), words, node.meta["anchor"])
+    def _heading(self, node: Node) -> HeadingMark:
+        words = self._inline(node.inline).text.replace("`", "")
+        return HeadingMark(int(node.token.tag[1:]), words, node.token.meta["anchor"])
 
     # ------------------------------------------------------------ blocks
 
-    def _container(self, node: SyntaxTreeNode) -> None:
+    def _container(self, node: Node) -> None:
         for child in node.children:
             self._block(child)
 
-    def _block(self, node: SyntaxTreeNode) -> None:
+    def _block(self, node: Node) -> None:
         kind = node.type
         if kind == "heading":
             self._sections.add(self._heading(node))
@@ -186,10 +190,10 @@ class _Page:
         elif kind in ("fence", "code_block", "table"):
             if text := self._code_or_table(node):
                 self._sections.add(Block("table" if kind == "table" else "code", text))
-        elif kind == "inline" and (heading := self._jsx_heading(_children(node))):
+        elif kind == "inline" and (heading := self._jsx_heading(node.inline)):
             self._sections.add(heading)
         elif kind == "inline":
-            line = self._inline(_children(node))
+            line = self._inline(node.inline)
             if line.text:
                 self._sections.add(Block("links" if line.links.only else "paragraph", line.text))
         elif kind not in ("hr", "mdx_esm", "footnote_anchor"):
@@ -205,33 +209,33 @@ class _Page:
         words = self._inline(tokens).text.replace("`", "")
         return HeadingMark(int(name[1]), words, attributes["id"])
 
-    def _fragment(self, node: SyntaxTreeNode) -> list[Block | HeadingMark]:
+    def _fragment(self, node: Node) -> list[Block | HeadingMark]:
         if node.type == "html_block":
-            if node.content.rfind("<!--") > node.content.rfind("-->"):
+            if node.token.content.rfind("<!--") > node.token.content.rfind("-->"):
                 self._warnings["has an HTML comment that is never closed; it hides the rest."] = (
                     None
                 )
-            return read_fragment(node.content, self._dialect.tag_words)
-        words = (self._dialect.tag_words(name, attrs) for name, attrs in node.meta["tags"])
+            return read_fragment(node.token.content, self._dialect.tag_words)
+        words = (self._dialect.tag_words(name, attrs) for name, attrs in node.token.meta["tags"])
         return [Block("paragraph", text) for text in words if text]
 
-    def _code_or_table(self, node: SyntaxTreeNode) -> str:
+    def _code_or_table(self, node: Node) -> str:
         """Return code as a fenced block or a table as Markdown rows; "" if it is empty."""
         if node.type == "table":
             rows = [
-                [self._inline(_children(cell)).text.replace("|", "\\|") for cell in row.children]
+                [self._inline(cell.inline).text.replace("|", "\\|") for cell in row.children]
                 for part in node.children
                 for row in part.children
             ]
             return markdown_table(rows) if any(any(row) for row in rows) else ""
-        info = node.info.strip() if node.type == "fence" else ""
-        code = self._dialect.shown_code(node.content, info).rstrip("\n")
+        info = node.token.info.strip() if node.type == "fence" else ""
+        code = self._dialect.shown_code(node.token.content, info).rstrip("\n")
         language = _LANGUAGE.match(info)
         return fenced(code, language[0] if language else "") if code.strip() else ""
 
-    def _list(self, node: SyntaxTreeNode, links: LinkCount) -> Iterator[str]:
+    def _list(self, node: Node, links: LinkCount) -> Iterator[str]:
         """Yield the lines of a list: marker and text, then the rest of the item, indented."""
-        start = node.attrs.get("start", 1)
+        start = node.token.attrs.get("start", 1)
         number = start if isinstance(start, int) else 1
         for item in node.children:
             marker = f"{number}." if node.type == "ordered_list" else "-"
@@ -244,7 +248,7 @@ class _Page:
                 yield f"{marker} {lines[0]}"
                 yield from (indent + line if line else "" for line in lines[1:])
 
-    def _item(self, node: SyntaxTreeNode, links: LinkCount) -> Iterator[str]:
+    def _item(self, node: Node, links: LinkCount) -> Iterator[str]:
         """Yield the parts of a list item as text."""
         previous = ""
         for child in node.children:
@@ -258,7 +262,7 @@ class _Page:
                 text = "\n".join(i.words if isinstance(i, HeadingMark) else i.text for i in items)
                 links.only = links.only and not text
             elif kind == "inline":
-                line = self._inline(_children(child))
+                line = self._inline(child.inline)
                 text = line.text
                 links.merge(line.links)
             else:
@@ -278,15 +282,5 @@ class _Page:
         return line.finish()
 
 
-def _has_heading(node: SyntaxTreeNode) -> bool:
+def _has_heading(node: Node) -> bool:
     return any(inner.type == "heading" for inner in node.walk())
-
-
-def _children(node: SyntaxTreeNode) -> Sequence[Token]:
-    """Return the inline tokens of a heading, cell or inline node."""
-    if node.type != "inline":
-        inline = [child for child in node.children if child.type == "inline"]
-        if not inline:
-            return ()
-        node = inline[0]
-    return node.token.children or () if node.token else ()

@@ -17,7 +17,7 @@ from markdown_it.rules_inline import StateInline
 _NAME = re.compile(r"</?\s*([A-Za-z_$][\w$.:-]*)?\s*")
 _ATTRIBUTE = re.compile(r"([A-Za-z_$][\w$.:-]*)\s*(=\s*)?")
 _SPACE = re.compile(r"\s*")
-_LITERAL = re.compile(r"\{\s*(['\"`])([^'\"`\n]*)\1\s*\}")
+_LITERAL = re.compile(r"\{\s*(['\"`])((?:[^'\"`\n\\$]|\$(?!\{))*+)\1\s*\}")
 _ESM = re.compile(
     r"import\s+['\"{*]|import\s+[\w$]+\s*(,|from\b)"
     r"|export\s+(default|const|let|var|function|class|async)\b|export\s*[{*]"
@@ -26,10 +26,10 @@ _BRACE = re.compile(r"[{}'\"`]|/\*")
 _STRINGS = {
     "'": re.compile(r"'(?:[^'\\\n]|\\.)*+('?)", re.DOTALL),
     '"': re.compile(r'"(?:[^"\\\n]|\\.)*+("?)', re.DOTALL),
-    "`": re.compile(r"`(?:[^`\\$]|\\.|\$(?!\{))*+(`?)", re.DOTALL),
     "/*": re.compile(r"/\*(?:[^*]|\*(?!/))*+((?:\*/)?)"),
 }
 """What may hold braces that do not count, and what closes it."""
+_TEMPLATE = re.compile(r"(?:[^`\\$]|\\.|\$(?!\{))*+(`|\$\{|)", re.DOTALL)
 BRACE_READINGS = 20
 """How often a page may be read over to pair its braces."""
 MAX_TAG = 20_000
@@ -52,6 +52,8 @@ class _Braces:
         self._source = source
         self._ends: dict[int, int | None] = {}
         self._left = BRACE_READINGS * (len(source) + 100)
+        self._in_templates: set[int] = set()
+        """The braces that open an expression in a template."""
 
     def get(self, start: int) -> int | None:
         """Return the position after the `}`, or None."""
@@ -68,13 +70,27 @@ class _Braces:
             if sign == "{":
                 stack.append(match.start())
             elif sign == "}":
-                self._ends[stack.pop()] = at
+                self._ends[stack[-1]] = at
+                at = self._template(stack, at) if stack.pop() in self._in_templates else at
+            elif sign == "`":
+                at = self._template(stack, at)
             elif not (sign in "'\"" and self._source[match.start() - 1].isalnum()):  # as in don't
                 string = _STRINGS[sign].match(self._source, match.start())
                 self._left -= string.end() - at if string else 0
                 at = string.end() if string and string[1] else at
         self._left -= len(self._source) - at if stack else 0
         self._ends.update(dict.fromkeys(stack))
+
+    def _template(self, stack: list[int], at: int) -> int:
+        """Read a template's text up to an expression or its end; return where to read on."""
+        match = _TEMPLATE.match(self._source, at)
+        self._left -= match.end() - at if match else 0
+        if match is None or not match[1]:
+            return at
+        if match[1] == "${":
+            stack.append(match.end() - 1)
+            self._in_templates.add(match.end() - 1)
+        return match.end()
 
 
 @lru_cache(maxsize=4)

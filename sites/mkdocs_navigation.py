@@ -10,7 +10,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 
 from sites.files import Files, Refused
-from sites.front_matter import BadYaml, parse_yaml
+from sites.front_matter import load_yaml
 from sites.globs import matches
 from sites.inline_text import plain_text
 from sites.mkdocs_config import Site
@@ -53,15 +53,18 @@ def _configured(items: Any, title: str = "") -> Iterator[tuple[str, str]]:
             yield from _configured(inner, str(name))
 
 
-class _Literate:
-    """Reads the Markdown lists of the literate-nav plugin."""
+class _InFolders:
+    """The files called `name` that give the order of their folders."""
 
     def __init__(self, site: Site, files: Files, paths: Sequence[str], name: str) -> None:
         self._root = site.root
         self._files = files
         self._paths = paths
         self._name = name
-        self._parser = MarkdownIt("commonmark")
+
+
+class _Literate(_InFolders):
+    """Reads the Markdown lists of the literate-nav plugin."""
 
     def folder(self, folder: str, depth: int = 0) -> Iterator[tuple[str, str]]:
         """Yield the pages of a folder in the order of its file."""
@@ -77,7 +80,7 @@ class _Literate:
 
     def _listed(self, text: str) -> Iterator[tuple[str, str]]:
         """Yield (link, title); a wildcard is an item of a list without a link."""
-        for token in self._parser.parse(text):
+        for token in MarkdownIt("commonmark").parse(text):
             children = token.children or []
             for at, child in enumerate(children):
                 if child.type == "text" and "*" in child.content:
@@ -104,14 +107,8 @@ class _Literate:
                 yield from self.folder(place.strip("/"), depth + 1)
 
 
-class _Awesome:
+class _Awesome(_InFolders):
     """Reads the files of the awesome-pages and awesome-nav plugins."""
-
-    def __init__(self, site: Site, files: Files, paths: Sequence[str], name: str) -> None:
-        self._root = site.root
-        self._files = files
-        self._paths = paths
-        self._name = name
 
     def folder(self, folder: str, title: str = "") -> Iterator[tuple[str, str]]:
         """Yield the pages of a folder in the order that its file gives."""
@@ -134,14 +131,8 @@ class _Awesome:
 
     def _config(self, folder: str) -> dict[str, Any]:
         path = site_path(folder, self._name)
-        if not (self._root / path).is_file():
-            return {}
-        try:
-            config = parse_yaml(self._files.config(self._root, path))
-        except BadYaml as error:
-            self._files.report.add(path, f"is not valid YAML ({error}).")
-            return {}
-        return config if isinstance(config, dict) else {}
+        there = (self._root / path).is_file()
+        return load_yaml(self._files, self._root, path) if there else {}
 
 
 def _entries(listed: Any) -> Iterator[tuple[str, str]]:

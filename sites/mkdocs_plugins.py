@@ -9,10 +9,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from markdown_it import MarkdownIt
-from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 
+from sites.block_rules import add_block, end_of_indented
 from sites.includes import Includes
 from sites.losses import Losses
 from sites.mkdocs_config import Site
@@ -60,24 +60,13 @@ def name_jinja(body: str, includes: Includes, losses: Losses) -> None:
 
 def objects(md: MarkdownIt) -> None:
     """Make a parser drop the directives of mkdocstrings with their indented options."""
-    interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    md.block.ruler.before("heading", "object", _object, interrupts)
+    add_block(md, "object", (":::", "#"), _OBJECT, _object)
 
 
-def _object(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    begin = state.bMarks[start_line] + state.tShift[start_line]
-    match = _OBJECT.fullmatch(state.src, begin, state.eMarks[start_line])
-    if match is None or state.is_code_block(start_line):
-        return False
-    if silent:
-        return True
-    indent, end = state.sCount[start_line] + 4, start_line + 1
-    while end < end_line and (state.isEmpty(end) or state.sCount[end] >= indent):
-        end += 1
+def _object(state: StateBlock, match: re.Match[str], first: int, end: int) -> int:
     token = state.push("object", "", 0)
-    token.content, token.map = match[1], [start_line, end]
-    state.line = end
-    return True
+    token.content, token.map = match[1], [first, first + 1]
+    return end_of_indented(state, first, end)
 
 
 def name_objects(tokens: Sequence[Token], above: int, includes: Includes, losses: Losses) -> None:

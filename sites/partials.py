@@ -16,7 +16,7 @@ from sites.front_matter import lines_above, split_front_matter
 from sites.includes import MAX_INCLUDED, Include, Includes, relative_name
 from sites.markdown import Dialect, give_anchors
 from sites.script import evaluate, read_module
-from sites.script_values import Computed, Imported
+from sites.script_types import Computed, Imported
 from sites.site_config import Scripts
 
 IMPORTS = "imports could not be found"

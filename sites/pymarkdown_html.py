@@ -10,6 +10,8 @@ from markdown_it import MarkdownIt
 from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock, fence, table
 
+from sites.block_rules import line_of
+
 _BLOCKS = (
     "address|article|aside|blockquote|body|center|colgroup|dd|details|dialog|dir|div|dl|dt"
     "|fieldset|figcaption|figure|footer|form|frameset|h[1-6]|header|hgroup|iframe|legend|li|main"
@@ -38,14 +40,10 @@ def code_in_tables(md: MarkdownIt) -> None:
     md.block.ruler.at("table", _table, {"alt": ["paragraph", "reference"]})
 
 
-def _line(state: StateBlock, line: int) -> str:
-    return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
-
-
 def _raw_html(
     in_html: bool, state: StateBlock, start_line: int, end_line: int, silent: bool
 ) -> bool:
-    text = _line(state, start_line)
+    text = line_of(state, start_line)
     if not text.startswith("<") or state.is_code_block(start_line):
         return False
     match = _OPENING.match(text)
@@ -105,7 +103,7 @@ def _end(state: StateBlock, name: str, start_line: int, end_line: int) -> int:
         if code_end := _fence_end(state, line, end_line):
             code_ends = code_end
             continue
-        for tag in _TAG.finditer(_line(state, line)):
+        for tag in _TAG.finditer(line_of(state, line)):
             if tag[2].lower() == name and not tag[0].endswith("/>"):
                 depth += -1 if tag[1] else 1
         if depth <= 0:
@@ -115,7 +113,7 @@ def _end(state: StateBlock, name: str, start_line: int, end_line: int) -> int:
 
 def _fence_end(state: StateBlock, line: int, end_line: int) -> int:
     """Return the line after the code that a fence opens here, or 0."""
-    if _line(state, line)[:3] not in ("```", "~~~"):
+    if line_of(state, line)[:3] not in ("```", "~~~"):
         return 0
     before = (state.line, len(state.tokens))
     found = fence(state, line, end_line, False)

@@ -12,15 +12,13 @@ from functools import partial
 from typing import Any
 
 from markdown_it import MarkdownIt
-from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 
-from sites.directives import push_paragraph
+from sites.block_rules import add_block, line_of, push_paragraph
 from sites.fences import named_title
 
-_BLOCK = re.compile(r"/{3,}+[ \t]*+([A-Za-z][\w-]*+)[ \t]*+(?:\|[ \t]*+(.*))?")
 _OPTION = re.compile(r"[ \t]*+(?:[\w-]++:(?:[ \t].*)?|-[ \t].*)")
 _UNTITLED = frozenset(
     {"html", "caption", "figure-caption", "table-caption", "define", "definition"}
@@ -65,43 +63,30 @@ def generic_blocks(titles: Mapping[str, str]) -> Callable[[MarkdownIt], None]:
 
     `titles` has the names of the blocks and their titles by default.
     """
-    interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    rule = partial(_generic_block, titles)
-    return lambda md: md.block.ruler.before("fence", "generic_block", rule, interrupts)
+    names = "|".join(map(re.escape, titles))
+    pattern = re.compile(
+        rf"/{{3,}}+[ \t]*+(?P<name>{names})(?![\w-])[ \t]*+(?:\|[ \t]*+(?P<title>.*))?"
+        r"|/{3,}[/ \t]*+"
+    )
+    return lambda md: add_block(md, "generic_block", ("///",), pattern, partial(_block, titles))
 
 
-def _generic_block(
-    titles: Mapping[str, str], state: StateBlock, start_line: int, end_line: int, silent: bool
-) -> bool:
-    text = _line(state, start_line)
-    if not text.startswith("///") or state.is_code_block(start_line):
-        return False
-    match = None if not text.strip("/ \t") else _BLOCK.fullmatch(text)
-    if text.strip("/ \t") and (match is None or match[1] not in titles):
-        return False
-    if silent:
-        return True
-    end = start_line + 1
-    if match:
-        name, title = match[1], match[2]
-        shown = titles[name]
-        indent = state.sCount[start_line] + 4
-        while (
-            end < end_line and state.sCount[end] >= indent and _OPTION.fullmatch(_line(state, end))
-        ):
-            option, _, value = _line(state, end).partition(":")
-            if option.strip() == "type":
-                shown = titles.get(value.strip()) or value.strip().title()
-            end += 1
-        title = shown if title is None else title.strip()
-        if title and name not in _UNTITLED:
-            push_paragraph(state, title, start_line)
-    state.line = end
-    return True
-
-
-def _line(state: StateBlock, line: int) -> str:
-    return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
+def _block(
+    titles: Mapping[str, str], state: StateBlock, match: re.Match[str], first: int, end: int
+) -> int:
+    line = first + 1
+    if not match["name"]:
+        return line
+    shown, indent = titles[match["name"]], state.sCount[first] + 4
+    while line < end and state.sCount[line] >= indent and _OPTION.fullmatch(line_of(state, line)):
+        option, _, value = line_of(state, line).partition(":")
+        if option.strip() == "type":
+            shown = titles.get(value.strip()) or value.strip().title()
+        line += 1
+    title = shown if match["title"] is None else match["title"].strip()
+    if title and match["name"] not in _UNTITLED:
+        push_paragraph(state, title, first)
+    return line
 
 
 def icons(md: MarkdownIt) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import ChainMap
-from collections.abc import Callable, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from sites.javascript import Token
 from sites.script_cursor import Cursor
+from sites.script_types import Array, Computed, Imported, Load, Module, Object
 
 MAX_DEPTH = 50
 """Levels of a literal; deeper ones are computed."""
@@ -20,62 +20,6 @@ _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,4})?")
 """Numbers that Python writes like JavaScript."""
 _CONSTANTS = {"true": True, "false": False, "null": None, "undefined": None}
 _JOINS = frozenset({"path.join", "path.resolve", "join", "resolve", "require.resolve"})
-
-
-@dataclass(frozen=True, slots=True)
-class Computed:
-    """A value that only running the program would give."""
-
-    name: str = ""
-    """The variable or package it comes from, if it is that simple."""
-    place: str = ""
-    """File and line."""
-    argument: dict[str, Any] | None = field(default=None, hash=False)
-    """The object that the called function was given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """A name of another module: `default`, `*` or an export."""
-
-    module: str
-    name: str
-
-
-class Object(dict[str, Any]):
-    """An object literal, and the computed values that are spread into it."""
-
-    def __init__(self) -> None:
-        self.spreads: list[Computed] = []
-        self.places: dict[str, str] = {}
-        """File and line of each key."""
-
-
-class Array(list[Any]):
-    """An array literal."""
-
-    def __init__(self) -> None:
-        self.places: list[str] = []
-        """File and line of each item."""
-
-
-@dataclass(slots=True)
-class Module:
-    """What a file or a function declares, exports and returns."""
-
-    names: MutableMapping[str, Any] = field(default_factory=dict)
-    exports: dict[str, Any] = field(default_factory=dict)
-    assigned: Any = None
-    """The first object that is assigned to anything."""
-    returned: Any = None
-
-    @property
-    def default(self) -> Any:
-        return self.exports.get("default", self.assigned)
-
-
-Load = Callable[[str], Module | None]
-"""Returns the module that a name such as `./sidebars` stands for, or None."""
 
 
 class Expressions(Cursor):
@@ -244,7 +188,9 @@ class Expressions(Cursor):
             parts.append(token.text)
             if not token.open:
                 break
-            parts.append(self.expression(depth))
+            value = self.expression(depth)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            parts.append(str(value) if number else value)
             while not self.ended and self._tokens[self._at].kind != "template":
                 self._at += 1
         known = all(isinstance(part, str) for part in parts)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sites.files import Files, real_path
 from sites.script import read_module
-from sites.script_values import Computed, Module, Object
+from sites.script_types import Computed, Module, Object
 
 _ENDINGS: tuple[str, ...] = (
     "",

@@ -34,10 +34,17 @@ def _github_keeps(ch: str) -> bool:
     return any(low <= ord(ch) <= high for low, high in _CIRCLED)
 
 
-def github_slugger(_taken: Iterable[str] = ()) -> Slugger:
+def _numbered(slug: Callable[[str], str]) -> Callable[[Iterable[str]], Slugger]:
     """Number repeats `-1`, `-2`. An explicit id is used as is and not remembered."""
-    seen: dict[str, int] = {}
-    return lambda text, explicit: explicit or _first_free(github_slug(text), seen)
+
+    def slugger(_taken: Iterable[str] = ()) -> Slugger:
+        seen: dict[str, int] = {}
+        return lambda text, explicit: explicit or _first_free(slug(text), seen)
+
+    return slugger
+
+
+github_slugger = _numbered(github_slug)
 
 
 _VITE_SPECIAL = re.compile(r"[\s~`!@#$%^&*()\-_+=\[\]{}|\\;:\"'“”‘’<>,.?/]+")
@@ -127,10 +134,7 @@ def _rust_letter(mark: str) -> bool:
     return vowel and mark not in _NOT_LETTERS
 
 
-def mdbook_slugger(_taken: Iterable[str] = ()) -> Slugger:
-    """Number repeats `-1`, `-2`. An explicit id is used as is and not remembered."""
-    seen: dict[str, int] = {}
-    return lambda text, explicit: explicit or _first_free(mdbook_slug(text), seen)
+mdbook_slugger = _numbered(mdbook_slug)
 
 
 def _first_free(base: str, seen: dict[str, int]) -> str:

@@ -26,7 +26,7 @@ from sites.vue import Filling
 CONFIGS = tuple(f".vitepress/config.{ending}" for ending in ("ts", "mts", "js", "mjs", "cjs"))
 CONFIGS += tuple(f".vitepress/config/index.{ending}" for ending in ("ts", "mts", "js", "mjs"))
 _INCLUDE = re.compile(
-    r"<!--\s*@include:\s*((?:(?!<!--)[^\s{#])+)(?:#([^\s{}<>]+?))?"
+    r"<!--\s*@include:\s*((?:(?!<!--)[^\s{#]| (?! )){1,500}?)(?:#([^\s{}<>]+?))?"
     r"(?:\{([0-9]{0,9})(?:,([0-9]{0,9}))?\})?\s*-->"
 )
 

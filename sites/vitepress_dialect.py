@@ -12,6 +12,7 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
 from sites.alerts import alerts
+from sites.block_rules import add_block
 from sites.curly_attributes import CurlyAttributes
 from sites.directives import directives
 from sites.fences import fence_titles, label
@@ -25,7 +26,7 @@ _MARK = re.compile(
 )
 _COLOUR = re.compile(r"\x1b\[[0-9;]*+m")
 _SNIPPET = re.compile(
-    r"<<<[ \t]*+(?P<path>[^\s#{}\[\]]++)(?:(?P<region>\#[\w-]++))?"
+    r"<<<[ \t]*+(?P<path>[^{}\n]{1,500}?)(?:(?P<region>\#[\w-]++))?"
     r"[ \t]*+(?:\{(?P<options>[^{}\n]*)\})?[ \t]*+(?:\[(?P<label>[^\[\]\n]*)\])?[ \t]*+"
 )
 
@@ -69,27 +70,18 @@ def _tag_words(name: str, attributes: dict[str, str]) -> str:
 
 def _snippets(md: MarkdownIt) -> None:
     """Make a parser read `<<< @/file.js#region {1 ts} [label]` as an empty fence."""
-    md.block.ruler.before("fence", "snippet", _snippet)
+    add_block(md, "snippet", ("<<<",), _SNIPPET, _snippet)
 
 
-def _snippet(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    begin = state.bMarks[start_line] + state.tShift[start_line]
-    if not state.src.startswith("<<<", begin) or state.is_code_block(start_line):
-        return False
-    match = _SNIPPET.fullmatch(state.src, begin, state.eMarks[start_line])
-    if match is None:
-        return False
-    if silent:
-        return True
+def _snippet(state: StateBlock, match: re.Match[str], first: int, end: int) -> int:
     words = [word.partition(":")[0] for word in (match["options"] or "").split()]
     named = [word for word in words if word.isidentifier()]
     language = named[0] if named else match["path"].rpartition(".")[2].partition("/")[0]
     token = state.push("fence", "code", 0)
     token.info = f"{language} [{match['label']}]" if match["label"] else language
-    token.map = [start_line, start_line + 1]
+    token.map = [first, first + 1]
     token.meta = {"snippet": match["path"], "region": (match["region"] or "")[1:]}
-    state.line = start_line + 1
-    return True
+    return first + 1
 
 
 def _without_contents(md: MarkdownIt) -> None:

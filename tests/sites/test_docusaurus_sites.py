@@ -259,6 +259,7 @@ export const year = 2024;
         ("{/* don't { */}after", "after"),
         ("<b a={{b: '}'}}>bold</b>", "bold"),
         ("{'a' + 'b'}", "ab"),
+        ("export const n = 1.5\n\nIn {`v${n}`} {'a\\tb'} {`$5`}", "In v1.5 a b $5"),
     ],
 )
 def test_braces(tmp_path: Path, text: str, words: str) -> None:
@@ -315,6 +316,12 @@ def test_math(tmp_path: Path, text: str, words: str) -> None:
     if text.startswith("$$ {"):
         text = "$$\n{never closed}"
     assert text_of(read(tmp_path, text, {}, MATH).pages[0]) == words
+
+
+@pytest.mark.parametrize(("info", "shown"), [("js", False), ("js {1,3-4} title='a'", True)])
+def test_comments_that_mark_lines(tmp_path: Path, info: str, shown: bool) -> None:
+    text = f"``` {info}\n// highlight-next-line\nconst a = 1;\n```\n"
+    assert ("highlight-next-line" in text_of(read(tmp_path, text, {}).pages[0])) is shown
 
 
 def test_without_math_braces_are_expressions(tmp_path: Path) -> None:

@@ -186,6 +186,19 @@ npm i
     assert "a.md includes ./code/run.ts#nowhere, which has no region of that name" in said(book)
 
 
+def test_names_of_files_with_spaces_and_brackets(tmp_path: Path) -> None:
+    files = {
+        "a.md": "# A\n\n<!-- @include: ./my parts/one two.md -->\n\n"
+        "<<< ./my code/[id].ts#fly {ts} [the label]\n\n<!--@include: ./my parts/one two.md{1,1}-->",
+        "my parts/one two.md": "First.\n\nSecond.",
+        "my code/[id].ts": "no\n// #region fly\nyes\n// #endregion fly\n",
+    }
+    book = site(tmp_path, "export default {srcExclude: ['my parts/**']}", files)
+    words = ["First.", "Second.", "the label", "```ts\nyes\n```", "First."]
+    assert text_of(book.pages[0]).split("\n\n") == words
+    assert book.problems == ()
+
+
 @pytest.mark.parametrize(
     "text",
     [

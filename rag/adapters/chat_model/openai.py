@@ -138,7 +138,7 @@ class OpenAIAnswerer:
         deadline = min(clock() + self._seconds, deadlines.deadline())
 
         async def attempt(model: str) -> Answer:
-            first_token, accepted = clock() + self._first_token, self._accepts(model)
+            first_token, accepted = clock() + self._first_token, self._capabilities(model)
             options = {"stream": True, "stream_options": {"include_usage": True}}
             completions = self._connected().chat.completions.with_streaming_response
             async with AsyncExitStack() as stack:

@@ -1,0 +1,64 @@
+"""Teach a parser blocks that begin with a line of their own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from markdown_it import MarkdownIt
+from markdown_it.ruler import RuleOptionsType
+from markdown_it.rules_block import StateBlock
+from markdown_it.token import Token
+
+INTERRUPTS: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+"""The blocks that a line ends if a rule matches it."""
+Read = Callable[[StateBlock, re.Match[str], int, int], int]
+"""(state, first line as matched, its number, number of the line at which all ends) -> the line
+after the block"""
+
+
+def add_block(
+    md: MarkdownIt, name: str, starts: tuple[str, ...], pattern: re.Pattern[str], read: Read
+) -> None:
+    """Make a parser call `read` for lines that begin with one of the texts and match a pattern."""
+
+    def rule(state: StateBlock, first: int, end: int, silent: bool) -> bool:
+        begin = state.bMarks[first] + state.tShift[first]
+        if not state.src.startswith(starts, begin) or state.is_code_block(first):
+            return False
+        match = pattern.fullmatch(state.src, begin, state.eMarks[first])
+        if match is None:
+            return False
+        if not silent:
+            state.line = read(state, match, first, end)
+        return True
+
+    md.block.ruler.before("fence", name, rule, INTERRUPTS)
+
+
+def line_of(state: StateBlock, line: int) -> str:
+    """Return the text of a line without its indentation."""
+    return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
+
+
+def end_of_indented(state: StateBlock, first: int, end: int) -> int:
+    """Return the line after those that are indented by four columns more than the first."""
+    line, indent = first + 1, state.sCount[first] + 4
+    while line < end and (state.isEmpty(line) or state.sCount[line] >= indent):
+        line += 1
+    return line
+
+
+def push_paragraph(state: StateBlock, text: str, line: int) -> None:
+    """Add a one-line paragraph, such as the title of an admonition."""
+    push_line(state, "paragraph", "p", text, line)
+
+
+def push_line(state: StateBlock, kind: str, tag: str, text: str, line: int) -> None:
+    """Add a block of one line."""
+    state.push(f"{kind}_open", tag, 1).map = [line, line + 1]
+    token: Token = state.push("inline", "", 0)
+    token.content = text
+    token.map = [line, line + 1]
+    token.children = []
+    state.push(f"{kind}_close", tag, -1)
