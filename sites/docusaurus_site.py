@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sites.files import Files, real_path
-from sites.script_values import Computed
+from sites.script_data import Computed
 from sites.sidebars import find_sidebars
 from sites.site_config import Config, Scripts
 from sites.source import site_path

@@ -110,13 +110,25 @@ class Includes:
             return "", None
         whole = self._files.included(place, MAX_INCLUDED)
         text = include.cut(whole)
-        if len(text) > self._characters:
-            limit = f"{MAX_INCLUDED:,}"
-            raise Refused(f"is beyond the limit of {limit} included characters for a page")
-        self._files.spend(len(text))
-        self._characters -= len(text)
+        self._spend(len(text))
         begin = whole.find(text)
         return text, whole.count("\n", 0, begin) if begin >= 0 else None
+
+    def _spend(self, characters: int) -> None:
+        if characters > self._characters:
+            limit = f"{MAX_INCLUDED:,}"
+            raise Refused(f"is beyond the limit of {limit} included characters for a page")
+        self._files.spend(characters)
+        self._characters -= characters
+
+    def filled(self, text: str, expression: str) -> str:
+        """Return the text that an expression of the page stands for; "" if that is too much."""
+        try:
+            self._spend(len(text))
+        except Refused as refusal:
+            self._left_out.setdefault(str(refusal), []).append((expression, self._page))
+            return ""
+        return text
 
     def expand(
         self,

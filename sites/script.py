@@ -12,7 +12,8 @@ from typing import Any
 
 from sites.javascript import Token, tokenize
 from sites.script_cursor import OPEN
-from sites.script_values import Computed, Expressions, Imported, Load, Module
+from sites.script_data import Computed, Imported, Load, Module
+from sites.script_values import Expressions
 
 
 def read_module(source: str, load: Load = lambda name: None, file: str = "") -> Module:

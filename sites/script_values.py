@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import posixpath
 from collections import ChainMap
-from collections.abc import Callable, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from sites.javascript import Token
 from sites.script_cursor import Cursor
+from sites.script_data import Computed, Imported, Load, Module, Object, Sizes
 
 MAX_DEPTH = 50
 """Levels of a literal; deeper ones are computed."""
@@ -19,60 +19,13 @@ _CONSTANTS = {"true": True, "false": False, "null": None, "undefined": None}
 _JOINS = frozenset({"path.join", "path.resolve", "join", "resolve", "require.resolve"})
 
 
-@dataclass(frozen=True, slots=True)
-class Computed:
-    """A value that only running the program would give."""
-
-    name: str = ""
-    """The variable or package it comes from, if it is that simple."""
-    line: int = 0
-    argument: dict[str, Any] | None = field(default=None, hash=False)
-    """The object that the called function was given."""
-    file: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """A name of another module: `default`, `*` or an export."""
-
-    module: str
-    name: str
-
-
-class Object(dict[str, Any]):
-    """An object literal, and the computed values that are spread into it."""
-
-    def __init__(self, file: str = "") -> None:
-        self.spreads: list[Computed] = []
-        self.file = file
-        self.lines: dict[str, int] = {}
-
-
-@dataclass(slots=True)
-class Module:
-    """What a file or a function declares, exports and returns."""
-
-    names: MutableMapping[str, Any] = field(default_factory=dict)
-    exports: dict[str, Any] = field(default_factory=dict)
-    assigned: Any = None
-    """The first object that is assigned to anything."""
-    returned: Any = None
-
-    @property
-    def default(self) -> Any:
-        return self.exports.get("default", self.assigned)
-
-
-Load = Callable[[str], Module | None]
-"""Returns the module that a name such as `./sidebars` stands for, or None."""
-
-
 class Expressions(Cursor):
     """Parses expressions, each token once."""
 
     def __init__(self, tokens: Sequence[Token], load: Load, file: str = "") -> None:
         super().__init__(tokens)
         self._load, self._file = load, file
+        self._sizes = Sizes()
         self.module = Module()
 
     def _computed(self, name: str, line: int = 0, given: dict[str, Any] | None = None) -> Computed:
@@ -138,7 +91,9 @@ class Expressions(Cursor):
             if sign not in ("await", "new"):
                 self._operand(depth)
                 return self._computed("")
+        line = self._line
         name, value = self._primary(depth)
+        is_name = bool(name)
         while not self.ended:
             here = self._here
             if here in (".", "?.") and self._tokens[self._at + 1 : self._at + 2]:
@@ -160,7 +115,11 @@ class Expressions(Cursor):
                 self._at += 1
             else:
                 break
-        return value
+        return self._used(value, line) if is_name else value
+
+    def _used(self, value: Any, line: int) -> Any:
+        """Return what a name stands for, unless names have multiplied what is written."""
+        return value if self._sizes.spend(value) else self._computed("", line)
 
     def _primary(self, depth: int) -> tuple[str, Any]:
         """Return the name, if it is one, and the value of the token here."""
@@ -274,6 +233,7 @@ class Expressions(Cursor):
             value = self._function(depth)
         elif token.kind == "name":
             value = self._look_up(self.module.names.get(key, self._computed(key, line)))
+            value = self._used(value, line)
         if key:
             found[key] = value
             found.lines[key] = line

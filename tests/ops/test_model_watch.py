@@ -124,7 +124,7 @@ def test_a_strange_list_of_models_delays_and_says_nothing(
 def test_a_check_that_breaks_is_logged_and_made_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    outcomes = [ZeroDivisionError("broken"), ["gpt-6-luna was shut down."]]
+    outcomes: list[Exception | list[str]] = [ZeroDivisionError("broken"), ["a was shut down."]]
 
     async def check(_: object, **__: object) -> list[str]:
         if not outcomes:
@@ -142,7 +142,7 @@ def test_a_check_that_breaks_is_logged_and_made_again(
     said = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert said == [
         ("ERROR", "the models were not checked; they will be again in a day"),
-        ("WARNING", "gpt-6-luna was shut down."),
+        ("WARNING", "a was shut down."),
     ]
 
 

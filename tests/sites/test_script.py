@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sites.script import evaluate, read_module
-from sites.script_values import Computed, Module
+from sites.script_data import Computed, Module
 
 
 def exported(source: str, **modules: str) -> Any:
