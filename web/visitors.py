@@ -35,6 +35,10 @@ class Forbidden(BookError):
 
 NO_ORIGIN = "Only pages of the book's own sites may ask it. This request comes from elsewhere."
 NO_TICKET = "This page's permission to ask is missing or has expired. Please reload the page."
+NO_ASSISTANTS = (
+    "Only readers on the book's own site may ask it. Its author can let assistants ask too, by "
+    "giving them an address with a token (MCP_TOKEN)."
+)
 NO_PERSON = "It could not be confirmed that a person is asking. Please try again."
 
 
@@ -58,6 +62,13 @@ async def check(request: Request) -> None:
         token, url = headers.get(TURNSTILE_HEADER, ""), settings.turnstile_url
         if not await turnstile.verify(settings.turnstile_secret, token, url):
             raise Forbidden(detail=NO_PERSON)
+
+
+def may_ask_without_token(settings: Settings, origin: str) -> bool:
+    """Whether an assistant without a token may ask. It has no ticket and no token of Turnstile."""
+    if settings.ticket_secret or settings.turnstile_secret:
+        return False
+    return not settings.require_origin or cors.is_allowed(settings, origin)
 
 
 def is_valid_ticket(secret: str, ticket: str, origin: str = "") -> bool:
