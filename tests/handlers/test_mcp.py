@@ -517,7 +517,7 @@ def test_gaps_count_in_the_day_s_space(plain: None, monkeypatch: pytest.MonkeyPa
     arguments = {"question": "語" * 2000, "comment": "語" * 1000}
     report = message("tools/call", {"name": "report_gap", "arguments": arguments})
 
-    async def main() -> tuple[list[Response], Response, int]:
+    async def main() -> tuple[list[Any], Any, int]:
         answers = [await mcp(report, address="203.0.113.77") for _ in range(9)]
         other = await mcp(report, address="203.0.113.78")
         rows = await (await get_clients().database()).run("SELECT bytes::int FROM book.days")

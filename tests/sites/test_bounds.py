@@ -450,6 +450,25 @@ def test_a_page_that_breaks_a_parser_is_named(
         read_book(tmp_path, generator="plain")
 
 
+def test_a_page_of_a_live_site_that_breaks_a_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sometimes_broken(text: str) -> object:
+        if "broken" in text:
+            raise RecursionError
+        return read_page(text)
+
+    monkeypatch.setattr(crawler, "read_page", sometimes_broken)
+    pages = {
+        "/": html("Start", "<p>words</p><a href='/a'>a</a><a href='/b'>b</a>"),
+        "/a": html("A", "<p>broken</p>"),
+        "/b": html("B", "<p>other words</p>"),
+    }
+    with served(pages) as site:
+        limits = CrawlLimits(delay=0.0)
+        book = asyncio.run(read_site(site.url, limits=limits, allow_private=True))
+    assert [page.title for page in book.pages] == ["Start", "B"]
+    assert "/a could not be parsed (RecursionError)." in said(book)
+
+
 def test_a_slow_page_of_a_live_site(monkeypatch: pytest.MonkeyPatch) -> None:
     def sometimes_slow(text: str) -> object:
         while "slow" in text:
