@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 
 from rag.errors import BookError
-from rag.providers import get_settings
+from rag.providers import get_clients, get_settings
 from rag.settings import Settings
 from web import cors
 
@@ -45,7 +45,8 @@ NO_PERSON = "It could not be confirmed that a person is asking. Please try again
 async def check(request: Request) -> None:
     """Raise Forbidden if a check that is switched on refuses the request.
 
-    If both tickets and Turnstile are switched on, either will do.
+    Tokens of Turnstile are checked over the network, so at most as many are as of cheap requests;
+    beyond that, raise RateLimited. If both tickets and Turnstile are switched on, either will do.
     """
     settings, headers = get_settings(), request.headers
     origin = headers.get("origin", "")
@@ -58,7 +59,9 @@ async def check(request: Request) -> None:
             raise Forbidden(detail=NO_TICKET)
     if settings.turnstile_secret:
         from rag.adapters import turnstile  # imports an HTTP client
+        from rag.chat import admission
 
+        admission.admit_light(get_clients(), str(getattr(request.state, "client", "")))
         token, url = headers.get(TURNSTILE_HEADER, ""), settings.turnstile_url
         if not await turnstile.verify(settings.turnstile_secret, token, url):
             raise Forbidden(detail=NO_PERSON)

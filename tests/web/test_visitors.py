@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from rag.chat.admission import LIGHT
 from tests.support.service import ROOT, Service, serving
 from tests.upstreams.http import Response
 from tests.upstreams.turnstile import Turnstile
@@ -296,6 +297,19 @@ def test_without_a_verdict_nothing_is_answered(
     assert response.headers["access-control-allow-origin"] == SITE
     turnstile.heal()
     assert ask(guarded, X_Turnstile_Token="genuine-10").status_code == 200
+
+
+def test_tokens_are_not_checked_without_limit(guarded: Service, turnstile: Turnstile) -> None:
+    body, statuses = {"message": "x"}, []
+    headers = {"X-Turnstile-Token": "forged", "X-Forwarded-For": "203.0.113.5"}
+    with guarded.client() as client:
+        for _ in range(LIGHT.burst + 200):
+            statuses.append(client.post("/chat", json=body, headers=headers).status_code)
+            if statuses[-1] == 429:
+                break
+    assert set(statuses) == {403, 429}
+    assert len(turnstile.requests) == statuses.count(403)
+    assert ask(guarded, X_Turnstile_Token="genuine-8").status_code == 200
 
 
 def test_a_verdict_may_come_in_pieces(
