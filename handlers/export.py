@@ -7,16 +7,23 @@ from typing import Literal
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 
+from handlers.schemas import ReaderAddress
 from rag.providers import get_clients
 
 NEEDS = ("DATABASE_URL",)
 
 
-async def export(session_id: str, format: Literal["markdown", "json"] = "markdown") -> Response:
+async def export(
+    session_id: str,
+    format: Literal["markdown", "json"] = "markdown",
+    address: ReaderAddress = "",
+) -> Response:
     """Download the whole conversation as Markdown or JSON, a few turns at a time."""
+    from rag.chat import admission
     from rag.conversations import export as files
 
     clients = get_clients()
+    admission.admit_cheap(clients, address)
     settings, how = clients.settings, files.FORMATS[format]
     pieces = await files.export(
         await clients.database(),

@@ -23,6 +23,7 @@ NEEDS = ("COHERE_API_KEY", "OPENAI_API_KEY", "QDRANT_URL", "QDRANT_API_KEY", "DA
 
 RESPONSES = json_rpc.RESPONSES
 FORBIDDEN = "Web pages of this origin may not call the service. Its author can allow the origin."
+PAID_TOOLS = ("search", "ask")
 CAPABILITIES: dict[str, Any] = {"tools": {}, "resources": {}}
 
 
@@ -52,17 +53,21 @@ async def mcp(
     are `search`, `fetch`, `ask` and `report_gap`; the pages of the book are the resources.
     """
     clients = get_clients()
-    tokens = clients.settings.mcp_token
+    settings = clients.settings
+    tokens, may_ask = settings.mcp_token, True
     if headers is not None:
-        if not cors.may_call(clients.settings, headers.origin):
+        if not cors.may_call(settings, headers.origin):
             error = RpcError(json_rpc.INVALID_REQUEST, FORBIDDEN, status=403)
             return json_rpc.failure(error)
         token = token or bearer(headers.authorization)
         if tokens and not is_one_of(token, tokens):
             refused = Unauthorized(detail="The address of this server lacks its token.")
             return json_rpc.failure(mcp_protocol.from_book_error(refused))
+        may_ask = bool(tokens) or access_checks.may_ask_without_token(settings, headers.origin)
 
     async def dispatch(call: McpCall) -> dict[str, Any]:
+        if not may_ask and call.method == "tools/call" and call.params.get("name") in PAID_TOOLS:
+            return mcp_protocol.tool_error(access_checks.NO_ASSISTANTS)
         return await _answer(clients, call, address, token if tokens else "")
 
     return await mcp_protocol.respond(message, headers, dispatch, public=not tokens)

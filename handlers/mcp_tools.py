@@ -19,10 +19,11 @@ from rag.answering import sources
 from rag.answering.citation_filter import link_markers
 from rag.answering.text_fragments import citation_url
 from rag.answering.urls import page_path
-from rag.chat import admission, answer_stream, pipeline
+from rag.chat import admission, answer_stream, notices, pipeline
 from rag.chat.question import Question
 from rag.chat.retrieval import outline, search_passages
 from rag.conversations import store as conversations
+from rag.conversations.rate_limits import Cost
 from rag.errors import InvalidRequest, NotFound, UpstreamError
 from rag.indexing.outline import Outline, OutlinePage, markdown, page_chunks
 from rag.models import Chunk, Turn
@@ -30,6 +31,7 @@ from rag.providers import Clients
 from web import json_rpc
 from web.field_errors import rest_of_sentence
 from web.json_rpc import RpcError
+from web.mcp_protocol import tool_error
 
 RESULTS = 8
 """Passages that `search` returns."""
@@ -189,21 +191,33 @@ async def report_gap(caller: Caller, arguments: GapArguments) -> GapResult:
     """Tell the author of the book what you could not find in it. Changes nothing in the book."""
     clients = caller.clients
     await caller.count_token()
-    await admission.admit(clients, caller.address)
-    database, session_id = await clients.database(), conversations.new_session_id()
+    reserved = Cost(bytes=admission.TURN_BYTES)
+    admitted = await admission.admit(clients, caller.address, cost=reserved)
+    if admitted.bytes:
+        raise notices.report_refused(admitted.bytes)
     metadata = {"answered": False, "found": "nothing", "answered_by": "report_gap"}
+    turn = Turn(arguments.question, "", metadata={**metadata, "response_time_ms": 0})
+    size = 0
+    try:
+        session_id = await _saved_gap(clients, turn, arguments.comment)
+        size = conversations.stored_bytes(turn, None) + len(arguments.comment.encode())
+    finally:
+        used = admitted.reserved._replace(bytes=min(size, admitted.reserved.bytes))
+        await admission.settle(clients, admitted, used)
+    return GapResult(recorded=True, conversation_id=session_id)
+
+
+async def _saved_gap(clients: Clients, turn: Turn, comment: str) -> str:
+    """Save a gap as a conversation of one turn, and return its id."""
+    database, session_id = await clients.database(), conversations.new_session_id()
     saved = await conversations.save(
-        database,
-        session_id,
-        Turn(arguments.question, "", metadata={**metadata, "response_time_ms": 0}),
-        new=True,
-        retention_days=clients.settings.retention_days,
+        database, session_id, turn, new=True, retention_days=clients.settings.retention_days
     )
     if saved is None:
         raise UpstreamError("a reported gap was not saved", service="postgres")
-    if arguments.comment:
-        await conversations.rate(database, session_id, saved.n, -1, arguments.comment)
-    return GapResult(recorded=True, conversation_id=session_id)
+    if comment:
+        await conversations.rate(database, session_id, saved.n, -1, comment)
+    return session_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,11 +267,11 @@ async def call(
     try:
         arguments = tool.arguments.model_validate(given or {})
     except ValidationError as error:
-        return _mistake(" ".join(_sentence(problem) for problem in error.errors()))
+        return tool_error(" ".join(_sentence(problem) for problem in error.errors()))
     try:
         result = await tool.function(Caller(clients, address, by_token), arguments)
     except (NotFound, InvalidRequest) as error:
-        return _mistake(error.detail)
+        return tool_error(error.detail)
     content = result.model_dump(mode="json")
     text = json.dumps(content, ensure_ascii=False)
     return {
@@ -265,10 +279,6 @@ async def call(
         "structuredContent": content,
         "isError": False,
     }
-
-
-def _mistake(sentence: str) -> dict[str, Any]:
-    return {"content": [{"type": "text", "text": sentence}], "isError": True}
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:

@@ -193,6 +193,8 @@ class _Crawl:
                 return self._parsed(response)
         except TooSlow:
             return Unavailable(f"took longer than {self.fetcher.limits.page_seconds:g} s to parse.")
+        except Exception as error:  # noqa: BLE001 - one page must not stop the others
+            return Unavailable(f"could not be parsed ({type(error).__name__}).")
 
     def _parsed(self, response: Response) -> _CrawledPage | SourceError:
         if response.media_type not in _HTML:

@@ -8,6 +8,7 @@ Redirects to another origin are not followed.
 from __future__ import annotations
 
 import asyncio
+import codecs
 import re
 import zlib
 from collections.abc import Mapping
@@ -36,6 +37,9 @@ MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _TRANSIENT = (408, 425, 429)
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset=[\"']?([\w-]{1,40})", re.IGNORECASE)
+
+_REFUSED_CHARSETS = frozenset({"punycode", "idna"})
+"""No page is written in them, and decoding takes the square of its length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +98,9 @@ class Response:
         if self.body.startswith(b"\xef\xbb\xbf"):
             charset = "utf-8-sig"
         try:
-            return self.body.decode(charset, errors="replace")
-        except LookupError:
+            refused = codecs.lookup(charset).name in _REFUSED_CHARSETS
+            return self.body.decode("utf-8" if refused else charset, errors="replace")
+        except (LookupError, UnicodeError):
             return self.body.decode("utf-8", errors="replace")
 
 

@@ -102,14 +102,26 @@ class Includes:
             return "", self._open[-1]
         whole = self._files.included(place, MAX_INCLUDED)
         text = include.cut(whole)
-        if len(text) > self._characters:
-            limit = f"{MAX_INCLUDED:,}"
-            raise Refused(f"is beyond the limit of {limit} included characters for a page")
-        self._files.spend(len(text))
-        self._characters -= len(text)
+        self._spend(len(text))
         begin = whole.find(text)
         above = whole.count("\n", 0, begin) if begin >= 0 else None
         return text, _Open(place, partial(_line, relative_name(place, self._folder), above))
+
+    def _spend(self, characters: int) -> None:
+        if characters > self._characters:
+            limit = f"{MAX_INCLUDED:,}"
+            raise Refused(f"is beyond the limit of {limit} included characters for a page")
+        self._files.spend(characters)
+        self._characters -= characters
+
+    def filled(self, text: str, expression: str) -> str:
+        """Return the text that an expression of the page stands for; "" if that is too much."""
+        try:
+            self._spend(len(text))
+        except Refused as refusal:
+            self._left_out.setdefault(str(refusal), []).append((expression, self._page))
+            return ""
+        return text
 
     def expand(self, text: str, pattern: re.Pattern[str], find: Find) -> str:
         """Replace each match by the files that it names, in them too."""

@@ -37,6 +37,8 @@ _DIRECTIVE = re.compile(
 _HIDDEN = re.compile(r"[ \t]*#(?:[ \t]|$)")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _ANCHOR = re.compile(r"ANCHOR(_END)?:\s*(\S+)")
+_MAX_DOTS = 100
+"""A key of many parts, such as `a.b.c`, takes time and memory with the square of their number."""
 _READ = frozenset({"links", "index", "mermaid", "katex", "svgbob", "toc", "gettext", "alerts"})
 """Preprocessors that are followed, or that add no text in the book's own language."""
 
@@ -171,6 +173,8 @@ def _root(request: Request) -> tuple[Path, dict[str, Any], str]:
     if found:
         try:
             toml = request.files.config(found.parent, found.name)
+            if any(line.count(".") > _MAX_DOTS for line in toml.split("\n")):
+                raise ValueError(f"a line has more than {_MAX_DOTS} dots")
             config = tomllib.loads(toml)
         except (ValueError, RecursionError) as error:
             request.report.add("book.toml", f"is not valid TOML ({error}); it was ignored.")

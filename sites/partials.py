@@ -11,9 +11,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from sites.fences import text_paragraph
-from sites.files import Files, Refused, Report, real_path
+from sites.files import Files, Report, real_path
 from sites.front_matter import lines_above, split_front_matter
-from sites.includes import MAX_INCLUDED, Include, Includes, relative_name
+from sites.includes import Include, Includes, relative_name
 from sites.markdown import Dialect, give_anchors
 from sites.script import evaluate, read_module
 from sites.script_types import Computed, Imported
@@ -143,18 +143,16 @@ class Partials:
         if isinstance(value, Computed) and value.name.startswith(_RAW):
             return self._raw(value.name.removeprefix(_RAW), near, file)
         if isinstance(value, str | int | float) and not isinstance(value, bool):
-            return str(value)
+            return self._includes.filled(str(value), f"{{{source.strip()}}}")
         if isinstance(value, Computed | dict | list):
             self._lost(EXPRESSIONS, file, near, f"{{{source.strip()}}}")
         return ""
 
     def _raw(self, name: str, near: Token, file: _File) -> str:
         """Return the text of a file that is shown as code."""
-        try:
-            return self._files.included(self._place(name, file), MAX_INCLUDED)
-        except Refused:
-            self._lost(IMPORTS, file, near, name)
-            return ""
+        place = self._place(name, file)
+        with self._includes.including(Include(name, place, at=file.at(near))) as text:
+            return text
 
     def _place(self, name: str, file: _File) -> Path:
         below = name.startswith("@site/")

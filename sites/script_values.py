@@ -10,6 +10,7 @@ from typing import Any
 
 from sites.javascript import Token
 from sites.script_cursor import Cursor
+from sites.script_sizes import Sizes
 from sites.script_types import Array, Computed, Imported, Load, Module, Object
 
 MAX_DEPTH = 50
@@ -28,6 +29,7 @@ class Expressions(Cursor):
     def __init__(self, tokens: Sequence[Token], load: Load, file: str = "") -> None:
         super().__init__(tokens)
         self._load, self._file = load, file
+        self._sizes = Sizes()
         self.module = Module()
 
     def _place(self, line: int = 0) -> str:
@@ -96,7 +98,9 @@ class Expressions(Cursor):
             if sign not in ("await", "new"):
                 self._operand(depth)
                 return self._computed("")
+        line = self._line
         name, value = self._primary(depth)
+        is_name = bool(name)
         while not self.ended:
             here = self._here
             if here in (".", "?.") and self._tokens[self._at + 1 : self._at + 2]:
@@ -118,7 +122,11 @@ class Expressions(Cursor):
                 self._at += 1
             else:
                 break
-        return value
+        return self._used(value, line) if is_name else value
+
+    def _used(self, value: Any, line: int) -> Any:
+        """Return what a name stands for, unless names have multiplied what is written."""
+        return value if self._sizes.spend(value) else self._computed("", line)
 
     def _primary(self, depth: int) -> tuple[str, Any]:
         """Return the name, if it is one, and the value of the token here."""
@@ -239,6 +247,7 @@ class Expressions(Cursor):
             value = self._function(depth)
         elif token.kind == "name":
             value = self._look_up(self.module.names.get(key, self._computed(key, line)))
+            value = self._used(value, line)
         if key:
             found[key] = value
             found.places[key] = self._place(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,9 @@ class Scripts:
             self._read[place] = None
             name = os.path.relpath(place, self._site)
             text = self._files.config(self._site, name)
-            self._read[place] = read_module(text, lambda name: self.load(place, name), name)
+            # Files that import each other in a long chain end as if they were not there.
+            with suppress(RecursionError):
+                self._read[place] = read_module(text, lambda name: self.load(place, name), name)
         return self._read[place]
 
     def load(self, importer: Path, name: str) -> Module | None:

@@ -124,9 +124,9 @@ def read(request: Request) -> Book:
         for token in tokens:
             if token.type == "fence" and "snippet" in token.meta:
                 token.content = _snippet(token, site.source, root / path, includes)
-        includes.report()
         give_anchors(tokens, site.dialect)  # of the braces, not of what is filled in
         Filling(meta, includes, request.report.losses).fill(tokens, body)
+        includes.report()
         source = PurePosixPath(path)
         document = read_tokens(tokens, site.dialect, str(meta.get("title") or ""), source.stem)
         request.report.add_all(path, document.warnings)

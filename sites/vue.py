@@ -58,7 +58,7 @@ class Filling:
     def _value(self, line: int, match: re.Match[str]) -> str:
         value = evaluate(match[1], self._names)
         if isinstance(value, str | int | float) and not isinstance(value, bool):
-            return str(value)
+            return self._origin.filled(str(value), match[0])
         if self._keeps_braces:
             return match[0]
         self._losses.add(EXPRESSIONS, self._origin.origin(line), match[0])

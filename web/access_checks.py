@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 
 from rag.errors import BookError
-from rag.providers import get_settings
+from rag.providers import get_clients, get_settings
 from rag.settings import Settings
 from web import cors
 
@@ -35,13 +35,18 @@ class Forbidden(BookError):
 
 NO_ORIGIN = "Only pages of the book's own sites may ask it. This request comes from elsewhere."
 NO_TICKET = "This page's permission to ask is missing or has expired. Please reload the page."
+NO_ASSISTANTS = (
+    "Only readers on the book's own site may ask it. Its author can let assistants ask too, by "
+    "giving them an address with a token (MCP_TOKEN)."
+)
 NO_PERSON = "We could not verify that you are human. Please try again."
 
 
 async def check(request: Request) -> None:
     """Raise Forbidden if a check that is switched on refuses the request.
 
-    If both tickets and Turnstile are switched on, either will do.
+    Tokens of Turnstile are checked over the network, so at most as many are as of cheap requests;
+    beyond that, raise RateLimited. If both tickets and Turnstile are switched on, either will do.
     """
     settings, headers = get_settings(), request.headers
     origin = headers.get("origin", "")
@@ -54,10 +59,19 @@ async def check(request: Request) -> None:
             raise Forbidden(detail=NO_TICKET)
     if settings.turnstile_secret:
         from rag.adapters import turnstile  # imports an HTTP client
+        from rag.chat import admission
 
+        admission.admit_cheap(get_clients(), str(getattr(request.state, "client", "")))
         token, url = headers.get(TURNSTILE_HEADER, ""), settings.turnstile_url
         if not await turnstile.verify(settings.turnstile_secret, token, url):
             raise Forbidden(detail=NO_PERSON)
+
+
+def may_ask_without_token(settings: Settings, origin: str) -> bool:
+    """Whether an assistant without a token may ask. It has no ticket and no token of Turnstile."""
+    if settings.ticket_secret or settings.turnstile_secret:
+        return False
+    return not settings.require_origin or cors.is_allowed(settings, origin)
 
 
 def is_valid_ticket(secret: str, ticket: str, origin: str = "") -> bool:

@@ -124,6 +124,11 @@ def from_book_error(error: BookError) -> RpcError:
     return RpcError(code, error.detail, status=status, headers=headers)
 
 
+def tool_error(sentence: str) -> dict[str, Any]:
+    """Return the result of a tool that could not be used. A model can read it, and correct it."""
+    return {"content": [{"type": "text", "text": sentence}], "isError": True}
+
+
 def negotiated(params: Mapping[str, Any]) -> str:
     """Return the revision for an `initialize` request: the client's, or the newest of its kind."""
     wanted = params.get("protocolVersion")

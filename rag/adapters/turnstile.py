@@ -53,7 +53,12 @@ async def _ask(url: str, form: dict[str, str], seconds: float) -> Any:
             session(url, seconds) as client,
             client.post(url, data=form, allow_redirects=False) as response,
         ):
-            return from_json(await response.content.read(LONGEST_ANSWER))
+            body = bytearray()
+            async for piece in response.content.iter_any():
+                body += piece
+                if len(body) > LONGEST_ANSWER:
+                    raise ValueError("an answer that is too long")
+            return from_json(bytes(body))
     except TimeoutError:
         raise UpstreamTimeout("no answer in time", service=SERVICE, detail=DETAIL) from None
     except (ClientError, OSError) as error:

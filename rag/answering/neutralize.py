@@ -16,7 +16,7 @@ _CHAT_TOKEN = re.compile(
     r"|(?:im|fim|tool|function|message|reserved|extra|unused)_?\w{1,30})>)"
     r"|\[(?=/?(?:INST|[A-Z]{2,20}_(?:PROMPT|TOOLS|CALLS|RESULTS|CONTENT|ID)|g?MASK|IMG\w{0,10}"
     r"|ARGS|THINK|BOS|EOS|CLS|SEP|PAD|UNK)\])"
-    r"|\](?=~!?b)",
+    r"|\](?=~!?b)|\[(?=e~\[)|<(?=\[\w{1,30}\]>)|◁(?=/?\w{1,20}▷)",
     re.IGNORECASE,
 )
 """Tokens of chat templates. Some servers interpret them anywhere in a text."""

@@ -29,12 +29,32 @@ NOT_SAVED = {
 }
 
 
+REPORT_REFUSED = {
+    Exceeded.SHARE: "This report was not saved, because you have used your share of today's "
+    "storage. The limit resets at midnight UTC.",
+    Exceeded.DAY: "This report was not saved, because today's storage is used up. The limit resets "
+    "at midnight UTC.",
+}
+
+
 def nothing_by_words(over: Exceeded) -> RateLimited:
     """Return the error for a search by words alone that has found nothing."""
-    now = datetime.now(UTC)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     return RateLimited(
         "nothing was found by words alone, and the calls for embeddings are used up",
         detail=f"{WORDS_ONLY[over]} None were found, so please try words that the book uses.",
-        retry_after=(midnight - now).total_seconds(),
+        retry_after=_until_midnight(),
     )
+
+
+def report_refused(over: Exceeded) -> RateLimited:
+    """Return the error for a report of an assistant for which there is no space."""
+    return RateLimited(
+        "there is no space for a report", detail=REPORT_REFUSED[over], retry_after=_until_midnight()
+    )
+
+
+def _until_midnight() -> float:
+    """Return the seconds until the budgets begin anew."""
+    now = datetime.now(UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return (midnight - now).total_seconds()

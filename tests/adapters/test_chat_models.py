@@ -12,11 +12,12 @@ import pytest
 from rag.adapters.chat_model.models import Models, read_listing
 from rag.adapters.chat_model.openai import OpenAIAnswerer
 from rag.adapters.chat_model.parameters import refuses_role
+from rag.environment import load_settings
 from rag.errors import UpstreamError, UpstreamRejected
 from rag.interfaces import Retirement
 from rag.models import AnswerRequest, Chunk, Passage, Turn, Usage
 from rag.ops.model_watch import describe
-from rag.settings import Settings, is_local, model_names
+from rag.settings import DEFAULT_CHAT_MODEL, Settings, is_local, model_names
 from tests.upstreams import Reply, Upstreams
 from tests.upstreams.http import Response
 
@@ -124,6 +125,12 @@ def test_a_follow_up_is_rewritten_by_the_next_model_too(up: Upstreams) -> None:
 )
 def test_a_list_may_hold_blanks(text: str, names: tuple[str, ...]) -> None:
     assert model_names(text) == names
+
+
+@pytest.mark.parametrize("text", [" , ,", "", " "])
+def test_a_list_of_blanks_is_the_default_model(text: str) -> None:
+    assert load_settings({"CHAT_MODEL": text}).chat_model == DEFAULT_CHAT_MODEL
+    assert OpenAIAnswerer("key", text).model == DEFAULT_CHAT_MODEL
 
 
 @pytest.mark.parametrize("status", [400, 422, 500])
@@ -318,7 +325,18 @@ def test_models_with_an_end_are_found(up: Upstreams) -> None:
     assert using(up, "away", use) == []  # which the check of the service reports
 
 
-@pytest.mark.parametrize("body", [b"x" * 1_000_000, b"[]", b'{"data": 7}', b"", b"x" * 3_000_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"x" * 1_000_000,
+        b"[]",
+        b'{"data": 7}',
+        b"",
+        b"x" * 3_000_000,
+        b'{"data": [' + b'{"id": "x"},' * 200_000 + b'{"id": "a"}]}',
+    ],
+    ids=lambda body: f"{body[:9]!r} of {len(body)}",
+)
 def test_a_list_of_noise_is_a_failure_that_is_known(up: Upstreams, body: bytes) -> None:
     async def use(answerer: OpenAIAnswerer) -> None:
         with pytest.raises(UpstreamError):

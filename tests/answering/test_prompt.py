@@ -127,6 +127,10 @@ CHAT_TOKENS = (
     "<|turn>",
     "<turn|>",
     "]~b]",
+    "[e~[",
+    "<[begin_of_image]>",
+    "◁think▷",
+    "◁/think▷",
 )
 
 

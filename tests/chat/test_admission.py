@@ -116,6 +116,23 @@ def test_over_the_rate_there_is_a_sentence_and_a_time(
     assert reader.delete(f"/chat/sessions/{session}").status_code == 200
 
 
+def test_ratings_and_downloads_have_a_limit_of_their_own(reader: httpx.Client) -> None:
+    """They write to the database, or read much from it, and cost no question."""
+    unknown = f"/chat/sessions/{uuid.uuid4()}"
+    rated = [
+        reader.post(f"{unknown}/turns/1/feedback", json={"rating": 1}).status_code
+        for _ in range(admission.CHEAP_LIMITS.burst)
+    ]
+    assert set(rated) <= {404, 429}
+    assert 429 in [reader.get(f"{unknown}/export").status_code for _ in range(100)]
+    assert 429 in [
+        reader.post(f"{unknown}/turns/1/feedback", json={"rating": 1}).status_code
+        for _ in range(20)
+    ]
+    assert reader.get(unknown).status_code == 404
+    assert ask(reader).status_code == 200
+
+
 def test_retry_after_is_when_the_next_request_passes(reader: httpx.Client, database: str) -> None:
     body = {"query": "delete"}
     codes = [reader.post("/search", json=body).status_code for _ in range(5)]

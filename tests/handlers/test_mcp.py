@@ -512,6 +512,31 @@ def test_a_gap_reaches_the_author(plain: None) -> None:
     assert [turn.question for turn in kept.turns] == ["Where is the moon?"]
 
 
+def test_gaps_count_in_the_day_s_space(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise one address could fill a small database with reports in two days."""
+    monkeypatch.setenv("DAILY_STORAGE_BUDGET", "400000")
+    monkeypatch.setenv("READER_SHARE", "10")
+    reset()
+    arguments = {"question": "語" * 2000, "comment": "語" * 1000}
+    report = message("tools/call", {"name": "report_gap", "arguments": arguments})
+
+    async def main() -> tuple[list[Any], Any, int]:
+        answers = [await mcp(report, address="203.0.113.77") for _ in range(9)]
+        other = await mcp(report, address="203.0.113.78")
+        rows = await (await get_clients().database()).run("SELECT bytes::int FROM book.days")
+        return answers, other, rows[0][0]
+
+    answers, other, counted = asyncio.run(main())
+    statuses = [answer.status_code for answer in answers]
+    kept = statuses.count(200)
+    assert statuses == [200] * kept + [429] * (9 - kept)
+    assert 2 <= kept <= 40_000 // 9000
+    assert 9000 * (kept + 1) < counted < 10_000 * (kept + 1)
+    assert "midnight UTC" in decoded(answers[-1])["error"]["message"]
+    assert int(answers[-1].headers["retry-after"]) > 0
+    assert other.status_code == 200
+
+
 def test_calls_are_counted(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RATE_BURST", "3")
     monkeypatch.setenv("RATE_PER_MINUTE", "1")

@@ -114,6 +114,7 @@ def test_a_strange_list_of_models_delays_and_says_nothing(
         for _ in range(2):  # the first one imports and connects
             started = time.monotonic()
             assert await model_warnings(clients, wait=0.5) == []
+            assert time.monotonic() - started < 7, "a hanging list is given up after 10 s"
             answer = await answer_stream.collect(await pipeline.ask(clients, question))
             assert answer.metadata["answered_by"] == "gpt-6-luna"
         assert time.monotonic() - started < 5
@@ -124,8 +125,7 @@ def test_a_strange_list_of_models_delays_and_says_nothing(
 def test_a_check_that_breaks_is_logged_and_made_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    outcomes: list[Exception | list[str]]
-    outcomes = [ZeroDivisionError("broken"), ["gpt-6-luna was shut down."]]
+    outcomes: list[Exception | list[str]] = [ZeroDivisionError("broken"), ["a was shut down."]]
 
     async def check(_: object, **__: object) -> list[str]:
         if not outcomes:
@@ -143,7 +143,7 @@ def test_a_check_that_breaks_is_logged_and_made_again(
     said = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert said == [
         ("ERROR", "the models were not checked; they will be again in a day"),
-        ("WARNING", "gpt-6-luna was shut down."),
+        ("WARNING", "a was shut down."),
     ]
 
 

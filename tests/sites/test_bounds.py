@@ -23,6 +23,8 @@ from sites.files import Limits, Report
 from sites.front_matter import BadYaml, parse_yaml, split_front_matter
 from sites.html_blocks import read_page
 from sites.markdown import Dialect
+from sites.script import read_module
+from sites.script_types import Computed
 from tests.sites.test_root import INCLUDES, said, write
 from tests.support.served_site import html, served
 
@@ -212,6 +214,113 @@ def test_numbers_of_lines_that_are_no_numbers(tmp_path: Path) -> None:
     )
 
 
+EXPRESSIONS = {
+    "constants": ("export const a = '{long}';", "{a}"),
+    "front matter": ("---\nx: {long}\n---", "{frontMatter.x}"),
+    "raw files": ("import a from '!!raw-loader!./long.txt';", "{a}"),
+    "raw files as code": ("import a from '!!raw-loader!./long.txt';", "<CodeBlock>{a}</CodeBlock>"),
+    "properties": ("import P from './_p.mdx';", '<P x="{long}" />'),
+}
+
+
+@pytest.mark.parametrize("kind", EXPRESSIONS)
+def test_the_characters_of_expressions(tmp_path: Path, kind: str) -> None:
+    """Each stands for a long text, so a short page could become as long as one likes."""
+    above, line = (text.replace("{long}", "many words " * 800) for text in EXPRESSIONS[kind])
+    page = f"{above}\n\n# A\n\nfirst words\n\n" + f"{line}\n\n" * 200
+    files = {"docs/a.mdx": page, "docs/long.txt": "many words " * 800, "docs/_p.mdx": "{props.x}"}
+    read = read_book(write(tmp_path, {"docusaurus.config.js": "", **files}))
+    expect(read, "limit of 1,000,000 included characters for a page")
+    assert len(repr(read.pages)) < 2_500_000
+
+
+@pytest.mark.parametrize(
+    ("above", "value"),
+    [
+        ("---\nx: {long}\n---", "{{ $frontmatter.x }}"),
+        ("<script setup>\nconst x = '{long}'\n</script>", "{{ x }}"),
+    ],
+)
+def test_the_characters_of_values_in_vitepress(tmp_path: Path, above: str, value: str) -> None:
+    above = above.replace("{long}", "many words " * 800)
+    page = f"{above}\n\n# A\n\nfirst words\n\n" + f"{value}\n\n" * 200
+    read = read_book(write(tmp_path, {".vitepress/config.js": "", "a.md": page}))
+    expect(read, "limit of 1,000,000 included characters for a page")
+    assert len(repr(read.pages)) < 2_500_000
+
+
+# ---------------------------------------------------------------- scripts
+
+DOUBLED = {
+    "lists": ("['x']", "[...{0}, ...{0}]"),
+    "texts": ("'words'", "{0} + {0}"),
+    "templates": ("'words'", "`${{{0}}}${{{0}}}`"),
+    "paths": ("'words'", "path.join({0}, {0})"),
+    "functions": ("() => ['x']", "() => [...{0}(), ...{0}()]"),
+    "members": ("{a: ['x']}", "{{a: [...{0}.a, ...{0}.a]}}"),
+    "shorthands": ("{a: 1}", "{{{0}, b: {{{0}}}}}"),
+    "shared items": ("['a']", "[{{type: 'category', label: 'x', items: {0}}}, ...{0}, {0}]"),
+}
+
+
+@pytest.mark.parametrize("kind", DOUBLED)
+@pytest.mark.parametrize("modules", [False, True], ids=["one file", "files"])
+def test_names_of_a_script_that_double_each_other(tmp_path: Path, kind: str, modules: bool) -> None:
+    first, twice = DOUBLED[kind]
+    values = [first, *(twice.format(f"v{n}") for n in range(60))]
+    lines = [f"const v{n} = {value};" for n, value in enumerate(values)]
+    files = {"docs/a.md": "# A\n\nfirst words\n"}
+    if modules:
+        for n, line in enumerate(lines):
+            files[f"m{n}.js"] = (
+                f"import v{n - 1} from './m{n - 1}.js';\n{line} export default v{n};"
+            )
+        lines = ["import v60 from './m60.js';"]
+    files["sidebars.js"] = "\n".join([*lines, "module.exports = {docs: v60, more: [v60]};"])
+    files["docusaurus.config.js"] = (
+        "\n".join(lines) + "\nmodule.exports = {title: v60, presets: [['classic', "
+        "{docs: {sidebarPath: './sidebars.js', exclude: v60}}]], themeConfig: {navbar: v60}};"
+    )
+    assert "first words" in repr(read_book(write(tmp_path, files)).pages)
+
+
+def test_values_of_a_script_do_not_nest_forever(tmp_path: Path) -> None:
+    lines = ["const v0 = ['a'];", *(f"const v{n + 1} = [v{n}];" for n in range(9_000))]
+    script = "\n".join([*lines, "module.exports = {title: v9000, docs: v9000};"])
+    files = {"docusaurus.config.js": script, "sidebars.js": script, "docs/a.md": "# A\n\nwords\n"}
+    assert read_book(write(tmp_path, files)).pages
+    deep = read_module("\n".join([*lines[:301], "export default v300;"])).default
+    levels = 0
+    while isinstance(deep, list):
+        deep, levels = deep[0], levels + 1
+    assert levels < 150
+    assert isinstance(deep, Computed)
+
+
+def test_a_script_of_usual_size_is_read_whole() -> None:
+    page = "{text: 'A page of the guide', link: '/guide/page'},\n"
+    script = (
+        f"const pages = [{page * 500}];\nexport default {{a: pages, b: [...pages], c: {{pages}}}};"
+    )
+    value = read_module(script).default
+    assert len(value["a"]) == len(value["b"]) == len(value["c"]["pages"]) == 500
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ".".join(["a"] * 90_000) + " = 1",
+        " . ".join(['"a b"'] * 60_000) + " = 1",
+        "[" + ".".join(["a"] * 90_000) + "]",
+        "x = {" + ".".join(["a"] * 90_000) + " = 1}",
+    ],
+    ids=["bare", "quoted", "table", "inline"],
+)
+def test_a_key_of_many_parts_in_toml(tmp_path: Path, line: str) -> None:
+    files = {"book.toml": line, "src/SUMMARY.md": "- [A](a.md)\n", "src/a.md": "first words\n"}
+    expect(read_book(write(tmp_path, files)), "book.toml is not valid TOML (a line has more than")
+
+
 # ---------------------------------------------------------------- depth, characters
 
 NESTED = {
@@ -339,6 +448,25 @@ def test_a_page_that_breaks_a_parser_is_named(
     monkeypatch.setattr(READERS["plain"], "site_path", broken)
     with pytest.raises(SourceError, match=r"a\.md could not be parsed \(ValueError\)"):
         read_book(tmp_path, generator="plain")
+
+
+def test_a_page_of_a_live_site_that_breaks_a_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sometimes_broken(text: str) -> object:
+        if "broken" in text:
+            raise RecursionError
+        return read_page(text)
+
+    monkeypatch.setattr(crawler, "read_page", sometimes_broken)
+    pages = {
+        "/": html("Start", "<p>words</p><a href='/a'>a</a><a href='/b'>b</a>"),
+        "/a": html("A", "<p>broken</p>"),
+        "/b": html("B", "<p>other words</p>"),
+    }
+    with served(pages) as site:
+        limits = CrawlLimits(delay=0.0)
+        book = asyncio.run(read_site(site.url, limits=limits, allow_private=True))
+    assert [page.title for page in book.pages] == ["Start", "B"]
+    assert "/a could not be parsed (RecursionError)." in said(book)
 
 
 def test_a_slow_page_of_a_live_site(monkeypatch: pytest.MonkeyPatch) -> None:

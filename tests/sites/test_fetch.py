@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -210,6 +211,30 @@ def test_the_certificate_must_match_the_host(
     else:
         with pytest.raises(Unavailable, match="ConnectError"):
             asyncio.run(body())
+
+
+@pytest.mark.parametrize(
+    "charset",
+    ["undefined", "idna", "punycode", "unicode_escape", "zlib_codec", "rot13", "no-such", "utf-7"],
+)
+@pytest.mark.parametrize(
+    "body", [b"words " * 300_000, b"-" + b"z9a" * 600_000, b"\xff" * 1_000_000, b"xn--a." * 300_000]
+)
+def test_any_charset_is_decoded_in_time(charset: str, body: bytes) -> None:
+    started = time.process_time()
+    for response in (
+        Response("https://x.org/", {"content-type": f"text/html; charset={charset}"}, body),
+        Response("https://x.org/", {}, f'<meta charset="{charset}">'.encode() + body),
+    ):
+        assert response.text()
+    assert time.process_time() - started < 5
+
+
+def test_the_usual_charsets_are_read() -> None:
+    for charset in ("iso-8859-1", "windows-1252", "utf-16", "shift_jis", "koi8-r", "UTF-8"):
+        word = "Слово" if charset == "koi8-r" else "日本" if charset == "shift_jis" else "ä"
+        headers = {"content-type": f"text/html; charset={charset}"}
+        assert Response("https://x.org/", headers, word.encode(charset)).text() == word
 
 
 # ---------------------------------------------------------------- robots.txt, RFC 9309

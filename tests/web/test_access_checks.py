@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from typing import Any
 import httpx
 import pytest
 
+from rag.chat.admission import CHEAP_LIMITS
 from tests.support.service import ROOT, Service, serving
+from tests.upstreams.http import Response
 from tests.upstreams.turnstile import Turnstile
 from web.access_checks import is_valid_ticket
 
@@ -224,6 +226,48 @@ handler({}, { setHeader() { return this; }, send: (text) => console.log(text) })
     assert not is_valid_ticket(SECRET, done.stdout.strip(), "https://evil.example")
 
 
+# ---------------------------------------------------------------- assistants
+
+
+def use(service: Service, tool: str, **headers: str) -> tuple[int, str]:
+    """Call a tool of `/mcp`; return the status and what is told."""
+    arguments = {"question": "Is there a moon?", "query": "delete", "id": "intro"}
+    call = {"name": tool, "arguments": arguments}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    with service.client() as client:
+        response = client.post("/mcp", json=body, headers=headers)
+    return response.status_code, response.text
+
+
+CHECKS = [
+    {"REQUIRE_ORIGIN": "1"},
+    {"TICKET_SECRET": SECRET},
+    {"TURNSTILE_SECRET": "0x-any", "TURNSTILE_URL": "http://127.0.0.1:9"},
+]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: next(iter(check)))
+def test_assistants_do_not_get_around_a_check(start: Start, check: dict[str, str]) -> None:
+    """They have no ticket; what would cost money needs a token of the author."""
+    service = start(**check)
+    for tool in ("ask", "search"):
+        status, told = use(service, tool)
+        assert (status, "MCP_TOKEN" in told, '"isError":true' in told) == (200, True, True)
+        told = use(service, tool, Origin=SITE)[1]
+        assert ("MCP_TOKEN" in told) is ("REQUIRE_ORIGIN" not in check)
+    for tool in ("fetch", "report_gap"):  # these cost nothing
+        assert "MCP_TOKEN" not in use(service, tool)[1]
+
+
+def test_an_assistant_with_a_token_of_the_author_may_ask(start: Start) -> None:
+    token = "a-token-for-the-team"
+    service = start(REQUIRE_ORIGIN="1", TICKET_SECRET=SECRET, MCP_TOKEN=token)
+    status, told = use(service, "search", Authorization=f"Bearer {token}")
+    assert status == 200
+    assert '"isError":false' in told
+    assert use(service, "search")[0] == 401
+
+
 # ---------------------------------------------------------------- Turnstile
 
 
@@ -253,6 +297,39 @@ def test_without_a_verdict_nothing_is_answered(
     assert response.headers["access-control-allow-origin"] == SITE
     turnstile.heal()
     assert ask(guarded, X_Turnstile_Token="genuine-10").status_code == 200
+
+
+def test_tokens_are_not_checked_without_limit(guarded: Service, turnstile: Turnstile) -> None:
+    body, statuses = {"message": "x"}, []
+    headers = {"X-Turnstile-Token": "forged", "X-Forwarded-For": "203.0.113.5"}
+    with guarded.client() as client:
+        for _ in range(CHEAP_LIMITS.burst + 200):
+            statuses.append(client.post("/chat", json=body, headers=headers).status_code)
+            if statuses[-1] == 429:
+                break
+    assert set(statuses) == {403, 429}
+    assert len(turnstile.requests) == statuses.count(403)
+    assert ask(guarded, X_Turnstile_Token="genuine-8").status_code == 200
+
+
+def test_a_verdict_may_come_in_pieces(
+    guarded: Service, turnstile: Turnstile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def pieces() -> AsyncIterator[str]:
+        for piece in ('{"succ', 'ess": ', "true}"):
+            yield piece
+            await asyncio.sleep(0.05)
+
+    async def answer(_: Any) -> Response:
+        return Response(200, stream=pieces())
+
+    monkeypatch.setattr(turnstile, "answer", answer)
+    assert ask(guarded, X_Turnstile_Token="genuine-7").status_code == 200
+
+
+def test_a_verdict_of_a_megabyte_is_none(guarded: Service, turnstile: Turnstile) -> None:
+    turnstile.fail(200, times=9, body=b'{"success": true}' + b" " * 1_000_000)
+    assert ask(guarded, X_Turnstile_Token="genuine-7").status_code == 503
 
 
 def test_a_wrong_secret_is_the_author_s_to_mend(start: Start, turnstile: Turnstile) -> None:
