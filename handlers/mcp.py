@@ -14,7 +14,7 @@ from fastapi import Body, Depends, Query, Request
 from handlers.schemas import ReaderAddress
 from rag.errors import BookError, Unauthorized
 from rag.providers import Clients, get_clients
-from web import cors, json_rpc, mcp_protocol
+from web import access_checks, cors, json_rpc, mcp_protocol
 from web.bearer import bearer, is_one_of
 from web.json_rpc import RpcError, RpcResponse
 from web.mcp_protocol import McpCall, McpHeaders
