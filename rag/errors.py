@@ -15,6 +15,7 @@ Reason: TypeAlias = Literal[
     "host",
     "connection",
     "timeout",
+    "slow",
     "malformed",
     "rights",
     "read-only",
@@ -35,6 +36,7 @@ tls         the TLS connection could not be verified
 host        the host name does not exist
 connection  no connection, or it was lost
 timeout     no answer in time
+slow        no answer in time from a server that was reached
 malformed   the response is not in the documented form
 rights      the database role lacks a right
 read-only   the database takes no changes
