@@ -61,6 +61,7 @@ class BookError(Exception):
     ├── Unauthorized            the admin token is missing or wrong
     ├── NotFound                no such page, conversation or answer
     ├── RateLimited             too many requests; has `retry_after`
+    ├── Overloaded              more connections than the process may have open
     ├── SourceError             a file or site cannot be indexed
     └── UpstreamError           an external service failed; has `service`, `reason`
         ├── UpstreamTimeout
@@ -128,6 +129,11 @@ class RateLimited(BookError):
         super().__init__(message, detail=detail)
         self.retry_after = retry_after
         """Seconds."""
+
+
+class Overloaded(BookError):
+    code = "overloaded"
+    detail = "More people are asking than this service can serve. Please try again in a moment."
 
 
 class SourceError(BookError):
