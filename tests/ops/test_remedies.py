@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def trial(
         for service in services:
             extra = {**options, **({"service": service} if len(services) > 1 else {})}
             name = " ".join([service, make.__name__.replace("_", " "), *map(str, options.values())])
-            TRIED.append((service, words, name, lambda ward, extra=extra: make(ward, **extra)))
+            TRIED.append((service, words, name, partial(make, **extra)))
         return make
 
     return register
@@ -615,14 +616,15 @@ def sentences() -> list[str]:
     """The sentences in the module, with … for what is filled in."""
     tree = ast.parse(Path(remedies.__file__).read_text())
     documentation = {id(each.value) for each in ast.walk(tree) if isinstance(each, ast.Expr)}
-    found, waiting = [], [tree]
+    found: list[str] = []
+    waiting: list[ast.AST] = [tree]
     while waiting:
-        node: Any = waiting.pop()
+        node = waiting.pop()
         if isinstance(node, ast.JoinedStr):
-            parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
-            found.append("".join(parts))
+            constants = (isinstance(part, ast.Constant) and part.value for part in node.values)
+            found.append("".join(str(text or "…") for text in constants))
             continue
         if isinstance(node, ast.Constant) and id(node) not in documentation:
-            found.append(node.value if isinstance(node.value, str) else "")
+            found.append(str(node.value))
         waiting += ast.iter_child_nodes(node)
     return [text for text in found if len(text.split()) > 4]
