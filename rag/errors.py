@@ -15,6 +15,7 @@ Reason: TypeAlias = Literal[
     "host",
     "connection",
     "timeout",
+    "slow",
     "malformed",
     "rights",
     "read-only",
@@ -35,6 +36,7 @@ tls         the TLS connection could not be verified
 host        the host name does not exist
 connection  no connection, or it was lost
 timeout     no answer in time
+slow        no answer in time from a server that was reached
 malformed   the response is not in the documented form
 rights      the database role lacks a right
 read-only   the database takes no changes
@@ -59,6 +61,7 @@ class BookError(Exception):
     ├── Unauthorized            the admin token is missing or wrong
     ├── NotFound                no such page, conversation or answer
     ├── RateLimited             too many requests; has `retry_after`
+    ├── Overloaded              more connections than the process may have open
     ├── SourceError             a file or site cannot be indexed
     └── UpstreamError           an external service failed; has `service`, `reason`
         ├── UpstreamTimeout
@@ -126,6 +129,11 @@ class RateLimited(BookError):
         super().__init__(message, detail=detail)
         self.retry_after = retry_after
         """Seconds."""
+
+
+class Overloaded(BookError):
+    code = "overloaded"
+    detail = "More people are asking than this service can serve. Please try again in a moment."
 
 
 class SourceError(BookError):

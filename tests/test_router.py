@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import tomllib
 from collections.abc import Callable, Coroutine, Iterator
@@ -63,6 +64,8 @@ def failing(error: Exception) -> TestClient:
         (UpstreamTimeout("secret detail", service="cohere"), 503, "upstream_timeout"),
         (IndexMissing("run python ingest.py"), 503, "index_missing"),
         (ConfigurationError("secret detail"), 503, "configuration"),
+        (OSError(errno.EMFILE, "secret detail"), 503, "overloaded"),
+        (FileNotFoundError("secret detail"), 500, "internal"),
         (RuntimeError("secret detail"), 500, "internal"),
     ],
 )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 from typing import Any
@@ -18,6 +19,7 @@ from starlette.routing import Match
 from rag import request_log
 from rag.errors import (
     BookError,
+    Overloaded,
     RateLimited,
     Unauthorized,
     UpstreamError,
@@ -72,6 +74,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(BookError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(OSError, _from_the_system)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -116,6 +119,13 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected error in request %s", _request_id(request), exc_info=error)
     return _response(request, problem(error, _request_id(request)))
+
+
+async def _from_the_system(request: Request, error: Exception) -> Response:
+    """Tell a lack of file descriptors, which each connection takes, from other errors."""
+    if getattr(error, "errno", 0) in (errno.EMFILE, errno.ENFILE):
+        return await _known(request, Overloaded("the process may not open more files"))
+    raise error
 
 
 def _methods(request: Request) -> list[str]:

@@ -61,10 +61,15 @@ _ONE_SERVICE: dict[tuple[str, Reason], str] = {
         "with ALTER ROLE name SET statement_timeout = '10s' (the same for lock_timeout and "
         "transaction_timeout)."
     ),
+    ("postgres", "slow"): (
+        "The server was reached. It may be overloaded, or another session may hold a lock on a "
+        "table of the schema book: see pg_stat_activity, and end that session with "
+        "pg_terminate_backend."
+    ),
     ("postgres", "connections"): (
         "All connections that the server allows are taken. Each process of this service uses up "
-        "to four: raise the limit with ALTER ROLE name CONNECTION LIMIT 20, stop other clients, "
-        "or use the address of a pooler such as PgBouncer."
+        "to four: raise the limit with ALTER ROLE name CONNECTION LIMIT 20 (or ALTER DATABASE), "
+        "stop other clients, or use the address of a pooler such as PgBouncer."
     ),
     ("postgres", "database"): (
         "Create the database with CREATE DATABASE, or correct its name in DATABASE_URL."

@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,15 @@ class Ward:
         return services[name]
 
     def do(self, statement: str) -> None:
-        """Run a statement as the administrator, whose name is A and whose role for us is R."""
+        """Run a statement as the administrator.
+
+        A is the administrator's name, R the name of the role for us, and D of its database.
+        """
         admin, role, _ = self.given
-        owner = query(admin, "SELECT current_user")[0][0]
-        query(admin, re.sub(r"\bA\b", owner, re.sub(r"\bR\b", role, statement)))
+        [(owner, database)] = query(admin, "SELECT current_user, current_database()")
+        for letter, name in {"A": owner, "R": role, "D": database}.items():
+            statement = re.sub(rf"\b{letter}\b", name, statement)
+        query(admin, statement)
 
     @property
     def tls(self) -> tuple[str, Path]:
@@ -122,7 +128,7 @@ def trial(
         for service in services:
             extra = {**options, **({"service": service} if len(services) > 1 else {})}
             name = " ".join([service, make.__name__.replace("_", " "), *map(str, options.values())])
-            TRIED.append((service, words, name, lambda ward, extra=extra: make(ward, **extra)))
+            TRIED.append((service, words, name, partial(make, **extra)))
         return make
 
     return register
@@ -500,6 +506,12 @@ ON_TURNS = "CREATE TRIGGER slow BEFORE INSERT ON book.turns EXECUTE FUNCTION boo
     remedy="ALTER ROLE R CONNECTION LIMIT 20",
 )
 @trial(
+    "CONNECTION LIMIT 20 (or ALTER DATABASE)",
+    "postgres",
+    harm="ALTER DATABASE D CONNECTION LIMIT 0",
+    remedy="ALTER DATABASE D CONNECTION LIMIT 20",
+)
+@trial(
     "GRANT USAGE ON SCHEMA book TO",
     "postgres",
     before="ALTER SCHEMA book OWNER TO A",
@@ -527,6 +539,21 @@ def database_that_saves_nothing(
     ward.do(harm)
     yield ward.as_given
     ward.do(remedy)
+    yield ward.as_given
+
+
+@trial("end that session with pg_terminate_backend", "postgres")
+def table_that_another_session_locks(ward: Ward) -> Iterator[Variables]:
+    using(ward.given[2], self_check.check)  # creates the tables
+    other = Connection(parse_url(ward.given[0]), 5)
+    other.execute("BEGIN; LOCK TABLE book.turns", 5)
+    yield ward.as_given
+    ward.do(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND query LIKE '%LOCK TABLE%' "
+        "AND pid <> pg_backend_pid()"
+    )
+    other.close()
     yield ward.as_given
 
 
@@ -589,14 +616,15 @@ def sentences() -> list[str]:
     """The sentences in the module, with … for what is filled in."""
     tree = ast.parse(Path(remedies.__file__).read_text())
     documentation = {id(each.value) for each in ast.walk(tree) if isinstance(each, ast.Expr)}
-    found, waiting = [], [tree]
+    found: list[str] = []
+    waiting: list[ast.AST] = [tree]
     while waiting:
-        node: Any = waiting.pop()
+        node = waiting.pop()
         if isinstance(node, ast.JoinedStr):
-            parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
-            found.append("".join(parts))
+            constants = (isinstance(part, ast.Constant) and part.value for part in node.values)
+            found.append("".join(str(text or "…") for text in constants))
             continue
         if isinstance(node, ast.Constant) and id(node) not in documentation:
-            found.append(node.value if isinstance(node.value, str) else "")
+            found.append(str(node.value))
         waiting += ast.iter_child_nodes(node)
     return [text for text in found if len(text.split()) > 4]

@@ -8,11 +8,13 @@ import threading
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import trustme
 
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
+Reader: TypeAlias = asyncio.StreamReader
+Writer: TypeAlias = asyncio.StreamWriter
 REFUSED = (
     b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n"
     b'Proxy-Authenticate: Basic realm="office"\r\nConnection: close\r\n\r\n'
@@ -67,7 +69,7 @@ def _listening(
     port: int,
     context: ssl.SSLContext | None,
 ) -> Iterator[int]:
-    writers = []
+    writers: list[Writer] = []
 
     async def accept(reader: Reader, writer: Writer) -> None:
         writers.append(writer)
@@ -94,7 +96,7 @@ async def _end(servers: Sequence[asyncio.Server], writers: Sequence[Writer]) -> 
     for server in servers:
         server.close()
         await server.wait_closed()
-    others = asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+    others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)

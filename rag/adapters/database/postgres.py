@@ -119,7 +119,7 @@ class Postgres:
             except TimeoutError:
                 self._pool.discard(connection)
                 self._pool.set_down()
-                failure = UpstreamTimeout("no answer in time", service="postgres")
+                failure = UpstreamTimeout("no answer in time", service="postgres", reason="slow")
             except ConnectionLost as error:
                 self._pool.discard(connection)
                 failure = UpstreamError(
