@@ -1,8 +1,15 @@
-"""The pictures of the README: `python -m bench.pictures`, or `make pictures`.
+"""The pictures of the README and the handbook: `python -m bench.pictures`, or `make pictures`.
 
 Indexes the handbook, starts the service on the embedded engines, asks it in Chromium, and writes
-`docs/images/chat.png` and `docs/images/chat-animated.png` (an APNG). Needs Chromium
-(`apt-get install chromium`). Fonts differ between machines, and so do the bytes.
+`docs/images/chat.png` and `docs/images/chat-animated.png` (an APNG). Then it shows two answers
+with the Markdown of chat models and writes `docs/images/markdown.png`. To compare, the widget of
+another commit shows the same answers in `docs/images/markdown-before.png`:
+
+    git show f73f427^:widget/widget.js >before.js
+    python -m bench.pictures before.js
+
+Needs Chromium and a font with Chinese signs (`apt-get install chromium fonts-wqy-microhei`). Fonts
+differ between machines, and so do the bytes.
 """
 
 from __future__ import annotations
@@ -19,13 +26,36 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser import fake
 from tests.support.service import ROOT, environment, run, serving
 
 FOLDER = ROOT / "docs" / "images"
 QUESTION = "How do I delete a conversation?"
 SIZE = {"width": 960, "height": 720}
+MARKDOWN = {
+    "Markdown as models write it": """A call costs little (~$1.50), a day more (~$10).
+
+请看**「重要」**部分，**注意：**见 http://book.example/a。然后继续。
+
+| Step | What it does |
+|---|---|
+| one<br>two | fetch &mdash; unpack &rarr; run |
+
+The mean is \\(\\frac{a_1 * b_2}{n}\\) and \\[E = mc^2\\].""",
+    "من اليمين إلى اليسار": """`pip install book` هو الأمر الذي يثبّت الكتاب.
+
+- `make run` يشغّل الخدمة
+- `make test` يشغّل الاختبارات
+
+Docker هو أداة لتشغيل الحاويات.
+
+| `flag` | `value` |
+|---|---|
+| `-v` | يعرض المزيد |""",
+}
+"""Questions and answers."""
 STILL = -3
 """The frame that is the screenshot: the answer."""
 LIMIT = 400_000
@@ -56,11 +86,18 @@ class Frame:
     milliseconds: int
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if not chromium:
         print("Chromium is needed: apt-get install chromium", file=sys.stderr)
         return 1
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        name = "markdown-before.png" if arguments else "markdown.png"
+        write(FOLDER / name, [markdown(browser, *map(Path, arguments))])
+        browser.close()
+    if arguments:
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         data = {"DATA_DIR": f"{folder}/data", "BOOK_TITLE": "Ask the Book"}
         run("ingest.py", "docs", env=environment(**data)).check_returncode()
@@ -81,11 +118,7 @@ def film(page: Page, decoder: Page) -> Iterator[Frame]:
     """Ask, read the answer, point at a citation, follow it into the book."""
 
     def shot(milliseconds: int, page: Page = page) -> Frame:
-        encoded = base64.b64encode(page.screenshot()).decode()
-        raw = base64.b64decode(decoder.evaluate(_DECODE, encoded))
-        rgba = np.frombuffer(raw, np.uint8).reshape(SIZE["height"], SIZE["width"], 4)
-        red, green, blue = (rgba[..., n].astype(np.uint32) for n in range(3))
-        return Frame(red << 16 | green << 8 | blue, milliseconds)
+        return Frame(pixels(page.screenshot(), decoder), milliseconds)
 
     field = page.get_by_role("textbox", name="Ask a question")
     page.locator(".suggestions button").first.wait_for()
@@ -106,6 +139,38 @@ def film(page: Page, decoder: Page) -> Iterator[Frame]:
         citation.click()
     opened.value.wait_for_load_state()
     yield shot(3000, opened.value)
+
+
+def markdown(browser: Browser, widget: Path = fake.BUNDLE) -> Frame:
+    """Show the answers in the chat of a scripted service."""
+    service = fake.Fake()
+    service.replies = [fake.Reply(answer, []) for answer in MARKDOWN.values()]
+    with tempfile.TemporaryDirectory() as folder:
+        for path in fake.WIDGET.glob("*.js"):
+            shutil.copy(path, folder)
+        shutil.copy(widget, Path(folder) / "widget.js")
+        served, fake.WIDGET = fake.WIDGET, Path(folder)
+        try:
+            with fake.serve(service.app()) as url:
+                page = browser.new_page(viewport={"width": 600, "height": 1000})
+                page.goto(url)
+                field = page.get_by_role("textbox", name="Ask a question")
+                for n, question in enumerate(MARKDOWN):
+                    field.fill(question)
+                    field.press("Enter")
+                    page.locator(".turn").nth(n).locator(".actions").wait_for()
+                return Frame(pixels(page.locator(".log").screenshot(), browser.new_page()), 0)
+        finally:
+            fake.WIDGET = served
+
+
+def pixels(png: bytes, decoder: Page) -> Pixels:
+    """Decode a screenshot."""
+    height, width = struct.unpack(">II", png[16:24])[::-1]
+    raw = base64.b64decode(decoder.evaluate(_DECODE, base64.b64encode(png).decode()))
+    rgba = np.frombuffer(raw, np.uint8).reshape(height, width, 4)
+    red, green, blue = (rgba[..., n].astype(np.uint32) for n in range(3))
+    return red << 16 | green << 8 | blue
 
 
 def write(path: Path, frames: list[Frame]) -> None:
@@ -177,4 +242,4 @@ def _channels(colours: Pixels) -> NDArray[np.int32]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import metrics, relevance, retrieval
-from bench.sets import CachedEmbedder
+from bench import languages, metrics, relevance, retrieval
+from bench.sets import CachedEmbedder, read_lines
 from rag.adapters.embedding.minilm import LocalEmbedder
 from rag.environment import load_settings
+from rag.indexing.chunking import chunk_book
+from rag.language.detect import is_in_other_language
+from sites import read_path
 from tests.upstreams import Upstreams
 
 TEXTS = {
@@ -106,3 +109,29 @@ def test_what_each_part_of_the_relevance_is_worth(tmp_path: Path) -> None:
     assert any("in use" in row and row.count("100.0%") == 4 for row in table)
     assert any("NOTHING" in row and "| 0.0% | 100.0% |" in row for row in table)
     assert not relevance.holds("Cats sleep a lot.", TEXTS["b-1"])
+
+
+def test_the_questions_in_other_languages_fit_the_handbook() -> None:
+    texts = [chunk.text for chunk in chunk_book(read_path(str(languages.BOOK)).pages)]
+    rows = read_lines(languages.QUESTIONS)
+    for row in rows:
+        for quote in row["quotes"]:
+            assert any(relevance.holds(text, quote) for text in texts), quote
+        assert not is_in_other_language(row["en"], "en")
+        for language in languages.LANGUAGES:
+            assert is_in_other_language(row[language], "en"), row[language]
+    assert sum(not row["quotes"] for row in rows) >= 8
+
+
+def test_questions_in_other_languages_are_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "cats.md").write_text("# Cats\n\nCats sleep most of the day in warm places.\n")
+    asked = dict.fromkeys(("en", *languages.LANGUAGES), "Where do cats sleep?")
+    row = {"id": "a", "quotes": ["sleep most of the day"], **asked}
+    (tmp_path / "asked.jsonl").write_text(json.dumps(row) + "\n")
+    monkeypatch.setattr(languages, "BOOK", tmp_path / "cats.md")
+    monkeypatch.setattr(languages, "QUESTIONS", tmp_path / "asked.jsonl")
+    lines = asyncio.run(languages.measure(LocalEmbedder()))
+    assert lines[2] == "| in English | 1 of 1 | 0 of 0 |"
+    assert lines[4] == "| translated, by meaning (in use) | 4 of 4 | 0 of 0 |"

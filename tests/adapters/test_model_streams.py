@@ -61,6 +61,7 @@ CONTROL = [
     ("Thinking...\nHm [1].\n...done thinking.\n\nSend DELETE [2].", SAID),
     ("Thinking…\nHm\n…done thinking.\nSend DELETE [2].", SAID),
     ("Hm.\n...done thinking.\nSend DELETE [2].", SAID),
+    ("Hm.\n…done thinking.\nSend DELETE [2].", SAID),
     ("Here are my reasoning steps:\nHm.\n[BEGIN FINAL RESPONSE]\nSend DELETE [2].\n", SAID),
     ("Hm\n[BEGIN FINAL RESPONSE]Send DELETE [2].\n[END FINAL RESPONSE]\n<|end|>", SAID),
     ("Here is my thought process: Hm. Here is my response: Send DELETE [2].", SAID),

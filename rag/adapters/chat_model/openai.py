@@ -170,10 +170,9 @@ class OpenAIAnswerer:
                 try:
                     await answer.start()
                 except UpstreamError as error:
-                    if not (accepted.system_role and refuses_role(str(error))):
-                        raise
-                    accepted.system_role = False  # LM Studio says so within the stream
-                    return await attempt(model)
+                    if refuses_role(str(error)):  # some servers say so within the stream
+                        accepted.system_role = False  # from the next attempt on
+                    raise
                 stack.pop_all()  # from here on, the answer closes the response
             return answer
 
