@@ -251,6 +251,4 @@ def _window(lines: Sequence[str], window: Sequence[str]) -> Iterator[str]:
     numbers = [int(part) if _NUMBER.fullmatch(part) else None for part in window[:2]]
     first = numbers[0] or 1 if numbers else 1
     last = numbers[1] if len(numbers) > 1 else (first if numbers else None)
-    for line in lines[first - 1 : last]:
-        if not _ANCHOR.search(line):
-            yield line
+    yield from lines[first - 1 : last]

@@ -223,16 +223,14 @@ class Indexer:
             return Summary(len(pages), len(chunks), reused=len(chunks))
         todo = await self.plan()
         approve(todo)
-        calls = await self._embed(todo.missing, progress)
-        unchanged = {chunk.chunk_id for chunk in todo.missing}
-        if _same_rules(self.info, published):
-            unchanged = {chunk.chunk_id for chunk in chunks}
         frequencies = Counter[int]()
+        calls = await self._embed(todo.missing, frequencies, progress)
+        embedded = {chunk.chunk_id for chunk in todo.missing}
         vectors: dict[str, SparseVector] = {}
-        for chunk in chunks:
+        for chunk in (chunk for chunk in chunks if chunk.chunk_id not in embedded):
             vector = self.sparse(chunk)
             frequencies.update(vector.indices)
-            if chunk.chunk_id not in unchanged:
+            if not _same_rules(self.info, published):
                 vectors[chunk.chunk_id] = vector
         if isinstance(self.writer, PageKeeper):
             self.writer.keep(pages)
@@ -249,8 +247,10 @@ class Indexer:
             published=True,
         )
 
-    async def _embed(self, chunks: Sequence[Chunk], progress: Callable[[Progress], None]) -> int:
-        """Embed and stage chunks in concurrent batches. Return the number of calls."""
+    async def _embed(
+        self, chunks: Sequence[Chunk], terms: Counter[int], progress: Callable[[Progress], None]
+    ) -> int:
+        """Embed and stage chunks in concurrent batches, and count their terms. Return the calls."""
         done = calls = 0
         errors: list[BookError] = []
 
@@ -263,7 +263,9 @@ class Indexer:
                     calls += 1
                     texts = [chunk.embedded_text for chunk in batch]
                     vectors = await self.embedder.embed_passages(texts)
-                    await self.writer.stage(self._points(batch, vectors))
+                    points = self._points(batch, vectors)
+                    await self.writer.stage(points)
+                    terms.update(index for point in points for index in point.sparse.indices)
                 except BookError as error:
                     errors.append(error)
                     return
