@@ -29,10 +29,10 @@ NOT_SAVED = {
 }
 
 
-REPORT_REFUSED = {
-    Over.SHARE: "This report was not kept, because you have used your share of today's space for "
+NO_SPACE = {
+    Over.SHARE: "Your text was not kept, because you have used your share of today's space for "
     "conversations. It begins anew at midnight UTC.",
-    Over.DAY: "This report was not kept, because today's space for conversations is used up. It "
+    Over.DAY: "Your text was not kept, because today's space for conversations is used up. It "
     "begins anew at midnight UTC.",
 }
 
@@ -46,10 +46,10 @@ def nothing_by_words(over: Over) -> RateLimited:
     )
 
 
-def report_refused(over: Over) -> RateLimited:
-    """Return the error for a report of an assistant for which there is no space."""
+def no_space(over: Over) -> RateLimited:
+    """Return the error for a comment or a report for which there is no space."""
     return RateLimited(
-        "there is no space for a report", detail=REPORT_REFUSED[over], retry_after=_until_midnight()
+        "there is no space left for texts", detail=NO_SPACE[over], retry_after=_until_midnight()
     )
 
 
