@@ -137,7 +137,13 @@ async def _ingest(options: Namespace, clients: Clients) -> int:
             generator=options.generator,
             base_path=options.base_path,
             root=options.root,
-            limits=Limits(options.page_seconds, settings.max_book_characters),
+            limits=Limits(
+                page_seconds=options.page_seconds,
+                characters=settings.max_book_characters,
+                includes=settings.max_includes,
+                include_depth=settings.max_include_depth,
+                included_characters=settings.max_included_characters,
+            ),
         )
     if options.language:
         from sites import in_language

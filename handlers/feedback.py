@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated, Literal
 
 from fastapi import Path
@@ -13,6 +14,7 @@ from rag.errors import NotFound
 from rag.providers import get_clients
 
 NEEDS = ("DATABASE_URL",)
+NO_ANSWER = "This answer does not exist or its conversation has been deleted."
 
 
 class FeedbackRequest(BaseModel):
@@ -33,12 +35,17 @@ async def feedback(
     n: Annotated[int, Path(ge=1, le=2**31 - 1)],
     address: ReaderAddress = "",
 ) -> FeedbackResponse:
-    """Store a rating of an answer. It replaces an earlier one."""
-    from rag.chat import admission
+    """Store a rating of an answer. It replaces an earlier one.
 
-    clients = get_clients()
+    A comment counts like a question against the rate, and in the day's space for conversations.
+    """
+    from rag.chat import admission, space
+
+    clients, comment = get_clients(), request.comment
     admission.admit_cheap(clients, address)
     database = await clients.database()
-    if not await conversations.rate(database, session_id, n, request.rating, request.comment):
-        raise NotFound(detail="This answer does not exist or its conversation has been deleted.")
+    counted = space.space_for(clients, address, len(comment.encode())) if comment else nullcontext()
+    async with counted:
+        if not await conversations.rate(database, session_id, n, request.rating, comment):
+            raise NotFound(detail=NO_ANSWER)
     return FeedbackResponse(session_id=session_id, n=n, rating=request.rating)

@@ -19,11 +19,11 @@ from rag.answering import sources
 from rag.answering.citation_filter import link_markers
 from rag.answering.text_fragments import citation_url
 from rag.answering.urls import page_path
-from rag.chat import admission, answer_stream, notices, pipeline
+from rag.chat import admission, answer_stream, pipeline
 from rag.chat.question import Question
 from rag.chat.retrieval import outline, search_passages
+from rag.chat.space import space_for
 from rag.conversations import store as conversations
-from rag.conversations.rate_limits import Cost
 from rag.errors import InvalidRequest, NotFound, UpstreamError
 from rag.indexing.outline import Outline, OutlinePage, markdown, page_chunks
 from rag.models import Chunk, Turn
@@ -191,19 +191,11 @@ async def report_gap(caller: Caller, arguments: GapArguments) -> GapResult:
     """Tell the author of the book what you could not find in it. Changes nothing in the book."""
     clients = caller.clients
     await caller.count_token()
-    reserved = Cost(bytes=admission.TURN_BYTES)
-    admitted = await admission.admit(clients, caller.address, cost=reserved)
-    if admitted.bytes:
-        raise notices.report_refused(admitted.bytes)
     metadata = {"answered": False, "found": "nothing", "answered_by": "report_gap"}
     turn = Turn(arguments.question, "", metadata={**metadata, "response_time_ms": 0})
-    size = 0
-    try:
+    size = conversations.stored_bytes(turn) + len(arguments.comment.encode())
+    async with space_for(clients, caller.address, size):
         session_id = await _saved_gap(clients, turn, arguments.comment)
-        size = conversations.stored_bytes(turn, None) + len(arguments.comment.encode())
-    finally:
-        used = admitted.reserved._replace(bytes=min(size, admitted.reserved.bytes))
-        await admission.settle(clients, admitted, used)
     return GapResult(recorded=True, conversation_id=session_id)
 
 

@@ -127,6 +127,13 @@ class Settings:
         100_000_000,
         "Ingest refuses a book with more characters to embed than this.",
     )
+    max_includes: int = _setting("MAX_INCLUDES", 500, "Files that one page may include.")
+    max_include_depth: int = _setting(
+        "MAX_INCLUDE_DEPTH", 6, "Levels of files that include other files."
+    )
+    max_included_characters: int = _setting(
+        "MAX_INCLUDED_CHARACTERS", 1_000_000, "Characters that includes may add to one page."
+    )
     rerank_model: str = _setting(
         "RERANK", "", "Cohere rerank model, such as rerank-v4.0-fast; no reranking if unset."
     )

@@ -72,6 +72,12 @@ class Limits:
     """For parsing one page."""
     characters: int = MAX_CHARACTERS
     """Of all files that are read, included ones each time."""
+    includes: int = 500
+    """Files that one page may include, repeats counted."""
+    include_depth: int = 6
+    """Levels of files that include files."""
+    included_characters: int = 1_000_000
+    """Characters that the includes of one page may add, and bytes of one included file."""
 
 
 class Refused(Exception):

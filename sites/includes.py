@@ -14,13 +14,6 @@ from typing import NamedTuple
 
 from sites.files import Files, Refused, real_path
 
-MAX_INCLUDES = 500
-"""Files that one page may include, repeats counted."""
-MAX_DEPTH = 6
-"""Levels of files that include files."""
-MAX_INCLUDED = 1_000_000
-"""Characters that the includes of one page may add, and bytes of one included file."""
-
 
 def relative_name(place: Path, folder: Path) -> str:
     """Return a file's path as messages name it."""
@@ -63,7 +56,8 @@ class Includes:
         self._folder = folder
         self._page = page
         self._count = 0
-        self._characters = MAX_INCLUDED
+        self._limits = files.limits
+        self._characters = self._limits.included_characters
         self._open = [_Open(real_path(folder / page), partial(_line, page, above))]
         """The page and the files that are being included, outermost first."""
         self._left_out: dict[str, list[tuple[str, str]]] = {}
@@ -92,15 +86,17 @@ class Includes:
         place = self._files.locate(include.place or self._folder)
         if any(place == each.place for each in self._open):
             raise Refused("includes itself")
-        if len(self._open) > MAX_DEPTH:
-            raise Refused(f"is included more than {MAX_DEPTH} levels deep")
+        if len(self._open) > self._limits.include_depth:
+            depth = self._limits.include_depth
+            raise Refused(f"is included more than {depth} levels deep (MAX_INCLUDE_DEPTH)")
         self._count += 1
-        if self._count > MAX_INCLUDES:
-            raise Refused(f"is beyond the limit of {MAX_INCLUDES} includes for a page")
+        if self._count > self._limits.includes:
+            limit = f"{self._limits.includes:,}"
+            raise Refused(f"is beyond the limit of {limit} includes for a page (MAX_INCLUDES)")
         if not include.place or not os.path.exists(place):
             self._files.report.losses.add(include.missing, include.at or self._page, include.name)
             return "", self._open[-1]
-        whole = self._files.included(place, MAX_INCLUDED)
+        whole = self._files.included(place, self._limits.included_characters)
         text = include.cut(whole)
         self._spend(len(text))
         begin = whole.find(text)
@@ -109,8 +105,10 @@ class Includes:
 
     def _spend(self, characters: int) -> None:
         if characters > self._characters:
-            limit = f"{MAX_INCLUDED:,}"
-            raise Refused(f"is beyond the limit of {limit} included characters for a page")
+            raise Refused(
+                f"is beyond the limit of {self._limits.included_characters:,} included characters "
+                "for a page (MAX_INCLUDED_CHARACTERS)"
+            )
         self._files.spend(characters)
         self._characters -= characters
 

@@ -29,10 +29,10 @@ NOT_SAVED = {
 }
 
 
-REPORT_REFUSED = {
-    Exceeded.SHARE: "This report was not saved, because you have used your share of today's "
-    "storage. The limit resets at midnight UTC.",
-    Exceeded.DAY: "This report was not saved, because today's storage is used up. The limit resets "
+NO_SPACE = {
+    Exceeded.SHARE: "Your text was not saved, because you have used your share of today's storage. "
+    "The limit resets at midnight UTC.",
+    Exceeded.DAY: "Your text was not saved, because today's storage is used up. The limit resets "
     "at midnight UTC.",
 }
 
@@ -46,10 +46,10 @@ def nothing_by_words(over: Exceeded) -> RateLimited:
     )
 
 
-def report_refused(over: Exceeded) -> RateLimited:
-    """Return the error for a report of an assistant for which there is no space."""
+def no_space(over: Exceeded) -> RateLimited:
+    """Return the error for a comment or a report for which there is no space."""
     return RateLimited(
-        "there is no space for a report", detail=REPORT_REFUSED[over], retry_after=_until_midnight()
+        "there is no space left for texts", detail=NO_SPACE[over], retry_after=_until_midnight()
     )
 
 

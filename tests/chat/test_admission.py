@@ -585,6 +585,25 @@ def test_beyond_the_space_answers_are_given_but_not_saved(small: Small) -> None:
     assert size <= counted <= 40_000
 
 
+def test_comments_count_in_the_space(small: Small) -> None:
+    service, url = small(DAILY_STORAGE_BUDGET="800000", READER_SHARE="5")
+    with reading(service, "203.0.113.1") as greedy, reading(service, "203.0.113.2") as other:
+        session = ask(greedy).json()["session_id"]
+        path = f"/chat/sessions/{session}/turns"
+        body = {"rating": -1, "comment": "語" * 1000}
+        before = query(url, "SELECT bytes::int FROM book.days")[0][0]
+        for _ in range(5):
+            assert greedy.post(f"{path}/7/feedback", json=body).status_code == 404
+        assert query(url, "SELECT bytes::int FROM book.days") == [(before,)]
+        statuses = [greedy.post(f"{path}/1/feedback", json=body).status_code for _ in range(15)]
+        assert statuses == sorted(statuses)
+        assert set(statuses) == {200, 429}
+        refused = greedy.post(f"{path}/1/feedback", json=body)
+        assert "not kept" in refused.json()["detail"]
+        assert greedy.post(f"{path}/1/feedback", json={"rating": 1}).status_code == 200
+        assert other.post(f"{path}/1/feedback", json=body).status_code == 200
+
+
 def test_a_conversation_that_is_full_asks_for_a_new_one(small: Small, upstreams: Upstreams) -> None:
     service, _ = small(MAX_TURNS="2")
     with service.client() as client:

@@ -214,6 +214,23 @@ def test_numbers_of_lines_that_are_no_numbers(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (Limits(includes=2), "limit of 2 includes for a page (MAX_INCLUDES)"),
+        (Limits(include_depth=2), "more than 2 levels deep (MAX_INCLUDE_DEPTH)"),
+        (Limits(included_characters=150), "limit of 150 included characters for a page (MAX_INCL"),
+    ],
+    ids=["count", "depth", "characters"],
+)
+def test_an_author_may_change_the_budget(tmp_path: Path, limits: Limits, reason: str) -> None:
+    files = {f"p{n}.md": includes("mdbook", f"p{n + 1}.md", "x.md") for n in range(4)}
+    files |= {"p4.md": "leaf\n", "x.md": "few words\n"}
+    write(tmp_path, {"SUMMARY.md": "- [p](p0.md)\n", **files})
+    assert reason not in said(read_book(tmp_path, generator="mdbook"))
+    assert reason in said(read_book(tmp_path, generator="mdbook", limits=limits))
+
+
 EXPRESSIONS = {
     "constants": ("export const a = '{long}';", "{a}"),
     "front matter": ("---\nx: {long}\n---", "{frontMatter.x}"),
