@@ -574,7 +574,7 @@ def test_beyond_the_space_answers_are_given_but_not_saved(small: Small) -> None:
         assert saved == sorted(saved, reverse=True)
         assert answers[-1]["message"]
         assert not saved[-1]
-        assert "not kept" in answers[-1]["metadata"]["notice"]
+        assert "not saved" in answers[-1]["metadata"]["notice"]
         assert ask(other).json()["metadata"]["saved"]
     ((counted,),) = query(url, "SELECT bytes::int FROM book.days")
     ((size,),) = query(
@@ -599,7 +599,7 @@ def test_comments_count_in_the_space(small: Small) -> None:
         assert statuses == sorted(statuses)
         assert set(statuses) == {200, 429}
         refused = greedy.post(f"{path}/1/feedback", json=body)
-        assert "not kept" in refused.json()["detail"]
+        assert "not saved" in refused.json()["detail"]
         assert greedy.post(f"{path}/1/feedback", json={"rating": 1}).status_code == 200
         assert other.post(f"{path}/1/feedback", json=body).status_code == 200
 
