@@ -146,7 +146,7 @@ class Partials:
             return self._includes.filled(str(value), f"{{{source.strip()}}}")
         if isinstance(value, Computed | dict | list):
             self._lost(EXPRESSIONS, file, near, f"{{{source.strip()}}}")
-        return ""
+        return value.text if isinstance(value, Computed) else ""
 
     def _raw(self, name: str, near: Token, file: _File) -> str:
         """Return the text of a file that is shown as code."""
@@ -216,7 +216,7 @@ def _whole_code(tokens: Iterable[Token]) -> Iterator[Token]:
     for token in tokens:
         if opened and token.type == "mdx_tags":
             meta = {"tags": [*opened.meta["tags"], *token.meta["tags"]]}
-            yield Token("mdx_tags", "", 0, meta=meta, map=opened.map, level=opened.level)
+            yield Token("mdx_tags", "", 0, meta=meta, map=token.map, level=opened.level)
             opened = None
             continue
         if opened:

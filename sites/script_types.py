@@ -17,6 +17,8 @@ class Computed:
     """File and line."""
     argument: dict[str, Any] | None = field(default=None, hash=False)
     """The object that the called function was given."""
+    text: str = ""
+    """A template, with `…` for each part of it that is computed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections import ChainMap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sites.javascript import Token
@@ -201,8 +202,9 @@ class Expressions(Cursor):
             parts.append(str(value) if number else value)
             while not self.ended and self._tokens[self._at].kind != "template":
                 self._at += 1
+        text = "".join(part if isinstance(part, str) else "…" for part in parts)
         known = all(isinstance(part, str) for part in parts)
-        return "".join(parts) if known else self._computed("", line)
+        return text if known else replace(self._computed("", line), text=text)
 
     def _object(self, depth: int) -> Object:
         found = Object()

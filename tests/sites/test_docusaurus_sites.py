@@ -268,6 +268,19 @@ def test_braces(tmp_path: Path, text: str, words: str) -> None:
     assert book.problems == ()
 
 
+def test_what_is_known_of_a_template_is_kept(tmp_path: Path) -> None:
+    text = """<CodeBlock language="sh">
+{`npx init --version ${current()}
+cd app`}
+</CodeBlock>
+
+Run {`go ${a.b}!`} now.
+"""
+    book = read(tmp_path, text, {})
+    assert text_of(book.pages[0]) == "```sh\nnpx init --version …\ncd app\n```\n\nRun go …! now."
+    assert [loss.place for loss in book.losses] == ["page.md:2", "page.md:6"]
+
+
 def test_code_blocks(tmp_path: Path) -> None:
     text = """import CodeBlock from '@theme/CodeBlock';
 import Source from '!!raw-loader!./run.py';

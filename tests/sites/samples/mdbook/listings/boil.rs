@@ -1,0 +1,4 @@
+fn other() {}
+// ANCHOR: main
+fn main() {}
+// ANCHOR_END: main
