@@ -12,7 +12,6 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from rag.errors import NotFound, SourceError
 from rag.models import Page
-from sites.clock import TooSlow, page_clock
 from sites.discovery import Scope, list_pages, same_page
 from sites.fetch import Excluded, Fetcher, Limits, Response, Unavailable
 from sites.files import Report
@@ -27,6 +26,7 @@ from sites.source import (
     page_words,
     primary_language,
 )
+from sites.time_limit import TooSlow, page_time_limit
 
 MAX_CONSECUTIVE_FAILURES = 12
 """After this many failures in a row the site counts as down."""
@@ -189,7 +189,7 @@ class _Crawl:
     def _parse(self, response: Response) -> _CrawledPage | SourceError:
         """Parse a page within its time, which is only measured in the main thread."""
         try:
-            with page_clock(self.fetcher.limits.page_seconds):
+            with page_time_limit(self.fetcher.limits.page_seconds):
                 return self._parsed(response)
         except TooSlow:
             return Unavailable(f"took longer than {self.fetcher.limits.page_seconds:g} s to parse.")

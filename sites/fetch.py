@@ -21,10 +21,10 @@ import httpx
 
 from rag.errors import NotFound, SourceError
 from rag.retry_after import retry_after
-from sites.addresses import check_host, resolve
-from sites.clock import PAGE_SECONDS
 from sites.files import MAX_CHARACTERS
+from sites.ip_addresses import check_host, resolve
 from sites.robots import MAX_BYTES, Robots
+from sites.time_limit import PAGE_SECONDS
 
 AGENT = "AskTheBook"
 HEADERS = {

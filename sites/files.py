@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from rag.errors import SourceError
-from sites.clock import PAGE_SECONDS, TooSlow, page_clock
 from sites.losses import Losses
+from sites.time_limit import PAGE_SECONDS, TooSlow, page_time_limit
 
 T = TypeVar("T")
 MAX_FILE_BYTES = 4_000_000
@@ -265,7 +265,7 @@ class Files:
         """Run the block that parses a page. If it fails or takes too long, report the page."""
         self.report.losses.page = path
         try:
-            with page_clock(self.limits.page_seconds):
+            with page_time_limit(self.limits.page_seconds):
                 yield
         except TooSlow:
             self.report.skip(path, f"took longer than {self.limits.page_seconds:g} s to parse")

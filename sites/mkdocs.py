@@ -34,8 +34,8 @@ from sites.mkdocs_plugins import (
 )
 from sites.pymarkdown import python_markdown
 from sites.pymdownx import block_titles, braced_fences, fence_label, generic_blocks, icons
+from sites.pymdownx_snippets import Snippets
 from sites.slugs import python_markdown_slug, python_markdown_slugger
-from sites.snippets import Snippets
 from sites.source import (
     Book,
     Request,

@@ -9,11 +9,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from sites.clock import TooSlow, page_clock
 from sites.files import Files, real_path
 from sites.front_matter import line_of, load_yaml
 from sites.globs import ignored
 from sites.source import Request
+from sites.time_limit import TooSlow, page_time_limit
 
 CONFIGS = ("mkdocs.yml", "mkdocs.yaml", "properdocs.yml", "zensical.yml")
 _PREFIXES = ("material/", "markdown.extensions.")
@@ -135,7 +135,7 @@ def built_pages(site: Site, files: Files, paths: Iterable[str]) -> list[str]:
     ]
     for pattern in patterns:
         try:
-            with page_clock(files.limits.page_seconds):
+            with page_time_limit(files.limits.page_seconds):
                 paths = [path for path in paths if not re.match(pattern, path)]
         except (re.error, TooSlow):
             site.lost("patterns could not be followed", "plugins", pattern)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from rag import VERSION
 from sites import GENERATORS
-from sites.clock import PAGE_SECONDS
+from sites.time_limit import PAGE_SECONDS
 
 USAGE = """\
 Index a book, so that `python router.py` can answer questions about it.

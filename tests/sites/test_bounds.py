@@ -16,7 +16,6 @@ from rag.errors import SourceError
 from sites import Book, crawler, read_book
 from sites.attributes import attribute_lists, trailing_id
 from sites.book import READERS
-from sites.clock import TooSlow, page_clock
 from sites.crawler import read_site
 from sites.fetch import Limits as CrawlLimits
 from sites.files import Limits, Report
@@ -25,6 +24,7 @@ from sites.html_blocks import read_page
 from sites.markdown import Dialect
 from sites.script import read_module
 from sites.script_types import Computed
+from sites.time_limit import TooSlow, page_time_limit
 from tests.sites.test_root import INCLUDES, said, write
 from tests.support.served_site import html, served
 
@@ -394,10 +394,10 @@ def test_the_clock_stops_python_and_regular_expressions() -> None:
         lambda: re.match(r"(a+)+$", "a" * 40 + "b"),
     ):
         started = time.monotonic()
-        with pytest.raises(TooSlow), page_clock(0.1):
+        with pytest.raises(TooSlow), page_time_limit(0.1):
             work()
         assert time.monotonic() - started < 5
-    with page_clock(0.05):
+    with page_time_limit(0.05):
         pass
     time.sleep(0.1)  # nothing rings afterwards
 
@@ -412,7 +412,7 @@ def test_the_clock_rings_again_if_a_parser_swallows_it() -> None:
         while True:
             pass
 
-    with pytest.raises(TooSlow), page_clock(0.05):
+    with pytest.raises(TooSlow), page_time_limit(0.05):
         swallow()
     assert time.monotonic() - started < 10
 
@@ -421,7 +421,7 @@ def test_another_thread_has_no_clock() -> None:
     done: list[bool] = []
 
     def work() -> None:
-        with page_clock(0.01):
+        with page_time_limit(0.01):
             time.sleep(0.05)
             done.append(True)
 

@@ -13,8 +13,8 @@ import trustme
 
 from rag.errors import SourceError
 from sites import fetch
-from sites.addresses import is_public, resolve
 from sites.fetch import Fetcher, Limits, Response, Unavailable, origin
+from sites.ip_addresses import is_public, resolve
 from sites.robots import Robots
 from tests.support.served_site import html, served
 

@@ -17,7 +17,7 @@ class TooSlow(Exception):
 
 
 @contextmanager
-def page_clock(seconds: float) -> Iterator[None]:
+def page_time_limit(seconds: float) -> Iterator[None]:
     """Raise TooSlow in the block once it has run for `seconds`.
 
     Works in the main thread of a system with SIGALRM; elsewhere the block is not interrupted.
@@ -29,11 +29,11 @@ def page_clock(seconds: float) -> Iterator[None]:
         return
     running = True
 
-    def ring(number: int, frame: FrameType | None) -> None:
+    def on_alarm(number: int, frame: FrameType | None) -> None:
         if running:
             raise TooSlow
 
-    before = signal.signal(signal.SIGALRM, ring)
+    before = signal.signal(signal.SIGALRM, on_alarm)
     try:
         # Repeated in case that the first exception is lost, as in a callback from C.
         signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
