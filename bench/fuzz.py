@@ -53,8 +53,7 @@ def fuzz(url: str, folder: Path, *options: str, seconds: float) -> subprocess.Co
 
 def statuses(service: Service) -> Counter[int]:
     """Count the responses in the service's log by status."""
-    lines = (json.loads(line) for line in service.log.split("\n") if line.startswith("{"))
-    return Counter(line["status"] for line in lines if "status" in line)
+    return Counter(line["status"] for line in service.requests)
 
 
 def complaints(log: str) -> list[str]:
