@@ -15,12 +15,12 @@ from rag.answering.marker_grammar import COMMA, DASH, LABEL, LABEL_BEGUN, NOTE, 
 AHEAD = 400
 """Characters behind a marker that decide how it is written."""
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
-_DIGITS = str.maketrans(_RAISED, "0123456789")
+_DIGITS = str.maketrans(_RAISED + "⁻–", "0123456789--")
 _TAGS = ("sup", "cite", "ref", "source", "citation")
 
 _ANOTHER = rf"(?:{LABEL})?\d"
 _WORDS = rf"""(?=[^\W\d_]|["'“‘«§])(?:(?![,;] ?{_ANOTHER})[^][【】［］()\n…]){{1,60}}+"""
-_TITLE = rf"(?: ?[:：|–—-] ?|, )(?!{_ANOTHER}){_WORDS}"
+_TITLE = rf"(?: ?[:：|–—-] ?|, )(?!{_ANOTHER}|and \d){_WORDS}"
 """The title of a passage, or a place in it, behind a number with a label."""
 _PLACE = rf"(?:: | ?\| |, ?(?=(?:p|pp|pages?|sections?|chapters?|lines?|§)\.? ?\d)){_WORDS}"
 """The same behind a bare number, where a comma is more often that of a list."""
@@ -32,23 +32,27 @@ _LABELS = rf"(?:{LABEL}){{0,2}}(?:(?i:n[or])\.? ?|[#№] ?)?"
 _LABEL_BEGUN = rf"(?:{LABEL}){{0,2}}(?:{LABEL_BEGUN}|(?i:n[or]?)\.? ?|[#№] ?)"
 _LABELLED = rf"(?={LABEL}){_LABELS}{_RANGE}(?:{NOTE}|{_TITLE})?"
 _ITEM = rf"(?:{_LABELLED}|{_RANGE}(?:{NOTE}|{_FILE}|{_PLACE})?)"
-_NEXT = rf"(?:{COMMA}{_ITEM}){{0,7}}"
+_NEXT = rf"(?:(?:, and |{COMMA}){_ITEM}){{0,7}}"
 _NUMBERS = r"\d{1,3}(?: ?[,;] ?\d{1,3}){0,7}"
-_SEE = r"(?:(?i:see|cf\.) )?"
+_SEE_WORDS = ("see ", "cf. ", "siehe ", "vgl. ", "voir ", "véase ", "ver ", "vedi ", "zie ")
+_SEE = rf"(?i:{'|'.join(map(re.escape, _SEE_WORDS))})?"
 FAMILIES = {
-    "titles": rf"[\[【［]{{1,2}} ?{_ITEM}{_NEXT} ?[]】］]{{1,2}}",
-    "brackets in brackets": rf"\[(?:{LABEL})\[{_NUMBERS}\]\]|\^\[{_NUMBERS}\]\^?",
-    "parentheses": rf"\({_SEE}{_LABELLED}{_NEXT}\)",
+    "titles": rf"[\[【［]{{1,2}} ?{_SEE}{_ITEM}{_NEXT} ?[]】］]{{1,2}}",
+    "brackets in brackets": rf"\[(?:{LABEL})\[{_NUMBERS}\]\]",
+    "brackets with carets": rf"\^\[{_NUMBERS}\]\^?|\[\^{_NUMBERS}\^\]",
+    "parentheses": rf"[(（]{_SEE}{_LABELLED}{_NEXT}[)）]",
     "tags": rf"<(?P<tag>{'|'.join(_TAGS)})>\[?{_NUMBERS}\]?</(?P=tag)>",
-    "raised digits": rf"⁽?[{_RAISED}]{{1,3}}⁾?|\^{_NUMBERS}\^",
+    "raised digits": rf"⁽?[{_RAISED}]{{1,3}}(?:[⁻–][{_RAISED}]{{1,2}})?⁾?|\^{_NUMBERS}\^",
 }
 _habit = re.compile("|".join(FAMILIES.values())).match
 _begun = re.compile(
-    rf"[\[【［]{{1,2}} ?(?:{_LABEL_BEGUN}|{_LABELS}\d[^][【】［］\n]{{0,120}})"
-    rf"|\[(?:{LABEL})\[[\d,; ]{{0,40}}\]?|\^(?:\[[\d,; ]{{0,40}}\]?|[\d,; ]{{0,40}})"
-    rf"|\({beginnings('see ')}|\({_SEE}(?:{_LABEL_BEGUN}|{_LABELS}\d[^()\n]{{0,120}})"
+    rf"(?:[\[【［]{{1,2}} ?|[(（]){_SEE}(?:{_LABEL_BEGUN}|{_LABELS}\d[^][【】［］()（）\n]{{0,99}})"
+    rf"|[\[【［(（](?i:{'|'.join(map(beginnings, _SEE_WORDS))})"
+    rf"|\[(?:{LABEL})\[[\d,; ]{{0,40}}\]?|\[\^[\d,; ]{{0,40}}\^?"
+    rf"|\^(?:\[[\d,; ]{{0,40}}\]?|[\d,; ]{{0,40}})"
     rf"|<(?:{'|'.join(map(beginnings, _TAGS))})"
-    rf"|<(?:{'|'.join(_TAGS)})>[][\d,; ]{{0,40}}(?:</?[a-z]{{0,8}})?|⁽?[{_RAISED}]{{0,3}}"
+    rf"|<(?:{'|'.join(_TAGS)})>[][\d,; ]{{0,40}}(?:</?[a-z]{{0,8}})?"
+    rf"|⁽?[{_RAISED}]{{0,3}}[⁻–]?[{_RAISED}]{{0,2}}"
 ).fullmatch
 """Whether a text may be the beginning of a marker."""
 _numbers = re.compile(rf"(\d+)(?: ?{DASH} ?(\d+))?(?:{NOTE}|{_FILE}|{_TITLE})?").findall
@@ -57,7 +61,7 @@ _is_exponent = re.compile(
     r"|sin|cos|tan|log|ln)$"
 ).search
 """Whether raised digits are an exponent: behind a number, a letter, a unit or a function."""
-_SPECIAL = rf" \t(`~\\\[【［<^⁽{_RAISED}"
+_SPECIAL = rf" \t(（`~\\\[【［<^⁽{_RAISED}"
 
 
 class ModelCitations(CitationFilter):
@@ -87,6 +91,6 @@ class ModelCitations(CitationFilter):
 
     def _items(self, written: str) -> list[str]:
         raised = written.strip("⁽⁾").translate(_DIGITS)
-        if written[0] in _RAISED + "⁽" and int(raised) > self._highest:
+        if written[0] in _RAISED + "⁽" and raised.isdigit() and int(raised) > self._highest:
             return list(raised)  # ¹² are two
         return [f"{a}-{b}" if b else a for a, b in _numbers(raised)]

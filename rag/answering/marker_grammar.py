@@ -25,9 +25,9 @@ def beginnings(word: str) -> str:
 
 _WORDS = """
     passages sources references refs citations cites cite excerpts snippets documents docs chunks
-    context quelle quellen extrait extraits pasaje fuente fuentes fonte fontes fonti passagem
-    passaggio bron bronnen źródło kaynak источник источники отрывок фрагмент المصدر مصدر مرجع
-    来源 來源 段落 文献 引用 参考 出典 資料 출처 참고
+    context footnotes fn src quelle quellen extrait extraits pasaje fuente fuentes fonte fontes
+    fonti passagem passaggio bron bronnen źródło kaynak источник источники отрывок фрагмент
+    المصدر مصدر مرجع 来源 來源 段落 文献 引用 参考 出典 資料 출처 참고
 """
 """Words that some models put before the number. Headings such as `[Step 1]` stay text."""
 _ANY_LABEL = "|".join(f"{word}?" if word[-1] == "s" else word for word in _WORDS.split())

@@ -149,6 +149,8 @@ HABITS = [
     ("A (Source 2: The Title) so.", "A [2] so."),
     ("A (Quelle 1), (источник 2)", "A [1], [2]"),
     ("A (Source 9).", "A."),
+    ("A（来源 2），(siehe Quelle 1), (vgl. Passage 3).", "A[2]，[1], [3]."),
+    ("A [see Source 2], [^1^], [1, 2, and 3].", "A [2], [1], [1][2][3]."),
     # tags
     ("It goes<sup>1</sup>.", "It goes[1]."),
     ("It goes <sup>[1]</sup><sup>2</sup>.", "It goes [1][2]."),
@@ -159,6 +161,7 @@ HABITS = [
     ("It goes.¹² So it does³", "It goes.[1][2] So it does[3]"),
     ("It goes ¹, ² ⁽³⁾", "It goes [1], [2] [3]"),
     ("It goes.⁹", "It goes."),
+    ("It goes.¹⁻³", "It goes.[1][2][3]"),
     ("这样做。² 好¹", "这样做。[2] 好[1]"),
     ("It goes^1,2^.", "It goes[1][2]."),
     # no markers

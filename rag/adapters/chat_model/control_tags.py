@@ -56,6 +56,7 @@ SPECIAL = (
 """Where a tag may begin."""
 
 FIRST = {
+    ":": "mark",
     "thinking...\n": "prelude",
     "thinking…\n": "prelude",
     "here is my thought process:": "prelude",
@@ -122,12 +123,13 @@ _FAMILIES = (
     _family("details:reasoning", "p", "thought", "thought"),
     _family("details", "p", "", "details_end"),
     _family(
-        "(?:tool|function)_(?:calls?(?:_section)?|responses?|results?|use|code|output|request)"
+        "(?:tool|function)_(?:calls?(?:_section)?|responses?|results?|use|code|outputs?|request)"
         " toolcalls? function= invoke available_tools",
         *("pbs", "call", "called"),
     ),
     _family("function", "p", "", "called"),
-    _family(r"(?:tool_|function_|python_tag)\w* calls", "b", "call", "called"),
+    _family("observation search_results? system_reminder", "p", "call", "called"),
+    _family(r"(?:tool_|function_|python_tag)\w* calls python", "b", "call", "called"),
     _family("solution response", "b", "final", "mark"),
     _family("final_response", "s", "final", "mark"),
     _family("inst", "pbs", "other", "ours"),
@@ -142,6 +144,13 @@ _FAMILIES = (
 """The same for names without `begin_` and `end_`."""
 is_thought, is_wrapper = _FAMILIES[0][0], _FAMILIES[-2][0]
 """Whether a name is that of a thought, or of a tag around a whole answer."""
+
+
+def is_hidden(name: str) -> bool:
+    """Whether fenced code of this name holds thoughts or a tool call."""
+    return _kind(name, "p", closes=False)[0] in ("thought", "call")
+
+
 _begins = re.compile(r"(?:begin|start)_(?:of_)?(\w+)|(\w+)_(?:begin|start)").fullmatch
 _ends = re.compile(r"end_(?:of_)?(\w+)|(\w+)_end").fullmatch
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -179,11 +188,11 @@ def read(found: re.Match[str]) -> Tag:
         name += rest[:1]
     elif name == "details" and "reasoning" in rest:
         name += ":reasoning"
-    kind, closes = _kind(name, shape, closes)
+    kind, closes = _kind(name, shape, closes=closes)
     return Tag(kind, name, closes)
 
 
-def _kind(name: str, shape: str, closes: bool) -> tuple[str, bool]:
+def _kind(name: str, shape: str, *, closes: bool) -> tuple[str, bool]:
     """Return the kind of a tag, and whether it closes something."""
     for is_one, shapes, opens, ends in _WHOLE:
         if shape in shapes and is_one(name):

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 
 from rag.adapters.chat_model import control_tags
-from rag.adapters.chat_model.control_tags import MAX_TAG, Tag, is_thought, is_wrapper
+from rag.adapters.chat_model.control_tags import MAX_TAG, Tag, is_hidden, is_wrapper
 
 MAX_CODE = 1000
 """Characters of the longest inline code, and of the opening line of fenced code."""
@@ -153,7 +153,7 @@ class ControlText:
         if final or end != -1 or len(line) > MAX_CODE:
             if found := _opens_fence(line):
                 self._fence = found[1]
-                self._fence_is_thought = not self._tail and bool(is_thought(found[2].lower()))
+                self._fence_is_thought = not self._tail and is_hidden(found[2].lower())
                 return self._copy(text, at, at + len(line))
         elif _may_open_fence(line) or _may_be_heading(line):
             return at
