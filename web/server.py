@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from socket import SOCK_STREAM
 from typing import TYPE_CHECKING, Any
 
@@ -192,11 +193,15 @@ def serve(app: FastAPI) -> None:
 
 
 def require_one_process(settings: Settings) -> None:
-    """Raise ConfigurationError in the second of several processes that share an embedded database.
+    """Raise ConfigurationError if uvicorn runs this process beside another on an embedded database.
 
-    `uvicorn --workers` starts such processes. uvicorn stops all of them if one cannot start.
+    `uvicorn --workers` starts several, and stops all of them if one cannot start.
     """
-    if settings.database_url or not _supervisor():
+    if settings.database_url:
+        return
+    if not _supervisor():
+        if "uvicorn" in Path(sys.argv[0]).parts[-2:]:
+            check_free(settings)
         return
     import fcntl
 

@@ -270,6 +270,17 @@ def test_several_processes_of_an_embedded_database_are_refused(
     assert "Traceback" not in finished.stderr + finished.stdout
 
 
+def test_a_second_uvicorn_on_the_same_folder_is_refused_at_once(data: Path, tmp_path: Path) -> None:
+    with serving(tmp_path / "log", DATA_DIR=str(data)) as service:
+        reply = httpx.post(f"{service.url}/chat", json=QUESTION, timeout=60)
+        assert reply.json()["metadata"]["saved"]
+        command = ("-m", "uvicorn", "router:app", "--port", str(free_port()))
+        finished = run(*command, env=environment(DATA_DIR=str(data)))
+    assert finished.returncode
+    assert "is in use by process" in finished.stderr
+    assert "Traceback" not in finished.stderr + finished.stdout
+
+
 def test_one_process_after_another_is_served(data: Path, tmp_path: Path) -> None:
     """As with `uvicorn --reload`, which starts one process at a time."""
     code = "import router; print(router.app.title)"
