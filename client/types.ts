@@ -133,7 +133,7 @@ export interface MessageModel {
   content: string | PartModel[] | null;
 }
 
-export interface ModelModel {
+export interface ModelEntry {
   id: string;
   object: string;
   created: number;
@@ -142,7 +142,7 @@ export interface ModelModel {
 
 export interface ModelsResponse {
   object: string;
-  data: ModelModel[];
+  data: ModelEntry[];
 }
 
 export interface PageModel {

@@ -12,21 +12,25 @@ from markdown_it.token import Token
 
 INTERRUPTS: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
 """The blocks that a line ends if a rule matches it."""
+MatchLine = Callable[[str, int, int], re.Match[str] | None]
 Read = Callable[[StateBlock, re.Match[str], int, int], int]
 """(state, first line as matched, its number, number of the line at which all ends) -> the line
 after the block"""
 
 
 def add_block(
-    md: MarkdownIt, name: str, starts: tuple[str, ...], pattern: re.Pattern[str], read: Read
+    md: MarkdownIt, name: str, starts: tuple[str, ...], match_line: MatchLine, read: Read
 ) -> None:
-    """Make a parser call `read` for lines that begin with one of the texts and match a pattern."""
+    """Make a parser call `read` for lines that begin with one of the texts and match.
+
+    `match_line` is the method `fullmatch` of a pattern.
+    """
 
     def rule(state: StateBlock, first: int, end: int, silent: bool) -> bool:
         begin = state.bMarks[first] + state.tShift[first]
         if not state.src.startswith(starts, begin) or state.is_code_block(first):
             return False
-        match = pattern.fullmatch(state.src, begin, state.eMarks[first])
+        match = match_line(state.src, begin, state.eMarks[first])
         if match is None:
             return False
         if not silent:

@@ -21,7 +21,7 @@ _LINE = re.compile(
 
 def directives(md: MarkdownIt) -> None:
     """Make a parser accept container directives."""
-    add_block(md, "directive", (":::",), _LINE, _directive)
+    add_block(md, "directive", (":::",), _LINE.fullmatch, _directive)
 
 
 def _directive(state: StateBlock, match: re.Match[str], first: int, end: int) -> int:

@@ -16,7 +16,7 @@ _RUN = re.compile(r"\$++")
 
 def dollar_math(md: MarkdownIt) -> None:
     """Make a parser accept math."""
-    add_block(md, "math", ("$$",), _FENCE, _block)
+    add_block(md, "math", ("$$",), _FENCE.fullmatch, _block)
     md.inline.ruler.before("backticks", "math", _inline)
 
 

@@ -60,7 +60,7 @@ def name_jinja(body: str, includes: Includes, losses: Losses) -> None:
 
 def objects(md: MarkdownIt) -> None:
     """Make a parser drop the directives of mkdocstrings with their indented options."""
-    add_block(md, "object", (":::", "#"), _OBJECT, _object)
+    add_block(md, "object", (":::", "#"), _OBJECT.fullmatch, _object)
 
 
 def _object(state: StateBlock, match: re.Match[str], first: int, end: int) -> int:

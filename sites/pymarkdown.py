@@ -39,10 +39,14 @@ def python_markdown(md: MarkdownIt, *, in_html: bool, sane_headings: bool) -> No
     md.use(deflist_plugin).use(raw_html, in_html=in_html).use(code_in_tables)
     if not sane_headings:
         md.block.ruler.at("heading", _heading, INTERRUPTS)
-    add_block(md, "indented_box", ("!!!", "???", "==="), _BOX, _indented_box)
+    add_block(md, "indented_box", ("!!!", "???", "==="), _BOX.fullmatch, _indented_box)
     # The page shows abbreviations only as tooltips.
     add_block(
-        md, "abbreviation", ("*[",), _ABBREVIATION, lambda state, match, first, end: first + 1
+        md,
+        "abbreviation",
+        ("*[",),
+        _ABBREVIATION.fullmatch,
+        lambda state, match, first, end: first + 1,
     )
 
 

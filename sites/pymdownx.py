@@ -68,7 +68,9 @@ def generic_blocks(titles: Mapping[str, str]) -> Callable[[MarkdownIt], None]:
         rf"/{{3,}}+[ \t]*+(?P<name>{names})(?![\w-])[ \t]*+(?:\|[ \t]*+(?P<title>.*))?"
         r"|/{3,}[/ \t]*+"
     )
-    return lambda md: add_block(md, "generic_block", ("///",), pattern, partial(_block, titles))
+    return lambda md: add_block(
+        md, "generic_block", ("///",), pattern.fullmatch, partial(_block, titles)
+    )
 
 
 def _block(

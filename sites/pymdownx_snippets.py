@@ -15,7 +15,7 @@ from sites.mkdocs_config import Site
 
 _DIRECTIVE = re.compile(
     r"^(?P<indent>[ \t]{0,100})(?P<escape>;?)-+8<-+(?:[ \t]+([\"'])(?P<name>[^\"'\n]+)\3"
-    r"|[ \t]*\n(?P<names>(?:(?![ \t]*-+8<-)[^\n]*\n){0,200})[ \t]*-+8<-+)[ \t]*$",
+    r"|[ \t]*\n(?P<names>(?:(?![ \t]*;?-+8<-)[^\n]*\n){0,200})[ \t]*-+8<-+)[ \t]*$",
     re.MULTILINE,
 )
 _MARK = re.compile(r"(?<!-)-++8<-++[ \t]++\[[ \t]*(start|end)[ \t]*:[ \t]*([\w-]+)[ \t]*\]")

@@ -70,7 +70,7 @@ def _tag_words(name: str, attributes: dict[str, str]) -> str:
 
 def _snippets(md: MarkdownIt) -> None:
     """Make a parser read `<<< @/file.js#region {1 ts} [label]` as an empty fence."""
-    add_block(md, "snippet", ("<<<",), _SNIPPET, _snippet)
+    add_block(md, "snippet", ("<<<",), _SNIPPET.fullmatch, _snippet)
 
 
 def _snippet(state: StateBlock, match: re.Match[str], first: int, end: int) -> int:

@@ -58,9 +58,10 @@ _begun = re.compile(
 _numbers = re.compile(rf"(\d+)(?: ?{DASH} ?(\d+))?(?:{NOTE}|{_FILE}|{_TITLE})?").findall
 _is_exponent = re.compile(
     rf"[\d)}}⁺⁻{_RAISED}]$|=\s?\w{{1,6}}$|(?<![^\W_])(?:[A-Za-zͰ-Ͽ]|[cdkmnµμ]?m|ft|in|yd|mi|px|m?sec"
-    r"|sin|cos|tan|log|ln)$"
+    r"|sin|cos|tan|log|ln)$|\\$"
 ).search
-"""Whether raised digits are an exponent: behind a number, a letter, a unit or a function."""
+"""Whether raised digits are an exponent: behind a number, a letter, a unit or a function. Behind a
+backslash, no sign begins a marker."""
 _SPECIAL = rf" \t(（`~\\\[【［<^⁽{_RAISED}"
 
 

@@ -65,6 +65,14 @@ REVIEWED: dict[tuple[str, str], list[str | bytes]] = {
     ("handlers.static_files", "f'<{tag}[^>]*>(.+?)</{tag}>'.encode()"): [
         b"<style[^>]*>(.+?)</style>"
     ],
+    ("sites.mdbook", "key"): [r"^[ \t]*\[?(?:preprocessor\.)?[\"']?toc[\"']?[ \t]*[].=]"],
+    (
+        "sites.pymdownx",
+        r"f'/{{3,}}+[ \\t]*+(?P<name>{names})(?![\\w-])[ \\t]*+"
+        r"(?:\\|[ \\t]*+(?P<title>.*))?|/{{3,}}[/ \\t]*+'",
+    ): [
+        r"/{3,}+[ \t]*+(?P<name>note|tab)(?![\w-])[ \t]*+(?:\|[ \t]*+(?P<title>.*))?|/{3,}[/ \t]*+"
+    ],
     ("sites.mkdocs_config", "pattern"): [r"private/.*"],  # the author's own, under a clock
     ("sites.other_generators", "generator.says"): [
         "starlight",
