@@ -43,7 +43,8 @@ class Bench:
         fixed = {"DATABASE_URL": self.database_url, "SITE_URL": "https://book.example"}
         # All readers share one address here, so the limits are set high enough never to apply.
         limits = {"RATE_PER_MINUTE": "1000000", "RATE_BURST": "1000000"}
-        limits |= {"DAILY_TOKEN_BUDGET": "999999999", "DAILY_QUESTION_BUDGET": "999999999"}
+        for what in ("TOKEN", "QUESTION", "EMBEDDING", "STORAGE"):
+            limits[f"DAILY_{what}_BUDGET"] = "999999999"
         return {**upstreams, **fixed, **limits, "PYTHONPATH": str(self.packages), **more}
 
 
