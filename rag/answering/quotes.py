@@ -195,18 +195,35 @@ def _escape_literally(line: str) -> str:
 def _escape_by_line(text: str) -> str:
     lines: list[str] = []
     prefix = fence = ""
+    width = 0
     for line in text.split("\n"):
+        if fence and _ends_container(line, prefix, width):
+            lines.append(prefix + fence)
+            fence = ""
         if fence:
             closing = _FENCE_END.fullmatch(line)
             fence = "" if closing and closing[1].startswith(fence) else fence
         elif opening := _FENCE.fullmatch(line):
-            prefix, fence = opening[1], opening[2] or opening[3]
+            prefix = _BULLET.sub(lambda bullet: " " * len(bullet[0]), opening[1])
+            fence = opening[2] or opening[3]
+            width = len(prefix.expandtabs(4)) if _BULLET.search(opening[1]) else 0
         else:
             line = _escape_line(line)
         lines.append(line)
     if fence:
-        lines.append(_BULLET.sub(lambda bullet: " " * len(bullet[0]), prefix) + fence)
+        lines.append(prefix + fence)
     return "\n".join(lines)
+
+
+def _ends_container(line: str, prefix: str, width: int) -> bool:
+    """Whether a line ends the quotation or list item of a fence, and so the fence itself.
+
+    `prefix` is what each of its lines begins with, and `width` the indentation of a list item.
+    """
+    if ">" in prefix:
+        return not line.lstrip(" \t").startswith(">")
+    text = line.expandtabs(4).lstrip(" ")
+    return bool(text) and len(line.expandtabs(4)) - len(text) < width
 
 
 def _escape_line(line: str) -> str:

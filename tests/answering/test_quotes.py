@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -334,6 +334,9 @@ LAYOUT = st.sampled_from(
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(LAYOUT, min_size=1, max_size=14).map("".join))
+@example(text="- ~~~\nword")
+@example(text="> ~~~\nword")
+@example(text="1. ```\n   code\n\n   code\nword [1]")
 def test_no_layout_turns_the_authors_brackets_into_citations(text: str) -> None:
     message = f"{escape_markers(text)}\n\nSo it is. [1]"
     assert through(message, 9) == message
