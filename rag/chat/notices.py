@@ -47,9 +47,11 @@ def nothing_by_words(over: Exceeded) -> RateLimited:
 
 
 def no_space(over: Exceeded) -> RateLimited:
-    """Return the error for a comment or a report for which there is no space."""
+    """Return the error for a comment or a report when the storage is used up."""
     return RateLimited(
-        "there is no space left for texts", detail=NO_SPACE[over], retry_after=_until_midnight()
+        "the storage for comments and reports is used up",
+        detail=NO_SPACE[over],
+        retry_after=_until_midnight(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Count texts that are saved outside of answers in the day's space for conversations."""
+"""Count texts that are saved outside of answers against the day's storage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rag.providers import Clients
 async def space_for(clients: Clients, address: str, size: int) -> AsyncIterator[None]:
     """Count a request and `size` bytes that the block saves. If it fails, no bytes are charged.
 
-    Raises RateLimited, also if there is no space left.
+    Raises RateLimited, including when the storage is used up.
     """
     admitted = await admission.admit(clients, address, cost=Cost(bytes=size))
     if admitted.bytes:

@@ -333,7 +333,7 @@ def connection_string_copied_badly(ward: Ward, part: str) -> Iterator[Variables]
     wrong = {
         "password": right.replace("s3cret", "hunter2"),
         "none": re.sub(":s3cret[^@]*@", "@", right),
-        "sslmode": right.replace("require", "disable"),  # there is no entry in pg_hba.conf for it
+        "sslmode": right.replace("require", "disable"),  # pg_hba.conf has no entry for it
     }
     yield {**ward.right, "DATABASE_URL": wrong[part]}
     yield {**ward.right, "DATABASE_URL": right}

@@ -133,7 +133,7 @@ def _events(data: bytes, response: AsyncAPIResponse[Any]) -> list[Event]:
         found += parsed if isinstance(parsed, list) else [parsed]
     for event in found:
         if not isinstance(event, Mapping):
-            raise ValueError("an event that is no object")
+            raise ValueError("an event that is not an object")
         if error := event.get("error"):
             from openai import APIError
 
