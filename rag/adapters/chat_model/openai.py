@@ -20,7 +20,7 @@ from rag.adapters.chat_model.loading import when_loaded
 from rag.adapters.chat_model.models import Models, read_listing
 from rag.adapters.chat_model.openai_stream import SERVICE, Answer, failure, sdk_errors
 from rag.adapters.chat_model.parameters import Capabilities, refuses_role, without_system_role
-from rag.adapters.chat_model.response_text import fence_word, read_usage, received_text, whole_text
+from rag.adapters.chat_model.response_text import ModelText, fence_word, read_usage, received_text
 from rag.adapters.failures import error_text
 from rag.adapters.retry import RetryLimits, with_retries
 from rag.answering.prompt import Message, answer_messages, rewrite_messages
@@ -236,7 +236,7 @@ class OpenAIAnswerer:
         message = body["choices"][0]["message"]
         if message.get("refusal"):
             raise UpstreamRejected("the model refused", service=SERVICE)
-        text = whole_text(message.get("content"), fence_word(messages))
+        text = ModelText(fence_word(messages)).flush(message.get("content"))
         return Completion(text, read_usage(body.get("usage"), messages, received_text(message)))
 
     # ------------------------------------------------------------ which models there are
