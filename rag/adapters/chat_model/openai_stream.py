@@ -175,7 +175,7 @@ class Answer:
                     content, refusal = self._text_of(event)
                     contents.append(content)
                     refusals.append(refusal)
-            except Exception as failed:  # what arrived before it is shown
+            except sdk_errors() as failed:  # what arrived before it is shown
                 error = failed
             text = self._visible.feed(contents) + "".join(refusals)
             for part in self._new_parts(text, restarts=self._visible.restarted):
