@@ -1,4 +1,4 @@
-"""Read Markdown while it streams, and leave its code unchanged."""
+"""Tell the code of Markdown from its text, in finished texts and while they stream."""
 
 from __future__ import annotations
 
@@ -9,11 +9,45 @@ MAX_CODE = 1000
 TAIL = 96
 """Characters of the output that decisions depend on."""
 
-is_line_start = re.compile(r"\n[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?$").search
+is_line_start = re.compile(r"\n[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*$").search
 _run_of_marks = re.compile(r"`+|~+").match
 _opening_line = re.compile(
     rf"(?:`{{3,}}[^`\n]{{0,{MAX_CODE}}}|~{{3,}}[^\n]{{0,{MAX_CODE}}})(?=\n|\Z)"
 ).match
+_opens = re.compile(
+    r"([ \t>]*+(?:(?:[-*+]|\d{1,9}[.)])[ \t]++)*+)(`{3,}(?=[^`]*$)|~{3,}+).*"
+).fullmatch
+_closes = re.compile(r"[ \t>]*+(`{3,}+|~{3,}+)[ \t]*+").fullmatch
+_BULLET = re.compile(r"[^ \t>]+")
+
+
+class FencedLines:
+    """Tells which lines of a finished text are fenced code."""
+
+    def __init__(self) -> None:
+        self.fence = ""
+        """The marks that opened the current fenced code."""
+        self.prefix = ""
+        """What each of its lines begins with: quotation marks, and spaces for list bullets."""
+        self.in_list = False
+        """Whether it is in a list item."""
+
+    def read(self, line: str) -> bool:
+        """Whether the next line is fenced code, or opens or closes it."""
+        if self.fence:
+            closing = _closes(line)
+            if closing and closing[1].startswith(self.fence):
+                self.fence = ""
+            return True
+        if opening := _opens(line):
+            self.fence, self.in_list = opening[2], bool(_BULLET.search(opening[1]))
+            self.prefix = _BULLET.sub(lambda bullet: " " * len(bullet[0]), opening[1])
+        return bool(opening)
+
+    @property
+    def end(self) -> str:
+        """A line that closes the current fenced code."""
+        return self.prefix + self.fence
 
 
 class CodeReader:
