@@ -134,7 +134,7 @@ class Clients:
     async def writer(self) -> IndexWriter:
         """Create a writer for one ingest run. The caller closes it."""
         if self.settings.qdrant_url:
-            module = await load_adapter("rag.adapters.vector_store.qdrant_writer", "qdrant_client")
+            module = await load_adapter("rag.adapters.vector_store.qdrant_writer")
             return cast(IndexWriter, module.QdrantWriter(*self._qdrant()))
         module = await load_adapter("rag.adapters.vector_store.edge")
         return cast(IndexWriter, module.EdgeWriter(self.settings.data_dir))
