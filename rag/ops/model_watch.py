@@ -95,7 +95,7 @@ def describe(retirement: Retirement, settings: Settings, today: date) -> str:
 def _advice(model: str, settings: Settings) -> str:
     if model == settings.cohere_embed_model:
         return "Set COHERE_EMBED_MODEL to a current model and index the book again."
-    if model == settings.rerank_model:
+    if model == settings.rerank:
         return "Set RERANK to a current model."
     chat = model in model_names(settings.chat_model)
     name = "CHAT_MODEL" if chat else "REWRITE_MODEL"

@@ -251,7 +251,7 @@ async def _use(db: Postgres) -> None:
     session = conversations.new_session_id()
     text = "é \\ ' – 世 😀"
     await conversations.save(db, session, Turn(text, text), new=True, retention_days=9)
-    [turn] = await conversations.export(db, session, retention_days=9) or [Turn("", "")]
+    [turn] = await conversations.recent(db, session, 1000, retention_days=9) or [Turn("", "")]
     assert turn.question == text
     assert turn.created_at is not None
     assert turn.created_at.utcoffset() == UTC.utcoffset(None)

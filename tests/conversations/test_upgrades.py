@@ -44,7 +44,7 @@ def test_every_earlier_version_has_a_dump() -> None:
 
 async def _go_on(db: Postgres) -> None:
     """Use a migrated database, and every part of its conversation."""
-    earlier = await conversations.export(db, SESSION, retention_days=KEPT)
+    earlier = await conversations.recent(db, SESSION, 1000, retention_days=KEPT)
     assert [turn.question for turn in earlier or ()] == ["Wie heißt „das“? – 世", "And then?"]
     assert earlier
     assert earlier[0].sources[0].slug == "a#b"
