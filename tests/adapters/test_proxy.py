@@ -14,7 +14,6 @@ import pytest
 from rag.adapters.chat_model.openai import OpenAIAnswerer
 from rag.adapters.embedding.cohere import CohereEmbedder
 from rag.adapters.http import proxy_for
-from rag.adapters.retry import RetryLimits
 from rag.adapters.vector_store.qdrant_rest import Rest
 from rag.environment import load_settings
 from rag.errors import UpstreamError
@@ -50,9 +49,9 @@ async def _embedding(url: str = NOWHERE) -> object:
 
 
 async def _passages(url: str = NOWHERE) -> object:
-    rest = Rest(url, "key", RetryLimits(5, attempt_seconds=5))
+    rest = Rest(url, "key", "book", seconds=5, attempt_seconds=5)
     try:
-        return (await rest.call("POST", "/collections/book/points/scroll", {}))["points"]
+        return (await rest.post("/points/scroll", {}))["points"]
     finally:
         await rest.close()
 
