@@ -107,7 +107,7 @@ async def measure_ranking(embedder: CachedEmbedder, test: TestSet, settings: Set
     """Measure ranking quality and search time."""
     made = await points(embedder, test.chunks)
     ids = {chunk.chunk_id: chunk.chunk_id for chunk in test.chunks}
-    clients = Clients(replace(settings, collection=f"bench-{test.name}"))
+    clients = Clients(replace(settings, qdrant_collection=f"bench-{test.name}"))
     store: VectorStore = ExactStore(made)
     if settings.qdrant_url:
         chunks = renamed(test.chunks)
