@@ -109,7 +109,7 @@ class ControlText(CodeReader):
         if text[at] not in "`~":
             return self._read_tag(text, at, final)
         begun, after = self._begun, self._code(text, at, final)
-        if self._fence and not begun and (found := _fence_name(text, at)) and is_hidden(found[1]):
+        if self._fence and not begun and (name := _fence_name(text, at)) and is_hidden(name[1]):
             self._fence_is_thought = True
             self._discard()
         return after
