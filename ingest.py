@@ -45,10 +45,10 @@ from rag.indexing.indexer import (
     Plan,
     carry_over,
     describe,
-    published_chunks,
     sparse_chunk,
 )
-from rag.indexing.link_check import LinkReport, check_links
+from rag.indexing.link_check import LinkReport, check_links, check_words
+from rag.indexing.outline import published_chunks
 from rag.interfaces import Embedder, IndexWriter, PreviewPages, VectorStore
 from rag.models import (
     Chunk,
@@ -250,7 +250,6 @@ async def _verified(chunks: Iterable[Chunk], options: Namespace) -> LinkReport:
 
 async def _words_missing(book: Book, options: Namespace) -> list[str]:
     """List the pages on which far more is published than was read."""
-    from rag.indexing.word_check import check_words
     from sites.published_site import open_site
     from sites.source import page_words
 

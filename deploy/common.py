@@ -8,7 +8,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from rag.environment import load_settings  # noqa: E402
 from rag.errors import ConfigurationError  # noqa: E402
-from rag.settings import HIDDEN, SECRETS, Settings  # noqa: E402
+from rag.settings import HIDDEN, SECRETS, VARIABLES  # noqa: E402
 
 LOCAL = ("HOST", "PORT", "DATA_DIR", "ROUTES")
 """Settings of the local machine, never copied to a host."""
@@ -39,9 +38,9 @@ def settings_for_host() -> tuple[dict[str, str], dict[str, str]]:
     except ConfigurationError as error:
         fail(str(error))
     values = {
-        item.metadata["name"]: _text(item.name, getattr(settings, item.name))
-        for item in fields(Settings)
-        if item.metadata and getattr(settings, item.name) != item.metadata["default"]
+        name: _text(item.name, getattr(settings, item.name))
+        for name, item in VARIABLES.items()
+        if getattr(settings, item.name) != item.metadata["default"]
     }
     missing = [name for name in SECRETS if name not in values]
     if missing and not settings.embedded:

@@ -26,13 +26,6 @@ _starting: dict[str, threading.Lock] = {}
 """Held while an engine starts. One that hangs does not keep the others from starting."""
 
 
-async def load_adapter(module: str, *needed: str) -> ModuleType:
-    """Import an adapter in a thread, after the modules that it would import lazily."""
-    for name in needed:
-        await asyncio.to_thread(importlib.import_module, name)
-    return await asyncio.to_thread(importlib.import_module, module)
-
-
 async def engine(module: str, make: Callable[[ModuleType], Any]) -> Any:
     """Return an embedded engine of this process. The first caller starts it, in a thread."""
 

@@ -11,7 +11,6 @@ import re
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import fields
 from io import StringIO
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from rag.errors import ConfigurationError
-from rag.settings import PLATFORMS, ROOT, Settings, model_names
+from rag.settings import PLATFORMS, ROOT, VARIABLES, Settings, model_names
 
 _TOKENS = ("admin_token", "api_token", "ticket_secret")
 
@@ -35,13 +34,12 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         problems += _check_network(os.environ)
         environ = os.environ
     values: dict[str, Any] = {}
-    for item in fields(Settings):
-        raw = environ.get(item.metadata["name"], "").strip() if item.metadata else ""
-        if raw:
+    for name, item in VARIABLES.items():
+        if raw := environ.get(name, "").strip():
             try:
                 values[item.name] = _parse(item.name, raw, item.metadata["default"])
             except ValueError as error:
-                problems.append(f"{item.metadata['name']} {error}")
+                problems.append(f"{name} {error}")
     if problems:
         raise ConfigurationError(f"Configuration error: {'; '.join(problems)}")
     values["platform"] = next((name for name in PLATFORMS if environ.get(name)), "")
@@ -68,10 +66,9 @@ def _load_dotenv(path: Path) -> list[str]:
         if value is not None:  # the locale may have another encoding
             os.environ.setdefault(name, os.fsdecode(value.encode()))
     begun = set(re.findall(r"^[ \t]*(?:export[ \t]+)?([A-Z_]+)\b", text, re.M))
-    names = (item.metadata["name"] for item in fields(Settings) if item.metadata)
     return [
         f"{name} in .env cannot be read: write {name}=value on one line"
-        for name in names
+        for name in VARIABLES
         if name in begun and found.get(name) is None
     ]
 

@@ -5,47 +5,27 @@ from __future__ import annotations
 from typing import ClassVar, Literal, TypeAlias
 
 Reason: TypeAlias = Literal[
-    "",
-    "key",
-    "quota",
-    "model",
-    "busy",
-    "proxy",
-    "tls",
-    "host",
-    "connection",
-    "timeout",
-    "slow",
-    "malformed",
-    "rights",
-    "read-only",
-    "full",
-    "encoding",
-    "cancelled",
-    "connections",
-    "database",
+    "",  # not known
+    "key",  # the API key or password was refused
+    "quota",  # the quota or credit is used up
+    "model",  # the model does not exist, or the key may not use it
+    "busy",  # too many requests, or the service is starting
+    "proxy",  # the proxy refused the request, or cannot be reached
+    "tls",  # the TLS connection could not be verified
+    "host",  # the host name does not exist
+    "connection",  # no connection, or it was lost
+    "timeout",  # no answer in time
+    "slow",  # no answer in time from a server that was reached
+    "malformed",  # the response is not in the documented form
+    "rights",  # the database role lacks a right
+    "read-only",  # the database takes no changes
+    "full",  # the disk or the storage quota is full
+    "encoding",  # the database is not in UTF-8, or a row is not
+    "cancelled",  # the server cancelled the statement, by a time limit of its own
+    "connections",  # no more connections are allowed
+    "database",  # the database does not exist
 ]
-"""Why a service failed, where its adapter knows:
-
-key         the API key or password was refused
-quota       the quota or credit is used up
-model       the model does not exist, or the key may not use it
-busy        too many requests, or the service is starting
-proxy       the proxy refused the request, or cannot be reached
-tls         the TLS connection could not be verified
-host        the host name does not exist
-connection  no connection, or it was lost
-timeout     no answer in time
-slow        no answer in time from a server that was reached
-malformed   the response is not in the documented form
-rights      the database role lacks a right
-read-only   the database takes no changes
-full        the disk or the storage quota is full
-encoding    the database is not in UTF-8, or a row is not
-cancelled   the server cancelled the statement, by a time limit of its own
-connections no more connections are allowed
-database    the database does not exist
-"""
+"""Why a service failed, where its adapter knows."""
 
 
 class BookError(Exception):

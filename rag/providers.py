@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +21,7 @@ from weakref import WeakKeyDictionary
 
 from rag.conversations import migrations
 from rag.conversations.rate_limits import MemoryLimits
-from rag.engines import engine, load_adapter, running, stop_engines, writable
+from rag.engines import engine, running, stop_engines, writable
 from rag.environment import load_settings
 from rag.errors import BookError, ConfigurationError, UpstreamError
 from rag.interfaces import (
@@ -93,7 +94,7 @@ class Clients:
         return await self._once("store", self._make_store)
 
     async def reranker(self) -> Reranker | None:
-        if not (self.settings.rerank_model and self.settings.cohere_api_key):
+        if not (self.settings.rerank and self.settings.cohere_api_key):
             return None
         return await self._once("reranker", self._make_reranker)
 
@@ -134,10 +135,10 @@ class Clients:
     async def writer(self) -> IndexWriter:
         """Create a writer for one ingest run. The caller closes it."""
         if self.settings.qdrant_url:
-            module = await load_adapter("rag.adapters.vector_store.qdrant_writer", "qdrant_client")
-            return cast(IndexWriter, module.QdrantWriter(*self._qdrant()))
-        module = await load_adapter("rag.adapters.vector_store.edge")
-        return cast(IndexWriter, module.EdgeWriter(self.settings.data_dir))
+            name, given = "qdrant_writer:QdrantWriter", self._qdrant()
+        else:
+            name, given = "edge:EdgeWriter", (self.settings.data_dir,)
+        return cast(IndexWriter, await _client(f"rag.adapters.vector_store.{name}", *given))
 
     def engines(self) -> dict[str, str]:
         """Return a readable name of the engine in each role."""
@@ -175,42 +176,32 @@ class Clients:
 
     # -------------------------------------------------------------- one factory per role
 
-    async def _make_embedder(self) -> Embedder:
-        if self.settings.cohere_api_key:
-            module = await load_adapter("rag.adapters.embedding.cohere")
-            embedder = module.CohereEmbedder(
-                self.settings.cohere_api_key,
-                self.settings.cohere_embed_model,
-                base_url=self.settings.cohere_base_url,
-                dimensions=self.settings.embed_dimensions,
-            )
-            return cast(Embedder, await _prepared(embedder))
-        return cast(
-            Embedder, await engine("rag.adapters.embedding.minilm", lambda m: m.LocalEmbedder())
+    async def _make_embedder(self) -> Any:
+        s = self.settings
+        if not s.cohere_api_key:
+            return await engine("rag.adapters.embedding.minilm", lambda m: m.LocalEmbedder())
+        return await _client(
+            "rag.adapters.embedding.cohere:CohereEmbedder",
+            s.cohere_api_key,
+            s.cohere_embed_model,
+            base_url=s.cohere_base_url,
+            dimensions=s.embed_dimensions,
         )
 
-    async def _make_store(self) -> VectorStore:
+    async def _make_store(self) -> Any:
         if self.settings.qdrant_url:
-            module = await load_adapter("rag.adapters.vector_store.qdrant")
-            return cast(VectorStore, await _prepared(module.QdrantStore(*self._qdrant())))
+            return await _client("rag.adapters.vector_store.qdrant:QdrantStore", *self._qdrant())
         folder = self.settings.data_dir
-        return cast(
-            VectorStore,
-            await engine("rag.adapters.vector_store.edge", lambda m: m.EdgeStore(folder)),
-        )
+        return await engine("rag.adapters.vector_store.edge", lambda m: m.EdgeStore(folder))
 
-    async def _make_reranker(self) -> Reranker:
-        module = await load_adapter("rag.adapters.embedding.cohere")
-        reranker = module.CohereReranker(
-            self.settings.cohere_api_key,
-            self.settings.rerank_model,
-            base_url=self.settings.cohere_base_url,
-        )
-        return cast(Reranker, await _prepared(reranker))
+    async def _make_reranker(self) -> Any:
+        s, name = self.settings, "rag.adapters.embedding.cohere:CohereReranker"
+        return await _client(name, s.cohere_api_key, s.rerank, base_url=s.cohere_base_url)
 
-    async def _make_model(self) -> Answerer:
-        s, module = self.settings, await load_adapter("rag.adapters.chat_model.openai")
-        answerer = module.OpenAIAnswerer(
+    async def _make_model(self) -> Any:
+        s = self.settings
+        return await _client(
+            "rag.adapters.chat_model.openai:OpenAIAnswerer",
             s.openai_api_key,
             s.chat_model,
             base_url=s.openai_base_url,
@@ -219,24 +210,28 @@ class Clients:
             seconds=max(ANSWER_SECONDS, s.answer_seconds),
             first_token=s.first_token,
         )
-        return cast(Answerer, await _prepared(answerer))
 
-    async def _make_extractive(self) -> Answerer:
-        module = await load_adapter("rag.answering.extractive")
+    async def _make_extractive(self) -> Any:
         # Extractive answers are free, so they must not use a paid embedder.
         embedder = await self.embedder()
-        return cast(Answerer, module.ExtractiveAnswerer(None if embedder.is_paid else embedder))
+        free = None if embedder.is_paid else embedder
+        return await _client("rag.answering.extractive:ExtractiveAnswerer", free)
 
-    async def _make_database(self) -> Database:
+    async def _make_database(self) -> Any:
         url = self.settings.database_url
         if not url:
             folder = writable(self.settings.data_dir) / "postgres"
             url = (await engine("rag.adapters.database.embedded", lambda m: m.start(folder))).url
-        module = await load_adapter("rag.adapters.database.postgres")
-        return cast(Database, await _prepared(module.Postgres(url, schema=migrations.SCRIPT)))
+        return await _client(
+            "rag.adapters.database.postgres:Postgres", url, schema=migrations.SCRIPT
+        )
 
-    def _qdrant(self) -> tuple[str, str, str]:
-        return self.settings.qdrant_url, self.settings.qdrant_api_key, self.settings.collection
+    def _qdrant(self) -> tuple[object, ...]:
+        return (
+            self.settings.qdrant_url,
+            self.settings.qdrant_api_key,
+            self.settings.qdrant_collection,
+        )
 
     async def _once(self, role: str, make: Callable[[], Awaitable[Client]]) -> Client:
         """Return the client for a role; the first caller creates it and others wait."""
@@ -260,9 +255,13 @@ class Clients:
             await self.close()
 
 
-async def _prepared(client: Any) -> Any:
-    """Import the client's SDK in a thread, then return the client."""
-    await asyncio.to_thread(client.prepare)
+async def _client(path: str, *arguments: Any, **options: Any) -> Any:
+    """Make a client of the class at `module:name`. The module and its SDK load in a thread."""
+    module, _, name = path.partition(":")
+    found = await asyncio.to_thread(importlib.import_module, module)
+    client = getattr(found, name)(*arguments, **options)
+    if hasattr(client, "prepare"):
+        await asyncio.to_thread(client.prepare)
     return client
 
 

@@ -21,226 +21,169 @@ FIRST_TOKEN_SECONDS = (20.0, 120.0)
 """How long a model may take to its first token, and a model on this machine or in its network."""
 
 
-def _setting(name: str, default: Any, help: str, *, secret: bool = False) -> Any:
-    metadata = {"name": name, "help": help, "default": default}
-    return field(default=default, repr=not secret, metadata=metadata)
+def _setting(default: Any, help: str, *, secret: bool = False) -> Any:
+    return field(default=default, repr=not secret, metadata={"help": help, "default": default})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings. Each field's metadata has the variable's name and its description."""
+    """All settings. A field's variable is its name in capitals; its metadata describe it."""
 
-    cohere_api_key: str = _setting(
-        "COHERE_API_KEY", "", "Cohere API key, for embeddings and reranking.", secret=True
-    )
-    openai_api_key: str = _setting("OPENAI_API_KEY", "", "API key for the chat model.", secret=True)
-    qdrant_url: str = _setting("QDRANT_URL", "", "URL of the Qdrant cluster.", secret=True)
-    qdrant_api_key: str = _setting("QDRANT_API_KEY", "", "Qdrant API key.", secret=True)
+    cohere_api_key: str = _setting("", "Cohere API key, for embeddings and reranking.", secret=True)
+    openai_api_key: str = _setting("", "API key for the chat model.", secret=True)
+    qdrant_url: str = _setting("", "URL of the Qdrant cluster.", secret=True)
+    qdrant_api_key: str = _setting("", "Qdrant API key.", secret=True)
     database_url: str = _setting(
-        "DATABASE_URL", "", "PostgreSQL connection string, for example from Neon.", secret=True
+        "", "PostgreSQL connection string, for example from Neon.", secret=True
     )
 
     embedded: bool = _setting(
-        "EMBEDDED", False, "On a host, use an embedded engine for each service that is not set."
+        False, "On a host, use an embedded engine for each service that is not set."
     )
     data_dir: Path = _setting(
-        "DATA_DIR", Path(".data"), "Where the embedded engines store the index and conversations."
+        Path(".data"), "Where the embedded engines store the index and conversations."
     )
     host: str = _setting(
-        "HOST", "127.0.0.1", "Address to listen on; `0.0.0.0` in a container, `::` with IPv6 too."
+        "127.0.0.1", "Address to listen on; `0.0.0.0` in a container, `::` with IPv6 too."
     )
-    port: int = _setting("PORT", 7860, "Port to listen on.")
+    port: int = _setting(7860, "Port to listen on.")
     routes: tuple[str, ...] = _setting(
-        "ROUTES", (), "Endpoints to mount, by name, comma-separated; all if unset."
+        (), "Endpoints to mount, by name, comma-separated; all if unset."
     )
-    base_path: str = _setting(
-        "BASE_PATH", "", "Path prefix that your proxy does not strip, such as `/api`."
-    )
+    base_path: str = _setting("", "Path prefix that your proxy does not strip, such as `/api`.")
     proxy_hops: int = _setting(
-        "PROXY_HOPS",
         0,
         "Number of your proxies in front that append to `X-Forwarded-For`; needed behind a Unix "
         "socket.",
     )
     site_url: str = _setting(
-        "SITE_URL",
         "",
         "URL of the book's site, which citations link to. If unset, the URL in the book's own "
         "configuration, or on a laptop a preview.",
     )
-    book_title: str = _setting("BOOK_TITLE", "", "Title of the book; read from the book if unset.")
+    book_title: str = _setting("", "Title of the book; read from the book if unset.")
 
     allowed_origins: tuple[str, ...] = _setting(
-        "ALLOWED_ORIGINS", (), "Origins allowed to call the service (CORS), comma-separated."
+        (), "Origins allowed to call the service (CORS), comma-separated."
     )
     vercel_project: str = _setting(
-        "VERCEL_PROJECT",
-        "",
-        "Vercel project whose preview deployments may call the service; needs `VERCEL_SCOPE`.",
+        "", "Vercel project whose preview deployments may call the service; needs `VERCEL_SCOPE`."
     )
-    vercel_scope: str = _setting("VERCEL_SCOPE", "", "Vercel account or team of that project.")
+    vercel_scope: str = _setting("", "Vercel account or team of that project.")
     vercel_branches: bool = _setting(
-        "VERCEL_BRANCHES",
-        False,
-        "Allow its branch addresses too, which a stranger's project could imitate.",
+        False, "Allow its branch addresses too, which a stranger's project could imitate."
     )
     require_origin: bool = _setting(
-        "REQUIRE_ORIGIN", False, "Refuse questions and searches from other sites and programs."
+        False, "Refuse questions and searches from other sites and programs."
     )
     ticket_secret: str = _setting(
-        "TICKET_SECRET",
         "",
         "If set, questions and searches need a ticket that your site has signed with it; at least "
         "16 characters.",
         secret=True,
     )
     turnstile_secret: str = _setting(
-        "TURNSTILE_SECRET",
-        "",
-        "If set, questions and searches need a token of Cloudflare Turnstile.",
-        secret=True,
+        "", "If set, questions and searches need a token of Cloudflare Turnstile.", secret=True
     )
-    turnstile_url: str = _setting(
-        "TURNSTILE_URL", "", "Address that checks its tokens, if not Cloudflare's."
-    )
+    turnstile_url: str = _setting("", "Address that checks its tokens, if not Cloudflare's.")
 
-    collection: str = _setting("QDRANT_COLLECTION", "book", "Name of the Qdrant collection.")
-    cohere_base_url: str = _setting(
-        "COHERE_BASE_URL", "", "Base URL for the Cohere API, if not the default."
-    )
-    cohere_embed_model: str = _setting(
-        "COHERE_EMBED_MODEL", "embed-english-v3.0", "Cohere embedding model."
-    )
+    qdrant_collection: str = _setting("book", "Name of the Qdrant collection.")
+    cohere_base_url: str = _setting("", "Base URL for the Cohere API, if not the default.")
+    cohere_embed_model: str = _setting("embed-english-v3.0", "Cohere embedding model.")
     embed_dimensions: int = _setting(
-        "EMBED_DIMENSIONS", 1024, "Numbers in an embedding of embed-v4.0: 256, 512, 1024 or 1536."
+        1024, "Numbers in an embedding of embed-v4.0: 256, 512, 1024 or 1536."
     )
     embed_price: float = _setting(
-        "EMBED_PRICE",
-        0.0,
-        "Dollars per million tokens of the embedding model; if unset, Cohere's list price.",
+        0.0, "Dollars per million tokens of the embedding model; if unset, Cohere's list price."
     )
     max_page_chunks: int = _setting(
-        "MAX_PAGE_CHUNKS", 2000, "Ingest leaves out a page that makes more chunks than this."
+        2000, "Ingest leaves out a page that makes more chunks than this."
     )
     max_book_characters: int = _setting(
-        "MAX_BOOK_CHARACTERS",
-        100_000_000,
-        "Ingest refuses a book with more characters to embed than this.",
+        100_000_000, "Ingest refuses a book with more characters to embed than this."
     )
-    max_includes: int = _setting("MAX_INCLUDES", 500, "Files that one page may include.")
-    max_include_depth: int = _setting(
-        "MAX_INCLUDE_DEPTH", 6, "Levels of files that include other files."
-    )
+    max_includes: int = _setting(500, "Files that one page may include.")
+    max_include_depth: int = _setting(6, "Levels of files that include other files.")
     max_included_characters: int = _setting(
-        "MAX_INCLUDED_CHARACTERS", 1_000_000, "Characters that includes may add to one page."
+        1_000_000, "Characters that includes may add to one page."
     )
-    rerank_model: str = _setting(
-        "RERANK", "", "Cohere rerank model, such as rerank-v4.0-fast; no reranking if unset."
+    rerank: str = _setting(
+        "", "Cohere rerank model, such as rerank-v4.0-fast; no reranking if unset."
     )
-    openai_base_url: str = _setting(
-        "OPENAI_BASE_URL", "", "Base URL of another OpenAI-compatible server."
-    )
+    openai_base_url: str = _setting("", "Base URL of another OpenAI-compatible server.")
     chat_model: str = _setting(
-        "CHAT_MODEL",
         DEFAULT_CHAT_MODEL,
         "Chat model, or several with commas, best first: the next one answers if one is gone.",
     )
     rewrite_model: str = _setting(
-        "REWRITE_MODEL",
-        "",
-        "Model that rewrites follow-up questions to stand alone; the chat model if unset.",
+        "", "Model that rewrites follow-up questions to stand alone; the chat model if unset."
     )
-    max_answer_tokens: int = _setting(
-        "MAX_ANSWER_TOKENS", 900, "Maximum length of an answer, in tokens."
-    )
+    max_answer_tokens: int = _setting(900, "Maximum length of an answer, in tokens.")
     history_tokens: int = _setting(
-        "HISTORY_TOKENS", 6000, "Maximum conversation history sent to the chat model, in tokens."
+        6000, "Maximum conversation history sent to the chat model, in tokens."
     )
-    context_passages: int = _setting(
-        "CONTEXT_PASSAGES", 10, "Number of passages that an answer is based on."
-    )
+    context_passages: int = _setting(10, "Number of passages that an answer is based on.")
     second_look: bool = _setting(
-        "SECOND_LOOK",
         True,
         "If the first search finds no clear answer, ask the chat model once where to look further.",
     )
     deadline_seconds: float = _setting(
-        "DEADLINE_SECONDS",
         50.0,
         "A chat request answers or fails within this many seconds, plus those by "
         "which `FIRST_TOKEN_SECONDS` exceeds 20.",
     )
     first_token_seconds: float = _setting(
-        "FIRST_TOKEN_SECONDS",
         0.0,
         "How long to wait for the chat model's first token; if unset, 20, and 120 if "
         "`OPENAI_BASE_URL` is a local address.",
     )
     starter_questions: tuple[str, ...] = _setting(
-        "STARTER_QUESTIONS",
-        (),
-        "Suggested first questions, separated by `|`; headings of the book if unset.",
+        (), "Suggested first questions, separated by `|`; headings of the book if unset."
     )
-    retention_days: int = _setting(
-        "RETENTION_DAYS", 90, "Conversations unused for this many days are deleted."
-    )
+    retention_days: int = _setting(90, "Conversations unused for this many days are deleted.")
     rate_per_minute: float = _setting(
-        "RATE_PER_MINUTE",
-        20.0,
-        "Questions and searches per minute, per client address and per conversation.",
+        20.0, "Questions and searches per minute, per client address and per conversation."
     )
-    rate_burst: int = _setting("RATE_BURST", 40, "How many of them may arrive at once.")
+    rate_burst: int = _setting(40, "How many of them may arrive at once.")
     daily_token_budget: int = _setting(
-        "DAILY_TOKEN_BUDGET",
         5_000_000,
         "Chat model tokens per day, for all readers together; beyond it, answers are extractive.",
     )
     daily_question_budget: int = _setting(
-        "DAILY_QUESTION_BUDGET",
-        5000,
-        "Questions and searches per day that may use the chat model or the reranker.",
+        5000, "Questions and searches per day that may use the chat model or the reranker."
     )
     daily_embedding_budget: int = _setting(
-        "DAILY_EMBEDDING_BUDGET",
         2000,
         "Calls per day to a paid embedding or reranking model; beyond it, only words are compared.",
     )
     daily_storage_budget: int = _setting(
-        "DAILY_STORAGE_BUDGET",
         5_000_000,
         "Bytes of conversations saved per day; beyond it, answers are given but not saved.",
     )
     reader_share: float = _setting(
-        "READER_SHARE",
-        5.0,
-        "Percent of each daily budget for one client address or one conversation.",
+        5.0, "Percent of each daily budget for one client address or one conversation."
     )
-    max_turns: int = _setting("MAX_TURNS", 200, "Questions per conversation.")
-    log_questions: bool = _setting("LOG_QUESTIONS", False, "Write questions to the log.")
+    max_turns: int = _setting(200, "Questions per conversation.")
+    log_questions: bool = _setting(False, "Write questions to the log.")
     log_format: str = _setting(
-        "LOG_FORMAT",
-        "",
-        "`text` or `json`; unset: text on a terminal, JSON on a host and everywhere else.",
+        "", "`text` or `json`; unset: text on a terminal, JSON on a host and everywhere else."
     )
     admin_token: str = _setting(
-        "ADMIN_TOKEN",
         "",
         "Token for the author's view at `/admin`, at least 16 characters; no such page if unset.",
         secret=True,
     )
     token_price: float = _setting(
-        "TOKEN_PRICE", 0.0, "Price per million tokens; if set, the author's view shows costs."
+        0.0, "Price per million tokens; if set, the author's view shows costs."
     )
 
     mcp_token: tuple[str, ...] = _setting(
-        "MCP_TOKEN",
         (),
         "Tokens that the address of `/mcp` must contain, as in `/mcp?token=…`, comma-separated; "
         "open to all if unset.",
         secret=True,
     )
     api_token: str = _setting(
-        "API_TOKEN",
         "",
         "Key for the OpenAI-compatible `/v1`, at least 16 characters; if unset, `/v1` works only "
         "on a laptop.",
@@ -293,8 +236,7 @@ class Settings:
         """Return the secrets in `needed` that are unset and have no embedded replacement."""
         if self.embedded or not self.platform:
             return []
-        by_name = {f.metadata["name"]: f.name for f in fields(self) if f.metadata}
-        return [name for name in SECRETS if name in needed and not getattr(self, by_name[name])]
+        return [name for name in SECRETS if name in needed and not getattr(self, name.lower())]
 
     def require(self, needed: Iterable[str] = SECRETS) -> None:
         """Raise a ConfigurationError that lists all missing secrets, if any."""
@@ -302,7 +244,9 @@ class Settings:
             raise ConfigurationError(f"Configuration error: Missing {', '.join(missing)}")
 
 
-HIDDEN = tuple(item.metadata["name"] for item in fields(Settings) if not item.repr)
+VARIABLES = {item.name.upper(): item for item in fields(Settings) if item.metadata}
+"""The fields of the settings, by the names of their variables."""
+HIDDEN = tuple(name for name, item in VARIABLES.items() if not item.repr)
 """Settings that must never be shown: SECRETS, which a host needs to start, and the rest."""
 
 
@@ -334,13 +278,10 @@ def is_loopback(address: str) -> bool:
 def table() -> str:
     """Return all settings as a Markdown table, for the README and the handbook."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
-    for item in fields(Settings):
-        if item.metadata:
-            default = item.metadata["default"]
-            shown = f"`{int(default) if isinstance(default, bool) else default}`"
-            unset = default in ("", ())
-            name, help = item.metadata["name"], item.metadata["help"]
-            rows.append(f"| `{name}` | {'' if unset else shown} | {help} |")
+    for name, item in VARIABLES.items():
+        default, help = item.metadata["default"], item.metadata["help"]
+        shown = f"`{int(default) if isinstance(default, bool) else default}`"
+        rows.append(f"| `{name}` | {'' if default in ('', ()) else shown} | {help} |")
     return "\n".join(rows)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import yaml
 
 import router
 from rag.environment import load_settings
-from rag.settings import Settings
+from rag.settings import VARIABLES
 from tests.support.service import ROOT
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -86,7 +85,7 @@ def test_commands_in_the_readme_exist() -> None:
 def test_the_example_of_the_environment_names_every_setting_and_its_default() -> None:
     example = (ROOT / ".env.example").read_text()
     found = dict(re.findall(r"^# ([A-Z_]+)=(.*)$", example, re.M))
-    settings = {item.metadata["name"]: item.metadata for item in fields(Settings) if item.metadata}
+    settings = {name: item.metadata for name, item in VARIABLES.items()}
     assert found.keys() == settings.keys()
     for name, value in found.items():
         default = settings[name]["default"]

@@ -24,7 +24,7 @@ from rag.environment import load_settings
 from rag.errors import ConfigurationError, SourceError
 from rag.indexing.chunking import chunk_book
 from rag.retry_after import retry_after
-from rag.settings import SECRETS, Settings
+from rag.settings import SECRETS, VARIABLES, Settings
 from sites import read_book
 from tests.support.leaks import leak
 from web import cors
@@ -95,9 +95,7 @@ def test_a_stream_arrives_as_it_was_sent(sent: list[tuple[str, str]]) -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from(
-            [f.metadata["name"] for f in Settings.__dataclass_fields__.values() if f.metadata]
-        ),
+        st.sampled_from([*VARIABLES]),
         TEXT | st.sampled_from(["1", "0", "7860", "-1", "1e99", "nan", "inf", "https://", "a,,b"]),
     )
 )

@@ -131,17 +131,27 @@ FROM book.sessions LIMIT :limit OFFSET :offset
 """
 
 
-async def _days(db: Database, view: TableView) -> list[Row]:
-    """Per day: questions, conversations, unanswered, ratings, unsupported statements, cost."""
-    names = "day questions conversations unanswered fallbacks up down tokens unsupported"
-    rows = await _run(db, _DAYS, view, names)
-    return [{**row, "cost": _cost(row["tokens"], view)} for row in rows]
+def _table(sql: str, names: str, *, cost: bool = False) -> ReadTable:
+    """Return a function that runs a query and names its columns. A slug becomes a URL."""
 
+    async def read(db: Database, view: TableView) -> list[Row]:
+        found = await db.run(
+            sql,
+            days=view.days,
+            retention_days=view.retention_days,
+            limit=view.limit,
+            offset=view.offset,
+        )
+        rows = [dict(zip(names.split(), values, strict=True)) for values in found]
+        for row in rows:
+            if "slug" in row:
+                slug = row.pop("slug")
+                row["url"] = citation_url(view.book_url, slug, "") if slug else None
+            if cost:
+                row["cost"] = _cost(row["tokens"], view)
+        return rows
 
-async def _sections(db: Database, view: TableView) -> list[Row]:
-    """Sections by number of questions answered. Each question counts for its best source."""
-    names = "title section slug questions readers up down examples"
-    return [_with_url(row, view) for row in await _run(db, _SECTIONS, view, names)]
+    return read
 
 
 async def _unanswered(db: Database, view: TableView) -> list[Row]:
@@ -151,63 +161,38 @@ async def _unanswered(db: Database, view: TableView) -> list[Row]:
     return found[view.offset : view.offset + view.limit]
 
 
-async def _ratings(db: Database, view: TableView) -> list[Row]:
-    """Rated answers with readers' comments, newest first."""
-    names = "asked_at rating comment question answer title section slug"
-    return [_with_url(row, view) for row in await _run(db, _RATINGS, view, names)]
-
-
-async def _answerers(db: Database, view: TableView) -> list[Row]:
-    """Answerers, with the reasons for falling back from the model."""
-    names = "answered_by fallback questions tokens median_ms last_asked_at"
-    rows = await _run(db, _ANSWERERS, view, names)
-    return [{**row, "cost": _cost(row["tokens"], view)} for row in rows]
-
-
-async def _questions(db: Database, view: TableView) -> list[Row]:
-    """All questions, newest first."""
-    names = "asked_at question answered title section slug answered_by fallback tokens"
-    names += " unsupported rating"
-    return [_with_url(row, view) for row in await _run(db, _QUESTIONS, view, names)]
-
-
-async def _retention(db: Database, view: TableView) -> list[Row]:
-    """How long conversations are kept, when expired ones were last deleted, and the oldest."""
-    names = "retention_days last_run_at conversations longest_unused_at oldest_question_at"
-    return await _run(db, _RETENTION, view, names)
-
-
-TABLES: Mapping[str, Callable[[Database, TableView], Awaitable[list[Row]]]] = {
-    "days": _days,
-    "sections": _sections,
-    "unanswered": _unanswered,
-    "ratings": _ratings,
-    "answerers": _answerers,
-    "questions": _questions,
-    "retention": _retention,
-}
-"""Tables by name. Each function returns up to `limit` rows, starting at `offset`."""
-
-
-async def _run(db: Database, sql: str, view: TableView, names: str) -> list[Row]:
-    rows = await db.run(
-        sql,
-        days=view.days,
-        retention_days=view.retention_days,
-        limit=view.limit,
-        offset=view.offset,
-    )
-    return [dict(zip(names.split(), row, strict=True)) for row in rows]
-
-
 def _cost(tokens: int, view: TableView) -> float | None:
     return round(tokens * view.token_price / 1e6, 4) if view.token_price else None
 
 
-def _with_url(row: Row, view: TableView) -> Row:
-    """Replace a row's slug by the URL of its section."""
-    slug = row.pop("slug")
-    return {**row, "url": citation_url(view.book_url, slug, "") if slug else None}
+ReadTable: TypeAlias = Callable[[Database, TableView], Awaitable[list[Row]]]
+
+TABLES: Mapping[str, ReadTable] = {
+    "days": _table(
+        _DAYS,
+        "day questions conversations unanswered fallbacks up down tokens unsupported",
+        cost=True,
+    ),
+    # Sections by number of questions answered. Each question counts for its best source.
+    "sections": _table(_SECTIONS, "title section slug questions readers up down examples"),
+    "unanswered": _unanswered,
+    "ratings": _table(_RATINGS, "asked_at rating comment question answer title section slug"),
+    # With the reasons for falling back from the model.
+    "answerers": _table(
+        _ANSWERERS, "answered_by fallback questions tokens median_ms last_asked_at", cost=True
+    ),
+    "questions": _table(
+        _QUESTIONS,
+        "asked_at question answered title section slug answered_by fallback tokens unsupported "
+        "rating",
+    ),
+    # How long conversations are kept, when expired ones were last deleted, and the oldest.
+    "retention": _table(
+        _RETENTION,
+        "retention_days last_run_at conversations longest_unused_at oldest_question_at",
+    ),
+}
+"""Tables by name. Each function returns up to `limit` rows, starting at `offset`."""
 
 
 # ---------------------------------------------------------------- grouping of questions

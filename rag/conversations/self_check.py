@@ -40,7 +40,7 @@ async def check(db: Database) -> None:
             await _clean(db, session, reader)
         raise
     await _clean(db, session, reader)
-    if await store.export(db, session, retention_days=_DAYS) is not None:
+    if await store.recent(db, session, 1, retention_days=_DAYS) is not None:
         raise _wrong("was deleted but is still there")
 
 
@@ -64,7 +64,7 @@ async def _converse(db: Database, session: str, mark: str) -> None:
     extras = store.Extras(embedding=embedding)
     if not await store.save(db, session, turn, new=True, retention_days=_DAYS, extras=extras):
         raise _wrong("was not saved")
-    read = await store.export(db, session, retention_days=_DAYS)
+    read = await store.recent(db, session, 1, retention_days=_DAYS)
     if not read or (read[0].question, read[0].metadata) != (mark, turn.metadata):
         raise _wrong("does not come back as it was saved")
     if await store.cached_embedding(db, "check", mark) != list(embedding.vector):

@@ -114,20 +114,12 @@ def is_unguessable(key: str) -> bool:
 # ---------------------------------------------------------------- reading
 
 
-_RECENT = """
-SELECT t.n, t.question, t.answer, t.sources, t.metadata, t.created_at, t.thumbs
-FROM book.sessions s LEFT JOIN LATERAL (
-  SELECT * FROM book.turns WHERE session_id = s.session_id ORDER BY n DESC LIMIT :limit
-) t ON true
-WHERE s.session_id = :session_id
-  AND s.used_at > now() - make_interval(days => :retention_days)
-ORDER BY t.n
-"""
-
 _PAGE = """
 SELECT t.n, t.question, t.answer, t.sources, t.metadata, t.created_at, t.thumbs, s.turns
 FROM book.sessions s LEFT JOIN LATERAL (
-  SELECT * FROM book.turns WHERE session_id = s.session_id AND n > :after ORDER BY n LIMIT :limit
+  SELECT * FROM book.turns
+  WHERE session_id = s.session_id AND n > coalesce(:after::integer, s.turns - :limit)
+  ORDER BY n LIMIT :limit
 ) t ON true
 WHERE s.session_id = :session_id
   AND s.used_at > now() - make_interval(days => :retention_days)
@@ -146,14 +138,17 @@ async def recent(
     """Return the last `limit` turns, oldest first, or None if there is no such session."""
     if not is_session_id(session_id):
         return None
-    rows = await db.run(_RECENT, session_id=session_id, limit=limit, retention_days=retention_days)
-    return read_turns(rows) if rows else None
+    history = await page(db, session_id, None, limit, retention_days=retention_days)
+    return history.turns if history else None
 
 
 async def page(
-    db: Database, session_id: str, after: int, limit: int, *, retention_days: int
+    db: Database, session_id: str, after: int | None, limit: int, *, retention_days: int
 ) -> History | None:
-    """Return up to `limit` turns after turn number `after`, or None if there is no such session."""
+    """Return up to `limit` turns after turn number `after`, or None if there is no such session.
+
+    If `after` is None, return the last turns.
+    """
     rows = await db.run(
         _PAGE,
         session_id=_queried_id(session_id),
@@ -162,12 +157,6 @@ async def page(
         retention_days=retention_days,
     )
     return History(read_turns(rows), rows[0][7]) if rows else None
-
-
-async def export(db: Database, session_id: str, *, retention_days: int) -> list[Turn] | None:
-    """Return all turns of a conversation, or None if there is no such session."""
-    history = await page(db, session_id, 0, 2**31 - 1, retention_days=retention_days)
-    return history.turns if history else None
 
 
 async def find_saved(db: Database, key: str) -> tuple[str, Turn] | None:

@@ -96,9 +96,7 @@ def _drafts(page: Page, target: int, limit: int) -> Iterator[_Draft]:
         shown.add(key)
         if fresh:
             waiting.append(section)
-        pieces = [
-            (block.kind, text) for block in section.blocks for text in _pieces(block, target, limit)
-        ]
+        pieces = [text for block in section.blocks for text in _pieces(block, target, limit)]
         if not pieces:
             continue
         covered = {page.title, *section.heading_path}
@@ -170,11 +168,11 @@ def _may_join(last: _Draft, draft: _Draft, size: int, target: int, limit: int, s
 # ---------------------------------------------------------------- sections to texts
 
 
-def _pack(pieces: Sequence[tuple[str, str]], target: int, limit: int) -> Iterator[str]:
+def _pack(pieces: Sequence[str], target: int, limit: int) -> Iterator[str]:
     """Join pieces into texts of about equal size, close to `target` and at most `limit`."""
-    total = sum(len(text) + 2 for _, text in pieces) - 2
+    total = sum(len(text) + 2 for text in pieces) - 2
     if total <= min(limit, target * 5 // 4):
-        yield "\n\n".join(text for _, text in pieces)
+        yield "\n\n".join(pieces)
         return
     yield from _merge_tiny(_balanced(pieces, total / -(-total // target), limit), limit)
 
@@ -193,11 +191,11 @@ def _merge_tiny(texts: Iterable[str], limit: int) -> Iterator[str]:
         yield held
 
 
-def _balanced(pieces: Sequence[tuple[str, str]], ideal: float, limit: int) -> Iterator[str]:
+def _balanced(pieces: Sequence[str], ideal: float, limit: int) -> Iterator[str]:
     """Yield texts of about `ideal` characters, keeping a block with the line that introduces it."""
     current: list[str] = []
     size = 0
-    for _, text in pieces:
+    for text in pieces:
         if current:
             introduced = current[-1].endswith((":", "：")) and len(current) > 1
             full = size + 2 + len(text) > limit
@@ -293,12 +291,8 @@ def _segments(lines: Iterable[str]) -> Iterator[tuple[bool, str]]:
         if not fence and _FENCE.fullmatch(bare):
             if run:
                 yield False, "\n".join(run)
-            fence, indent, run = (
-                bare[: len(bare) - len(bare.lstrip("`"))],
-                len(line) - len(bare),
-                [],
-            )
-            run.append(bare)
+            fence, indent = bare[: len(bare) - len(bare.lstrip("`"))], len(line) - len(bare)
+            run = [bare]
         elif fence:
             run.append(line[indent:] if not line[:indent].strip() else bare)
             if bare == fence:

@@ -12,22 +12,13 @@ from itertools import chain, zip_longest
 from typing import Protocol, runtime_checkable
 
 from rag.errors import BookError, ConfigurationError, IndexMismatch
-from rag.interfaces import Embedder, IndexWriter, VectorStore
-from rag.models import (
-    Chunk,
-    IndexInfo,
-    Page,
-    Point,
-    SparseVector,
-)
+from rag.interfaces import Embedder, IndexWriter
+from rag.models import Chunk, IndexInfo, Page, Point, SparseVector
 
 BATCH = 96
 """Texts per embedding call, unless the embedder sets `batch`. This is Cohere's maximum."""
 CONCURRENT = 2
 """Concurrent embedding calls, so that one batch is staged while the next is embedded."""
-REACH = 200
-"""Half the number of chunks that are read at once when reading the whole index."""
-
 STARTER_CHARACTERS = 80
 """Maximum length of a suggested question. Longer ones would fill the chat panel."""
 
@@ -143,15 +134,6 @@ def starters(pages: Sequence[Page], count: int = 4) -> tuple[str, ...]:
     if len(questions) > 1:
         return questions[:count]
     return tuple(dict.fromkeys(page.title for page in pages[1:]))[:count]
-
-
-async def published_chunks(store: VectorStore) -> list[Chunk]:
-    """Return all chunks of the published index, in book order."""
-    info = await store.info()
-    found: list[Chunk] = []
-    for start in range(0, info.chunks if info else 0, 2 * REACH + 1):
-        found += await store.neighbours(start + REACH, REACH)
-    return found
 
 
 def carry_over(new: Sequence[Chunk], old: Sequence[Chunk], unread: Collection[str]) -> list[Chunk]:

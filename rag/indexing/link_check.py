@@ -1,13 +1,13 @@
-"""Check that every link that an answer may cite leads to an existing page and heading."""
+"""Compare the book as it was read with its published site: links and words."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from rag.answering.sources import split_by_heading
 from rag.answering.text_fragments import citation_url
@@ -16,6 +16,9 @@ from rag.models import Chunk
 
 _AT_ONCE = 8
 """Pages checked concurrently."""
+MISSING_SHARE = 0.25
+MISSING_WORDS = 40
+"""A page is listed if at least so many of its published words, and that share, were not read."""
 
 
 class Site(Protocol):
@@ -26,6 +29,9 @@ class Site(Protocol):
 
         Raises NotFound if there is no such page, SourceError if it cannot be checked.
         """
+
+    async def words(self, path: str) -> int:
+        """Count the words on a page. Raises like `ids`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ async def check_links(chunks: Iterable[Chunk], site: Site) -> LinkReport:
     links = citable_links(chunks)
     by_page: dict[str, list[tuple[str, Link]]] = {}
     for link in links:
-        address = urlsplit(citation_url("/", link.slug, ""))
+        address = _address(link.slug)
         by_page.setdefault(address.path.lstrip("/"), []).append((address.fragment, link))
     slots = asyncio.Semaphore(_AT_ONCE)
 
@@ -116,3 +122,26 @@ async def check_links(chunks: Iterable[Chunk], site: Site) -> LinkReport:
 def _no_heading(fragment: str, ids: frozenset[str]) -> str:
     near = get_close_matches(unquote(fragment), sorted(ids), 1)
     return "the page has no such heading" + (f", but #{near[0]}" if near else "")
+
+
+async def check_words(read: Mapping[str, tuple[str, int]], site: Site) -> list[str]:
+    """Return a sentence for each page on which far more is published than was read.
+
+    `read` maps a slug to the source path and the number of words read. Pages that the site
+    does not have are left to the link check.
+    """
+    sentences = []
+    for slug, (path, words) in read.items():
+        try:
+            published = await site.words(_address(slug).path.lstrip("/"))
+        except (NotFound, SourceError):
+            continue
+        missing = published - words
+        if missing >= MISSING_WORDS and missing >= MISSING_SHARE * published:
+            sentences.append(f"{path}: {words} words were read of {published} published at /{slug}")
+    return sentences
+
+
+def _address(slug: str) -> SplitResult:
+    """Return the address on the site, as a citation has it."""
+    return urlsplit(citation_url("/", slug, ""))

@@ -5,8 +5,8 @@ Every store returns chunks in book order, so this works where the book's files a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from rag.answering.sources import heading_lines, split_by_heading
@@ -64,18 +64,11 @@ async def read_outline(store: VectorStore, info: IndexInfo) -> Outline:
         pages: dict[str, OutlinePage] = {}
         positions: dict[str, int] = {}
         total = min(info.chunks, MAX_CHUNKS)
-        for start in range(0, total, 2 * REACH + 1):
-            for chunk in await store.neighbours(start + REACH, REACH):
-                positions[chunk.chunk_id] = chunk.order_index
-                slug = page_slug(chunk)
-                known = pages.get(slug)
-                pages[slug] = OutlinePage(
-                    slug,
-                    chunk.title,
-                    known.summary if known else _summary(chunk),
-                    known.first if known else chunk.order_index,
-                    chunk.order_index,
-                )
+        async for chunk in read_chunks(store, 0, total - 1):
+            positions[chunk.chunk_id] = at = chunk.order_index
+            slug = page_slug(chunk)
+            page = pages.get(slug) or OutlinePage(slug, chunk.title, _summary(chunk), at, at)
+            pages[slug] = replace(page, title=chunk.title, last=at)
         _known.clear()  # there is one book
         _known[key] = Outline(tuple(pages.values()), positions)
     return _known[key]
@@ -85,13 +78,25 @@ async def page_chunks(store: VectorStore, slug: str, first: int, last: int) -> l
     """Return the chunks of a page, in order, up to PAGE_CHARACTERS."""
     chunks: list[Chunk] = []
     length = 0
+    async for chunk in read_chunks(store, first, last):
+        length += len(chunk.text)
+        if page_slug(chunk) == slug and length <= PAGE_CHARACTERS:
+            chunks.append(chunk)
+    return chunks
+
+
+async def published_chunks(store: VectorStore) -> list[Chunk]:
+    """Return all chunks of the published index, in book order."""
+    info = await store.info()
+    return [chunk async for chunk in read_chunks(store, 0, info.chunks - 1 if info else -1)]
+
+
+async def read_chunks(store: VectorStore, first: int, last: int) -> AsyncIterator[Chunk]:
+    """Yield the chunks at these positions, in order."""
     for start in range(first, last + 1, 2 * REACH + 1):
         reach = min(REACH, (last - start + 1) // 2)
         for chunk in await store.neighbours(start + reach, reach):
-            length += len(chunk.text)
-            if page_slug(chunk) == slug and length <= PAGE_CHARACTERS:
-                chunks.append(chunk)
-    return chunks
+            yield chunk
 
 
 def page_slug(chunk: Chunk) -> str:

@@ -14,7 +14,6 @@ import contextlib
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -58,20 +57,18 @@ Problems: TypeAlias = Mapping[str, Problem]
 """By service; those that work are left out."""
 
 
-@dataclass(slots=True)
-class _Shared:
-    running: asyncio.Task[Problems] | None = None
-    problems: Problems | None = None
-    until: float = 0.0
-
-
-_shared: WeakKeyDictionary[Clients, _Shared] = WeakKeyDictionary()
+_last: WeakKeyDictionary[Clients, tuple[asyncio.Task[dict[str, Problem]], float]] = (
+    WeakKeyDictionary()
+)
+"""The last check, and when it began."""
 
 
 def recent_check(clients: Clients) -> Problems | None:
     """Return the result of the last minute's `shared_check`, or None."""
-    shared = _shared.get(clients)
-    return shared.problems if shared and time.monotonic() < shared.until else None
+    task, began = _last.get(clients, (None, 0.0))
+    if task is None or not task.done() or time.monotonic() >= began + CHECKED_SECONDS:
+        return None
+    return None if task.cancelled() or task.exception() else task.result()
 
 
 async def shared_check(clients: Clients) -> Problems:
@@ -81,27 +78,17 @@ async def shared_check(clients: Clients) -> Problems:
     """
     if (recent := recent_check(clients)) is not None:
         return recent
-    shared = _shared.setdefault(clients, _Shared())
-    if shared.running is None:
-        shared.running = asyncio.create_task(_fill(clients, shared))
-    return await asyncio.shield(shared.running)
-
-
-async def _fill(clients: Clients, shared: _Shared) -> Problems:
-    try:
-        shared.problems = await check_services(clients)
-        shared.until = time.monotonic() + CHECKED_SECONDS
-        return shared.problems
-    finally:
-        shared.running = None
+    task, _ = _last.get(clients, (None, 0.0))
+    if task is None or task.done():
+        task = asyncio.create_task(check_services(clients))
+        _last[clients] = task, time.monotonic()
+    return await asyncio.shield(task)
 
 
 async def check_services(clients: Clients) -> dict[str, Problem]:
     """Check all services. Return the problem of each one that fails."""
-    checks: tuple[Check, ...] = (_embeddings, _vectors, _answers, _history, _budget)
-    results = await asyncio.gather(
-        *(_check(name, check, clients) for name, check in zip(SERVICES, checks, strict=True))
-    )
+    checks = (_embeddings, _vectors, _answers, _history, _budget)
+    results = await asyncio.gather(*map(_check, SERVICES, checks, [clients] * len(checks)))
     return {name: result for name, result in zip(SERVICES, results, strict=True) if result}
 
 
@@ -194,10 +181,9 @@ async def _budget(clients: Clients) -> None:
 async def _needed_tokens(clients: Clients) -> int:
     """Return the tokens that a first question may need; 0 if the chat model costs nothing."""
     model, *_ = await clients.answerers()
-    thinking = model.thinking_tokens
-    return (
-        admission.estimate_tokens(clients.settings, "", thinking=thinking) if model.is_paid else 0
-    )
+    if not model.is_paid:
+        return 0
+    return admission.estimate_tokens(clients.settings, "", thinking=model.thinking_tokens)
 
 
 # ---------------------------------------------------------------- for the command line

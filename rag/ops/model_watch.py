@@ -24,8 +24,10 @@ START_SECONDS = 30.0
 WAIT_SECONDS = 3.0
 """How long a page waits for a check that is still running."""
 
-_found: WeakKeyDictionary[Clients, tuple[float, list[Retirement]]] = WeakKeyDictionary()
-_running: WeakKeyDictionary[Clients, asyncio.Task[list[Retirement]]] = WeakKeyDictionary()
+_last: WeakKeyDictionary[Clients, tuple[asyncio.Task[list[Retirement]], float]] = (
+    WeakKeyDictionary()
+)
+"""The last check, and when it began."""
 
 
 async def watch(clients: Clients) -> NoReturn:
@@ -45,12 +47,13 @@ async def model_warnings(clients: Clients, *, wait: float = WAIT_SECONDS) -> lis
 
     The services are asked at most once a day, and what they do not answer in time is left out.
     """
-    checked, retirements = _found.get(clients, (-DAY_SECONDS, []))
-    if time.monotonic() >= checked + DAY_SECONDS:
-        if (task := _running.get(clients)) is None or task.done():
-            task = _running[clients] = asyncio.create_task(_check(clients))
-        await asyncio.wait([task], timeout=wait)
-        retirements = task.result() if task.done() and not task.cancelled() else []
+    task, began = _last.get(clients, (None, 0.0))
+    is_old = time.monotonic() >= began + DAY_SECONDS
+    if task is None or (task.done() and (is_old or task.cancelled() or task.exception())):
+        task = asyncio.create_task(_check(clients))
+        _last[clients] = task, time.monotonic()
+    await asyncio.wait([task], timeout=wait)
+    retirements = task.result() if task.done() and not task.cancelled() else []
     today = datetime.now(UTC).date()
     said = (describe(each, clients.settings, today) for each in retirements)
     return [*filter(None, said), *await _unusable(clients)]
@@ -74,7 +77,6 @@ async def _check(clients: Clients) -> list[Retirement]:
                 found += await adapter.retirements()
             except BookError as error:
                 log.info("models are not checked: %s", error)
-    _found[clients] = time.monotonic(), found
     return found
 
 
@@ -95,7 +97,7 @@ def describe(retirement: Retirement, settings: Settings, today: date) -> str:
 def _advice(model: str, settings: Settings) -> str:
     if model == settings.cohere_embed_model:
         return "Set COHERE_EMBED_MODEL to a current model and index the book again."
-    if model == settings.rerank_model:
+    if model == settings.rerank:
         return "Set RERANK to a current model."
     chat = model in model_names(settings.chat_model)
     name = "CHAT_MODEL" if chat else "REWRITE_MODEL"

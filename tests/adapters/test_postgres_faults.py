@@ -120,11 +120,11 @@ def test_a_turn_whose_answer_was_lost_is_there_once(database_url: str) -> None:
             saved = await conversations.save(db, sid, turn, new=n == 1, retention_days=9)
             assert saved
             assert (saved.session_id, saved.n) == (sid, n)
-        found = await conversations.export(db, sid, retention_days=9) or []
+        found = await conversations.recent(db, sid, 1000, retention_days=9) or []
         assert [turn.question for turn in found] == ["q1", "q2", "q3", "q4"]
         between.lose_answers = 1
         await conversations.delete(db, sid)
-        assert await conversations.export(db, sid, retention_days=9) is None
+        assert await conversations.recent(db, sid, 1000, retention_days=9) is None
 
     through_proxy(database_url, work)
 

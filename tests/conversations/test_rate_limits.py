@@ -245,7 +245,7 @@ def test_rows_go_away_by_themselves(database_url: str) -> None:
         await admit(db, [_key(), _key()], Limits())
         await db.run("""UPDATE book.rates SET free_at = now() - interval '25 hours'
             WHERE key = (SELECT min(key::text)::uuid FROM book.rates)""")
-        await db.run("SELECT book.expire(90, 10)")
+        await db.run("SELECT book.keep_up(90, 10)")
         assert await db.run("SELECT count(*)::int FROM book.rates") == [(1,)]
 
     using(database_url, test)

@@ -55,7 +55,7 @@ async def _new(db: Postgres, *questions: str, **options: object) -> str:
 
 
 async def _texts(db: Postgres, sid: str) -> list[str] | None:
-    found = await conversations.export(db, sid, retention_days=DAYS)
+    found = await conversations.recent(db, sid, 1000, retention_days=DAYS)
     return None if found is None else [turn.question for turn in found]
 
 
@@ -142,7 +142,7 @@ def test_questions_at_once_in_one_session_neither_collide_nor_vanish(database_ur
         )
         await other.close()
         assert sorted(place.n for place in places if place) == list(range(2, 42))
-        found = await conversations.export(db, sid, retention_days=DAYS) or []
+        found = await conversations.recent(db, sid, 1000, retention_days=DAYS) or []
         assert [turn.n for turn in found] == list(range(1, 42))
         assert len({turn.question for turn in found}) == 21
         times = [turn.created_at for turn in found if turn.created_at]

@@ -1,7 +1,7 @@
 """Databases of earlier versions go forward, and a backup of today's can be restored.
 
-`databases/version-N.sql` are dumps of databases whose last migration was N, each with a
-conversation of two turns. A new migration needs a new dump, made before it is added.
+`databases/version-N.sql` are dumps of databases of version N, each with a conversation of two
+turns. A new version needs a new dump, made before it is added.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ def fresh(postgres_server: str) -> Iterator[str]:
 
 
 def test_every_earlier_version_has_a_dump() -> None:
-    versions = [f"version-{n}.sql" for n in range(1, len(migrations.MIGRATIONS))]
+    versions = [f"version-{n}.sql" for n in range(1, migrations.VERSION)]
     assert [dump.name for dump in DUMPS] == versions
 
 
 async def _go_on(db: Postgres) -> None:
     """Use a migrated database, and every part of its conversation."""
-    earlier = await conversations.export(db, SESSION, retention_days=KEPT)
+    earlier = await conversations.recent(db, SESSION, 1000, retention_days=KEPT)
     assert [turn.question for turn in earlier or ()] == ["Wie heißt „das“? – 世", "And then?"]
     assert earlier
     assert earlier[0].sources[0].slug == "a#b"
@@ -58,7 +58,7 @@ async def _go_on(db: Postgres) -> None:
     assert (await rate_limits.used_today(db)).tokens == 2
     assert await conversations.expire(db, KEPT) == 0
     version = await db.run("SELECT max(version) FROM book.migrations")
-    assert version == [(len(migrations.MIGRATIONS),)]
+    assert version == [(migrations.VERSION,)]
     assert await conversations.delete(db, SESSION) == 3
     assert await db.run("SELECT count(*)::int FROM book.embeddings") == [(0,)]
 
@@ -67,6 +67,26 @@ async def _go_on(db: Postgres) -> None:
 def test_a_database_of_an_earlier_version_goes_forward(fresh: str, dump: Path) -> None:
     query(fresh, dump.read_text())
     using(fresh, _go_on)
+
+
+_COLUMNS = """
+SELECT relname::text, relpersistence::text, attname::text, format_type(atttypid, atttypmod),
+  attnotnull, pg_get_expr(adbin, adrelid)
+FROM pg_class JOIN pg_attribute a ON attrelid = pg_class.oid
+LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+WHERE relnamespace = 'book'::regnamespace AND relkind = 'r' AND attnum > 0
+ORDER BY relname, attnum
+"""
+
+
+@pytest.mark.parametrize("dump", DUMPS, ids=lambda dump: dump.stem)
+def test_an_upgraded_database_has_the_tables_of_a_new_one(fresh: str, dump: Path) -> None:
+    using(fresh, self_check.check)
+    new = query(fresh, _COLUMNS)
+    query(fresh, "DROP SCHEMA book CASCADE")
+    query(fresh, dump.read_text())
+    using(fresh, self_check.check)
+    assert query(fresh, _COLUMNS) == new
 
 
 def test_the_check_deletes_no_conversation(fresh: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from rag.indexing.word_check import check_words
+from rag.indexing.link_check import check_words
 from sites.published_site import open_site
 from tests.support.served_site import served
 

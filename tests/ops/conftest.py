@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 
 import pytest
 
 from rag import providers
 from rag.adapters import http
 from rag.ops.diagnostics import main
-from rag.settings import Settings
+from rag.settings import VARIABLES
 from tests.support.postgres import new_database, query
 
 Doctor = Callable[..., tuple[int, dict[str, str]]]
@@ -28,8 +27,7 @@ def database(postgres_server: str) -> Iterator[str]:
 def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Doctor]:
     """Run it with these variables: its exit status and what it says of each service."""
 
-    names = {item.metadata.get("name", item.name) for item in fields(Settings)}
-    names |= {"HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE"}
+    names = {*VARIABLES} | {"HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE"}
 
     def look(**variables: str) -> tuple[int, dict[str, str]]:
         for name in names:

@@ -14,11 +14,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from rag.adapters.database.postgres_pool import Pool, refusal
+from rag.adapters.database.postgres_pool import Pool, failure_of
 from rag.adapters.database.postgres_sql import render
 from rag.adapters.database.postgres_url import parse_url
 from rag.adapters.database.postgres_wire import ConnectionLost, ServerError, Unreadable
-from rag.errors import UpstreamError, UpstreamTimeout
+from rag.errors import UpstreamTimeout
 
 # SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _MISSING = frozenset({"42P01", "42703", "42883", "3F000"})  # table, column, function, schema
@@ -103,35 +103,19 @@ class Postgres:
         tried: set[str] = set()
         while True:
             connection = self._pool.acquire()
-            remedy = ""
-            failure: UpstreamError
             if abandoned.is_set():
                 self._pool.release(connection)
                 return []
             try:
                 rows = connection.execute(sql, self._pool.patience(self._statement_timeout))
-            except ServerError as error:
-                failure, remedy = refusal(error), _remedy(error, sql)
-                if error.fatal or remedy == "reconnect":
-                    self._pool.discard(connection)
-                else:
+            except (ServerError, OSError, Unreadable) as error:
+                failure, remedy = failure_of(error), _remedy(error, sql)
+                if isinstance(error, ServerError) and not error.fatal and remedy != "reconnect":
                     self._pool.release(connection)
-            except TimeoutError:
-                self._pool.discard(connection)
-                self._pool.set_down()
-                failure = UpstreamTimeout("no answer in time", service="postgres", reason="slow")
-            except ConnectionLost as error:
-                self._pool.discard(connection)
-                failure = UpstreamError(
-                    "the connection was lost", service="postgres", reason="connection"
-                )
-                if not error.sent or _REPEATABLE.match(sql):
-                    remedy = "reconnect"
-            except Unreadable as error:
-                self._pool.discard(connection)
-                failure = UpstreamError(
-                    f"a row cannot be read ({error})", service="postgres", reason="malformed"
-                )
+                else:
+                    self._pool.discard(connection)
+                if isinstance(error, TimeoutError):
+                    self._pool.set_down()
             else:
                 self._pool.set_down(down=False)
                 self._pool.release(connection)
@@ -156,26 +140,22 @@ class Postgres:
         connection = self._pool.acquire()
         try:
             connection.execute(self._schema, self._statement_timeout)
-        except ServerError as error:
-            raise refusal(error, "the tables could not be created: ") from error
-        except TimeoutError as error:
-            raise UpstreamTimeout("creating the tables timed out", service="postgres") from error
-        except ConnectionLost as error:
-            raise UpstreamError(
-                "lost while creating the tables", service="postgres", reason="connection"
-            ) from error
+        except (ServerError, OSError, Unreadable) as error:
+            raise failure_of(error, "the tables could not be created: ") from error
         finally:
             self._pool.discard(connection)
 
 
-def _remedy(error: ServerError, sql: str) -> str:
-    """Return the step after which a refused statement may succeed, or an empty string."""
+def _remedy(error: Exception, sql: str) -> str:
+    """Return the step after which a failed statement may succeed, or an empty string."""
+    repeatable = bool(_REPEATABLE.match(sql))
+    if isinstance(error, ConnectionLost):
+        return "reconnect" if repeatable or not error.sent else ""
+    if not isinstance(error, ServerError):
+        return ""
     if error.sqlstate in _MISSING:
         return "migrate"
     if error.sqlstate in _UNDONE:
         return "repeat"
-    if error.sqlstate == _READ_ONLY:  # after a failover, a new connection leads elsewhere
-        return "reconnect"
-    if error.fatal and _REPEATABLE.match(sql):
-        return "reconnect"
-    return ""
+    # After a failover, a new connection leads elsewhere.
+    return "reconnect" if error.sqlstate == _READ_ONLY or (error.fatal and repeatable) else ""

@@ -15,7 +15,12 @@ from typing import TypeAlias
 
 from rag.adapters.database.neon_https import HttpsConnection
 from rag.adapters.database.postgres_url import Server
-from rag.adapters.database.postgres_wire import INSECURE, Connection, ServerError
+from rag.adapters.database.postgres_wire import (
+    INSECURE,
+    Connection,
+    ServerError,
+    Unreadable,
+)
 from rag.adapters.failures import connection_reason
 from rag.errors import (
     Reason,
@@ -189,7 +194,7 @@ class Pool:
                 self.set_down()
                 raise UpstreamTimeout("no connection in time", service="postgres") from None
             except ServerError as error:
-                failure = refusal(error)
+                failure = failure_of(error)
                 if error.sqlstate not in _BUSY:
                     raise failure from error
             except OSError as error:
@@ -216,8 +221,22 @@ class Pool:
             time.sleep(pause)
 
 
-def refusal(error: ServerError, prefix: str = "") -> UpstreamError:
-    """Translate a refusal. Messages of class 22 quote data, perhaps a reader's words: drop them."""
+def failure_of(error: Exception, prefix: str = "") -> UpstreamError:
+    """Translate what a connection raises. `prefix` precedes the message."""
+    if isinstance(error, ServerError):
+        return _refusal(error, prefix)
+    if isinstance(error, TimeoutError):
+        text = f"{prefix}no answer in time"
+        return UpstreamTimeout(text, service="postgres", reason="slow")
+    if isinstance(error, Unreadable):
+        text = f"{prefix}a row cannot be read ({error})"
+        return UpstreamError(text, service="postgres", reason="malformed")
+    text = f"{prefix}the connection was lost"
+    return UpstreamError(text, service="postgres", reason="connection")
+
+
+def _refusal(error: ServerError, prefix: str) -> UpstreamError:
+    """Messages of class 22 quote data, perhaps a reader's words, and are left out."""
     quotes_data = error.sqlstate.startswith("22") and not error.fatal
     said = "" if quotes_data else f"{error.message} "
     reason = _REASONS.get(error.sqlstate, "")

@@ -81,7 +81,9 @@ class Connection:
                 raise _unbound()
             encoding = self._pg8000.parameter_statuses.get("server_encoding", "")
             if encoding not in _ENCODINGS:
-                raise wrong_encoding(encoding)
+                raise _refused(
+                    f"the database is encoded in {encoding} and must be in UTF8", "22P05"
+                )
         except BaseException as error:
             _hang_up(self._socket)
             failure = _classified(error)
@@ -140,12 +142,6 @@ def _classified(error: BaseException) -> BaseException:
 def _refused(message: str, code: str = INSECURE) -> ServerError:
     """Return an error for a login that must not be tried again."""
     return ServerError({"V": "FATAL", "C": code, "M": message})
-
-
-def wrong_encoding(encoding: str) -> ServerError:
-    """Return an error for a database that cannot hold what readers write."""
-    message = f"the database is encoded in {encoding} and must be in UTF8"
-    return ServerError({"V": "FATAL", "C": "22P05", "M": message})
 
 
 def _unbound() -> ServerError:

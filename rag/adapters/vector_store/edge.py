@@ -8,31 +8,27 @@ statistics, and files that readers have open never change. Building costs 0.15 m
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from rag.adapters.vector_store import edge_generations
 from rag.adapters.vector_store.edge_generations import ADVICE, Damaged, Generation
 from rag.adapters.vector_store.edge_journal import Journal
 from rag.adapters.vector_store.edge_shard import Shard, check_space_for, create
 from rag.errors import ConfigurationError, IndexMismatch, IndexMissing
-from rag.models import (
-    Candidates,
-    Chunk,
-    IndexInfo,
-    Page,
-    Point,
-    SparseVector,
-)
+from rag.models import Candidates, Chunk, IndexInfo, Page, Point, SparseVector
 
+Owner = TypeVar("Owner", bound="_OneThread")
+P = ParamSpec("P")
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -41,73 +37,56 @@ BATCH = 256
 
 
 class _OneThread:
-    """Runs calls one at a time on one thread, so the engine needs no lock."""
+    """Has a thread on which calls run one at a time, so the engine needs no lock."""
 
     def __init__(self, name: str) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
-
-    async def __call__(self, function: Callable[..., T], *arguments: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._executor, function, *arguments
-        )
-
-    def stop(self) -> None:
-        """Wait for the running call and end the thread."""
-        self._executor.shutdown()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
 
 
-class EdgeStore:
+def _on_thread(
+    method: Callable[Concatenate[Owner, P], T],
+) -> Callable[Concatenate[Owner, P], Coroutine[Any, Any, T]]:
+    """Make a method asynchronous, to run on its owner's thread."""
+
+    @functools.wraps(method)
+    async def run(self: Owner, /, *args: P.args, **options: P.kwargs) -> T:
+        call = functools.partial(method, self, *args, **options)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    return run
+
+
+class EdgeStore(_OneThread):
     """Reads the index. Each call checks for a new generation and switches to it."""
 
     def __init__(self, data_dir: Path) -> None:
+        super().__init__("qdrant")
         self.folder = data_dir / "index"
-        self._thread = _OneThread("qdrant")
         self._stamp: tuple[int, int] | None = None
         self._generation: Generation | None = None
         self._shard: Shard | None = None
 
-    async def info(self) -> IndexInfo | None:
+    @_on_thread
+    def info(self) -> IndexInfo | None:
         """Return the index's metadata without opening the engine."""
-        return await self._thread(self._info)
-
-    async def candidates(
-        self, dense: Sequence[float], sparse: SparseVector, limit: int
-    ) -> Candidates:
-        return await self._thread(self._candidates, dense, sparse, limit)
-
-    async def neighbours(self, order_index: int, reach: int) -> Sequence[Chunk]:
-        return await self._thread(self._neighbours, order_index, reach)
-
-    async def page(self, slug: str) -> Page | None:
-        """Return a page by its slug, or by its decoded path, or None."""
-        return await self._thread(self._page, slug)
-
-    async def pages(self) -> Sequence[tuple[str, str]]:
-        """Return the slug and title of every page, in the book's order."""
-        return await self._thread(self._pages)
-
-    async def close(self) -> None:
-        await asyncio.to_thread(self.stop)
-
-    def stop(self) -> None:
-        """Close synchronously, for process exit, when no event loop runs."""
-        self._thread.stop()
-        self._release()
-
-    def _info(self) -> IndexInfo | None:
         generation = self._current()
         return generation.info if generation else None
 
-    def _page(self, slug: str) -> Page | None:
+    @_on_thread
+    def page(self, slug: str) -> Page | None:
+        """Return a page by its slug, or by its decoded path, or None."""
         generation = self._current()
         return generation.page(slug) if generation else None
 
-    def _pages(self) -> list[tuple[str, str]]:
+    @_on_thread
+    def pages(self) -> Sequence[tuple[str, str]]:
+        """Return the slug and title of every page, in the book's order."""
         generation = self._current()
         pages = generation.pages if generation else {}
         return [(slug, title) for slug, (title, _) in pages.items()]
 
-    def _candidates(self, dense: Sequence[float], sparse: SparseVector, limit: int) -> Candidates:
+    @_on_thread
+    def candidates(self, dense: Sequence[float], sparse: SparseVector, limit: int) -> Candidates:
         generation, shard = self._open()
         if len(dense) != generation.info.dimensions:
             raise IndexMismatch(
@@ -122,11 +101,20 @@ class EdgeStore:
             document_frequencies={t: known[t] for t in sparse.indices if t in known},
         )
 
-    def _neighbours(self, order_index: int, reach: int) -> list[Chunk]:
+    @_on_thread
+    def neighbours(self, order_index: int, reach: int) -> Sequence[Chunk]:
         _, shard = self._open()
         first = max(0, order_index - reach)
         found = shard.chunks(range(first, order_index + reach + 1))
         return [found[position] for position in sorted(found)]
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self.stop)
+
+    def stop(self) -> None:
+        """Close synchronously, for process exit, when no event loop runs."""
+        self._thread.shutdown()
+        self._release()
 
     def _current(self) -> Generation | None:
         """Return the current generation, switching to a new one if there is one."""
@@ -156,12 +144,12 @@ class EdgeStore:
         self._shard = self._generation = self._stamp = None
 
 
-class EdgeWriter:
+class EdgeWriter(_OneThread):
     """Writes the index. One process at a time; readers continue meanwhile."""
 
     def __init__(self, data_dir: Path) -> None:
+        super().__init__("qdrant-writer")
         self.folder = data_dir / "index"
-        self._thread = _OneThread("qdrant-writer")
         self._lock: int | None = None
         self._journal: Journal | None = None
         self._base: Generation | None = None
@@ -172,26 +160,8 @@ class EdgeWriter:
         """Set the pages to publish with the chunks, for a local preview."""
         self._book = pages
 
-    async def open(self, info: IndexInfo) -> Mapping[str, str]:
-        return await self._thread(self._open, info)
-
-    async def stage(self, points: Sequence[Point]) -> None:
-        await self._thread(self._stage, points)
-
-    async def publish(
-        self,
-        info: IndexInfo,
-        chunks: Sequence[Chunk],
-        document_frequencies: Mapping[int, int],
-        sparse: Mapping[str, SparseVector] | None = None,
-    ) -> None:
-        await self._thread(self._publish, info, chunks, document_frequencies, sparse or {})
-
-    async def close(self) -> None:
-        await asyncio.to_thread(self._thread.stop)
-        self._close()
-
-    def _open(self, info: IndexInfo) -> dict[str, str]:
+    @_on_thread
+    def open(self, info: IndexInfo) -> Mapping[str, str]:
         with _writable(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = edge_generations.lock_for_writing(self.folder)
@@ -214,17 +184,19 @@ class EdgeWriter:
             self._positions, places = {}, {}
         return staged | places
 
-    def _stage(self, points: Sequence[Point]) -> None:
+    @_on_thread
+    def stage(self, points: Sequence[Point]) -> None:
         assert self._journal is not None, "call open() first"  # noqa: S101
         with _writable(self.folder):
             self._journal.append(points)
 
-    def _publish(
+    @_on_thread
+    def publish(
         self,
         info: IndexInfo,
         chunks: Sequence[Chunk],
         document_frequencies: Mapping[int, int],
-        sparse: Mapping[str, SparseVector],
+        sparse: Mapping[str, SparseVector] | None = None,
     ) -> None:
         assert self._journal is not None, "call open() first"  # noqa: S101
         building = self.folder / "building"
@@ -232,7 +204,7 @@ class EdgeWriter:
             shutil.rmtree(building, ignore_errors=True)
             (building / "shard").mkdir(parents=True)
             check_space_for(building, len(chunks), info.dimensions)
-            create(building / "shard", info.dimensions, self._points(chunks, sparse))
+            create(building / "shard", info.dimensions, self._points(chunks, sparse or {}))
             edge_generations.publish(
                 self.folder, replace(info, chunks=len(chunks)), document_frequencies, self._book
             )
@@ -268,7 +240,8 @@ class EdgeWriter:
             if old:
                 old.close()
 
-    def _close(self) -> None:
+    async def close(self) -> None:
+        await asyncio.to_thread(self._thread.shutdown)
         if self._journal:
             self._journal.close()
         if self._base:

@@ -49,6 +49,10 @@ class Connection:
             )
         return self._client
 
+    def prepare(self) -> None:
+        """Import the SDK ahead of the first request; safe in any thread."""
+        self._connected()
+
     async def call(self, request: Callable[[AsyncQdrantClient], Awaitable[T]]) -> T:
         from qdrant_client.common.client_exceptions import QdrantException
         from qdrant_client.http.exceptions import ApiException

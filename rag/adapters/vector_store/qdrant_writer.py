@@ -50,6 +50,9 @@ class QdrantWriter:
         self._switching = False
         """Whether a publication was interrupted after readers saw it."""
 
+    def prepare(self) -> None:
+        self._qdrant.prepare()
+
     async def open(self, info: IndexInfo) -> Mapping[str, str]:
         """Return the places of the chunks already in the collection for this model, by id.
 
