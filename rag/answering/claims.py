@@ -6,14 +6,13 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from rag.answering.code_reader import TAIL
 from rag.answering.marker_grammar import is_indexed
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-LOOKBEHIND = 96
-"""Characters before a bracket that are checked to tell an index from a citation."""
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 
 
@@ -40,7 +39,7 @@ def find_markers(message: str) -> list[Marker]:
         for is_text, words in _pieces(token.children or []):
             start = 0
             for marker in _MARKER.finditer(words) if is_text else ():
-                if is_indexed(words[max(0, marker.start() - LOOKBEHIND) : marker.start()]):
+                if is_indexed(words[max(0, marker.start() - TAIL) : marker.start()]):
                     continue  # the client does not link `max_size[0]` either
                 claim = _strip_punctuation(text + words[start : marker.start()]) or claim
                 found.append(Marker(int(marker[1]), claim))

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count, takewhile
 from typing import Any
 
+from rag.answering.introduction import stream
 from rag.answering.quotes import (
     QuotedBlock,
     Sentence,
@@ -91,7 +93,7 @@ class ExtractiveAnswerer:
     async def answer(self, request: AnswerRequest) -> AsyncIterator[AnswerPart]:
         language = reply_language(request.question, request.language, request.reader_language)
         if not request.passages:
-            return _stream(fixed_text("nothing", language))
+            return stream(fixed_text("nothing", language), Usage())
         sections = choose_sections(request)
         quoted = [_assemble(n, request) for n in sections[:MAX_QUOTED]]
         about = f"{request.question}\n{searchable_selection(request.selected)}".strip()
@@ -105,7 +107,7 @@ class ExtractiveAnswerer:
         highlights = {
             section.number: section.nearest[1].text for section in quoted if section.nearest
         }
-        return _stream("\n\n".join(written), Highlights(highlights))
+        return stream("\n\n".join(written), Highlights(highlights), Usage())
 
     async def ping(self) -> None:
         """Do nothing: there is no external service."""
@@ -180,16 +182,12 @@ def _assemble(number: int, request: AnswerRequest) -> _Section:
     beside = {
         c.order_index: c for c in request.neighbours if _section_key(c) == _section_key(chunk)
     }
-    before: list[QuotedBlock] = []
-    after: list[QuotedBlock] = []
-    at = chunk.order_index - 1
-    while at in beside:
-        before = [*parse_blocks(beside[at].text), *before]
-        at -= 1
-    at = chunk.order_index + 1
-    while at in beside:
-        after += parse_blocks(beside[at].text)
-        at += 1
+
+    def blocks(step: int) -> list[QuotedBlock]:
+        places = takewhile(beside.__contains__, count(chunk.order_index + step, step))
+        return [block for at in sorted(places) for block in parse_blocks(beside[at].text)]
+
+    before, after = blocks(-1), blocks(1)
     if sum(len(block.text) for block in (*before, *own, *after)) > BEST_SECTION:
         before = []  # too long: start with the chunk that answers
     return _Section(
@@ -251,8 +249,3 @@ def _heading_link(title: str, part: SectionPart, request: AnswerRequest) -> str:
 
 def _address(slug: str, request: AnswerRequest) -> str:
     return citation_url(request.site_url, slug, "")
-
-
-async def _stream(*parts: AnswerPart) -> AsyncIterator[AnswerPart]:
-    for part in (*parts, Usage()):
-        yield part

@@ -65,7 +65,7 @@ def _opening(beginning: Sequence[Chunk]) -> tuple[int, QuotedBlock] | None:
     return None
 
 
-async def stream(parts: Sequence[AnswerPart]) -> AsyncIterator[AnswerPart]:
+async def stream(*parts: AnswerPart) -> AsyncIterator[AnswerPart]:
     """Yield the parts like an answerer."""
     for part in parts:
         yield part

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from rag.answering.code_reader import TAIL
 from rag.answering.marker_grammar import OPEN, is_indexed, marker
 
 MAX_HELD = 2000
@@ -128,6 +129,6 @@ def _has_citation(line: str) -> bool:
     """Whether a line contains a citation marker that is not an index or in inline code."""
     prose = _INLINE_CODE.sub(lambda code: "x" * len(code[0]), line)
     return any(
-        marker(prose, found.start()) and not is_indexed(prose[: found.start()][-96:])
+        marker(prose, found.start()) and not is_indexed(prose[: found.start()][-TAIL:])
         for found in _bracket.finditer(prose)
     )

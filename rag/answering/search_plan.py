@@ -98,7 +98,7 @@ def read_plan(reply: str, listed: Contents) -> Plan:
         return Plan()
     texts = [" ".join(text.split()) for text in _list(data, "searches") if isinstance(text, str)]
     searches = [text[:_LONGEST_SEARCH] for text in texts if any(map(str.isalnum, text))]
-    numbers = [number for number in map(_integer, _list(data, "sections")) if number]
+    numbers = [int(n) for n in map(str, _list(data, "sections")) if n.isdecimal() and len(n) < 10]
     chosen = {
         listed.passages[n - 1].chunk.chunk_id: listed.passages[n - 1]
         for n in numbers
@@ -112,10 +112,3 @@ def read_plan(reply: str, listed: Contents) -> Plan:
 def _list(data: dict[str, Any], name: str) -> list[Any]:
     value = data.get(name)
     return value if isinstance(value, list) else []
-
-
-def _integer(value: Any) -> int:
-    """Return an integer or a string of digits as an integer, and 0 for anything else."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -288,7 +288,7 @@ class AnswerStream:
         over = (await exchange.meter.admission()).bytes
         if over:
             log.warning("the turn is not saved: the %s is used up", over.name.lower())
-            exchange.notices.append(notices.NOT_SAVED[over])
+            exchange.notices.append(notices.not_saved("This answer", over))
         else:
             exchange.meter.add_turn(conversations.stored_bytes(turn, exchange.embedding))
         settling = asyncio.create_task(exchange.meter.settle())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from rag.answering.citation_filter import CitationFilter, renumber
 from rag.answering.citation_habits import ModelCitations
@@ -22,27 +21,21 @@ _UNSEEN = re.compile(
 """Markup without words: comments, tags, the lines around code, links and images without a text."""
 
 
-@dataclass(slots=True)
 class AnswerText:
     """The text, usage and highlights received from an answerer so far."""
 
-    count: int
-    """The number of passages."""
-    is_quoted: bool
-    """Whether the answer is the book's own text."""
-    citations: CitationFilter = field(init=False)
-    fence: OuterFence = field(init=False)
-    text: str = ""
-    usage: Usage = field(default_factory=Usage)
-    highlights: Mapping[int, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
+    def __init__(self, count: int, *, is_quoted: bool) -> None:
+        """`count` is the number of passages. A quoted answer is the book's own text."""
+        self._count = count
+        self._reader = CitationFilter if is_quoted else ModelCitations
+        self.usage = Usage()
+        self.highlights: Mapping[int, str] = {}
         self.begin()
 
     def begin(self) -> None:
         """Start over, and discard text that was not part of the answer."""
-        reader = CitationFilter if self.is_quoted else ModelCitations
-        self.citations, self.fence, self.text = reader(self.count), OuterFence(), ""
+        self._citations, self._fence = self._reader(self._count), OuterFence()
+        self.text = ""
 
     def add(self, part: AnswerPart) -> str:
         """Add a part and return the text that can be shown now."""
@@ -53,14 +46,14 @@ class AnswerText:
         elif isinstance(part, Highlights):
             self.highlights = part.sentences
         else:
-            shown = self.citations.feed(self.fence.feed(part))
+            shown = self._citations.feed(self._fence.feed(part))
             self.text += shown
             return shown
         return ""
 
     def finish(self) -> str:
         """Return the text that was still held back."""
-        rest = self.citations.flush(self.fence.flush())
+        rest = self._citations.flush(self._fence.flush())
         self.text += rest
         return rest
 

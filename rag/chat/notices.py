@@ -21,20 +21,15 @@ WORDS_ONLY = {
     Exceeded.DAY: "Today's searches by meaning are used up. Until midnight UTC, questions are "
     "matched by their words only.",
 }
-NOT_SAVED = {
-    Exceeded.SHARE: "This answer was not saved, because you have used your share of today's "
-    "storage. The limit resets at midnight UTC.",
-    Exceeded.DAY: "This answer was not saved, because today's storage is used up. The limit resets "
-    "at midnight UTC.",
+_STORAGE = {
+    Exceeded.SHARE: "you have used your share of today's storage",
+    Exceeded.DAY: "today's storage is used up",
 }
 
 
-NO_SPACE = {
-    Exceeded.SHARE: "Your text was not saved, because you have used your share of today's storage. "
-    "The limit resets at midnight UTC.",
-    Exceeded.DAY: "Your text was not saved, because today's storage is used up. The limit resets "
-    "at midnight UTC.",
-}
+def not_saved(what: str, over: Exceeded) -> str:
+    """Return why something was not saved."""
+    return f"{what} was not saved, because {_STORAGE[over]}. The limit resets at midnight UTC."
 
 
 def nothing_by_words(over: Exceeded) -> RateLimited:
@@ -50,7 +45,7 @@ def no_space(over: Exceeded) -> RateLimited:
     """Return the error for a comment or a report when the storage is used up."""
     return RateLimited(
         "the storage for comments and reports is used up",
-        detail=NO_SPACE[over],
+        detail=not_saved("Your text", over),
         retry_after=_until_midnight(),
     )
 

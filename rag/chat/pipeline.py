@@ -263,7 +263,7 @@ class ChatPipeline(Exchange):
         parts = introduction(kind, language, info, beginning, site, title)
         passages = [Passage(chunk, 1.0) for chunk in beginning]
         request = AnswerRequest(message, passages, site_url=site, language=info.language)
-        return request, Start(await self.clients.extractive(), stream(parts))
+        return request, Start(await self.clients.extractive(), stream(*parts))
 
     async def _start_answer(self, request: AnswerRequest) -> Start:
         """Start the answer with the first answerer that works. Without passages, skip the model."""

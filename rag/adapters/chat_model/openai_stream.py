@@ -104,7 +104,7 @@ class Answer:
         part = await self._next_part()
         while isinstance(part, Restart):
             part = await self._next_part()
-        if part is not None:
+        if isinstance(part, str):
             self._first = part
             return
         end = self._end()
@@ -126,16 +126,13 @@ class Answer:
         if self._first is not None:
             text, self._first = self._first, None
             return text
+        part: AnswerPart | None = None
         try:
-            found = await self._next_part()
-        except BaseException:
-            await self.aclose()
-            raise
-        if found is not None:
-            return found
-        usage = self._usage_total()
-        await self.aclose()
-        return usage
+            part = await self._next_part()
+        finally:
+            if part is None or isinstance(part, Usage):
+                await self.aclose()
+        return part
 
     async def aclose(self) -> None:
         """Close the response, even if the caller is cancelled meanwhile."""
@@ -143,13 +140,12 @@ class Answer:
             self._done = True
             await asyncio.shield(asyncio.ensure_future(self._response.close()))
 
-    async def _next_part(self) -> str | Restart | None:
-        """Return the next piece of text or a Restart, or None at the proper end."""
-        part: str | Restart | None = ""
+    async def _next_part(self) -> AnswerPart:
+        part: AnswerPart = ""
         try:
             while part == "":
                 async with asyncio.timeout_at(min(self._limit, self._deadline)):
-                    part = await anext(self._parts, None)
+                    part = await anext(self._parts)
                 self._limit = asyncio.get_running_loop().time() + self._silence
         except TimeoutError:
             seconds = f" for {self._silence:g} s" if self._received else " in time"
@@ -159,12 +155,10 @@ class Answer:
             raise UpstreamTimeout(message, service=SERVICE) from None
         except sdk_errors() as error:
             raise failure(error, self._key) from error
-        if part is None and (not self._reason or self._end() == "broken"):
-            raise UpstreamError("the answer was cut off", service=SERVICE, reason="connection")
         return part
 
-    async def _read(self) -> AsyncIterator[str | Restart]:
-        """Yield text as it arrives. Tokens that arrive together are one piece.
+    async def _read(self) -> AsyncIterator[AnswerPart]:
+        """Yield text as it arrives, then the usage. Tokens that arrive together are one piece.
 
         The text is empty while the model writes what readers do not see.
         """
@@ -189,14 +183,21 @@ class Answer:
                 self._reason = "length"
                 for part in self._new_parts(self._answer[:-extra], restarts=True):
                     yield part
-                return
+                break
             if len(self._answer) > self._longest:
                 log.warning("%s ignores MAX_ANSWER_TOKENS: the answer is cut off", self._model)
                 self._reason = "length"
-                return
-        text = self._visible.flush()
-        for part in self._new_parts(text, restarts=self._visible.restarted):
-            yield part
+                break
+        else:
+            text = self._visible.flush()
+            for part in self._new_parts(text, restarts=self._visible.restarted):
+                yield part
+        end = self._end()
+        if not self._reason or end == "broken":
+            raise UpstreamError("the answer was cut off", service=SERVICE, reason="connection")
+        usage = read_usage(self._usage, self._messages, "".join(self._received))
+        reason = "refusal" if self._refusal else end
+        yield replace(usage, finish_reason=reason, model=self._model)
 
     def _new_parts(self, text: str, *, restarts: bool) -> list[str | Restart]:
         if restarts:
@@ -237,11 +238,6 @@ class Answer:
     def _end(self) -> Literal["stop", "length", "content_filter", "broken"]:
         """Return how the answer ended."""
         return next((end for names, end in _ENDS if names.search(self._reason)), "stop")
-
-    def _usage_total(self) -> Usage:
-        reason: Any = "refusal" if self._refusal else self._end()
-        usage = read_usage(self._usage, self._messages, "".join(self._received))
-        return replace(usage, finish_reason=reason, model=self._model)
 
 
 def sdk_errors() -> tuple[type[Exception], ...]:
