@@ -104,19 +104,19 @@ def heading_lines(chunk: Chunk) -> list[HeadingLine]:
 
 def split_by_heading(chunk: Chunk) -> list[SectionPart]:
     """Split a chunk's text at its heading lines."""
-    found: list[SectionPart] = []
-    slug, section, lines, begin = chunk.slug, chunk.section, chunk.text.split("\n"), 0
+    lines, headings = chunk.text.split("\n"), heading_lines(chunk)
     page, outer = chunk.slug.partition("#")[0], chunk.section.split(" › ") if chunk.section else []
-
-    def close(end: int) -> None:
-        text = "\n".join(lines[begin:end])
-        found.append(SectionPart(slug, section, heading(section, chunk.title), text, begin))
-
-    for line, level, title, anchor in heading_lines(chunk):
-        close(line)
+    places = [(0, chunk.slug, chunk.section)]
+    for line, level, title, anchor in headings:
         section = " › ".join([*outer[: max(0, level - 2)], title])
-        slug, begin = f"{page}#{anchor}" if anchor else page, line + 1
-    close(len(lines))
+        places.append((line + 1, f"{page}#{anchor}" if anchor else page, section))
+    ends = [*(each.line for each in headings), len(lines)]
+    found = [
+        SectionPart(
+            slug, section, heading(section, chunk.title), "\n".join(lines[begin:end]), begin
+        )
+        for (begin, slug, section), end in zip(places, ends, strict=True)
+    ]
     return [part for part in found if part.text.strip()] or found[:1]
 
 

@@ -29,7 +29,8 @@ _FENCE = re.compile(
     re.MULTILINE,
 )
 _fence_begun = re.compile(
-    r"(?:<{1,2}|<<<[^\n]{0,100}|(?:(?<=\n)|^)[ \t>]*+[0-9a-fwordx]{0,24}+[ \t]*+>{0,9}+[ \t]*+)$"
+    r"(?:<{1,2}|<<<[^\n]{0,100}|(?:(?<=\n)|^)[ \t>]*+[0-9a-fwordx]{0,24}+[ \t]*+>{0,9}+[ \t]*+"
+    r"|[0-9a-f]{1,12}>{0,9})$"
 ).search
 _last_word = re.compile(r"^(\w{8,})>>>\s*$", re.MULTILINE).findall
 
@@ -99,17 +100,8 @@ class _FenceLines:
     def _clean(self, text: str, *, final: bool) -> str:
         mark = "\0" if self._line_begun else ""  # `^` must not match in the middle of a line
         text = mark + text
-        cut = len(text)
-        if not final:
-            if begun := _fence_begun(text):
-                cut = begun.start()
-            for length in range(min(len(self._word), len(text)) - 1, 0, -1):
-                if text.endswith(self._word[:length]):
-                    cut = min(cut, len(text) - length)
-                    break
-            whole = text.rstrip(">")
-            if self._word and whole.endswith(self._word):
-                cut = min(cut, len(whole) - len(self._word))
+        begun = None if final else _fence_begun(text)
+        cut = begun.start() if begun else len(text)
         self._held = text[cut:]
         text = _FENCE.sub("", text[:cut])
         while self._word and self._word in text:  # in a form that is none of the prompt's
