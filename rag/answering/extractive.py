@@ -8,7 +8,7 @@ question.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, takewhile
 from typing import Any
@@ -19,7 +19,6 @@ from rag.answering.quotes import (
     Sentence,
     blocks_around,
     escape_markers,
-    first_blocks,
     markdown_link,
     parse_blocks,
 )
@@ -126,7 +125,8 @@ class ExtractiveAnswerer:
             for sentence in section.blocks[at].sentences
         ]
         found.sort(key=lambda item: -item[3])  # stable, so earlier sentences come first
-        found = [*_first_of_each_section(found), *found][:MAX_COMPARED] if self._embedder else found
+        firsts = {item[0].number: item for item in reversed(found)}  # so every section has one
+        found = [*firsts.values(), *found][:MAX_COMPARED] if self._embedder else found
         scores = [OVERLAP_WEIGHT * shared / max(1, len(asked)) for *_, shared in found]
         if self._embedder and found:
             texts = [sentence.text for _, _, sentence, _ in found]
@@ -161,17 +161,6 @@ def choose_sections(request: AnswerRequest) -> list[int]:
 def _section_key(chunk: Chunk) -> tuple[str, ...]:
     """Return a key that identifies a section. Indexes with an older layout have no slugs."""
     return (chunk.source_path, chunk.slug, chunk.section) if chunk.slug else (chunk.chunk_id,)
-
-
-def _first_of_each_section(
-    found: Sequence[tuple[_Section, int, Sentence, int]],
-) -> Iterator[tuple[_Section, int, Sentence, int]]:
-    """Yield the first sentence of each section, so that every section has one."""
-    seen: set[int] = set()
-    for item in found:
-        if item[0].number not in seen:
-            seen.add(item[0].number)
-            yield item
 
 
 def _assemble(number: int, request: AnswerRequest) -> _Section:
@@ -212,10 +201,8 @@ def _render(section: _Section, request: AnswerRequest, *, first: bool) -> str:
     begin = inside.start if part.line else 0
     end = len(blocks) if inside.stop == section.own.stop else inside.stop
     whole = blocks[begin:end]
-    if first:
-        shown = first_blocks(whole, BEST_SECTION)
-    else:
-        shown = blocks_around(whole, at - begin, OTHER_SECTION) if whole else []
+    around, room = (0, BEST_SECTION) if first else (at - begin, OTHER_SECTION)
+    shown = blocks_around(whole, around, room) if whole else []
     marker = f"[{section.number}]"
     lead = f"**{_heading_link(chunk.title, part, request)}**"
     written = [lead if sentence else f"{lead} {marker}"]

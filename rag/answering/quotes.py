@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from rag.answering.citation_filter import CitationFilter
@@ -71,7 +72,6 @@ def parse_blocks(text: str) -> list[QuotedBlock]:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = text.split("\n")
     found: list[QuotedBlock] = []
-    inner: list[list[Sentence]] = []
     for token in _parser().parse(text):
         if token.map is None:
             continue
@@ -79,34 +79,25 @@ def parse_blocks(text: str) -> list[QuotedBlock]:
         if token.level == 0:
             raw = "\n".join(lines[begin:end]).rstrip()
             found.append(QuotedBlock(raw, _KINDS.get(token.type, "other"), begin))
-            inner.append([])
         if token.type == "paragraph_open":
-            texts, last = plain_sentences("\n".join(lines[begin:end])), end - 1 - found[-1].line
-            inner[-1] += [Sentence(sentence, last) for sentence in texts]
-    return [replace(b, sentences=tuple(texts)) for b, texts in zip(found, inner, strict=True)]
-
-
-def first_blocks(whole: Sequence[QuotedBlock], room: int) -> list[QuotedBlock]:
-    """Return the first blocks that fit into `room` characters, at least one."""
-    shown = list(_fitting(whole, room, least=1))
-    while len(shown) > 1 and shown[-1].leads_in and len(shown) < len(whole):
-        shown.pop()
-    return shown
+            block, texts = found[-1], plain_sentences("\n".join(lines[begin:end]))
+            more = (Sentence(sentence, end - 1 - block.line) for sentence in texts)
+            found[-1] = replace(block, sentences=(*block.sentences, *more))
+    return found
 
 
 def blocks_around(whole: Sequence[QuotedBlock], at: int, room: int) -> list[QuotedBlock]:
-    """Return consecutive blocks around `at` that fit into `room` characters.
+    """Return consecutive blocks around `at` that fit into `room` characters, at least that one.
 
     The block that introduces it has priority, then the blocks after it, then those before it.
     """
-    first, last = at, at
+    first = at
     if at and whole[at].kind == "other" and whole[at - 1].kind == "paragraph":
         first = at - 1  # a list or code block is hard to read without its introduction
-    room -= sum(len(block.text) for block in whole[first : at + 1])
-    for block in _fitting(whole[at + 1 :], room, least=0):
-        room -= len(block.text)
-        last += 1
-    first -= len(list(_fitting(whole[:first][::-1], room, least=0)))
+    room -= _length(whole[first : at + 1])
+    last = at + _count_fitting(whole[at + 1 :], room)
+    room -= _length(whole[at + 1 : last + 1])
+    first -= _count_fitting(whole[:first][::-1], room)
     while last > at and whole[last].leads_in and last + 1 < len(whole):
         last -= 1
     while first < at and whole[first].kind == "other" and first:
@@ -114,13 +105,13 @@ def blocks_around(whole: Sequence[QuotedBlock], at: int, room: int) -> list[Quot
     return list(whole[first : last + 1])
 
 
-def _fitting(whole: Iterable[QuotedBlock], room: int, *, least: int) -> Iterator[QuotedBlock]:
-    used = 0
-    for n, block in enumerate(whole):
-        used += len(block.text)
-        if used > room and n >= least:
-            return
-        yield block
+def _length(blocks: Iterable[QuotedBlock]) -> int:
+    return sum(len(block.text) for block in blocks)
+
+
+def _count_fitting(blocks: Iterable[QuotedBlock], room: int) -> int:
+    """Return how many of the first blocks fit into `room` characters."""
+    return sum(used <= room for used in accumulate(len(block.text) for block in blocks))
 
 
 def escape_markers(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import cache
+from itertools import chain
 
 from rag.language import visible
 from rag.language.stop_words import STOP_WORDS
@@ -103,16 +104,11 @@ def _latin_languages(text: str) -> list[str]:
     words = re.findall(r"\w+", _NOT_PROSE.sub(" x ", text))
     if len(words) < MIN_WORDS:
         return []
+    by_word = [_languages_by_stop_word().get(word, ()) for word in set(map(stop_word_form, words))]
+    by_letter = [_LETTERS[letter] for letter in set(text.lower()) & _LETTERS.keys()]
+    hits = Counter(chain(*by_word, *(users for users in by_letter if len(users) == 1)))
     scores: dict[str, float] = {}
-    hits: Counter[str] = Counter()
-    for word in set(map(stop_word_form, words)):
-        users = _languages_by_stop_word().get(word, ())
-        hits.update(users)
-        for name in users:
-            scores[name] = scores.get(name, 0.0) + 1 / len(users)
-    for letter in set(text.lower()) & _LETTERS.keys():
-        users = _LETTERS[letter]
-        hits.update(users if len(users) == 1 else ())
+    for users in (*by_word, *by_letter):
         for name in users:
             scores[name] = scores.get(name, 0.0) + 1 / len(users)
     scores = {name: score for name, score in scores.items() if hits[name] >= MIN_STOP_WORDS}

@@ -17,7 +17,6 @@ from rag.answering.quotes import (
     blocks_around,
     escape_markdown,
     escape_markers,
-    first_blocks,
     markdown_link,
     parse_blocks,
 )
@@ -187,7 +186,7 @@ def size(shown: list[QuotedBlock]) -> int:
 def test_a_beginning_fits_and_does_not_end_with_what_leads_on(
     whole: list[QuotedBlock], room: int
 ) -> None:
-    shown = first_blocks(whole, room)
+    shown = blocks_around(whole, 0, room)
     assert shown == whole[: len(shown)]
     assert len(shown) == 1 or size(shown) <= room
     assert len(shown) in (1, len(whole)) or not shown[-1].leads_in
