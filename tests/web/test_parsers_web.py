@@ -22,11 +22,12 @@ from rag.conversations.rate_limit_keys import client_key
 from rag.errors import SourceError
 from rag.models import Source, Turn
 from rag.settings import PLATFORMS
-from sites.discovery import Scope, read_sitemap
+from sites.discovery import read_sitemap
 from sites.fetch import AGENT, Response, origin
 from sites.html_blocks import read_page
 from sites.html_links import read_targets
 from sites.robots import Robots
+from sites.scope import Scope
 from tests.test_parsers import JSON, MARKUP, TEXT
 from web.client_ip import client_address
 from web.lambda_adapter import LambdaFunction
