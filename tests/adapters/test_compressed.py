@@ -55,9 +55,8 @@ def test_an_answer(site: Served) -> None:
     async def answer() -> str:
         answerer = OpenAIAnswerer("key", base_url=f"{site.url}/v1")
         try:
-            parts = await answerer.answer(
-                with_messages(AnswerRequest("why?", [Passage(chunk, 0.9)]))
-            )
+            request = with_messages(AnswerRequest("why?", [Passage(chunk, 0.9)]))
+            parts = await answerer.answer(request)
             return "".join([part async for part in parts if isinstance(part, str)])
         finally:
             await answerer.close()
