@@ -29,11 +29,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import numpy as np
-from pydantic_core import to_json
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -141,13 +139,11 @@ def _watch(writer: QdrantWriter) -> list[int]:
     """Record the size of each request of the writer."""
     sizes = [0]
 
-    call = writer._qdrant.call
+    async def measure(request: object) -> None:
+        sizes.append(int(getattr(request, "headers").get("content-length", 0)))  # noqa: B009
 
-    async def measured(method: str, path: str, body: Any = None) -> Any:
-        sizes.append(len(to_json(body)))
-        return await call(method, path, body)
-
-    writer._qdrant.call = measured  # type: ignore[method-assign]
+    http = writer._qdrant._connected().http.client._async_client
+    http.event_hooks["request"].append(measure)
     return sizes
 
 
@@ -176,7 +172,7 @@ async def run(where: tuple[str, str, str], count: int) -> dict[str, dict[str, fl
 async def _drop(where: tuple[str, str, str]) -> None:
     writer = QdrantWriter(*where)
     await writer.open(IndexInfo("bench", DIMENSIONS))
-    await writer._qdrant.call("DELETE", f"/collections/{writer._collection}")
+    await writer._qdrant.call(lambda client: client.delete_collection(writer._collection))
     await writer.close()
 
 

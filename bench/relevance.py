@@ -9,6 +9,7 @@ A passage answers a question if it contains a gold quote: half of the quote's th
 ignoring markup and punctuation. Prints how often the top 1, 3, 5 and 10 passages contain one
 
 - for each weight of meaning against words, with the one in use marked,
+- with the similarity by tokens, for several weights,
 - without each part, such as titles in the sparse or the embedded text,
 - for follow-ups: searched as typed, with the previous question, and with both averaged,
 
@@ -46,6 +47,7 @@ from rag.retrieval.relevance import (
     idf,
     scale_cosine,
 )
+from rag.retrieval.search import MATCH_WEIGHT, MATCHED
 from sites import read_path
 
 Array = NDArray[np.float64]
@@ -167,6 +169,31 @@ async def ranked(books: Sequence[Book], name: str, meaning: float, words: float,
     return found.row(name)
 
 
+async def matched(books: Sequence[Book], weights: Sequence[float]) -> list[str]:
+    """Make a row for each weight of the similarity by tokens."""
+    rows = {weight: Found() for weight in weights}
+    for book in books:
+        matcher = book.embedder.matcher
+        assert matcher is not None
+        scores = await book.scores(
+            [row["question"] for row in book.rows], DENSE_WEIGHT, SPARSE_WEIGHT
+        )
+        for n, row in enumerate(book.rows):
+            if not row["answerable"] or row.get("follow_up_of"):
+                continue
+            best = np.argsort(-scores[n], kind="stable")[:MATCHED]
+            texts = [book.chunks[int(at)].embedded_text for at in best]
+            alike = np.array(await matcher.max_sim(row["question"], texts))
+            for weight, found in rows.items():
+                corrected = scores[n] - 10  # those that are not compared stay behind
+                corrected[best] = scores[n][best] + weight * (alike - alike.mean())
+                found.add(corrected, book.gold[n])
+    return [
+        found.row(f"in use, the best {MATCHED} compared by tokens, weight {weight:g}")
+        for weight, found in rows.items()
+    ]
+
+
 async def follow_ups(books: Sequence[Book]) -> list[str]:
     ways = {"as typed": Found(), "with the previous question": Found(), "both averaged": Found()}
     for book in books:
@@ -234,6 +261,7 @@ async def measure(books: Sequence[Book]) -> list[str]:
             *in_use,
             embedded=lambda chunk: replace(chunk, title="").embedded_text,
         ),
+        *(await matched(books, (1.0, MATCH_WEIGHT, 3.0, 4.0))),
         *(await follow_ups(books)),
         "",
         *(await limits(books)),

@@ -14,7 +14,8 @@ How to read the figures:
 - span recall@5, span precision@5: the share of the reference characters that are in the top
   five chunks, and the share of the chunks' characters that are reference characters.
 - search ms: median of a whole search without embedding the question, with an exact scan in
-  place of the engine. store ms: the engine alone, on disk, with 1,000 and 10,000 chunks.
+  place of the engine, and with the comparison by tokens. store ms: the engine alone, on disk,
+  with 1,000 and 10,000 chunks.
 - question ms, passage ms: wall time to embed one question (median), and one passage of usual
   length in a batch. passage CPU ms: the same in CPU time, which varies less on a busy machine.
   Indexing 1,000 chunks takes as many seconds as a passage takes milliseconds.
@@ -65,6 +66,7 @@ from rag.models import (
     Block,
     Chunk,
     Page,
+    SearchResult,
     Section,
 )
 from rag.providers import Clients
@@ -80,11 +82,28 @@ PASSAGES = 10
 CACHE = Path(tempfile.gettempdir()) / "ask-the-book-bench.sqlite"
 
 
-async def embed_all(embedder: Embedder, questions: Iterable[str]) -> list[Sequence[float]]:
+async def embed_all(embedder: CachedEmbedder, questions: Iterable[str]) -> list[Sequence[float]]:
     return list(await embedder.embed_questions(list(questions)))
 
 
-async def measure_ranking(embedder: Embedder, test: TestSet, settings: Settings) -> Figures:
+async def find(
+    store: VectorStore,
+    embedder: CachedEmbedder,
+    question: str,
+    vector: Sequence[float],
+    limit: int = DEPTH,
+) -> SearchResult:
+    """Search as the service does, with the similarity by tokens."""
+    return await search(
+        store,
+        [Query(question, vector)],
+        limit,
+        cosine_range=embedder.cosine_range,
+        second_stage=embedder.matcher,
+    )
+
+
+async def measure_ranking(embedder: CachedEmbedder, test: TestSet, settings: Settings) -> Figures:
     """Measure ranking quality and search time."""
     made = await points(embedder, test.chunks)
     ids = {chunk.chunk_id: chunk.chunk_id for chunk in test.chunks}
@@ -100,9 +119,7 @@ async def measure_ranking(embedder: Embedder, test: TestSet, settings: Settings)
     gains, recalls, times = [], [], []
     for (key, question), vector in zip(test.questions.items(), vectors, strict=True):
         start = time.perf_counter()
-        found = await search(
-            store, [Query(question, vector)], DEPTH, cosine_range=embedder.cosine_range
-        )
+        found = await find(store, embedder, question, vector)
         times.append(time.perf_counter() - start)
         documents = [ids[passage.chunk.chunk_id] for passage in found.passages]
         relevant = test.relevant[key]
@@ -116,7 +133,7 @@ async def measure_ranking(embedder: Embedder, test: TestSet, settings: Settings)
     }
 
 
-async def measure_abstention(embedder: Embedder, test: TestSet, far: TestSet) -> Figures:
+async def measure_abstention(embedder: CachedEmbedder, test: TestSet, far: TestSet) -> Figures:
     """Measure how well the best score separates answerable from unanswerable questions.
 
     Unanswerable are another set's questions, and those whose article or only relevant paragraph
@@ -160,7 +177,7 @@ async def measure_abstention(embedder: Embedder, test: TestSet, far: TestSet) ->
     }
 
 
-async def measure_answers(embedder: Embedder, test: TestSet, folder: Path) -> Figures:
+async def measure_answers(embedder: CachedEmbedder, test: TestSet, folder: Path) -> Figures:
     """Measure how often a quoted answer contains the answer, and its length."""
     store = await index(embedder, test.chunks)
     answers = {row["_id"]: row["answers"] for row in read_lines(folder / "answers.jsonl")}
@@ -168,9 +185,7 @@ async def measure_answers(embedder: Embedder, test: TestSet, folder: Path) -> Fi
     vectors = await embed_all(embedder, test.questions.values())
     held, times, words = [], [], []
     for (key, question), vector in zip(test.questions.items(), vectors, strict=True):
-        found = await search(
-            store, [Query(question, vector)], PASSAGES, cosine_range=embedder.cosine_range
-        )
+        found = await find(store, embedder, question, vector, PASSAGES)
         start = time.perf_counter()
         parts = await answerer.answer(AnswerRequest(question, found.passages, grade=found.grade))
         text = "".join([part async for part in parts if isinstance(part, str)])
@@ -184,7 +199,7 @@ async def measure_answers(embedder: Embedder, test: TestSet, folder: Path) -> Fi
     }
 
 
-async def measure_spans(embedder: Embedder, folder: Path) -> Figures:
+async def measure_spans(embedder: CachedEmbedder, folder: Path) -> Figures:
     """Measure recall and precision of the reference characters in the top five chunks."""
     chunks: list[Chunk] = []
     spans: dict[str, tuple[str, int, int]] = {}
@@ -202,9 +217,7 @@ async def measure_spans(embedder: Embedder, folder: Path) -> Figures:
     vectors = await embed_all(embedder, [row["question"] for row in rows])
     recalls, precisions = [], []
     for row, vector in zip(rows, vectors, strict=True):
-        best = await search(
-            store, [Query(row["question"], vector)], 5, cosine_range=embedder.cosine_range
-        )
+        best = await find(store, embedder, row["question"], vector, 5)
         wanted = {i for r in row["references"] for i in range(r["start_index"], r["end_index"])}
         found: set[tuple[str, int]] = set()
         for passage in best.passages:
@@ -255,7 +268,7 @@ async def measure_speed(embedder: Embedder, test: TestSet) -> Figures:
     }
 
 
-async def measure_engine(embedder: Embedder, test: TestSet) -> Figures:
+async def measure_engine(embedder: CachedEmbedder, test: TestSet) -> Figures:
     """Time the embedded engine on disk by size: the store alone, and a whole search."""
     made = await points(embedder, test.chunks)
     questions = list(test.questions.values())[:200]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.interfaces import Embedder, IndexWriter
+from rag.interfaces import Embedder, IndexWriter, TokenMatcher
 from rag.language.tokens import sparse_passage
 from rag.models import (
     Candidates,
@@ -128,6 +128,7 @@ class CachedEmbedder:
         self.model, self.dimensions = embedder.model, embedder.dimensions
         self.cosine_range, self.is_paid = embedder.cosine_range, embedder.is_paid
         self.is_multilingual = embedder.is_multilingual
+        self.matcher = embedder if isinstance(embedder, TokenMatcher) else None
 
     async def embed_questions(self, texts: Sequence[str]) -> list[list[float]]:
         keys = [self._key(f"?\0{text}") for text in texts]

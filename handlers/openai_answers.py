@@ -14,8 +14,7 @@ from handlers.openai_api import (
     MessageModel,
     UsageModel,
 )
-from rag.answering.citation_filter import renumber
-from rag.answering.citation_order import CitationOrder
+from rag.answering.citation_filter import CitationOrder, renumber
 from rag.answering.quotes import markdown_link
 from rag.chat import sse
 from rag.chat.answer_stream import Event, FinalAnswer, SessionEvent, SourcesEvent, TokenEvent

@@ -196,6 +196,14 @@ class Reranker(Protocol):
     async def close(self) -> None: ...
 
 
+@runtime_checkable
+class TokenMatcher(Protocol):
+    """An embedder that also compares a question with passages token by token."""
+
+    async def max_sim(self, question: str, texts: Sequence[str]) -> Sequence[float]:
+        """Return one similarity per text, in order, from -1 to 1."""
+
+
 class Database(Protocol):
     """Asynchronous access to PostgreSQL. Each statement is its own transaction."""
 

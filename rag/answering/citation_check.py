@@ -10,8 +10,8 @@ is clearly better, and statements that share no word are not counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from rag.answering.claims import find_markers
 from rag.language.detect import is_in_other_language
 from rag.language.sentences import sentences
 from rag.language.tokens import sparse_question, term_hashes
-from rag.models import Passage
+from rag.models import Chunk, Passage
 
 MIN_TERMS = 3
 """A statement of fewer content words can be in any passage."""
@@ -31,6 +31,8 @@ MIN_LEAD = 0.3
 
 On 160 hand-written answers to questions about four manuals, compared with the ten passages found,
 the limits change the number of a right citation in 2% and put a wrong one right in 64%."""
+MIN_SUPPORTED_TERMS, SUPPORTED_SHARE = 5, 0.75
+"""Content words of a sentence, and the share of them that a passage which supports it contains."""
 
 
 class CheckedAnswer(NamedTuple):
@@ -43,8 +45,7 @@ class CheckedAnswer(NamedTuple):
     def cited(self, count: int) -> list[int]:
         """Return the numbers cited, ascending, of `count` passages."""
         citations = CitationFilter(count)
-        citations.feed(self.text)
-        citations.flush()
+        citations.flush(self.text)
         return sorted(citations.cited)
 
 
@@ -54,20 +55,16 @@ def check_citations(text: str, passages: Sequence[Passage], language: str) -> Ch
     `language` is that of the book.
     """
 
-    @cache
-    def terms(number: int) -> set[int]:
-        return _terms(passages[number - 1], language)
-
-    numbers: dict[int, list[int]] = {n: [] for n in range(1, len(passages) + 1)}
+    terms = {n: _terms(passage.chunk, language) for n, passage in enumerate(passages, 1)}
+    numbers: dict[int, list[int]] = {n: [] for n in terms}
     written: list[int] = []
     expected: list[int] = []
     unsupported = 0
     for claim, markers in groupby(find_markers(text), key=lambda marker: marker.claim):
         group = [marker.number for marker in markers]
         stated = _last_statement(claim, language)
-        known = any(stated & terms(number) for number in (*group, *numbers))
-        unsupported += bool(stated) and not known
-        corrected = _correct_numbers(group, stated, terms, len(passages))
+        unsupported += bool(stated) and all(map(stated.isdisjoint, terms.values()))
+        corrected = _correct_numbers(group, stated, terms)
         written += group
         expected += corrected
         for number, right in zip(group, corrected, strict=True):
@@ -82,21 +79,18 @@ def check_citations(text: str, passages: Sequence[Passage], language: str) -> Ch
 
 
 def _correct_numbers(
-    group: Sequence[int], stated: set[int], terms: Callable[[int], set[int]], count: int
+    group: Sequence[int], stated: set[int], terms: Mapping[int, frozenset[int]]
 ) -> list[int]:
     """Return the numbers that the markers behind one statement should have."""
     corrected = list(group)
     if len(stated) < MIN_TERMS:
         return corrected
     for at, number in enumerate(corrected):
-        beside = [terms(n) for n in corrected if n != number]
-
-        def share(n: int, beside: Sequence[set[int]] = beside) -> float:
-            return len(stated.intersection(terms(n).union(*beside))) / len(stated)
-
-        needed = max(MIN_SHARE, share(number) + MIN_LEAD)
-        best = number if needed > 1 else max(range(1, count + 1), key=share)
-        if share(best) >= needed and best not in corrected:
+        beside = {term for n in corrected if n != number for term in stated & terms[n]}
+        shares = {n: len(beside | stated & held) / len(stated) for n, held in terms.items()}
+        best = max(shares, key=shares.__getitem__)
+        needed = max(MIN_SHARE, shares[number] + MIN_LEAD)
+        if shares[best] >= needed and best not in corrected:
             corrected[at] = best
     return corrected
 
@@ -104,10 +98,33 @@ def _correct_numbers(
 def _last_statement(claim: str, language: str) -> set[int]:
     """Return the content words of a claim's last sentence, or of all if it has few."""
     found = sentences(claim)
-    last = set(sparse_question(found[-1] if found else "", language).indices)
-    return last if len(last) >= MIN_TERMS else set(sparse_question(claim, language).indices)
+    last = _content_words(found[-1] if found else "", language)
+    return last if len(last) >= MIN_TERMS else _content_words(claim, language)
 
 
-def _terms(passage: Passage, language: str) -> set[int]:
-    chunk = passage.chunk
-    return term_hashes(f"{chunk.title} {chunk.section} {chunk.text}", language)
+def supporting_passages(answer: str, question: str, passages: Sequence[Passage]) -> list[int]:
+    """Return the numbers, from 1, of the passages that support an answer without citations.
+
+    Words of the question are ignored. A sentence that says the book has no answer repeats them, and
+    so do passages close to the question.
+    """
+    stated = [sentence for line in answer.splitlines() for sentence in sentences(line)]
+
+    def supports(chunk: Chunk) -> bool:
+        asked, held = term_hashes(question, chunk.language), _terms(chunk, chunk.language)
+        return any(
+            len(terms) >= MIN_SUPPORTED_TERMS and len(terms & held) >= SUPPORTED_SHARE * len(terms)
+            for terms in (_content_words(sentence, chunk.language) - asked for sentence in stated)
+        )
+
+    return [n for n, passage in enumerate(passages, 1) if supports(passage.chunk)]
+
+
+def _content_words(text: str, language: str) -> set[int]:
+    return set(sparse_question(text, language).indices)
+
+
+@lru_cache(maxsize=256)
+def _terms(chunk: Chunk, language: str) -> frozenset[int]:
+    """Return the terms of a passage. Cached, because questions find the same passages again."""
+    return frozenset(term_hashes(f"{chunk.title} {chunk.section} {chunk.text}", language))

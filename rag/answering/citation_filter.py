@@ -6,14 +6,12 @@ passages that do not exist. In the output, every marker is `[n]` with a valid n.
 in brackets are read by `citation_habits`.
 
 Text is held back only while more text could change how it is read: a group of markers and the
-character after it, inline code until it is closed, the opening line of fenced code. So the result
-does not depend on how the text is split into tokens. Decisions depend only on the output so far, so
-filtering the output again changes nothing.
+character after it, or code. So the result does not depend on how the text is split into tokens.
+Decisions depend only on the output so far, so filtering the output again changes nothing.
 
 Ambiguous cases are resolved as follows:
 
-- Fenced code and closed inline code are never changed. Inline code does not cross lines. A
-  backtick that is never closed is an ordinary character.
+- Fenced code and closed inline code are never changed, see `code_reader`.
 - A bracket directly after a single lowercase letter or after a name with an underscore is an
   index, as in `a[1]` or `max_size[0]`. After any other word it is a citation, because models write
   `Lambda[1]` far more often than code outside of backticks.
@@ -29,15 +27,16 @@ Ambiguous cases are resolved as follows:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain, repeat
 
+from rag.answering.code_reader import CodeReader, is_line_start
 from rag.answering.marker_grammar import (
     MAX_MARKERS,
     OPEN,
     can_grow,
     ends_with_prefix,
     is_indexed,
-    is_line_start,
     joint,
     lead,
     marker,
@@ -45,70 +44,31 @@ from rag.answering.marker_grammar import (
     plain_text,
 )
 
-MAX_CODE = 1000
-"""Maximum length of inline code, and of the opening line of fenced code, in characters."""
-TAIL = 96
-"""Characters of the output that decisions depend on."""
 _OPENS_WORD = frozenset("`([*_\"'“‘$<")
 """Characters before which a removed marker leaves a space, as before letters and digits."""
 _spaces_before_space = re.compile(r"[ \t]+(?=[ \t])").match
-_run_of_marks = re.compile(r"`+|~+").match
-_opening_line = re.compile(rf"(?:`{{3,}}[^`\n]{{0,{MAX_CODE}}}|~{{3,}}[^\n]{{0,{MAX_CODE}}})").match
-_closing_line = re.compile(r"[ \t>]*+(`*+|~*+)[ \t]*+").fullmatch
 
 
-class MarkerRewriter:
-    """Renumbers markers by `numbering` and removes those that are not in it."""
+class MarkerRewriter(CodeReader):
+    """Writes each marker of a known number with `write`, and removes the others."""
 
     _plain_text = staticmethod(plain_text)
 
-    def __init__(self, numbering: Mapping[int, int]) -> None:
-        self._numbering = numbering
-        self._highest = max(numbering, default=0)
+    def __init__(self, known: Collection[int], write: Callable[[int], str] = "[{}]".format) -> None:
+        super().__init__()
+        self._known = known
+        self._highest = max(known, default=0)
+        self._write = write
         self._cited: dict[int, None] = {}
-        self._held = ""
-        """Input that is not decided yet."""
-        self._out: list[str] = []
-        self._tail = "\n"
-        """The last characters written."""
-        self._fence = ""
-        """The marks that opened the current fenced code."""
-        self._line_begun = False
-        """Whether part of the current line of fenced code was written."""
 
     @property
     def cited(self) -> tuple[int, ...]:
         """Cited passage numbers, in the order of their first citation."""
         return tuple(self._cited)
 
-    def feed(self, text: str) -> str:
-        """Process the next piece of the answer and return the text that is final."""
-        return self._run(self._held + text, final=False)
-
-    def flush(self) -> str:
-        """End the answer and return the text that was held back."""
-        return self._run(self._held, final=True)
-
-    def _run(self, text: str, *, final: bool) -> str:
-        at = 0
-        while at < len(text):
-            after = self._step(text, at, final)
-            if after == at:
-                break
-            at = after
-        self._held = text[at:]
-        written = "".join(self._out)
-        self._out.clear()
-        return written
-
     def _step(self, text: str, at: int, final: bool) -> int:
-        """Process text from `at` and return where to go on, or `at` if more text is needed."""
-        if self._fence:
-            return self._copy_fenced(text, at, final)
-        if found := self._plain_text(text, at):
-            return self._copy(text, at, found.end())
-        if found := _spaces_before_space(text, at):
-            return self._copy(text, at, found.end())  # only the last one may belong to a marker
+        if found := self._plain_text(text, at) or _spaces_before_space(text, at):
+            return self._copy(text, at, found.end())  # only the last space may belong to a marker
         c = text[at]
         if c == "\\":
             if at + 1 == len(text) and not final:
@@ -116,20 +76,7 @@ class MarkerRewriter:
             escaped = text[at + 1 : at + 2]
             is_special = bool(escaped) and (escaped in OPEN or escaped in "\\`")
             return self._copy(text, at, at + 1 + is_special)
-        if c in "`~":
-            return self._code(text, at, final)
-        return self._markers(text, at, final)
-
-    def _copy(self, text: str, at: int, end: int) -> int:
-        self._emit(text[at:end])
-        return end
-
-    def _emit(self, text: str) -> None:
-        if text:
-            self._out.append(text)
-            self._tail = (self._tail + text)[-TAIL:]
-
-    # ------------------------------------------------------------ markers
+        return (self._code if c in "`~" else self._markers)(text, at, final)
 
     def _markers(self, text: str, at: int, final: bool) -> int:
         """Process a group of markers with the space or parenthesis before it."""
@@ -142,7 +89,7 @@ class MarkerRewriter:
         if not group:
             return self._copy(text, at, at + 1)
         space, paren = before.rstrip("("), before.endswith("(")
-        any_kept = any(n in self._numbering for _, numbers in group for n in numbers)
+        any_kept = any(n in self._known for _, numbers in group for n in numbers)
         if text[end : end + 1] == ":" and not paren and is_line_start(self._tail + space):
             end += 1  # Markdown would read `[1]:` as a link definition
         elif text[end : end + 1] == ")" and paren and not any_kept:
@@ -181,13 +128,12 @@ class MarkerRewriter:
             after_removed = between == " " and not (space or is_line_start(self._tail))
             if after_removed if not any_kept else not dropped:
                 space = between
-            kept = [n for n in numbers if n in self._numbering]
+            kept = [n for n in numbers if n in self._known]
             dropped = not kept
             if kept:
                 any_kept = True
                 self._cited.update(dict.fromkeys(kept))
-                shown = dict.fromkeys(self._numbering[n] for n in kept)
-                self._emit(space + "".join(map(self._write, shown)))
+                self._emit(space + "".join(map(self._write, dict.fromkeys(kept))))
         if any_kept:
             if dropped and after and word_follows and space[-1:].isspace():
                 self._emit(" ")
@@ -203,9 +149,6 @@ class MarkerRewriter:
             self._emit(" ")
         return end
 
-    def _write(self, number: int) -> str:
-        return f"[{number}]"
-
     def _parse(self, written: str) -> list[int] | None:
         """Return the numbers in a marker, or None for an interval or a character class."""
         ranges = [(int(a), int(b or a)) for a, b in numbers_and_ranges(written.partition("(")[0])]
@@ -216,44 +159,6 @@ class MarkerRewriter:
             numbers += range(low, min(high, self._highest) + 1)
         return numbers
 
-    # ------------------------------------------------------------ code
-
-    def _code(self, text: str, at: int, final: bool) -> int:
-        """Copy inline code, or the opening line of fenced code."""
-        run = _run_of_marks(text, at)[0]  # type: ignore[index]  # the caller saw a mark
-        starts_line = bool(is_line_start(self._tail))
-        if at + len(run) == len(text) and not final and (run[0] == "`" or starts_line):
-            return at if len(run) < MAX_CODE else self._copy(text, at, len(text))
-        if starts_line and (found := _opening_line(text, at)):
-            end = found.end()
-            if end == len(text) and not final:
-                return at
-            if text[end : end + 1] in ("\n", ""):
-                self._fence, self._line_begun = run, False
-                return self._copy(text, at, end + 1)
-        if run[0] == "~":
-            return self._copy(text, at, at + len(run))
-        line = text[at + len(run) : at + len(run) + MAX_CODE].partition("\n")[0]
-        closing = re.search(rf"(?<!`){run}(?!`)", line)
-        is_line_whole = len(line) == MAX_CODE or at + len(run) + len(line) < len(text)
-        if not final and not is_line_whole and (not closing or closing.end() == len(line)):
-            return at
-        return self._copy(text, at, at + len(run) + (closing.end() if closing else 0))
-
-    def _copy_fenced(self, text: str, at: int, final: bool) -> int:
-        """Copy one line of fenced code, or the part of it that is there."""
-        end = text.find("\n", at) + 1
-        may_close = not self._line_begun and _closing_line(text, at, end - 1 if end else len(text))
-        if not end:
-            if may_close and not final and len(text) - at <= MAX_CODE:
-                return at
-            self._line_begun = True
-            return self._copy(text, at, len(text))
-        if may_close and may_close[1].startswith(self._fence):
-            self._fence = ""
-        self._line_begun = False
-        return self._copy(text, at, end)
-
 
 class CitationFilter(MarkerRewriter):
     """Normalizes the citation markers of a streamed answer.
@@ -262,43 +167,29 @@ class CitationFilter(MarkerRewriter):
     """
 
     def __init__(self, count: int) -> None:
-        super().__init__({n: n for n in range(1, count + 1)})
+        super().__init__(range(1, count + 1))
+
+
+class CitationOrder(MarkerRewriter):
+    """Renumbers markers 1, 2, … in the order of their first citation.
+
+    For clients that show text as it arrives and cannot replace it: the finished answer is numbered
+    by relevance, which is not known before its end. `count` is the number of passages.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__(range(1, count + 1), lambda n: f"[{self.cited.index(n) + 1}]")
 
 
 def renumber(message: str, order: Mapping[int, int]) -> str:
     """Replace each `[old]` in a message by `[order[old]]` and remove markers not in `order`."""
-    scanner = MarkerRewriter(order)
-    return scanner.feed(message) + scanner.flush()
-
-
-class _MarkerReplacer(MarkerRewriter):
-    """Gives each marker a number of its own."""
-
-    def __init__(self, numbers: Mapping[int, Sequence[int]]) -> None:
-        super().__init__({n: n for n in numbers})
-        self._left = {n: list(reversed(found)) for n, found in numbers.items()}
-
-    def _write(self, number: int) -> str:
-        return f"[{self._left[number].pop() if self._left[number] else number}]"
+    return MarkerRewriter(order, lambda n: f"[{order[n]}]").flush(message)
 
 
 def replace_markers(message: str, numbers: Mapping[int, Sequence[int]]) -> str:
     """Replace the k-th `[n]` of a message by `[numbers[n][k]]`."""
-    replacer = _MarkerReplacer(numbers)
-    return replacer.feed(message) + replacer.flush()
-
-
-class _MarkerLinker(MarkerRewriter):
-    """Turns markers into links."""
-
-    def __init__(self, urls: Mapping[int, Sequence[str]]) -> None:
-        super().__init__({n: n for n in urls})
-        self._urls = {n: list(reversed(found)) for n, found in urls.items()}
-
-    def _write(self, number: int) -> str:
-        left = self._urls[number]
-        url = left.pop() if len(left) > 1 else left[0]
-        return f"[\\[{number}\\]](<{url}>)"
+    left = {n: iter(found) for n, found in numbers.items()}
+    return MarkerRewriter(left, lambda n: f"[{next(left[n], n)}]").flush(message)
 
 
 def link_markers(message: str, urls: Mapping[int, Sequence[str]]) -> str:
@@ -306,5 +197,5 @@ def link_markers(message: str, urls: Mapping[int, Sequence[str]]) -> str:
 
     If there are more markers than URLs, the last URL is repeated. Each number needs at least one.
     """
-    linker = _MarkerLinker(urls)
-    return linker.feed(message) + linker.flush()
+    left = {n: chain(found, repeat(found[-1])) for n, found in urls.items()}
+    return MarkerRewriter(left, lambda n: f"[\\[{n}\\]](<{next(left[n])}>)").flush(message)

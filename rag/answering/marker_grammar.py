@@ -69,7 +69,6 @@ ends_with_prefix = re.compile(rf"{_PREFIX}$").search
 numbers_and_ranges = re.compile(rf"(\d+)(?: ?{DASH} ?(\d+))?(?:{NOTE})?").findall
 is_indexed = re.compile(r"(?<!\w)(?:[a-z]|(?=\w*_)\w+)(?:\[[^\[\]\s]*\])*$").search
 """Whether a text ends with a name like `a` or `max_size`, so that a bracket is an index."""
-is_line_start = re.compile(r"\n[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?$").search
 
 _SPECIAL = rf" \t(`~\\{re.escape(OPEN)}"
 plain_text = re.compile(rf"[ \t]*[^{_SPECIAL}]+(?:[ \t]+[^{_SPECIAL}]+)*").match

@@ -20,7 +20,7 @@ _opening = re.compile(
     re.IGNORECASE,
 ).match
 _opening_begun = re.compile(
-    r"[\s\ufeff\u200b]*+(?:`++|~++)[ \t]*+[a-z]{0,10}[ \t\r]*+", re.I
+    r"[\s\ufeff\u200b]*+(?:(?:`++|~++)[ \t]*+[a-z]{0,10}[ \t\r]*+)?", re.I
 ).fullmatch
 _fence_line = re.compile(r"[ \t]{0,3}(`{3,}+|~{3,}+)([^\n]*+)").fullmatch
 _may_be_fence = re.compile(r"[ \t]{0,3}(?:`{1,2}|~{1,2}|`{3,}+[^\n]*+|~{3,}+[^\n]*+)?").fullmatch
@@ -33,116 +33,95 @@ class OuterFence:
 
     def __init__(self) -> None:
         self._held = ""
-        self._marks = ""
-        """The marks that opened the outer fence, once it is removed."""
+        self._marks: str | None = None
+        """The marks that opened the outer fence; empty if there is none, None until it is known."""
+        self._is_named = False
+        """Whether the outer fence says that it holds Markdown."""
+        self._raw = ""
+        """The text from the outer fence on, until it is known to hold an answer."""
+        self._out: list[str] = []
+        """The same without the fence, then what can be returned."""
         self._inner = ""
         """The marks of the fenced code that is open within the answer."""
         self._line_begun = False
-        """Whether a part of the current line was released."""
+        """Whether a part of the current line was read."""
         self._closing = ""
         """A line that closes the outer fence, unless the answer goes on."""
-        self._decided = False
 
     def feed(self, text: str) -> str:
         """Process the next piece of the answer and return the text that is final."""
-        self._held += text
-        if not self._decided and not self._decide(final=False):
-            return ""
-        return self._release(final=False)
+        return self._run(text, final=False)
 
     def flush(self) -> str:
         """End the answer and return the text that was held back."""
-        if not self._decided:
-            self._decide(final=True)
-        return self._release(final=True)
+        return self._run("", final=True)
 
-    def _decide(self, *, final: bool) -> bool:
-        """Find out whether the answer is in a fence. Return False if more text is needed."""
-        held = self._held
-        opening = _opening(held)
-        if not opening or not (opening["end"] or final):
-            self._decided = final or not self._may_open(held)
-            return self._decided
-        inside = held[opening.end() :]
-        wrapped = _is_prose(inside, opening["marks"], bool(opening["named"]), final=final)
-        if wrapped:
-            self._marks, self._held = opening["marks"], inside
-        self._decided = wrapped is not None
-        return self._decided
-
-    @staticmethod
-    def _may_open(held: str) -> bool:
-        return not held.strip("\ufeff\u200b \t\r\n") or bool(_opening_begun(held))
-
-    def _release(self, *, final: bool) -> str:
-        if not self._marks:
-            text, self._held = self._held, ""
-            return text
-        written: list[str] = []
-        while self._held:
-            end = self._held.find("\n") + 1
-            line = self._held[:end] if end else self._held
+    def _run(self, text: str, *, final: bool) -> str:
+        self._held += text
+        if self._marks is None:
+            self._open(final=final)
+        while self._held and self._marks:
+            line = self._held[: self._held.find("\n") + 1] or self._held
+            if self._raw and max(len(self._raw), len(line)) > MAX_HELD:
+                self._keep()
+                break
+            is_partial = not (final or line.endswith("\n"))
             begins = not self._line_begun
-            if not end and not final and begins and _may_be_fence(line):
+            if is_partial and (self._raw or (begins and _may_be_fence(line))):
                 break
             self._held = self._held[len(line) :]
-            self._line_begun = not end
-            written.append(self._line(line, begins))
-        if final:
-            self._closing = ""
-        return "".join(written)
-
-    def _line(self, line: str, begins: bool) -> str:
-        """Return the text to write for a line, or the part of it that is there."""
-        before = ""
-        if self._closing and line.strip():
-            before, self._closing = self._closing, ""
-            self._inner = self._marks  # it opened code instead
-        elif self._closing:
-            self._closing += line
+            self._line_begun = not line.endswith("\n")
+            self._read(line, begins)
+        if final and self._raw and not self._is_named:
+            self._keep()
+        if self._raw and not final:
             return ""
+        if self._marks == "":
+            self._out.append(self._held)
+            self._held = ""
+        written = "".join(self._out)
+        self._out.clear()
+        return written
+
+    def _open(self, *, final: bool) -> None:
+        """Read the line that opens the outer fence, if there is one."""
+        opening = _opening(self._held)
+        if opening and (opening["end"] or final):
+            self._marks, self._is_named = opening["marks"], bool(opening["named"])
+            self._raw, self._held = opening[0], self._held[opening.end() :]
+        elif final or not _opening_begun(self._held):
+            self._marks = ""
+
+    def _read(self, line: str, begins: bool) -> None:
+        """Read a line, or the part of it that is there. Only whole lines are judged."""
+        self._raw += line if self._raw else ""
+        if self._closing and not line.strip():
+            self._closing += line
+            return
+        if self._closing and self._raw:
+            self._keep()  # code, and a text after it
+            return
+        if self._closing:
+            self._out.append(self._closing)
+            self._closing, self._inner = "", self._marks or ""  # it opened code instead
         fence = _fence_line(line.rstrip("\r\n")) if begins else None
-        if not fence:
-            return before + line
-        marks, info = fence[1], fence[2].strip()
-        if self._inner:
+        marks, info = (fence[1], fence[2].strip()) if fence else ("", "")
+        if fence and self._inner:
             if not info and marks.startswith(self._inner):
                 self._inner = ""
-        elif not info and marks.startswith(self._marks):
+        elif fence and not info and marks.startswith(self._marks or ""):
             self._closing = line
-            return before
-        elif marks[0] == "~" or "`" not in info:
+            return
+        elif fence and (marks[0] == "~" or "`" not in info):
             self._inner = marks
-        return before + line
+        elif self._raw and not self._inner and _has_citation(line):
+            self._raw = ""
+        self._out.append(line)
 
-
-def _is_prose(inside: str, marks: str, named: bool, *, final: bool) -> bool | None:
-    """Whether a fence holds an answer and not code; None if more text is needed.
-
-    Only complete lines are judged, so that the result does not depend on the pieces.
-    """
-    at, inner = 0, ""
-    while at < len(inside):
-        end = inside.find("\n", at) + 1
-        if at > MAX_HELD:
-            return False
-        if not (end or final):
-            return False if len(inside) - at > MAX_HELD else None
-        line = inside[at : end or len(inside)].rstrip("\r\n")
-        at = end or len(inside)
-        if fence := _fence_line(line):
-            bare = not fence[2].strip()
-            if inner:
-                inner = "" if bare and fence[1].startswith(inner) else inner
-            elif bare and fence[1].startswith(marks):
-                if final or inside[at:].strip():
-                    return named and not inside[at:].strip()
-                return None
-            else:
-                inner = fence[1]
-        elif not inner and _has_citation(line):
-            return True
-    return named if final else None
+    def _keep(self) -> None:
+        """Leave the fence, as it holds code."""
+        self._out = [self._raw + self._held]
+        self._held = self._raw = self._marks = ""
 
 
 def _has_citation(line: str) -> bool:

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from rag.answering.citation_filter import CitationFilter
 from rag.answering.claims import find_markers, inline_code
+from rag.answering.code_reader import FencedLines
 from rag.answering.text_fragments import LONGEST_BLOCK, plain_sentences
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-_FENCE = re.compile(r"([ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)(?:(`{3,}+)[^`]*|(~{3,}+).*)")
-_FENCE_END = re.compile(r"[ \t>]*(`{3,}|~{3,})[ \t]*")
+_TILDES = re.compile(r"^([ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*)(~{3,}+)")
 _HTML = re.compile(
     r"([ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)(<(?:[!?]|(?i:script|pre|style|textarea)\b))"
 )
-_BULLET = re.compile(r"[^ \t>]+")
 _TICKS = re.compile("`+")
 _SIGN = re.compile(r"\\.|`+|[\[【［](?= ?\^?\d)")
 _LITERAL = re.compile(r"\\.|`|[\[【［](?= ?\^?\d)")
@@ -155,17 +154,10 @@ def escape_open_html(text: str) -> str:
     Left open, it would hide the rest of the text.
     """
     lines: list[str] = []
-    fence = ""
+    code = FencedLines()
     for line in text.split("\n"):
-        if fence:
-            closing = _FENCE_END.fullmatch(line)
-            fence = "" if closing and closing[1].startswith(fence) else fence
-        elif opening := _FENCE.fullmatch(line):
-            fence = opening[2] or opening[3]
-        else:
-            html = _HTML.match(line)
-            line = f"{html[1]}\\{line[html.start(2) :]}" if html else line
-        lines.append(line)
+        html = None if code.read(line) else _HTML.match(line)
+        lines.append(f"{html[1]}\\{line[html.start(2) :]}" if html else line)
     return "\n".join(lines)
 
 
@@ -186,42 +178,26 @@ def _is_safe(escaped: str, text: str | None = None) -> bool:
 
 def _escape_literally(line: str) -> str:
     """Escape markers, backticks and the start of a fence, so that the line contains no code."""
-    fence = _FENCE.fullmatch(line)
-    if fence and fence[3]:
-        line = f"{fence[1]}\\{line[len(fence[1]) :]}"
+    line = _TILDES.sub(r"\1\\\2", line)
     return _LITERAL.sub(lambda sign: (_ESCAPES | {"`": "\\`"}).get(sign[0], sign[0]), line)
 
 
 def _escape_by_line(text: str) -> str:
     lines: list[str] = []
-    prefix = fence = ""
-    width = 0
+    code = FencedLines()
     for line in text.split("\n"):
-        if fence and _ends_container(line, prefix, width):
-            lines.append(prefix + fence)
-            fence = ""
-        if fence:
-            closing = _FENCE_END.fullmatch(line)
-            fence = "" if closing and closing[1].startswith(fence) else fence
-        elif opening := _FENCE.fullmatch(line):
-            prefix = _BULLET.sub(lambda bullet: " " * len(bullet[0]), opening[1])
-            fence = opening[2] or opening[3]
-            width = len(prefix.expandtabs(4)) if _BULLET.search(opening[1]) else 0
-        else:
-            line = _escape_line(line)
-        lines.append(line)
-    if fence:
-        lines.append(prefix + fence)
-    return "\n".join(lines)
+        if code.fence and _ends_container(line, code):
+            lines.append(code.end)
+            code = FencedLines()
+        lines.append(line if code.read(line) else _escape_line(line))
+    return "\n".join([*lines, code.end] if code.fence else lines)
 
 
-def _ends_container(line: str, prefix: str, width: int) -> bool:
-    """Whether a line ends the quotation or list item of a fence, and so the fence itself.
-
-    `prefix` is what each of its lines begins with, and `width` the indentation of a list item.
-    """
-    if ">" in prefix:
+def _ends_container(line: str, code: FencedLines) -> bool:
+    """Whether a line ends the quotation or list item of a fence, and so the fence itself."""
+    if ">" in code.prefix:
         return not line.lstrip(" \t").startswith(">")
+    width = len(code.prefix.expandtabs(4)) if code.in_list else 0
     text = line.expandtabs(4).lstrip(" ")
     return bool(text) and len(line.expandtabs(4)) - len(text) < width
 

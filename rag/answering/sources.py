@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from rag.answering.code_reader import FencedLines
 from rag.answering.text_fragments import citation_url, plain_sentences
 from rag.interfaces import VectorStore
 from rag.models import (
@@ -21,7 +22,6 @@ from rag.settings import Settings
 
 SNIPPET_CHARACTERS = 240
 _HEADING = re.compile(r"(#{1,6}) (.+)")
-_FENCE = re.compile(r" *(?:`{3,}|~{3,})")
 _WORD = re.compile(r"\w{3,}")
 
 
@@ -96,11 +96,9 @@ class HeadingLine(NamedTuple):
 def heading_lines(chunk: Chunk) -> list[HeadingLine]:
     """Return the headings within a chunk's text, in order. Each has one of the chunk's anchors."""
     found: list[HeadingLine] = []
-    fence = ""
+    code = FencedLines()
     for n, line in enumerate(chunk.text.split("\n")):
-        if opening := _FENCE.match(line):
-            fence = "" if fence and opening[0].startswith(fence) else fence or opening[0]
-        title = None if fence else _HEADING.fullmatch(line)
+        title = None if code.read(line) else _HEADING.fullmatch(line)
         if title and len(found) < len(chunk.anchors):
             found.append(HeadingLine(n, len(title[1]), title[2], chunk.anchors[len(found)]))
     return found

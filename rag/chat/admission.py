@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from rag import request_log
 from rag.answering.prompt import (
     Message,
-    answer_messages,
     count_tokens,
     prompt_tokens,
     rewrite_messages,
@@ -264,14 +263,12 @@ class UsageMeter:
         The estimate at admission is nearly always enough. So the database is asked again only for
         a longer prompt, or if the estimate was over a limit.
         """
-        settings = self._clients.settings
-        messages = answer_messages(
-            request, history_tokens=settings.history_tokens, book=settings.book_title
-        )
         typed = (request.question, request.standalone, request.highlighted[:_SELECTION_BYTES])
         unusual = sum(max(0, _bytes(text) - count_tokens(text)) for text in typed)
-        self._prompt_tokens = prompt_tokens(messages)
-        return await self._reserve(self._prompt_tokens + unusual + settings.max_answer_tokens)
+        self._prompt_tokens = prompt_tokens(request.messages)
+        return await self._reserve(
+            self._prompt_tokens + unusual + self._clients.settings.max_answer_tokens
+        )
 
     async def _reserve(self, tokens: int) -> Admission:
         """Reserve so many tokens, and those of thoughts, beyond what has been used."""

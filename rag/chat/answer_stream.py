@@ -11,11 +11,10 @@ from typing import Any, Literal, TypeAlias
 
 from rag import request_log
 from rag.answering import sources
-from rag.answering.citation_check import CheckedAnswer, check_citations
+from rag.answering.citation_check import CheckedAnswer, check_citations, supporting_passages
 from rag.answering.citation_filter import renumber
 from rag.answering.claims import find_markers
 from rag.answering.open_blocks import open_block_end
-from rag.answering.support import supporting_passages
 from rag.chat import admission, notices
 from rag.chat.answer_text import AnswerText
 from rag.chat.early_start import cancel_or_close

@@ -60,7 +60,7 @@ class AnswerText:
 
     def finish(self) -> str:
         """Return the text that was still held back."""
-        rest = self.citations.feed(self.fence.flush()) + self.citations.flush()
+        rest = self.citations.flush(self.fence.flush())
         self.text += rest
         return rest
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from rag import request_log
 from rag.answering import sources
 from rag.answering.introduction import introduction, stream
+from rag.answering.prompt import with_messages
 from rag.chat import admission, notices, second_look
 from rag.chat.answer_stream import (
     RESERVE_SECONDS,
@@ -298,7 +299,12 @@ class ChatPipeline:
         *models, extractive = await self.clients.answerers()
         if not request.passages:
             models = []
-        elif models and (over := (await self.meter.reserve(request)).model):
+        elif models:
+            settings = self.clients.settings
+            request = with_messages(
+                request, history_tokens=settings.history_tokens, book=settings.book_title
+            )
+        if models and (over := (await self.meter.reserve(request)).model):
             models = []
             self.fallback = notices.FALLBACKS[over]
             self.notices.append(notices.QUOTED[over])

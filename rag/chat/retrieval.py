@@ -17,7 +17,7 @@ from rag.chat.admission import PaidCalls
 from rag.errors import IndexMissing
 from rag.indexing.indexer import check_model
 from rag.indexing.outline import Outline, read_outline
-from rag.interfaces import Reranker
+from rag.interfaces import Reranker, TokenMatcher
 from rag.language.detect import is_in_other_language
 from rag.models import IndexInfo, SearchResult, Source
 from rag.providers import Clients
@@ -96,10 +96,15 @@ async def _search(
     info: IndexInfo,
     calls: PaidCalls,
 ) -> SearchResult:
-    reranker = await clients.reranker() if calls.rerank else None
-    calls.made += reranker is not None and reranker.is_paid
+    embedder = await clients.embedder()
+    second_stage: Reranker | TokenMatcher | None = None
+    if calls.rerank and (reranker := await clients.reranker()):
+        second_stage = reranker
+        calls.made += reranker.is_paid
+    elif isinstance(embedder, TokenMatcher):
+        second_stage = embedder
     queries = list(zip(texts, vectors, strict=True))
-    return await _search_queries(clients, queries, info, CANDIDATES, reranker)
+    return await _search_queries(clients, queries, info, CANDIDATES, second_stage)
 
 
 async def _search_queries(
@@ -107,7 +112,7 @@ async def _search_queries(
     queries: Sequence[tuple[str, Sequence[float] | None]],
     info: IndexInfo,
     limit: int,
-    reranker: Reranker | None = None,
+    second_stage: Reranker | TokenMatcher | None = None,
 ) -> SearchResult:
     store, embedder = await clients.store(), await clients.embedder()
     length = info.dimensions or embedder.dimensions or 1
@@ -128,21 +133,21 @@ async def _search_queries(
             limit,
             cosine_range=embedder.cosine_range,
             language=info.language,
-            reranker=reranker,
+            second_stage=second_stage,
         )
 
 
 async def search_wide(
     clients: Clients, text: str, vector: Sequence[float] | None, limit: int
 ) -> SearchResult:
-    """Search with one text for `limit` passages of each kind, without reranking."""
+    """Search with one text for `limit` passages of each kind, without a second stage."""
     return await _search_queries(clients, [(text, vector)], await index_info(clients), limit)
 
 
 async def search_each(
     clients: Clients, texts: Sequence[str], calls: PaidCalls
 ) -> Sequence[SearchResult]:
-    """Search with each text on its own, without reranking. Costs one embedding call."""
+    """Search with each text on its own, without a second stage. Costs one embedding call."""
     vectors, info = await embed(clients, texts, calls), await index_info(clients)
     queries = zip(texts, vectors, strict=True)
     return await asyncio.gather(

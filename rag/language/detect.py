@@ -73,7 +73,8 @@ def guess_language(text: str, default: str = "en", likely: str = "") -> str:
     """
     text = normalize(text)
     known = {primary_subtag(name): name for name in (likely, default) if name}
-    script = next((languages for letters, languages in _SCRIPTS if letters.search(text)), None)
+    scripts = () if text.isascii() else _SCRIPTS
+    script = next((languages for letters, languages in scripts if letters.search(text)), None)
     if script is None or _is_mostly_latin(text):
         best = _latin_languages(text)
         if best:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from rag.errors import UpstreamError
-from rag.interfaces import Reranker, VectorStore
+from rag.interfaces import Reranker, TokenMatcher, VectorStore
 from rag.language.detect import guess_language, primary_subtag
 from rag.language.tokens import sparse_question
 from rag.models import Chunk, Passage, SearchResult
@@ -26,6 +26,10 @@ CANDIDATES = 50
 """Number of candidates per vector."""
 RERANKED = 30
 """Number of passages that are sent to the reranker."""
+MATCHED = 8
+"""Number of passages that are compared with the question token by token."""
+MATCH_WEIGHT = 2.0
+"""How much a passage's relevance changes with its similarity by tokens."""
 FOREIGN = 0.8
 """Factor for passages in another language than the question, if others are in its language."""
 
@@ -49,15 +53,16 @@ async def search(
     *,
     cosine_range: tuple[float, float],
     language: str = "en",
-    reranker: Reranker | None = None,
+    second_stage: Reranker | TokenMatcher | None = None,
 ) -> SearchResult:
     """Return the best `limit` passages, in descending relevance, and their grade.
 
     Passages are returned even if their relevance is low. `cosine_range` is that of the embedder,
-    `language` that of the book. A reranker scores the best passages against the last query, which
-    is the most complete one. Its scores replace the relevance, and only reranked passages are
-    returned. The grade does not depend on the reranker, so that it always means the same. If the
-    chunks found are in several languages, those in the language of the last query come first.
+    `language` that of the book. The second stage compares the best passages with the last query,
+    which is the most complete one. The scores of a reranker replace the relevance, and only
+    reranked passages are returned; a matcher corrects the relevance. The grade does not depend on
+    it, so that it always means the same. If the chunks found are in several languages, those in the
+    language of the last query come first.
     """
     wanted = max(limit, CANDIDATES)
     results = await asyncio.gather(
@@ -71,8 +76,10 @@ async def search(
         _passages(best_first[: max(limit, RERANKED)], chunks, preferred),
         grade(scores[best_first[0]]) if best_first else "nothing",
     )
-    if reranker is not None:
-        found = await _rerank(reranker, queries[-1].text, found)
+    if isinstance(second_stage, TokenMatcher):
+        found = await _match(second_stage, queries[-1].text, found)
+    elif second_stage is not None:
+        found = await _rerank(second_stage, queries[-1].text, found)
     return replace(found, passages=found.passages[:limit])
 
 
@@ -174,3 +181,24 @@ async def _rerank(reranker: Reranker, question: str, found: SearchResult) -> Sea
     judged = [Passage(p.chunk, score) for p, score in zip(passages, scores, strict=True)]
     judged.sort(key=lambda passage: (-passage.score, passage.chunk.chunk_id))
     return replace(found, passages=tuple(judged))
+
+
+async def _match(matcher: TokenMatcher, question: str, found: SearchResult) -> SearchResult:
+    """Raise or lower the relevance of the best passages by their similarity by tokens.
+
+    What counts is the difference from their average, so that the relevance keeps its scale.
+    """
+    best, others = found.passages[:MATCHED], found.passages[MATCHED:]
+    if len(best) < 2:
+        return found
+    alike = await matcher.max_sim(question, [p.chunk.embedded_text for p in best])
+    average = sum(alike) / len(alike)
+    scores = {
+        p.chunk.chunk_id: p.score + MATCH_WEIGHT * (similarity - average)
+        for p, similarity in zip(best, alike, strict=True)
+    }
+    order = sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))
+    matched = _passages(order, {p.chunk.chunk_id: p.chunk for p in best}, scores)
+    least = matched[-1].score
+    rest = (replace(passage, score=min(passage.score, least)) for passage in others)
+    return replace(found, passages=(*matched, *rest))

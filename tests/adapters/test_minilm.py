@@ -124,6 +124,40 @@ def test_hostile_text_gives_finite_unit_vectors(local: LocalEmbedder) -> None:
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
+def test_max_sim_is_the_weighted_mean_of_the_best_cosines(local: LocalEmbedder) -> None:
+    question = "How long do cats sleep?"
+    texts = ["Cats sleep most of the day.", "Dogs bark.", "The day is long. " * 60, ""]
+    network = local._load()
+    asked, *tokens = network.tokenize([question, *texts])
+    [mine] = network.states([asked])
+    expected = []
+    for ids in tokens:
+        [theirs] = network.states([ids])
+        cosines = mine @ theirs.T
+        total = norm = 0.0
+        for n in range(1, len(asked) - 1):  # without [CLS] and [SEP]
+            frequency = sum(asked[n] in text for text in tokens)
+            weight = math.log(1 + (4 - frequency + 0.5) / (frequency + 0.5))
+            total, norm = total + weight * cosines[n].max(), norm + weight
+        expected.append(total / norm)
+    found = asyncio.run(local.max_sim(question, texts))
+    assert found == pytest.approx(expected, abs=0.01)
+    assert found[0] == max(found) > found[1] + 0.2
+
+
+def test_max_sim_keeps_the_order_of_many_texts(local: LocalEmbedder) -> None:
+    found = asyncio.run(local.max_sim("number 41", TEXTS))
+    assert found.index(max(found)) == 41
+    assert found == pytest.approx(asyncio.run(local.max_sim("number 41", TEXTS)), abs=0.02)
+
+
+@pytest.mark.parametrize("question", ["", "🙂", "\0", "a" * 100_000])
+def test_max_sim_of_hostile_text_is_finite(local: LocalEmbedder, question: str) -> None:
+    found = asyncio.run(local.max_sim(question, ["", "cats", "🙂" * 500]))
+    assert all(-1.01 <= similarity <= 1.01 for similarity in found)
+    assert asyncio.run(local.max_sim(question, [])) == []
+
+
 def test_nothing_to_embed(local: LocalEmbedder) -> None:
     assert asyncio.run(local.embed_passages([])) == []
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rag.adapters.chat_model.openai_stream import Answer
-from rag.adapters.chat_model.response_text import whole_text
+from rag.adapters.chat_model.response_text import ModelText
 from rag.errors import UpstreamError
 from rag.models import Restart, Usage
 
@@ -219,7 +219,7 @@ def test_what_is_no_control_text_stays(text: str, size: int) -> None:
 
 @pytest.mark.parametrize(("sent", "seen"), CONTROL)
 def test_rewritten_questions_are_cleaned_alike(sent: str, seen: str) -> None:
-    assert whole_text(sent, WORD).strip() == seen
+    assert ModelText(WORD).flush(sent).strip() == seen
 
 
 ONE = b'{"choices": [{"delta": {"content": "Send "}}]}'

@@ -14,8 +14,8 @@ import pytest
 from rag.adapters.chat_model.openai import OpenAIAnswerer
 from rag.adapters.embedding.cohere import CohereEmbedder
 from rag.adapters.http import proxy_for
-from rag.adapters.retry import RetryLimits
 from rag.adapters.vector_store.qdrant_rest import Rest
+from rag.answering.prompt import with_messages
 from rag.environment import load_settings
 from rag.errors import UpstreamError
 from rag.models import AnswerRequest, Chunk, Passage
@@ -50,9 +50,9 @@ async def _embedding(url: str = NOWHERE) -> object:
 
 
 async def _passages(url: str = NOWHERE) -> object:
-    rest = Rest(url, "key", RetryLimits(5, attempt_seconds=5))
+    rest = Rest(url, "key", "book", seconds=5, attempt_seconds=5)
     try:
-        return (await rest.call("POST", "/collections/book/points/scroll", {}))["points"]
+        return (await rest.post("/points/scroll", {}))["points"]
     finally:
         await rest.close()
 
@@ -61,7 +61,7 @@ async def _answer(url: str = NOWHERE) -> object:
     answerer = OpenAIAnswerer("key", base_url=url, seconds=5)
     brief = AnswerRequest("so?", [Passage(Chunk("1", "So it is.", "T", "", "t", "t.md", 0), 0.9)])
     try:
-        parts = await answerer.answer(brief)
+        parts = await answerer.answer(with_messages(brief))
         return "".join([part async for part in parts if isinstance(part, str)])
     finally:
         await answerer.close()

@@ -1,4 +1,4 @@
-"""The Qdrant adapters against an imitated server.
+"""The Qdrant adapters, through the real client against an imitated server.
 
 Where QDRANT_TEST_URL names a real one, they run against that as well.
 """
@@ -509,7 +509,7 @@ def interrupted(up: World, after: int) -> bool:
             if done == after:
                 raise KeyboardInterrupt
             done += 1
-            await send([(1, operation) for operation in operations])
+            await send([(1, 1, operation) for operation in operations])
 
     async def run() -> bool:
         there = await writer.open(INFO)

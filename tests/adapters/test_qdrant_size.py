@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pydantic_core import to_json
 
 from rag.adapters.vector_store import qdrant_writer
 from rag.adapters.vector_store.qdrant_writer import QdrantWriter
@@ -33,35 +34,44 @@ class Connection:
         self._live = live
         self.name = ""
 
-    async def call(self, method: str, path: str, body: Any = None) -> Any:
-        if path == "/collections":
-            return {"collections": [{"name": self.name}]}
-        if path == "/aliases":
-            return {"aliases": [{"alias_name": "book", "collection_name": self.name}]}
-        if path.endswith("/scroll"):
-            return self._scroll(body)
-        if method == "PUT" and "/points" in path:
-            self._measure(body, len(body["points"]))
-        elif "/points/batch" in path:
-            self._measure(body, sum(len(_points(each)) for each in body["operations"]))
-        return None
+    async def call(self, request: Callable[[Any], Awaitable[Any]]) -> Any:
+        return await request(self)
 
-    def _scroll(self, body: Any) -> Any:
-        limit, start = body["limit"], body.get("offset") or 0
-        self.read.append((limit, body["with_payload"]))
+    async def get_collections(self) -> Any:
+        return SimpleNamespace(collections=[SimpleNamespace(name=self.name)])
+
+    async def get_aliases(self) -> Any:
+        alias = SimpleNamespace(alias_name="book", collection_name=self.name)
+        return SimpleNamespace(aliases=[alias])
+
+    async def create_payload_index(self, *_: Any, **__: Any) -> None: ...
+
+    async def scroll(self, _: str, *, limit: int, offset: int | None, with_payload: Any) -> Any:
+        self.read.append((limit, with_payload))
+        start = offset or 0
         end = min(start + limit, self._stored)
         payload = {"place": "p", "order_index": 0, "live": self._live}
-        points = [{"id": name(n), "payload": payload} for n in range(start, end)]
-        return {"points": points, "next_page_offset": end if end < self._stored else None}
+        points = [SimpleNamespace(id=name(n), payload=payload) for n in range(start, end)]
+        return points, end if end < self._stored else None
 
-    def _measure(self, body: Any, named: int) -> None:
-        self.sizes.append(len(to_json(body)))
+    async def upsert(self, _: str, points: Any, **__: Any) -> None:
+        self._measure([point.model_dump_json() for point in points], len(points))
+
+    async def batch_update_points(self, _: str, operations: Any, **__: Any) -> None:
+        named = sum(len(_points(operation.model_dump())) for operation in operations)
+        self._measure([operation.model_dump_json() for operation in operations], named)
+
+    def _measure(self, parts: list[str], named: int) -> None:
+        self.sizes.append(sum(len(part.encode()) for part in parts))
         self.named.append(named)
 
 
 def _points(operation: Any) -> Any:
-    ((_, change),) = operation.items()
-    return change["points"]
+    if not isinstance(operation, dict):
+        return ()
+    return operation.get("points") or next(
+        (found for value in operation.values() if (found := _points(value))), ()
+    )
 
 
 def name(n: int) -> str:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rag.adapters.chat_model.openai import OpenAIAnswerer
 from rag.adapters.embedding.cohere import CohereEmbedder, CohereReranker
 from rag.adapters.vector_store.qdrant import QdrantStore
+from rag.answering.prompt import with_messages
 from rag.errors import BookError
 from rag.models import (
     AnswerRequest,
@@ -152,9 +153,8 @@ def test_rewritten_questions(
 @example(chunk={"choices": [{"index": 0, "delta": {"refusal": {}}}]})
 def test_streamed_answers(up: Upstreams, runner: Any, clients: dict[str, Any], chunk: Any) -> None:
     async def answer() -> list[Any]:
-        return [
-            part async for part in await clients["answerer"].answer(AnswerRequest("q", [PASSAGE]))
-        ]
+        request = with_messages(AnswerRequest("q", [PASSAGE]))
+        return [part async for part in await clients["answerer"].answer(request)]
 
     up.heal()
     up.openai.reply = Reply("It runs on a port [1].", junk_after=2, junk=json.dumps(chunk))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.answering.citation_order import CitationOrder
+from rag.answering.citation_filter import CitationOrder
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from rag.adapters.database.postgres import Postgres
+from rag.answering.prompt import with_messages
 from rag.chat import admission, answer_stream, pipeline
 from rag.chat.question import Question
 from rag.conversations import rate_limit_keys
@@ -631,7 +632,7 @@ def test_the_reservation_covers_the_passages_that_are_sent(upstreams: Upstreams)
         )
         first = (await meter.admission()).reserved
         assert first.tokens < real
-        raised = await meter.reserve(sent)
+        raised = await meter.reserve(with_messages(sent))
         assert raised.within_budget
         assert raised.reserved.tokens > real
         await meter.settle()
@@ -643,13 +644,14 @@ def test_the_reservation_covers_the_passages_that_are_sent(upstreams: Upstreams)
 def test_the_reservation_covers_thoughts(upstreams: Upstreams) -> None:
     """A model that cannot be asked not to think may use its thoughts' tokens in each reply."""
     passage = Passage(Chunk("id", "Text.", "T", "S", "s", "a.md", 0), 0.9)
+    asked = with_messages(AnswerRequest(QUESTION, [passage]))
 
     async def reserved(model: str, *, follow_up: bool = False) -> tuple[int, int]:
         clients = Clients(load_settings({**upstreams.environ(), "CHAT_MODEL": model}))
         meter = admission.UsageMeter(clients, "", "", QUESTION, "", follow_up=follow_up)
         first = (await meter.admission()).reserved.tokens
         meter.add_usage(Usage(first, 0))  # so that the answer needs a reservation of its own
-        raised = (await meter.reserve(AnswerRequest(QUESTION, [passage]))).reserved.tokens
+        raised = (await meter.reserve(asked)).reserved.tokens
         await meter.settle()
         await clients.close()
         return first, raised - first

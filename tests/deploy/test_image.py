@@ -17,7 +17,7 @@ from tests.support.service import ROOT, environment, free_port
 
 EVERYTHING = """
 import tests.deploy.pruned
-import openai, numpy, pg8000.native, mangum, uvicorn, router
+import openai, qdrant_client, numpy, pg8000.native, mangum, uvicorn, router
 from rag.adapters.chat_model import openai as chat
 from rag.adapters.database import neon_https, postgres
 from rag.adapters.embedding import cohere
@@ -25,6 +25,7 @@ from rag.adapters.vector_store import qdrant, qdrant_writer
 
 cohere.CohereEmbedder("key").prepare()
 openai.AsyncOpenAI(api_key="key")
+qdrant_client.AsyncQdrantClient(url="http://127.0.0.1:1", check_compatibility=False)
 print("made")
 """
 

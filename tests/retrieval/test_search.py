@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from rag.errors import UpstreamTimeout
-from rag.interfaces import Reranker
+from rag.interfaces import Reranker, TokenMatcher
 from rag.language.tokens import sparse_passage, sparse_question
 from rag.models import (
     Candidates,
@@ -20,7 +20,15 @@ from rag.models import (
     SparseVector,
 )
 from rag.retrieval.relevance import ANSWER, DENSE_WEIGHT, NOTHING, idf
-from rag.retrieval.search import CANDIDATES, RERANKED, Query, fuse, search
+from rag.retrieval.search import (
+    CANDIDATES,
+    MATCH_WEIGHT,
+    MATCHED,
+    RERANKED,
+    Query,
+    fuse,
+    search,
+)
 
 RANGE = (0.1, 0.7)
 TEXTS = {
@@ -100,11 +108,29 @@ class Words:
         pass
 
 
+class Matcher:
+    """A matcher with given similarities; all others are 0.5."""
+
+    def __init__(self, **similarities: float) -> None:
+        self.similarities = similarities
+        self.seen: list[tuple[str, int]] = []
+
+    async def max_sim(self, question: str, texts: Sequence[str]) -> Sequence[float]:
+        self.seen.append((question, len(texts)))
+        keys = {text: key for key, text in TEXTS.items()}
+        keys |= {f"text {n:03}": f"text{n:03}" for n in range(80)}
+        named = (keys[text.removeprefix("Handbook\n\n")] for text in texts)
+        return [self.similarities.get(key, 0.5) for key in named]
+
+
 def ask(
-    store: Store, *texts: str, limit: int = 3, reranker: Reranker | None = None
+    store: Store,
+    *texts: str,
+    limit: int = 3,
+    second_stage: Reranker | TokenMatcher | None = None,
 ) -> SearchResult:
     queries = [Query(text, [n]) for n, text in enumerate(texts)]
-    return asyncio.run(search(store, queries, limit, cosine_range=RANGE, reranker=reranker))
+    return asyncio.run(search(store, queries, limit, cosine_range=RANGE, second_stage=second_stage))
 
 
 def keys(found: SearchResult) -> list[str]:
@@ -200,7 +226,7 @@ def test_a_query_that_finds_nothing_counts_0() -> None:
 
 def test_a_reranker_decides_order_and_scores_but_not_the_grade() -> None:
     reranker = Words()
-    found = ask(Store(EVEN, EVEN), "?", "install the server", limit=7, reranker=reranker)
+    found = ask(Store(EVEN, EVEN), "?", "install the server", limit=7, second_stage=reranker)
     assert keys(found) == ["history", *sorted(TEXTS.keys() - {"history"})]
     assert scores(found) == [0.9] + [0.3] * 6
     assert reranker.seen == [("install the server", 7)], "the last query is the complete one"
@@ -210,18 +236,57 @@ def test_a_reranker_decides_order_and_scores_but_not_the_grade() -> None:
 def test_only_what_a_reranker_saw_is_returned() -> None:
     reranker = Words("text 079")
     many = {f"text {n:03}": 0.2 + n / 1000 for n in range(80)}
-    found = ask(Store(many), "?", limit=50, reranker=reranker)
+    found = ask(Store(many), "?", limit=50, second_stage=reranker)
     assert (len(found.passages), reranker.seen) == (RERANKED, [("?", RERANKED)])
     assert keys(found)[0] == "text 079"
-    assert len(ask(Store(many), "?", limit=4, reranker=reranker).passages) == 4
+    assert len(ask(Store(many), "?", limit=4, second_stage=reranker).passages) == 4
 
 
 def test_with_the_reranker_down_the_searchs_own_order_stands() -> None:
     store = Store({**EVEN, "cats": 0.6})
-    down = ask(store, "Where do cats sleep?", limit=40, reranker=Words(down=True))
+    down = ask(store, "Where do cats sleep?", limit=40, second_stage=Words(down=True))
     assert down == ask(store, "Where do cats sleep?", limit=40)
     many = {f"text {n:03}": 0.2 for n in range(80)}
-    assert len(ask(Store(many), "?", limit=50, reranker=Words(down=True)).passages) == 50
+    assert len(ask(Store(many), "?", limit=50, second_stage=Words(down=True)).passages) == 50
+
+
+MANY = {f"text {n:03}": 0.5 - n / 1000 for n in range(80)}
+
+
+def test_a_matcher_corrects_the_best_passages_and_keeps_the_scale() -> None:
+    matcher = Matcher(text003=0.6)
+    plain = ask(Store(MANY), "?", limit=20)
+    found = ask(Store(MANY), "?", limit=20, second_stage=matcher)
+    assert matcher.seen == [("?", MATCHED)]
+    assert keys(found)[:4] == ["text 003", "text 000", "text 001", "text 002"]
+    assert keys(found)[MATCHED:] == keys(plain)[MATCHED:], "those were not compared"
+    assert scores(found) == sorted(scores(found), reverse=True)
+    assert found.grade == plain.grade
+    raised = 0.1 * (1 - 1 / MATCHED) * MATCH_WEIGHT
+    assert scores(found)[0] == pytest.approx(scores(plain)[3] + raised)
+    assert sum(scores(found)[:MATCHED]) == pytest.approx(sum(scores(plain)[:MATCHED]))
+
+
+def test_a_matcher_compares_with_the_last_query() -> None:
+    matcher = Matcher(cats=0.55)
+    found = ask(Store(EVEN, EVEN), "?", "Where do cats sleep?", second_stage=matcher)
+    assert keys(found)[0] == "cats"
+    assert matcher.seen == [("Where do cats sleep?", len(EVEN))]
+
+
+def test_passages_after_those_compared_do_not_rise_above_them() -> None:
+    lowered = Matcher(**{f"text{n:03}": 0.2 + n / 9 for n in range(MATCHED)})
+    found = ask(Store(MANY), "?", limit=20, second_stage=lowered)
+    assert keys(found)[:MATCHED] == [f"text {n:03}" for n in reversed(range(MATCHED))]
+    assert scores(found) == sorted(scores(found), reverse=True)
+    assert min(scores(found)) >= 0
+
+
+def test_a_matcher_is_not_asked_about_one_passage() -> None:
+    matcher = Matcher()
+    alone = Store({"cats": 0.7})
+    assert ask(alone, "?", second_stage=matcher) == ask(alone, "?")
+    assert matcher.seen == []
 
 
 LANGUAGES = {

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rag.answering import citation_filter, text_fragments
+from rag.answering import code_reader, text_fragments
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("rag", "handlers", "web", "sites", "router.py", "ingest.py")
@@ -59,7 +59,7 @@ REVIEWED: dict[tuple[str, str], list[str | bytes]] = {
         "rag.retrieval.spelling",
         r"f'{first}(?<!\\w{first})\\w{{{rest - allowed},{rest + allowed}}}(?!\\w)'",
     ): [r"a(?<!\wa)\w{2,4}(?!\w)", r"a(?<!\wa)\w{61,65}(?!\w)"],
-    ("rag.answering.citation_filter", "f'(?<!`){run}(?!`)'"): ["(?<!`)``(?!`)"],
+    ("rag.answering.code_reader", "f'(?<!`){run}(?!`)'"): ["(?<!`)``(?!`)"],
     ("web.cors", "pattern"): [r"https://(?=[^.]{1,63}\.)docs-[a-z0-9]{9}-acme\.vercel\.app"],
     ("rag.retrieval.spelling", r"f'(?<!\\w){re.escape(word)}(?!\\w)'"): [r"(?<!\w)typo(?!\w)"],
     ("handlers.static_files", "f'<{tag}[^>]*>(.+?)</{tag}>'.encode()"): [
@@ -93,10 +93,10 @@ OURS = {
 """Patterns that see nothing of readers, books or services."""
 BOUNDED = {
     "rag.answering.text_fragments._MARKUP": text_fragments.LONGEST_BLOCK,
-    "rag.answering.citation_filter.ends_with_prefix": citation_filter.TAIL,
-    "rag.answering.citation_filter.is_line_start": citation_filter.TAIL,
-    "rag.answering.citation_filter.is_indexed": citation_filter.TAIL,
-    "rag.answering.citation_habits._is_exponent": citation_filter.TAIL,
+    "rag.answering.citation_filter.ends_with_prefix": code_reader.TAIL,
+    "rag.answering.citation_filter.is_line_start": code_reader.TAIL,
+    "rag.answering.citation_filter.is_indexed": code_reader.TAIL,
+    "rag.answering.citation_habits._is_exponent": code_reader.TAIL,
     "rag.language.sentences._ABBREVIATION": 16,
 }
 """Patterns whose callers cut what they see to so many characters."""

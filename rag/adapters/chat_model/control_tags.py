@@ -148,7 +148,7 @@ is_thought, is_wrapper = _FAMILIES[0][0], _FAMILIES[-2][0]
 
 def is_hidden(name: str) -> bool:
     """Whether fenced code of this name holds thoughts or a tool call."""
-    return _kind(name, "p", closes=False)[0] in ("thought", "call")
+    return _kind(name.lower(), "p", closes=False)[0] in ("thought", "call")
 
 
 _begins = re.compile(r"(?:begin|start)_(?:of_)?(\w+)|(\w+)_(?:begin|start)").fullmatch

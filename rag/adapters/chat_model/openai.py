@@ -20,10 +20,10 @@ from rag.adapters.chat_model.loading import when_loaded
 from rag.adapters.chat_model.models import Models, read_listing
 from rag.adapters.chat_model.openai_stream import SERVICE, Answer, failure, sdk_errors
 from rag.adapters.chat_model.parameters import Capabilities, refuses_role, without_system_role
-from rag.adapters.chat_model.response_text import fence_word, read_usage, received_text, whole_text
+from rag.adapters.chat_model.response_text import ModelText, fence_word, read_usage, received_text
 from rag.adapters.failures import error_text
 from rag.adapters.retry import RetryLimits, with_retries
-from rag.answering.prompt import Message, answer_messages, rewrite_messages
+from rag.answering.prompt import Message, rewrite_messages
 from rag.errors import UpstreamError, UpstreamRejected, UpstreamTimeout
 from rag.interfaces import AnswerPart, Retirement
 from rag.models import AnswerRequest, Completion, Turn
@@ -59,9 +59,7 @@ class OpenAIAnswerer:
         *,
         base_url: str = "",
         rewrite_model: str = "",
-        book: str = "",
         max_tokens: int = 900,
-        history_tokens: int = 6000,
         seconds: float = 45.0,
         first_token: float = 20.0,
         silence: float = 20.0,
@@ -76,9 +74,7 @@ class OpenAIAnswerer:
         self._models = Models(model_names(model) or (DEFAULT_CHAT_MODEL,))
         self._url = base_url
         self._rewrite_models = model_names(rewrite_model)
-        self._book = book
         self._max_tokens = max_tokens
-        self._history_tokens = history_tokens
         self._seconds = seconds
         self._first_token = first_token
         self._silence = silence
@@ -133,7 +129,7 @@ class OpenAIAnswerer:
 
         Raises UpstreamError: here if it fails before the first text, else from the iterator.
         """
-        messages = answer_messages(request, history_tokens=self._history_tokens, book=self._book)
+        messages = request.messages
         clock = asyncio.get_running_loop().time
         deadline = min(clock() + self._seconds, deadlines.deadline())
 
@@ -236,7 +232,7 @@ class OpenAIAnswerer:
         message = body["choices"][0]["message"]
         if message.get("refusal"):
             raise UpstreamRejected("the model refused", service=SERVICE)
-        text = whole_text(message.get("content"), fence_word(messages))
+        text = ModelText(fence_word(messages)).flush(message.get("content"))
         return Completion(text, read_usage(body.get("usage"), messages, received_text(message)))
 
     # ------------------------------------------------------------ which models there are

@@ -169,37 +169,40 @@ class Answer:
         The text is empty while the model writes what readers do not see.
         """
         async for group in events(self._response):
-            restarted, text, received = False, "", len(self._received)
+            error, contents, refusals, received = None, [], [], len(self._received)
             try:
                 for event in group:
-                    anew, more = self._text_of(event)
-                    restarted, text = restarted or anew, more if anew else text + more
-            except Exception:
-                for part in self._new_parts(restarted, text):  # what arrived before the failure
-                    yield part
-                raise
-            for part in self._new_parts(restarted, text):
+                    content, refusal = self._text_of(event)
+                    contents.append(content)
+                    refusals.append(refusal)
+            except sdk_errors() as failed:  # what arrived before it is shown
+                error = failed
+            text = self._visible.feed(contents) + "".join(refusals)
+            for part in self._new_parts(text, restarts=self._visible.restarted):
                 yield part
+            if error:
+                raise error
             if not text and len(self._received) > received:
                 yield ""
             if self._answer and (extra := self._repeated()):
                 log.warning("%s repeats itself: the answer is cut off", self._model)
                 self._reason = "length"
-                for part in self._new_parts(True, self._answer[:-extra]):
+                for part in self._new_parts(self._answer[:-extra], restarts=True):
                     yield part
                 return
             if len(self._answer) > self._longest:
                 log.warning("%s ignores MAX_ANSWER_TOKENS: the answer is cut off", self._model)
                 self._reason = "length"
                 return
-        for part in self._new_parts(*self._visible.end()):
+        text = self._visible.flush()
+        for part in self._new_parts(text, restarts=self._visible.restarted):
             yield part
 
-    def _new_parts(self, restarted: bool, text: str) -> list[str | Restart]:
-        if restarted:
+    def _new_parts(self, text: str, *, restarts: bool) -> list[str | Restart]:
+        if restarts:
             self._answer, self._checked = "", 0
         self._answer += text
-        return [*([Restart()] if restarted else []), *([text] if text else [])]
+        return [*([Restart()] if restarts else []), *([text] if text else [])]
 
     def _repeated(self) -> int:
         """Return how many characters at the end of the answer are endless repetition."""
@@ -208,8 +211,8 @@ class Answer:
         self._checked = len(self._answer)
         return loop_length(self._answer)
 
-    def _text_of(self, event: Mapping[str, Any]) -> tuple[bool, str]:
-        """Return whether the answer starts over, and its next text."""
+    def _text_of(self, event: Mapping[str, Any]) -> tuple[object, str]:
+        """Return the content of an event's message, and the text of a refusal."""
         if event is COMPLETE:
             self._reason = self._reason or "stop"  # which some servers leave out
         usage, choices = event.get("usage"), event.get("choices")
@@ -218,7 +221,7 @@ class Answer:
         if choice is None:
             if self._usage is usage and not self._reason:  # sent at the end, in place of a reason
                 self._reason = "stop"
-            return False, ""
+            return "", ""
         self._reason = str(choice.get("finish_reason") or self._reason).lower()
         message = choice.get("delta") or choice.get("message") or choice.get("text")
         if not isinstance(message, Mapping):
@@ -227,10 +230,9 @@ class Answer:
             self._reason = self._reason or "stop"
         refusal, content = content_text(message.get("refusal")), message.get("content")
         self._refusal |= bool(refusal)
-        anew, text = self._visible.feed(content)
         if received := received_text(message):
             self._received.append(received)
-        return anew, text + refusal
+        return content, refusal
 
     def _end(self) -> Literal["stop", "length", "content_filter", "broken"]:
         """Return how the answer ended."""

@@ -72,38 +72,6 @@ def _count(tokens: object) -> int | None:
     return tokens if type(tokens) is int and tokens >= 0 else None
 
 
-class ModelText:
-    """Reads a model's text as it arrives and returns what readers may see of it."""
-
-    def __init__(self, word: str = "") -> None:
-        self._surrogate = ""
-        """Half of a surrogate pair, whose other half is in the next piece."""
-        self._fences = _FenceLines(word)
-        self._control = ControlText()
-
-    def feed(self, content: object) -> tuple[bool, str]:
-        """Return whether the answer starts over, without its earlier text, and its next text."""
-        text = self._surrogate + content_text(content)
-        self._surrogate = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        text = _CONTROLS.sub("", _paired(text[: -1 if self._surrogate else None]))
-        return self._control.feed(self._fences.feed(text))
-
-    def end(self) -> tuple[bool, str]:
-        """Return the same for the text that was held back."""
-        rest = self._fences.feed(_paired(self._surrogate)) + self._fences.end()
-        begins_anew, text = self._control.feed(rest)
-        again, last = self._control.end()
-        return begins_anew or again, last if again else text + last
-
-
-def whole_text(content: object, word: str = "") -> str:
-    """Return what readers may see of a whole text."""
-    text = ModelText(word)
-    begun = text.feed(content)[1]
-    anew, rest = text.end()
-    return rest if anew else begun + rest
-
-
 def _paired(text: str) -> str:
     """Join the halves of surrogate pairs. Single ones become U+FFFD."""
     try:
@@ -125,8 +93,8 @@ class _FenceLines:
     def feed(self, text: str) -> str:
         return self._clean(self._held + text, final=False)
 
-    def end(self) -> str:
-        return self._clean(self._held, final=True)
+    def flush(self, text: str) -> str:
+        return self._clean(self._held + text, final=True)
 
     def _clean(self, text: str, *, final: bool) -> str:
         mark = "\0" if self._line_begun else ""  # `^` must not match in the middle of a line
@@ -152,6 +120,35 @@ class _FenceLines:
         if text:
             self._line_begun = not text.endswith("\n")
         return text
+
+
+class ModelText:
+    """Reads a model's text as it arrives and returns what readers may see of it."""
+
+    def __init__(self, word: str = "") -> None:
+        self._surrogate = ""
+        """Half of a surrogate pair, whose other half is in the next piece."""
+        self._fences = _FenceLines(word)
+        self._control = ControlText()
+
+    @property
+    def restarted(self) -> bool:
+        """Whether the answer starts over with the text returned last."""
+        return self._control.restarted
+
+    def feed(self, content: object) -> str:
+        """Process the next piece of a message's content and return the text that is final."""
+        return self._control.feed(self._fences.feed(self._decode(content, final=False)))
+
+    def flush(self, content: object = "") -> str:
+        """Process the last piece and return the rest of the text."""
+        return self._control.flush(self._fences.flush(self._decode(content, final=True)))
+
+    def _decode(self, content: object, *, final: bool) -> str:
+        text = self._surrogate + content_text(content)
+        is_half = not final and "\ud800" <= text[-1:] <= "\udbff"
+        self._surrogate = text[-1] if is_half else ""
+        return _CONTROLS.sub("", _paired(text[:-1] if is_half else text))
 
 
 def loop_length(text: str) -> int:

@@ -18,12 +18,8 @@ import re
 
 from rag.adapters.chat_model import control_tags
 from rag.adapters.chat_model.control_tags import MAX_TAG, Tag, is_hidden, is_wrapper
+from rag.answering.code_reader import CodeReader
 
-MAX_CODE = 1000
-"""Characters of the longest inline code, and of the opening line of fenced code."""
-
-TAIL = 4
-"""Characters of the answer that are looked at to read a tag."""
 _ENDED_BY = {
     "thought_end": ("thought", "prelude", "aside"),
     "details_end": ("thought",),
@@ -37,15 +33,7 @@ _tag_begins = re.compile(control_tags.SPECIAL).search
 _named_after = re.compile(r"""(?:[^\W_][,;]? |["'“‘(«「])$""").search
 _named_before = re.compile(r""" (?![A-Z])\w|[,;:.)"'”’»」]""").match
 """Before and after a tag that a sentence names, such as "the <think> tag"."""
-_PREFIX = r"[ \t>]*+(?:(?:[-*+]|\d{1,9}[.)])[ \t]++)*+"
-_opens_fence = re.compile(rf"{_PREFIX}(`{{3,}}(?=[^`\n]*(?:\n|$))|~{{3,}})[ \t]*+(\w*+)").match
-_may_open_fence = re.compile(
-    rf"{_PREFIX}(?:[-*+]|\d{{1,9}}[.)]?|`{{1,2}}|~{{1,2}}|`{{3,}}+[^`\n]*+|~{{3,}}+[^\n]*+)?"
-).fullmatch
-_closes_fence = re.compile(r"[ \t>]*+(`{3,}|~{3,})[ \t]*+(?=\n|$|<[|｜/]|<end_of)").match
-_may_close_fence = re.compile(r"[ \t>]*+[`~]*+[ \t]*+(?:<[^\n]{0,12})?").fullmatch
-_marks = re.compile(r"`+|~+").match
-_backticks = re.compile(r"`+").finditer
+_fence_name = re.compile(r"[`~]+[ \t]*+(\w*+)").match
 _heading = re.compile(
     r"#{2,3} (?:(instruction|human|user)|assistant|response):[ \t]*\n?", re.IGNORECASE
 ).match
@@ -62,12 +50,18 @@ _channel = re.compile(r"\s*final(?![a-z])[ \t]*", re.IGNORECASE).match
 _blank = re.compile("[\\s\u00ad\u200b-\u200f\u2060\ufeff\u3164\u2800]*").match
 
 
-class ControlText:
+class ControlText(CodeReader):
     """Reads a model's text as it arrives and returns the part of it that is an answer."""
 
+    _closing_line = staticmethod(
+        re.compile(r"[ \t>]*+(`{3,}|~{3,})[ \t]*+(?=\n|\Z|<[|｜/]|<end_of)").match
+    )
+    _may_close = staticmethod(re.compile(r"[ \t>]*+[`~]*+[ \t]*+(?:<[^\n]{0,12})?").fullmatch)
+
     def __init__(self) -> None:
-        self._held = ""
-        """Input that is not decided yet."""
+        super().__init__()
+        self.restarted = False
+        """Whether the answer starts over with the text returned last."""
         self._mode = ""
         """The part that is being read:
 
@@ -84,48 +78,26 @@ class ControlText:
         """
         self._before = ""
         """The mode before a header."""
-        self._fence = ""
-        """The marks that opened the current fenced code."""
         self._fence_is_thought = False
-        self._line_begun = False
-        """Whether part of the current line was read."""
-        self._tail = ""
-        """The last characters of the answer; empty before it."""
         self._named: set[str] = set()
         """Tags that a sentence names: their ends are a part of the answer as well."""
-        self._out: list[str] = []
-        self._withdrawn = False
 
-    def feed(self, text: str) -> tuple[bool, str]:
-        """Return whether the answer starts over, without its earlier text, and its next text."""
-        return self._run(self._held + text, final=False)
+    @property
+    def _begun(self) -> bool:
+        """Whether there is a part of the answer."""
+        return self._tail != "\n"
 
-    def end(self) -> tuple[bool, str]:
-        """Return the same for the text that was held back."""
-        return self._run(self._held, final=True)
-
-    def _run(self, text: str, *, final: bool) -> tuple[bool, str]:
-        at = 0
-        while at < len(text):
-            after = self._step(text, at, final)
-            if after == at:
-                break
-            at = after
-        self._held = text[at:]
-        result = self._withdrawn, "".join(self._out)
-        self._withdrawn = False
-        self._out.clear()
-        return result
+    def _run(self, text: str, *, final: bool) -> str:
+        self.restarted = False
+        return super()._run(text, final=final)
 
     def _step(self, text: str, at: int, final: bool) -> int:
-        """Read from `at` and return where to go on, or `at` if more text is needed."""
         if self._mode in ("role", "channel"):
             return self._read_header(text, at, final)
         if self._mode:
             return self._skip(text, at, final)
-        if self._fence:
-            return self._read_fenced(text, at, final)
-        if not self._tail and (blank := _blank(text, at)) and blank.end() > at:
+        self._fence_is_thought = False
+        if not self._begun and (blank := _blank(text, at)) and blank.end() > at:
             return blank.end()
         if not self._line_begun and (found := self._read_line_start(text, at, final)) != -1:
             return found
@@ -134,33 +106,30 @@ class ControlText:
             return self._copy(text, at, found_at)
         if text[at] == "\n":
             return self._copy(text, at, at + 1)
-        return (self._read_code if text[at] in "`~" else self._read_tag)(text, at, final)
+        if text[at] not in "`~":
+            return self._read_tag(text, at, final)
+        begun, after = self._begun, self._code(text, at, final)
+        if self._fence and not begun and (found := _fence_name(text, at)) and is_hidden(found[1]):
+            self._fence_is_thought = True
+            self._discard()
+        return after
 
-    def _copy(self, text: str, at: int, end: int) -> int:
-        """Add to the answer."""
-        self._line_begun = text[end - 1] != "\n"
+    def _emit(self, text: str) -> None:
         if not self._fence_is_thought:
-            self._out.append(text[at:end])
-            self._tail = (self._tail + text[at:end])[-TAIL:]
-        return end
+            super()._emit(text)
 
     # ------------------------------------------------------------ the answer
 
     def _read_line_start(self, text: str, at: int, final: bool) -> int:
         """Read what matters only at the start of a line. Return -1 if there is nothing of it."""
-        end = text.find("\n", at)
-        line = text[at:] if end == -1 else text[at : end + 1]
-        if final or end != -1 or len(line) > MAX_CODE:
-            if found := _opens_fence(line):
-                self._fence = found[1]
-                self._fence_is_thought = not self._tail and is_hidden(found[2].lower())
-                return self._copy(text, at, at + len(line))
-        elif _may_open_fence(line) or _may_be_heading(line):
+        end = text.find("\n", at) + 1
+        line = text[at : end or len(text)]
+        if not (end or final) and _may_be_heading(line):
             return at
         if heading := _heading(line):
             self._apply(Tag("other" if heading[1] else "ours"))
             return at + heading.end()
-        phrases = control_tags.LAST if self._tail else control_tags.FIRST | control_tags.LAST
+        phrases = control_tags.LAST if self._begun else control_tags.FIRST | control_tags.LAST
         if self._tail.endswith("\n\n"):
             phrases = control_tags.NEXT | phrases
         start = text[at : at + MAX_TAG].lower().replace("’", "'")
@@ -170,36 +139,10 @@ class ControlText:
                 return at + len(phrase)
         if not final and any(known.startswith(start) for known in (*phrases, *_CHANNELS)):
             return at
-        if not self._tail and (glued := _glued_channel(text, at)):
+        if not self._begun and (glued := _glued_channel(text, at)):
             self._mode = "aside"
             return glued.end()
         return -1
-
-    def _read_code(self, text: str, at: int, final: bool) -> int:
-        run = _marks(text, at)[0]  # type: ignore[index]  # the caller saw a mark
-        begun = at + len(run)
-        if run[0] == "~":
-            return self._copy(text, at, begun)
-        end = text.find("\n", at)
-        is_open = not final and end == -1 and len(text) - at <= MAX_CODE
-        for marks in _backticks(text, begun, len(text) if end == -1 else end):
-            if marks[0] == run and not (is_open and marks.end() == len(text)):
-                return self._copy(text, at, marks.end())
-        return at if is_open else self._copy(text, at, begun)
-
-    def _read_fenced(self, text: str, at: int, final: bool) -> int:
-        """Copy one line of fenced code, or the part of it that is there."""
-        end = text.find("\n", at) + 1
-        if not self._line_begun:
-            if not (end or final) and _may_close_fence(text, at) and len(text) - at <= MAX_CODE:
-                return at
-            found = _closes_fence(text, at)
-            if found and found[1].startswith(self._fence):
-                self._fence = ""
-                after = self._copy(text, at, found.end())
-                self._fence_is_thought = False
-                return after
-        return self._copy(text, at, end or len(text))
 
     # ------------------------------------------------------------ tags
 
@@ -223,8 +166,8 @@ class ControlText:
         if tag.closes and tag.name in self._named:
             self._named.remove(tag.name)
             return True
-        if not self._tail or tag.kind == "details_end":
-            return bool(self._tail)
+        if not self._begun or tag.kind == "details_end":
+            return self._begun
         is_named = bool(_named_after(self._tail) and _named_before(text, end))
         if tag.kind == "thought_end":
             is_named = is_named and text[end] != " "
@@ -271,7 +214,8 @@ class ControlText:
             self._apply(Tag(kind))
         if not self._mode and rest.strip():
             self._copy(rest.lstrip(), 0, len(rest.lstrip()))
-        return cut + (cut == end)
+        after = cut + (cut == end)
+        return after if after > at else self._step(text, at, final)
 
     def _apply(self, tag: Tag, written: str = "") -> None:
         """Change the mode at a tag."""
@@ -288,15 +232,19 @@ class ControlText:
         elif mode in _ENDED_BY.get(kind, ()):
             self._mode = ""
         elif kind == "other" and mode in ("", "between"):
-            self._mode = "over" if self._tail else "other"
+            self._mode = "over" if self._begun else "other"
         elif not mode and kind in ("thought", "prelude", "call"):
             self._mode = kind
-        elif not mode and kind == "end" and self._tail:
+        elif not mode and kind == "end" and self._begun:
             self._mode = "between" if written.lower() == "<|end|>" else "over"
 
     def _withdraw(self) -> None:
-        self._withdrawn |= bool(self._tail)
-        self._tail = self._fence = ""
+        self.restarted |= self._begun
         self._line_begun = False
         self._named.clear()
+        self._discard()
+
+    def _discard(self) -> None:
+        """Forget the answer so far."""
+        self._tail = "\n"
         self._out.clear()

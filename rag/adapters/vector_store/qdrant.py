@@ -1,4 +1,4 @@
-"""Read the index from Qdrant.
+"""Read the index from Qdrant over REST.
 
 Layout: `{collection}` is an alias of `{collection}_{hash of the model}`, which has a dense
 vector `dense` (cosine), a sparse vector `bm25` (IDF modifier) and three kinds of points:
@@ -34,14 +34,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID, uuid5
 
 from rag.adapters.failures import reports_malformed
-from rag.adapters.retry import RetryLimits
 from rag.adapters.vector_store.qdrant_rest import SERVICE, Absent, Rest
 from rag.errors import IndexMismatch, IndexMissing, UpstreamRejected
-from rag.models import Candidates, Chunk, Hit, IndexInfo, SparseVector
+from rag.models import (
+    Candidates,
+    Chunk,
+    Hit,
+    IndexInfo,
+    SparseVector,
+)
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +73,9 @@ class QdrantStore:
         seconds: float = 10.0,
         attempt_seconds: float = 5.0,
     ) -> None:
-        limits = RetryLimits(seconds, attempt_seconds=attempt_seconds)
-        self._qdrant = Rest(url, api_key, limits)
-        self._path = f"/collections/{quote(collection, safe='')}"
+        self._qdrant = Rest(
+            url, api_key, collection, seconds=seconds, attempt_seconds=attempt_seconds
+        )
         self._collection = collection
         self._info: IndexInfo | None = None
         self._info_until = 0.0
@@ -93,9 +97,6 @@ class QdrantStore:
                 self._keep(None)
         return self._info
 
-    async def _post(self, path: str, body: Mapping[str, Any]) -> Any:
-        return await self._qdrant.call("POST", self._path + path, body)
-
     def _keep(self, info: IndexInfo | None) -> None:
         self._info = info
         self._info_until = asyncio.get_running_loop().time() + _INFO_SECONDS
@@ -104,10 +105,10 @@ class QdrantStore:
         """Fetch the record. Raises Absent."""
         name = self._collection
         if not self._older:
-            found = await self._post("/points", {"ids": [RECORD], "with_payload": True})
+            found = await self._qdrant.post("/points", {"ids": [RECORD], "with_payload": True})
             if found:
                 return _info(found[0]["payload"])
-        shape = await self._qdrant.call("GET", self._path)
+        shape = await self._qdrant.collection()
         vectors = shape["config"]["params"].get("vectors") or {}
         if not isinstance(vectors.get("size"), int):  # several vectors, or a named one
             return None
@@ -201,8 +202,9 @@ class QdrantStore:
         fetch = {"filter": by_id, "limit": 1 + len(ids), "with_payload": True}
         for _ in range(_SWITCHES):
             assumed = self._switching
-            body = {"searches": [*searches(assumed), fetch]}
-            found = await self._post("/points/query/batch", body)
+            found = await self._qdrant.post(
+                "/points/query/batch", {"searches": [*searches(assumed), fetch]}
+            )
             *results, fetched = [response["points"] for response in found]
             payloads = {str(point["id"]): point.get("payload") or {} for point in fetched}
             if RECORD not in payloads:
@@ -216,7 +218,7 @@ class QdrantStore:
 
     async def _dense_only(self, dense: Sequence[float], limit: int) -> Candidates:
         info = await self.info()
-        found = await self._post(
+        found = await self._qdrant.post(
             "/points/query", {"query": list(dense), "limit": limit, "with_payload": True}
         )
         hits = tuple(

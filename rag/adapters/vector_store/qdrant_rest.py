@@ -1,7 +1,8 @@
-"""Call Qdrant's REST API as plain JSON: https://api.qdrant.tech/api-reference.
+"""Call the four reads of Qdrant's REST API that a question needs, as plain JSON.
 
-qdrant-client is not used because it costs 0.7 s and 50 MB to import, and five times the CPU per
-question to validate models around one list of numbers and one list of payloads.
+https://api.qdrant.tech/api-reference. qdrant-client writes the index. It is not used for
+reading because it costs 0.7 s and 50 MB to import, and five times the CPU per question to
+validate models around one list of numbers and one list of payloads.
 """
 
 from __future__ import annotations
@@ -9,15 +10,20 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from rag.adapters.failures import connection_error, error_text, malformed_error, status_error
+from rag.adapters.failures import (
+    connection_error,
+    error_text,
+    malformed_error,
+    status_error,
+)
 from rag.adapters.retry import RetryLimits, with_retries
 from rag.errors import UpstreamError, UpstreamRejected
 from rag.loop_fairness import wait_for_slot
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession
+    from aiohttp import ClientResponse, ClientSession
 
 SERVICE = "qdrant"
 
@@ -27,12 +33,15 @@ class Absent(UpstreamRejected):
 
 
 class Rest:
-    """Sends requests with a time limit; failures become UpstreamError."""
+    """Reads one collection with a time limit; failures become UpstreamError."""
 
-    def __init__(self, url: str, api_key: str, limits: RetryLimits) -> None:
-        self._base = base_url(url)
+    def __init__(
+        self, url: str, api_key: str, collection: str, *, seconds: float, attempt_seconds: float
+    ) -> None:
+        self._base = f"{base_url(url)}/collections/{quote(collection, safe='')}"
         self._key = api_key
-        self._limits = limits
+        self._seconds = seconds
+        self._attempt_seconds = attempt_seconds
         self._http: ClientSession | None = None
 
     def _connected(self) -> ClientSession:
@@ -40,32 +49,37 @@ class Rest:
             from rag.adapters.http import session
 
             headers = {"Content-Type": "application/json"} | headers_for(self._base, self._key)
-            self._http = session(self._base, self._limits.attempt_seconds + 1, headers=headers)
+            self._http = session(self._base, self._attempt_seconds + 1, headers=headers)
         return self._http
 
     def prepare(self) -> None:
         """Import the HTTP client ahead of the first request; safe in any thread."""
         importlib.import_module("rag.adapters.http")
 
-    async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Return the result of a request. Raises Absent if its collection does not exist."""
+    async def collection(self) -> Any:
+        """Return the collection's configuration. Every method raises Absent if there is none."""
+        return await self._result("GET", "")
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Post to a path below the collection and return the result."""
+        from pydantic_core import to_json
+
+        return await self._result("POST", path, to_json(body))
+
+    async def _result(self, method: str, path: str, content: bytes | None = None) -> Any:
         from aiohttp import ClientError
-        from pydantic_core import from_json, to_json
+        from pydantic_core import from_json
         from yarl import URL
 
         http, url = self._connected(), URL(self._base + path, encoded=True)
-        content = None if body is None else to_json(body)
 
         async def attempt() -> Any:
             async with http.request(method, url, data=content, allow_redirects=False) as response:
-                answer = await response.read()
+                body = await response.read()
                 await wait_for_slot()
                 if response.status != 200:
-                    text = error_text(answer, self._key)
-                    if response.status == 404:
-                        raise Absent(text, service=SERVICE)
-                    raise status_error(SERVICE, response.status, text, response.headers)
-                return from_json(answer)["result"]
+                    raise self._refusal(response, body)
+                return from_json(body)["result"]
 
         def translate(error: Exception) -> UpstreamError:
             is_connection = isinstance(error, ClientError)
@@ -73,11 +87,14 @@ class Rest:
 
         return await with_retries(
             attempt,
-            self._limits,
+            RetryLimits(self._seconds, attempt_seconds=self._attempt_seconds),
             service=SERVICE,
             errors=(ClientError, ValueError, TypeError, KeyError),
             translate=translate,
         )
+
+    def _refusal(self, response: ClientResponse, body: bytes) -> UpstreamError:
+        return refusal(response.status, error_text(body, self._key), response.headers)
 
     async def close(self) -> None:
         if self._http is not None:
@@ -103,3 +120,10 @@ def headers_for(url: str, api_key: str) -> dict[str, str]:
     if url.startswith("http:"):
         headers["Accept-Encoding"] = "identity"
     return headers
+
+
+def refusal(status: int, text: str, headers: Mapping[str, str]) -> UpstreamError:
+    """Turn an error response into an exception."""
+    if status == 404:
+        return Absent(text, service=SERVICE)
+    return status_error(SERVICE, status, text, headers)

@@ -9,21 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
-from rag.adapters.failures import reports_malformed
-from rag.adapters.retry import RetryLimits
 from rag.adapters.vector_store import qdrant_updates as updates
 from rag.adapters.vector_store.qdrant import BUCKETS, DENSE, FIELDS, RECORD, SPARSE, bucket
-from rag.adapters.vector_store.qdrant_rest import SERVICE, Rest
+from rag.adapters.vector_store.qdrant_sdk import Connection
 from rag.errors import ConfigurationError, UpstreamRejected
 from rag.models import Chunk, IndexInfo, Page, Point, SparseVector
 
 _READ = 10_000
 """Points per read request, of which only ids, hashes and marks are read: about 2 MB."""
-
-_INDEXED = {"live": "bool", "gone": "bool", "order_index": "integer"}
-"""Fields that are filtered on, and their types. Strict mode refuses filters on any others."""
 
 
 class _Stored(NamedTuple):
@@ -41,7 +35,7 @@ class QdrantWriter:
     def __init__(
         self, url: str, api_key: str = "", collection: str = "book", *, seconds: float = 120.0
     ) -> None:
-        self._qdrant = Rest(url, api_key, RetryLimits(seconds, attempts=6, attempt_seconds=60.0))
+        self._qdrant = Connection(url, api_key, seconds=seconds, attempt_seconds=60.0, attempts=6)
         self._alias = collection
         self._collection = ""
         self._dimensions = 0
@@ -56,7 +50,9 @@ class QdrantWriter:
         self._switching = False
         """Whether a publication was interrupted after readers saw it."""
 
-    @reports_malformed(SERVICE)
+    def prepare(self) -> None:
+        self._qdrant.prepare()
+
     async def open(self, info: IndexInfo) -> Mapping[str, str]:
         """Return the places of the chunks already in the collection for this model, by id.
 
@@ -84,76 +80,90 @@ class QdrantWriter:
         }
 
     async def _names(self) -> set[str]:
-        found = await self._qdrant.call("GET", "/collections")
-        return {collection["name"] for collection in found["collections"]}
+        found = await self._qdrant.call(lambda client: client.get_collections())
+        return {collection.name for collection in found.collections}
 
     async def _aliases(self) -> dict[str, str]:
-        found = await self._qdrant.call("GET", "/aliases")
-        return {alias["alias_name"]: alias["collection_name"] for alias in found["aliases"]}
-
-    async def _call(self, method: str, path: str, body: Mapping[str, Any]) -> Any:
-        """Send a request about the collection. A write is done when it is answered."""
-        place = f"/collections/{quote(self._collection, safe='')}{path}"
-        return await self._qdrant.call(method, place, body)
+        found = await self._qdrant.call(lambda client: client.get_aliases())
+        return {alias.alias_name: alias.collection_name for alias in found.aliases}
 
     async def _prepare(self) -> None:
         """Before the first write, make the collection, and complete what was interrupted."""
         async with self._preparing:
             if not self._ready:
                 if self._collection not in await self._names():
-                    await self._create()
-                # A payload index on every filtered field; repeating it changes nothing.
-                for field, schema in (
-                    ("live", "bool"),
-                    ("gone", "bool"),
-                    ("order_index", "integer"),
-                ):
-                    index = {"field_name": field, "field_schema": schema}
-                    await self._call("PUT", "/index?wait=true", index)
+                    await self._create(self._dimensions)
+                await self._index_payload()
                 if self._switching:  # or readers would see what is staged
                     await self._settle()
                 self._ready = True
 
-    async def _create(self) -> None:
+    async def _create(self, dimensions: int) -> None:
         """Create the collection with one shard, because IDF is computed per shard."""
-        shape = {
-            "vectors": {DENSE: {"size": self._dimensions, "distance": "Cosine"}},
-            "sparse_vectors": {SPARSE: {"modifier": "idf"}},
-            "shard_number": 1,
-        }
+        from qdrant_client import models as m
+
+        name = self._collection
         try:
-            await self._call("PUT", "", shape)
+            await self._qdrant.call(
+                lambda client: client.create_collection(
+                    name,
+                    vectors_config={
+                        DENSE: m.VectorParams(size=dimensions, distance=m.Distance.COSINE)
+                    },
+                    sparse_vectors_config={SPARSE: m.SparseVectorParams(modifier=m.Modifier.IDF)},
+                    shard_number=1,
+                )
+            )
         except UpstreamRejected:
             # An earlier attempt may have succeeded without a response.
-            if self._collection not in await self._names():
+            if name not in await self._names():
                 raise
+
+    async def _index_payload(self) -> None:
+        """Create a payload index on every filtered field; repeating it changes nothing."""
+        from qdrant_client import models as m
+
+        for field, schema in (
+            ("live", m.PayloadSchemaType.BOOL),
+            ("gone", m.PayloadSchemaType.BOOL),
+            ("order_index", m.PayloadSchemaType.INTEGER),
+        ):
+            await self._qdrant.call(
+                lambda client, field=field, schema=schema: client.create_payload_index(  # type: ignore[misc]
+                    self._collection, field, field_schema=schema, wait=True
+                )
+            )
 
     async def _scroll(self) -> None:
         wanted = ["place", "order_index", "live", "gone", "switching"]
-        body: dict[str, Any] = {"limit": _READ, "with_payload": wanted}
+        offset: Any = None
         while True:
-            found = await self._call("POST", "/points/scroll", body)
-            for point in found["points"]:
-                payload = point["payload"] or {}
+            points, offset = await self._qdrant.call(
+                lambda client, offset=offset: client.scroll(  # type: ignore[misc]
+                    self._collection, limit=_READ, offset=offset, with_payload=wanted
+                )
+            )
+            for point in points:
+                payload = point.payload or {}
                 if "order_index" in payload:
-                    self._there[str(point["id"])] = _Stored(
+                    self._there[str(point.id)] = _Stored(
                         payload.get("place", ""),
                         payload["order_index"],
                         bool(payload.get("live")),
                         bool(payload.get("gone")),
                     )
-                elif point["id"] == RECORD:
+                elif point.id == RECORD:
                     self._switching = bool(payload.get("switching"))
-            body["offset"] = found["next_page_offset"]
-            if body["offset"] is None:
+            if offset is None:
                 return
 
-    @reports_malformed(SERVICE)
     async def stage(self, points: Sequence[Point]) -> None:
         await self._prepare()
         marks = [self._is_live(point.chunk.chunk_id) for point in points]
         for structs in updates.structs(points, marks):
-            await self._call("PUT", "/points?wait=true", {"points": structs})
+            await self._qdrant.call(
+                lambda client, structs=structs: client.upsert(self._collection, structs, wait=True)  # type: ignore[misc]
+            )
         for point, live in zip(points, marks, strict=True):
             self._there[point.chunk.chunk_id] = _stored(point.chunk, live)
 
@@ -220,25 +230,32 @@ class QdrantWriter:
         self._there = {chunk_id: stored._replace(live=True) for chunk_id, stored in kept.items()}
         self._switching = False
 
-    @reports_malformed(SERVICE)
     async def _update(self, *changes: Iterable[updates.Update]) -> None:
         for operations in updates.requests(chain.from_iterable(changes)):
-            await self._call("POST", "/points/batch?wait=true", {"operations": operations})
+            await self._qdrant.call(
+                lambda client, operations=operations: client.batch_update_points(  # type: ignore[misc]
+                    self._collection, operations, wait=True
+                )
+            )
 
-    @reports_malformed(SERVICE)
     async def _switch(self) -> None:
         """Move the alias here; delete the old collection and leftovers of failed attempts."""
-        alias = {"alias_name": self._alias}
+        from qdrant_client import models as m
+
+        create = m.CreateAlias(collection_name=self._collection, alias_name=self._alias)
+        delete = m.DeleteAlias(alias_name=self._alias)
         aliases = await self._aliases()
         if aliases.get(self._alias) != self._collection:
-            actions = [{"create_alias": alias | {"collection_name": self._collection}}]
+            changes: list[m.AliasOperations] = [m.CreateAliasOperation(create_alias=create)]
             if self._alias in aliases:
-                actions.insert(0, {"delete_alias": alias})
-            await self._qdrant.call("POST", "/collections/aliases", {"actions": actions})
+                changes.insert(0, m.DeleteAliasOperation(delete_alias=delete))
+            await self._qdrant.call(lambda client: client.update_collection_aliases(changes))
         ours = re.compile(rf"{re.escape(self._alias)}_[0-9a-f]{{8}}")
         used = {self._collection} | {aliases[name] for name in aliases if name != self._alias}
         for name in filter(ours.fullmatch, await self._names() - used):
-            await self._qdrant.call("DELETE", f"/collections/{quote(name, safe='')}")
+            await self._qdrant.call(
+                lambda client, name=name: client.delete_collection(name)  # type: ignore[misc]
+            )
 
     async def close(self) -> None:
         await self._qdrant.close()

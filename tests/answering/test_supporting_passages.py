@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from rag.answering.support import supporting_passages
+from rag.answering.citation_check import supporting_passages
 from rag.models import Chunk, Passage
 
 CATS = "Cats sleep most of the day. They look for warm and quiet places near a heated window."
