@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.conversations import export
-from rag.conversations.csv_table import as_csv
+from rag.conversations.analytics import as_csv
 from rag.conversations.rate_limit_keys import client_key
 from rag.errors import SourceError
 from rag.models import Source, Turn
@@ -190,7 +190,7 @@ def test_no_cell_of_a_sheet_is_a_formula(cells: list[str], examples: list[str]) 
 
 def written(name: str, turn: Turn, title: str) -> str:
     how = export.FORMATS[name]
-    return how.begin(title) + how.turn(turn, True) + how.end("")
+    return how.begin(title) + how.turn(turn) + how.end("")
 
 
 @given(TEXT, TEXT, TEXT)

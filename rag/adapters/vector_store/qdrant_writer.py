@@ -14,7 +14,7 @@ from rag.adapters.vector_store import qdrant_updates as updates
 from rag.adapters.vector_store.qdrant import BUCKETS, DENSE, FIELDS, RECORD, SPARSE, bucket
 from rag.adapters.vector_store.qdrant_sdk import Connection
 from rag.errors import ConfigurationError, UpstreamRejected
-from rag.models import Chunk, IndexInfo, Point, SparseVector
+from rag.models import Chunk, IndexInfo, Page, Point, SparseVector
 
 _READ = 10_000
 """Points per read request, of which only ids, hashes and marks are read: about 2 MB."""
@@ -176,6 +176,7 @@ class QdrantWriter:
         chunks: Sequence[Chunk],
         document_frequencies: Mapping[int, int],
         sparse: Mapping[str, SparseVector] | None = None,
+        pages: Sequence[Page] = (),
     ) -> None:
         """Make exactly `chunks` the index, in the three steps that `qdrant.py` describes.
 
