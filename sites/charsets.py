@@ -5,9 +5,10 @@ from __future__ import annotations
 import codecs
 import re
 
-_NAMED = re.compile(r"charset\s*=\s*[\"']?\s*([\w:.-]{1,40})", re.IGNORECASE)
+_NAME = r"\s{0,9}=\s{0,9}[\"']?\s{0,9}([\w:.-]{1,40})"
+_NAMED = re.compile(f"charset{_NAME}", re.IGNORECASE)
 _DECLARED = re.compile(
-    rb"<(?:meta\b|\?xml\b)[^>]{0,200}?(?:charset|encoding)\s*=\s*[\"']?\s*([\w:.-]{1,40})", re.I
+    f"<(?:meta|\\?xml)\\b[^>]{{0,200}}?(?:charset|encoding){_NAME}".encode(), re.I
 )
 _DECLARATION_BYTES = 2048
 """A page declares its charset within these."""

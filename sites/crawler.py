@@ -30,6 +30,7 @@ MAX_CONSECUTIVE_FAILURES = 12
 _NO_TEXT = "has no text"
 MAX_SHELL_WORDS = 5
 """A page with a program, no links and no more words, such as `Loading...`, waits for it."""
+_WORD = re.compile(r"[\w/.-]+")
 _HTML = ("text/html", "application/xhtml+xml", "")
 
 
@@ -331,8 +332,10 @@ class _Crawl:
 
 def _fingerprint(page: Page) -> str:
     """Return a page's text without its own address, which some show if it does not exist."""
-    path = re.escape(unquote(urlsplit(page.source_path).path).strip("/"))
-    return re.sub(rf"(?<!\w)/?{path}(?!\w)", "", repr((page.title, page.sections)))
+    path = unquote(urlsplit(page.source_path).path).strip("/")
+    texts = [text for s in page.sections for text in (s.heading, *(b.text for b in s.blocks))]
+    words = _WORD.findall("\n".join([page.title, *texts]))
+    return " ".join(word for word in words if word.strip("/.") != path)
 
 
 def _is_empty(page: Page, html: str, links: Sequence[str]) -> bool:

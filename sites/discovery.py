@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
@@ -147,20 +147,9 @@ def read_sitemap(text: str) -> tuple[list[str], list[str]]:
         root = ElementTree.fromstring(text)  # noqa: S314 - without a DTD there are no entities
     except (ElementTree.ParseError, ValueError):
         raise SourceError("is not a sitemap: its XML is broken.") from None
-    return list(_places(root, "sitemap")), list(_places(root, "url"))
+    sitemaps, pages = (root.findall(f"{{*}}{kind}/{{*}}loc") for kind in ("sitemap", "url"))
+    return _texts(sitemaps), _texts(pages)
 
 
-def _places(root: ElementTree.Element, kind: str) -> Iterator[str]:
-    for entry in root:
-        if _name(entry) == kind:
-            yield from _locations(entry)
-
-
-def _locations(entry: Iterable[ElementTree.Element]) -> Iterator[str]:
-    for item in entry:
-        if _name(item) == "loc" and item.text:
-            yield item.text.strip()
-
-
-def _name(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+def _texts(elements: Iterable[ElementTree.Element]) -> list[str]:
+    return [element.text.strip() for element in elements if element.text]
