@@ -60,7 +60,9 @@ def check_citations(text: str, passages: Sequence[Passage], language: str) -> Ch
     written: list[int] = []
     expected: list[int] = []
     unsupported = 0
-    for claim, markers in groupby(find_markers(text), key=lambda marker: marker.claim):
+    # Markdown and the citation filter may disagree on what is code, so any number may be there.
+    found = [marker for marker in find_markers(text) if marker.number in terms]
+    for claim, markers in groupby(found, key=lambda marker: marker.claim):
         group = [marker.number for marker in markers]
         stated = _last_statement(claim, language)
         unsupported += bool(stated) and all(map(stated.isdisjoint, terms.values()))
@@ -73,7 +75,9 @@ def check_citations(text: str, passages: Sequence[Passage], language: str) -> Ch
         unsupported = 0
     if expected != written:
         checked = replace_markers(text, numbers)
-        if [marker.number for marker in find_markers(checked)] == expected:
+        if [
+            marker.number for marker in find_markers(checked) if marker.number in terms
+        ] == expected:
             text = checked
     return CheckedAnswer(text, unsupported)
 

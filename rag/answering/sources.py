@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from rag.answering.code_reader import FencedLines
-from rag.answering.text_fragments import citation_url, plain_sentences
+from rag.answering.text_fragments import citation_url, plain_sentences, words
 from rag.interfaces import VectorStore
 from rag.models import (
     Chunk,
@@ -22,7 +21,6 @@ from rag.settings import Settings
 
 SNIPPET_CHARACTERS = 240
 _HEADING = re.compile(r"(#{1,6}) (.+)")
-_WORD = re.compile(r"\w{3,}")
 
 
 async def citation_base(settings: Settings, store: VectorStore, address: str = "") -> str:
@@ -133,12 +131,6 @@ def nearness(claim: str, text: str) -> float:
     """Return the fraction of the claim's words that occur in a text."""
     wanted = words(claim)
     return len(wanted & words(text)) / max(1, len(wanted))
-
-
-@lru_cache(maxsize=1024)
-def words(text: str) -> frozenset[str]:
-    """Return the words of three or more characters, case-folded."""
-    return frozenset(_WORD.findall(text.casefold()))
 
 
 def snippet(text: str, claim: str) -> str:

@@ -78,8 +78,8 @@ def text_directive(quote: str, claim: str = "", above: str = "") -> str:
     that is itself a sentence of the quote stands for no other sentence.
     """
     found = plain_sentences(quote)
-    wanted = _words(claim)
-    shared = [len(wanted & words) / (8 + len(words)) for words in map(_words, found)]
+    wanted = words(claim)
+    shared = [len(wanted & held) / (8 + len(held)) for held in map(words, found)]
     nearest_first = nsmallest(_MOST_TRIED, range(len(found)), key=lambda i: -shared[i])
     for i in [found.index(claim)] if claim in found else nearest_first:
         if terms := _terms(found[i], " ".join((above, *found[:i])).casefold()):
@@ -161,7 +161,7 @@ def _between(words: list[re.Match[str]]) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
     """Return words of three or more letters, and letter pairs in scripts without spaces."""
     text = text.casefold()
     pairs = frozenset(text[m.start() : m.start() + 2] for m in _WIDE.finditer(text))

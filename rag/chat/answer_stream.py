@@ -14,10 +14,12 @@ from rag.answering import sources
 from rag.answering.citation_check import CheckedAnswer, check_citations, supporting_passages
 from rag.answering.citation_filter import renumber
 from rag.answering.claims import find_markers
-from rag.answering.open_blocks import open_block_end
+from rag.answering.code_reader import open_block_end
 from rag.chat import admission, notices
 from rag.chat.answer_text import AnswerText
 from rag.chat.early_start import cancel_or_close
+from rag.chat.question import Question
+from rag.chat.session import Session
 from rag.conversations import store as conversations
 from rag.errors import ConversationFull, UpstreamError, UpstreamTimeout
 from rag.interfaces import Answerer, AnswerPart
@@ -128,27 +130,30 @@ class Start:
 
 
 @dataclass(slots=True)
+class Exchange:
+    """A question, and what is known about it until its answer is saved."""
+
+    clients: Clients
+    question: Question
+    started: float = field(default_factory=time.perf_counter)
+    deadline: float = field(init=False)
+    """In the event loop's time."""
+    request_key: str = field(init=False)
+    embedding: conversations.QuestionEmbedding | None = None
+    """The question's embedding, to be cached if it came from a paid service."""
+    notices: list[str] = field(default_factory=list)
+    """Sentences that tell the reader about limits."""
+    meter: admission.UsageMeter = field(init=False)
+
+
+@dataclass(slots=True)
 class AnswerStream:
     """An answer that is starting, and everything needed to finish it."""
 
-    clients: Clients
-    meter: admission.UsageMeter
+    exchange: Exchange
+    session: Session
     request: AnswerRequest
     starting: asyncio.Future[Start]
-    session_id: str
-    new_session: bool
-    """Whether saving this turn creates the session."""
-    stored: bool
-    """Whether to save this turn."""
-    streamed: bool
-    started: float
-    deadline: float
-    """In the event loop's time."""
-    request_key: str
-    embedding: conversations.QuestionEmbedding | None
-    """The question's embedding, to be cached if it came from a paid service."""
-    notices: list[str]
-    """Sentences that tell the reader about limits."""
     answerer: Answerer = field(init=False)
     fallback: str | None = None
     """Why the model did not answer, as an error code."""
@@ -160,8 +165,8 @@ class AnswerStream:
         """
         request = self.request
         try:
-            yield SessionEvent(self.session_id)
-            if self.streamed:
+            yield SessionEvent(self.session.session_id)
+            if self.exchange.question.streamed:
                 await wait_for_slot()
                 about = [request.question]
                 offered = (
@@ -178,9 +183,9 @@ class AnswerStream:
             try:
                 async for part in start.parts:
                     if isinstance(part, Usage):
-                        self.meter.add_usage(part)
+                        self.exchange.meter.add_usage(part)
                     elif isinstance(part, str):
-                        self.meter.add_text(part)
+                        self.exchange.meter.add_text(part)
                     if shown := answer.add(part):
                         yield TokenEvent(shown)
                 if rest := answer.finish():
@@ -190,7 +195,7 @@ class AnswerStream:
             except UpstreamError as error:
                 # The final answer replaces the tokens that were already sent.
                 self.fallback = fallback_code(error)
-                self.answerer = await self.clients.extractive()
+                self.answerer = await self.exchange.clients.extractive()
                 answer = await self._answer_extractively()
             finished = self._final_answer(answer)
             saved = await self._settle_and_save(finished)
@@ -201,12 +206,12 @@ class AnswerStream:
                 **finished.metadata,
                 "saved": saved is not None,
                 "turn": saved.n if saved else None,
-                "notice": " ".join(self.notices),
+                "notice": " ".join(self.exchange.notices),
             }
             yield replace(finished, metadata=metadata)
         finally:
             await cancel_or_close(self.starting, _close)
-            await self.meter.settle()
+            await self.exchange.meter.settle()
 
     async def _answer_extractively(self) -> AnswerText:
         """Write the whole answer again with the extractive answerer."""
@@ -241,7 +246,7 @@ class AnswerStream:
         found: Grade = self.request.grade if quoted else "answer" if cited else "nothing"
         answered_by = answer.usage.model or self.answerer.model
         metadata = {
-            "response_time_ms": round((time.perf_counter() - self.started) * 1000),
+            "response_time_ms": round((time.perf_counter() - self.exchange.started) * 1000),
             "tokens_used": answer.usage.total,
             "context_chunks": len(passages),
             "found": found,
@@ -252,10 +257,10 @@ class AnswerStream:
             "truncated": answer.usage.finish_reason in CUT_OFF,
             "unsupported": checked.unsupported,
             "second_look": self.request.second_look,
-            "notice": " ".join(self.notices),
+            "notice": " ".join(self.exchange.notices),
         }
         request_log.note(
-            session=self.session_id[:8],
+            session=self.session.session_id[:8],
             answered_by=answered_by,
             found=found,
             tokens=answer.usage.total,
@@ -263,12 +268,15 @@ class AnswerStream:
             cited=len(cited),
         )
         related = sources.related_sections(passages, shown, site) if shown else ()
-        return FinalAnswer(self.session_id, message, tuple(shown), metadata, related, answer.usage)
+        return FinalAnswer(
+            self.session.session_id, message, tuple(shown), metadata, related, answer.usage
+        )
 
     async def _settle_and_save(self, finished: FinalAnswer) -> conversations.Saved | None:
         """Charge what was used and save the turn. Return None if it was not saved."""
-        if not self.stored:
-            await self.meter.settle()
+        exchange = self.exchange
+        if not exchange.question.stored:
+            await exchange.meter.settle()
             return None
         turn = Turn(
             self.request.question,
@@ -277,33 +285,33 @@ class AnswerStream:
             finished.metadata,
             related=finished.related,
         )
-        over = (await self.meter.admission()).bytes
+        over = (await exchange.meter.admission()).bytes
         if over:
             log.warning("the turn is not saved: the %s is used up", over.name.lower())
-            self.notices.append(notices.NOT_SAVED[over])
+            exchange.notices.append(notices.NOT_SAVED[over])
         else:
-            self.meter.add_turn(conversations.stored_bytes(turn, self.embedding))
-        settling = asyncio.create_task(self.meter.settle())
+            exchange.meter.add_turn(conversations.stored_bytes(turn, exchange.embedding))
+        settling = asyncio.create_task(exchange.meter.settle())
         saved = None if over else await self._save(turn)
         await settling
         return saved
 
     async def _save(self, turn: Turn) -> conversations.Saved | None:
-        settings = self.clients.settings
-        extras = conversations.Extras(self.request_key, self.embedding, settings.max_turns)
+        exchange, settings = self.exchange, self.exchange.clients.settings
+        extras = conversations.Extras(exchange.request_key, exchange.embedding, settings.max_turns)
         with request_log.stage("save"):
             try:
-                async with asyncio.timeout_at(self.deadline):
+                async with asyncio.timeout_at(exchange.deadline):
                     return await conversations.save(
-                        await self.clients.database(),
-                        self.session_id,
+                        await exchange.clients.database(),
+                        self.session.session_id,
                         turn,
-                        new=self.new_session,
+                        new=not self.session.exists,
                         retention_days=settings.retention_days,
                         extras=extras,
                     )
             except ConversationFull as error:
-                self.notices.append(error.detail)
+                exchange.notices.append(error.detail)
             except (UpstreamError, TimeoutError) as error:
                 log.warning("the turn was not saved: %s", error or "the deadline has passed")
         return None

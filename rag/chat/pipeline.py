@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from rag import request_log
 from rag.answering import sources
@@ -21,6 +21,7 @@ from rag.chat.answer_stream import (
     RESERVE_SECONDS,
     AnswerStream,
     Event,
+    Exchange,
     Start,
     StatusEvent,
     fallback_code,
@@ -67,24 +68,13 @@ async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
 
 
 @dataclass(slots=True)
-class ChatPipeline:
+class ChatPipeline(Exchange):
     """The state of one question until its answer starts."""
 
-    clients: Clients
-    question: Question
-    started: float = field(default_factory=time.perf_counter)
-    deadline: float = field(init=False)
-    """In the event loop's time."""
-    request_key: str = field(init=False)
-    embedding: conversations.QuestionEmbedding | None = None
-    """The question's embedding, to be cached if it came from a paid service."""
     rewritten: bool = False
     """Whether a model rewrote the question to stand alone."""
     fallback: str | None = None
     """Why the model did not answer, as an error code."""
-    notices: list[str] = field(default_factory=list)
-    """Sentences that tell the reader about limits."""
-    meter: admission.UsageMeter = field(init=False)
     searched: SearchedText = SearchedText()
 
     def __post_init__(self) -> None:
@@ -136,7 +126,7 @@ class ChatPipeline:
             if await second_look.is_due(self.clients, self.meter, request.grade):
                 return self._look_and_answer(session, request)
             starting = await self._begin_answer(request)
-        return self._answer_stream(session, request, starting).events()
+        return AnswerStream(self, session, request, starting).events()
 
     async def _look_and_answer(
         self, session: Session, request: AnswerRequest
@@ -156,7 +146,7 @@ class ChatPipeline:
         except BaseException:
             await self.meter.settle()
             raise
-        async with aclosing(self._answer_stream(session, request, starting).events()) as events:
+        async with aclosing(AnswerStream(self, session, request, starting).events()) as events:
             async for event in events:
                 yield event
 
@@ -165,25 +155,6 @@ class ChatPipeline:
         wait = max(MIN_MODEL_SECONDS, self.started + WAIT_SECONDS - time.perf_counter())
         return await start_within(
             self._start_answer(request), wait if self.question.streamed else None
-        )
-
-    def _answer_stream(
-        self, session: Session, request: AnswerRequest, starting: asyncio.Future[Start]
-    ) -> AnswerStream:
-        return AnswerStream(
-            self.clients,
-            self.meter,
-            request,
-            starting,
-            session_id=session.session_id,
-            new_session=not session.exists,
-            stored=self.question.stored,
-            streamed=self.question.streamed,
-            started=self.started,
-            deadline=self.deadline,
-            request_key=self.request_key,
-            embedding=self.embedding,
-            notices=self.notices,
         )
 
     async def _earlier_attempt(self) -> tuple[str, Turn] | None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from rag.answering.citation_filter import link_markers
-from rag.answering.open_blocks import open_block_end
+from rag.answering.code_reader import open_block_end
 from rag.answering.quotes import escape_open_html
 from rag.conversations import store
 from rag.errors import BookError, NotFound

@@ -75,6 +75,11 @@ def test_nothing_but_the_numbers_changes() -> None:
     assert check_citations(told, PASSAGES, "en").text == told.replace("[5]", "[2]")
 
 
+def test_numbers_of_no_passage_are_left_alone() -> None:
+    told = "A ` sign and\n`[9]` the backup is made each night at 02:00 [5]."
+    assert check_citations(told, PASSAGES, "en").text == told.replace("[5]", "[2]")
+
+
 @pytest.mark.parametrize(
     ("told", "language", "count"),
     [
