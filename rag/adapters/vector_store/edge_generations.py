@@ -30,12 +30,7 @@ from typing import Any
 
 from rag.answering.urls import page_path
 from rag.errors import ConfigurationError, IndexMismatch
-from rag.models import (
-    Block,
-    IndexInfo,
-    Page,
-    Section,
-)
+from rag.models import Block, IndexInfo, Page, Section
 
 FORMAT = 1
 """Version of the layout; an index with another version must be rebuilt."""

@@ -12,12 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from rag.adapters.failures import (
-    connection_error,
-    error_text,
-    malformed_error,
-    status_error,
-)
+from rag.adapters.failures import connection_error, error_text, malformed_error, status_error
 from rag.adapters.retry import RetryLimits, with_retries
 from rag.errors import UpstreamError, UpstreamRejected
 from rag.loop_fairness import wait_for_slot

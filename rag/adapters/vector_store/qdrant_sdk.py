@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from rag.adapters.failures import connection_error, error_text, malformed_error
 from rag.adapters.retry import RetryLimits, with_retries
-from rag.adapters.vector_store.qdrant_rest import (
-    SERVICE,
-    base_url,
-    headers_for,
-    refusal,
-)
+from rag.adapters.vector_store.qdrant_rest import SERVICE, base_url, headers_for, refusal
 from rag.errors import UpstreamError, UpstreamOverloaded, UpstreamTimeout
 
 if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient
-
-T = TypeVar("T")
 
 
 class Connection:
@@ -53,13 +45,14 @@ class Connection:
         """Import the SDK ahead of the first request; safe in any thread."""
         self._connected()
 
-    async def call(self, request: Callable[[AsyncQdrantClient], Awaitable[T]]) -> T:
+    async def call(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """Call a method of the client."""
         from qdrant_client.common.client_exceptions import QdrantException
         from qdrant_client.http.exceptions import ApiException
 
-        client = self._connected()
+        bound = getattr(self._connected(), method)
         return await with_retries(
-            lambda: request(client),
+            lambda: bound(*arguments, **options),
             RetryLimits(self._seconds, self._attempts, self._attempt_seconds),
             service=SERVICE,
             errors=(ApiException, QdrantException, ValueError, TypeError, AssertionError),
