@@ -16,14 +16,10 @@ if TYPE_CHECKING:
 class Connection:
     """Holds the client, which is created on first use."""
 
-    def __init__(
-        self, url: str, api_key: str, *, seconds: float, attempt_seconds: float, attempts: int
-    ) -> None:
+    def __init__(self, url: str, api_key: str, limits: RetryLimits) -> None:
         self._url = base_url(url)
         self._key = api_key
-        self._seconds = seconds
-        self._attempt_seconds = attempt_seconds
-        self._attempts = attempts
+        self._limits = limits
         self._client: AsyncQdrantClient | None = None
 
     def _connected(self) -> AsyncQdrantClient:
@@ -35,7 +31,7 @@ class Connection:
                 url=self._url,
                 # Not `api_key`, because the client warns about it over plain HTTP.
                 headers=headers_for(self._url, self._key),
-                timeout=int(self._attempt_seconds) + 1,
+                timeout=int(self._limits.attempt_seconds) + 1,
                 check_compatibility=False,  # it would be a blocking request in an extra thread
                 limits=httpx.Limits(max_connections=20, keepalive_expiry=30.0),
             )
@@ -53,7 +49,7 @@ class Connection:
         bound = getattr(self._connected(), method)
         return await with_retries(
             lambda: bound(*arguments, **options),
-            RetryLimits(self._seconds, self._attempts, self._attempt_seconds),
+            self._limits,
             service=SERVICE,
             errors=(ApiException, QdrantException, ValueError, TypeError, AssertionError),
             translate=self._failure,

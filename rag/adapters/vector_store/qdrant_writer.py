@@ -10,6 +10,7 @@ from dataclasses import asdict
 from itertools import chain
 from typing import Any, NamedTuple
 
+from rag.adapters.retry import RetryLimits
 from rag.adapters.vector_store import qdrant_updates as updates
 from rag.adapters.vector_store.qdrant import BUCKETS, DENSE, FIELDS, RECORD, SPARSE, bucket
 from rag.adapters.vector_store.qdrant_sdk import Connection
@@ -32,10 +33,9 @@ class _Stored(NamedTuple):
 class QdrantWriter:
     """Writes the index. Every request can be repeated, so every request is retried."""
 
-    def __init__(
-        self, url: str, api_key: str = "", collection: str = "book", *, seconds: float = 120.0
-    ) -> None:
-        self._qdrant = Connection(url, api_key, seconds=seconds, attempt_seconds=60.0, attempts=6)
+    def __init__(self, url: str, api_key: str = "", collection: str = "book") -> None:
+        limits = RetryLimits(120.0, attempts=6, attempt_seconds=60.0)
+        self._qdrant = Connection(url, api_key, limits)
         self._alias = collection
         self._collection = ""
         self._dimensions = 0
