@@ -172,7 +172,7 @@ async def run(where: tuple[str, str, str], count: int) -> dict[str, dict[str, fl
 async def _drop(where: tuple[str, str, str]) -> None:
     writer = QdrantWriter(*where)
     await writer.open(IndexInfo("bench", DIMENSIONS))
-    await writer._qdrant.call(lambda client: client.delete_collection(writer._collection))
+    await writer._qdrant.call("delete_collection", writer._collection)
     await writer.close()
 
 

@@ -185,9 +185,9 @@ async def matched(books: Sequence[Book], weights: Sequence[float]) -> list[str]:
             texts = [book.chunks[int(at)].embedded_text for at in best]
             alike = np.array(await matcher.max_sim(row["question"], texts))
             for weight, found in rows.items():
-                corrected = scores[n] - 10  # those that are not compared stay behind
-                corrected[best] = scores[n][best] + weight * (alike - alike.mean())
-                found.add(corrected, book.gold[n])
+                added = np.full(len(scores[n]), -2 * weight)  # those not compared stay behind
+                added[best] = weight * alike
+                found.add(scores[n] + added, book.gold[n])
     return [
         found.row(f"in use, the best {MATCHED} compared by tokens, weight {weight:g}")
         for weight, found in rows.items()

@@ -67,7 +67,6 @@ async def insights(
     """Return rows of one table over the last days, as JSON or CSV. Requires the admin token."""
     from rag.answering import sources
     from rag.conversations import analytics as domain
-    from rag.conversations.csv_table import as_csv
     from rag.ops.model_watch import model_warnings
 
     clients = get_clients()
@@ -97,6 +96,6 @@ async def insights(
             "Content-Disposition": f'attachment; filename="{table}.csv"',
             "Cache-Control": "no-store",
         }
-        return Response(as_csv(rows), media_type="text/csv; charset=utf-8", headers=headers)
+        return Response(domain.as_csv(rows), media_type="text/csv; charset=utf-8", headers=headers)
     following = page.offset + page.limit if more else None
     return InsightsResponse(table=table, days=page.days, rows=rows, next=following)

@@ -102,12 +102,14 @@ class IndexWriter(Protocol):
         chunks: Sequence[Chunk],
         document_frequencies: Mapping[int, int],
         sparse: Mapping[str, SparseVector] | None = None,
+        pages: Sequence[Page] = (),
     ) -> None:
         """Make `chunks` the index. Each must be staged or already stored.
 
         Changed payloads are rewritten without touching the vectors. Chunks that are not listed
         are removed. `sparse` maps chunk ids to vectors that replace the stored ones, so a change
-        of tokenization needs no new embeddings.
+        of tokenization needs no new embeddings. `pages` are kept for the local preview, by stores
+        that have one.
         """
 
     async def close(self) -> None: ...

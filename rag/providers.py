@@ -24,14 +24,7 @@ from rag.conversations.rate_limits import MemoryLimits
 from rag.engines import engine, running, stop_engines, writable
 from rag.environment import load_settings
 from rag.errors import BookError, ConfigurationError, UpstreamError
-from rag.interfaces import (
-    Answerer,
-    Database,
-    Embedder,
-    IndexWriter,
-    Reranker,
-    VectorStore,
-)
+from rag.interfaces import Answerer, Database, Embedder, IndexWriter, Reranker, VectorStore
 from rag.settings import Settings
 
 log = logging.getLogger(__name__)

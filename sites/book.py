@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,9 @@ from rag.errors import SourceError
 from rag.models import Page
 from sites import docusaurus, html, mdbook, mkdocs, plain, vitepress
 from sites.files import MAX_FILE_BYTES, Files, Limits, Refused, Report, real_path, shown
+from sites.languages import settle_languages
 from sites.other_generators import refuse_other_generators, unread_files
-from sites.source import Book, Request, is_address, primary_language, public_url
+from sites.source import Book, Request, address_hint, is_address, public_url
 
 
 class Reader(Protocol):
@@ -61,7 +61,7 @@ def read_book(
         raise SourceError(f"There is no reader called {generator}; there are {_listed()}.")
     folder = Path(folder)
     if not os.path.lexists(folder):
-        raise SourceError(f"There is no folder {folder}.{_hint(str(folder))}")
+        raise SourceError(f"There is no folder {folder}.{address_hint(str(folder))}")
     if not os.path.isdir(folder):
         raise SourceError(f"{folder} is a file; name the folder it is in.")
     request = Request(folder, base_path, Files(folder, root, limits))
@@ -96,7 +96,7 @@ def read_book(
                 "`sphinx-build . build`, then `python ingest.py build`)."
             )
         raise SourceError(f"There are no pages to read in {folder}. {reasons.strip()}".strip())
-    return book
+    return settle_languages(book)
 
 
 def _recognised(request: Request) -> str:
@@ -105,26 +105,6 @@ def _recognised(request: Request) -> str:
         return "html"  # perhaps built output inside a generator's project
     refuse_other_generators(request)
     return next(name for name, reader in READERS.items() if reader.recognise(request))
-
-
-_HOST = re.compile(r"(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,20}(?::[0-9]{1,5})?", re.IGNORECASE)
-_LOCAL = re.compile(r"(?:localhost|\[::1\]|[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::[0-9]{1,5})?")
-_FILE = re.compile(r"\.(?:mdx?|markdown|rst|txt|html?|ya?ml|toml|json)$", re.IGNORECASE)
-
-
-def _hint(source: str) -> str:
-    """Suggest the address that a path may be: one without scheme, or with a mistyped one."""
-    scheme, colon, rest = source.partition(":/")
-    if colon and len(scheme) > 1 and scheme.isalnum():
-        source, secure = rest.lstrip("/"), scheme.lower() != "http"
-    else:
-        source, secure = source.removeprefix("//"), True
-    host = source.partition("/")[0]
-    if _LOCAL.fullmatch(host):
-        secure = False
-    elif not _HOST.fullmatch(host) or _FILE.search(host):
-        return ""
-    return f" For the site at that address: {'https' if secure else 'http'}://{source}"
 
 
 def read_path(
@@ -152,32 +132,6 @@ def read_path(
         if generator == "auto":
             generator = "html" if place.suffix.lower() in html.SUFFIXES else "plain"
         return read_book(Path(folder), generator=generator, base_path=base_path, limits=limits)
-
-
-def in_language(book: Book, tag: str) -> Book:
-    """Return the book with the pages in one language, and what is missing of those.
-
-    If there are pages in exactly `pt-BR`, those in `pt` or `pt-PT` are not among them. Raises
-    SourceError if there are none.
-    """
-    exact = tag.replace("_", "-").lower()
-    pages = tuple(page for page in book.pages if page.language.replace("_", "-").lower() == exact)
-    if not pages:
-        wanted = primary_language(tag)
-        pages = tuple(page for page in book.pages if primary_language(page.language) == wanted)
-    if not pages:
-        there = ", ".join(sorted({page.language for page in book.pages}))
-        raise SourceError(f"There are no pages in the language {tag}; there are pages in {there}.")
-    others = {page.source_path for page in book.pages} - {page.source_path for page in pages}
-    return replace(
-        book,
-        pages=pages,
-        language=pages[0].language,
-        reported=tuple(each for each in book.reported if each.source_path not in others),
-        losses=tuple(
-            loss for loss in book.losses if not loss.pages or not others.issuperset(loss.pages)
-        ),
-    )
 
 
 def name_of(book: Book, source: str) -> str:

@@ -5,37 +5,32 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
-from urllib.parse import unquote, urljoin, urlsplit
+from dataclasses import dataclass, field, replace
+from urllib.parse import unquote, urlsplit
 
-from rag.errors import NotFound, SourceError
+from rag.errors import BookError, NotFound, SourceError
+from rag.language.detect import primary_subtag
 from rag.models import Page
-from sites.discovery import Scope, list_pages, same_page
-from sites.fetch import Excluded, Fetcher, Limits, Response, Unavailable
+from sites.discovery import list_pages
+from sites.fetch import Excluded, Fetcher, Limits, Response, Unavailable, Unreadable
 from sites.files import Report
 from sites.html import NOT_PAGES, make_page, site_title
 from sites.html_blocks import read_page
-from sites.html_links import read_targets
-from sites.source import (
-    Book,
-    count_words,
-    file_address,
-    humanize,
-    page_words,
-    primary_language,
-)
+from sites.html_links import Targets, read_targets
+from sites.languages import language_tag, settle_languages
+from sites.scope import Scope, join, other_versions, same_page
+from sites.source import Book, count_words, file_address, humanize, page_words
 from sites.time_limit import TooSlow, page_time_limit
 
 MAX_CONSECUTIVE_FAILURES = 12
 """After this many failures in a row the site counts as down."""
-_NO_TEXT = "has no text without JavaScript"
-_SHELL = re.compile(
-    r"<[\w-]{1,20}[^<>]{0,200}\bid=[\"']?(?:root|app|main|__next|__nuxt|___gatsby)[\"'\s>]"
-)
-"""The element that a program fills; until then it may say `Loading...`."""
+_NO_TEXT = "has no text"
 MAX_SHELL_WORDS = 5
+"""A page with a program, no links and no more words, such as `Loading...`, waits for it."""
+_WORD = re.compile(r"[\w/.-]+")
 _HTML = ("text/html", "application/xhtml+xml", "")
 
 
@@ -76,10 +71,12 @@ async def read_site(
         try:
             await fetcher.load_robots()
             start = await fetcher.get(url)
-        except (Unavailable, Excluded, NotFound) as error:
+        except BookError as error:
             raise SourceError(f"{url} cannot be read: it {error}") from None
-        crawl = _Crawl(fetcher, Scope.of(start.url), site_url, progress)
-        await crawl.run(start)
+        head = read_targets(start.text())
+        scope = Scope.of_start(url, start.url.partition("?")[0], head)
+        crawl = _Crawl(fetcher, scope, site_url, progress)
+        await crawl.run(start, head)
     return crawl.book({path for path in known if crawl.scope.address(path) == path})
 
 
@@ -104,24 +101,40 @@ class _Crawl:
     _queue: deque[str] = field(default_factory=deque)
     _seen: set[str] = field(default_factory=set)
     _follow: bool = False
+    _not_found: str = ""
+    """Fingerprint of the page that the site shows, with status 200, for pages it does not have."""
     _consecutive_failures: int = 0
 
-    async def run(self, start: Response) -> None:
+    async def run(self, start: Response, head: Targets) -> None:
         """Read the start page, already fetched, and every page that is listed or linked."""
-        listing = await list_pages(self.fetcher, self.scope)
+        listing = await list_pages(self.fetcher, self.scope, head.sitemaps)
         for place, problem in listing.problems:
             self.report.add(place, problem)
         self.complete = listing.complete
-        self._follow = len({same_page(url) for url in (start.url, *listing.urls)}) < 2
+        listed = self._own_version([start.url, *listing.urls])[1:]
+        self._follow = len({same_page(url) for url in (start.url, *listed)}) < 2
         self._add([start.url])
         self._queue.clear()
         first = self._parse(start)
         self._record(start.url, first)
-        self._add(listing.urls[: listing.curated])
-        if isinstance(first, _CrawledPage):  # navigation links are in reading order
-            listed = {same_page(url) for url in listing.urls}
-            self._add([url for url in first.links if same_page(url) in listed])
-        self._add(listing.urls)
+        if listing.not_found:
+            missing = listing.not_found
+            page = make_page(read_page(missing.text()), missing.url, "", "")
+            if any(section.blocks for section in page.sections):
+                self._not_found = _fingerprint(page)
+        links = first.links if isinstance(first, _CrawledPage) else ()
+        keys = {same_page(url) for url in listed}
+        self._add(listed[: listing.curated])
+        self._add([url for url in links if same_page(url) in keys])  # in reading order
+        self._add(listed)
+        await self._read_queue()
+        if not self._follow and len(self.read) < 2:
+            self.report.add(self.scope.site, "lists no page that exists; links were followed.")
+            self._follow = True
+            self._add(links)
+            await self._read_queue()
+
+    async def _read_queue(self) -> None:
         while self._queue:
             if limit := self._limit_reached():
                 self.report.add(
@@ -138,6 +151,19 @@ class _Crawl:
                 self._record(url, result)
             self.progress(len(self.read), len(self.read) + len(self._queue))
 
+    def _own_version(self, urls: Sequence[str]) -> list[str]:
+        """Return the addresses without those of other versions of the book, which are reported."""
+        others = other_versions(urls)
+        if others:
+            self.settled |= {same_page(url) for url in others}
+            names = ", ".join(sorted(set(others.values())))
+            self.report.add(
+                self.scope.site,
+                f"has {len(others)} pages of other versions ({names}); they were left out. To "
+                "index a version, give its address.",
+            )
+        return [url for url in urls if url not in others]
+
     def _limit_reached(self) -> str:
         if len(self.settled) + len(self.missed) >= self.fetcher.limits.pages:
             return f"{self.fetcher.limits.pages} pages"
@@ -152,22 +178,23 @@ class _Crawl:
                 self._seen.add(key)
                 self._queue.append(url)
 
-    async def _get(self, url: str) -> _CrawledPage | SourceError | NotFound:
+    async def _get(self, url: str) -> _CrawledPage | BookError:
         try:
             response = await self.fetcher.get(url)
-        except (SourceError, NotFound) as error:
+        except BookError as error:
             return error
         return self._parse(response)
 
-    def _record(self, url: str, result: _CrawledPage | SourceError | NotFound) -> None:
+    def _record(self, url: str, result: _CrawledPage | BookError) -> None:
         """Record the result for one address."""
         if isinstance(result, _CrawledPage):
             self._consecutive_failures = 0
             self.settled |= {same_page(url), same_page(result.page.source_path)}
-            self.textless += result.skip_reason.startswith(_NO_TEXT)
+            textless = result.skip_reason.startswith(_NO_TEXT)
+            self.textless += "JavaScript" in result.skip_reason
             if not result.skip_reason:
                 self.read.append(result)
-            elif not self._follow:
+            elif textless or not self._follow:
                 self.report.add(url, result.skip_reason)
             if self._follow:
                 self._add(result.links)
@@ -183,10 +210,11 @@ class _Crawl:
                 )
         else:
             self.settled.add(same_page(url))
-            if not self._follow:  # a broken link is normal, a broken list entry is not
+            # A broken link is normal, a broken entry of a list is not.
+            if not self._follow or isinstance(result, Unreadable):
                 self.report.add(url, str(result))
 
-    def _parse(self, response: Response) -> _CrawledPage | SourceError:
+    def _parse(self, response: Response) -> _CrawledPage | BookError:
         """Parse a page within its time, which is only measured in the main thread."""
         try:
             with page_time_limit(self.fetcher.limits.page_seconds):
@@ -196,37 +224,42 @@ class _Crawl:
         except Exception as error:  # noqa: BLE001 - one page must not stop the others
             return Unavailable(f"could not be parsed ({type(error).__name__}).")
 
-    def _parsed(self, response: Response) -> _CrawledPage | SourceError:
+    def _parsed(self, response: Response) -> _CrawledPage | BookError:
         if response.media_type not in _HTML:
             return Excluded(f"is {response.media_type[:60]}, not an HTML page, so it was skipped.")
-        address = self.scope.address(response.url)
+        address = self.scope.address(response.url.partition("?")[0])
         if address is None:
             return Excluded("redirects outside the book, so it was skipped.")
+        if b"\0" in response.body and response.body[:2] not in (BOM_UTF16_LE, BOM_UTF16_BE):
+            return Unreadable("is a binary file, not text, so it was skipped.")
         html = response.text()
         self.characters += len(html)
         head, page = read_targets(html), read_page(html)
+        base = join(response.url, head.base)
+        links = tuple(link for each in head.links if (link := self.scope.address(each, base)))
         slug = self._slug(address)
         name = humanize(slug.rstrip("/").rpartition("/")[2]) or "Start"
-        made = make_page(page, address, slug, name, "")
+        made = make_page(page, address, slug, name)
         if head.noindex or "noindex" in response.headers.get("x-robots-tag", "").lower():
             skip_reason = "asks not to be indexed, so it was skipped."
         elif page.redirects:
             skip_reason = "only redirects, so it was skipped."
-        elif _is_empty(made, html):
-            skip_reason = f"{_NO_TEXT}, so it was skipped."
+        elif _is_empty(made, html, links):
+            script = " without JavaScript" if "<script" in html else ""
+            skip_reason = f"{_NO_TEXT}{script}, so it was skipped."
+        elif _fingerprint(made) == self._not_found:
+            return NotFound("shows the page for addresses that do not exist, so it was skipped.")
         else:
             skip_reason = ""
-        said = repr((made.title, made.sections)).encode("utf-8", "surrogatepass")
-        base = _resolve(response.url, head.base)
-        links = [self.scope.address(link, base) for link in head.links]
+        said = repr((made.title, made.sections, primary_subtag(language_tag(made.language))))
         return _CrawledPage(
             made,
             skip_reason,
             page.title,
             head.site_name,
-            tuple(link for link in links if link),
-            self.scope.address(_resolve(base, head.canonical)) == address,
-            hashlib.sha256(said).hexdigest(),
+            links,
+            self.scope.address(head.canonical, base) == address,
+            hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest(),
         )
 
     def _slug(self, address: str) -> str:
@@ -251,22 +284,11 @@ class _Crawl:
                 f"{self.scope.site} shows its text with JavaScript, which is not run. Index the "
                 "folder of its sources, or of its built HTML: `python ingest.py FOLDER`."
             )
-        language = next((r.page.language for r in self.read if r.page.language), "") or "en"
-        wanted = "" if self.fetcher.limits.every_language else primary_language(language)
         kept: dict[str, _CrawledPage] = {}
-        foreign = 0
         for read in self.read:
-            if wanted and primary_language(read.page.language or language) != wanted:
-                foreign += 1
-            elif read.text not in kept or (read.canonical and not kept[read.text].canonical):
+            if read.text not in kept or (read.canonical and not kept[read.text].canonical):
                 kept[read.text] = read
-        if foreign:
-            self.report.add(
-                self.scope.site,
-                f"has {foreign} pages in languages other than {language}; they were left out "
-                "(see --language).",
-            )
-        pages = [r.page for r in kept.values()]
+        own = set(self._own_version([read.page.source_path for read in kept.values()]))
         named = [r.site_name for r in self.read if r.site_name]
         title = max(named, key=named.count, default="") or site_title(
             [r.head_title for r in kept.values()]
@@ -277,31 +299,48 @@ class _Crawl:
             if same_page(path) in self.missed
             or not (self.complete or same_page(path) in self.settled)
         }
+        pages = tuple(read.page for read in kept.values() if read.page.source_path in own)
         below = self.site_url and all(p.source_path.startswith(self.site_url) for p in pages)
-        return Book(
-            title,
-            language,
-            "site",
-            tuple(
-                Page(p.source_path, p.title, p.slug, p.sections, p.language or language)
-                for p in pages
-            ),
-            tuple(self.report.problems),
-            site_url=self.site_url if below else self.scope.site,
-            unread=tuple(sorted(unread)),
+        return self._one_language(
+            Book(
+                title,
+                next((page.language for page in pages if page.language), ""),
+                "site",
+                pages,
+                site_url=self.site_url if below else self.scope.site,
+                unread=tuple(sorted(unread)),
+            )
         )
 
+    def _one_language(self, book: Book) -> Book:
+        """Leave out pages in another language than the first, unless all were asked for."""
+        book = settle_languages(book)
+        pages = book.pages
+        if pages and not self.fetcher.limits.every_language:
+            language = pages[0].language
+            wanted = primary_subtag(language)
+            pages = tuple(page for page in pages if primary_subtag(page.language) == wanted)
+            if foreign := len(book.pages) - len(pages):
+                self.report.add(
+                    self.scope.site,
+                    f"has {foreign} pages in languages other than {language}; they were left out "
+                    "(see --language).",
+                )
+            book = replace(book, pages=pages, language=language)
+        return replace(book, reported=tuple(self.report.problems))
 
-def _is_empty(page: Page, html: str) -> bool:
+
+def _fingerprint(page: Page) -> str:
+    """Return a page's text without its own address, which some show if it does not exist."""
+    path = unquote(urlsplit(page.source_path).path).strip("/")
+    texts = [text for s in page.sections for text in (s.heading, *(b.text for b in s.blocks))]
+    words = _WORD.findall("\n".join([page.title, *texts]))
+    return " ".join(word for word in words if word.strip("/.") != path)
+
+
+def _is_empty(page: Page, html: str, links: Sequence[str]) -> bool:
     """Return whether a page has no text, or only a few words that wait for a program."""
     if not any(section.blocks for section in page.sections):
         return True
-    waits = "<script" in html and _SHELL.search(html) is not None
-    return waits and page_words(page) - count_words(page.title) <= MAX_SHELL_WORDS
-
-
-def _resolve(base: str, link: str) -> str:
-    try:
-        return urljoin(base, link)
-    except ValueError:
-        return base
+    words = page_words(page) - count_words(page.title)
+    return "<script" in html and not links and words <= MAX_SHELL_WORDS

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 from rag.errors import NotFound, SourceError
-from sites.fetch import Excluded, Fetcher, Unavailable, origin, unzip
+from sites.fetch import Excluded, Fetcher, Forbidden, Response, unzip
+from sites.scope import Scope, same_page
 
 MAX_SITEMAPS = 100
-MAX_URL = 2_000
 _LINK = re.compile(r"\]\(<?([^)\s>]{1,2000})")
 _SOURCE = re.compile(r"^[ \t]*(?:source|url):[ \t]*[\"']?([^\s\"']{1,2000})", re.I | re.M)
-_NOT_A_PAGE = re.compile(
-    r"\.(?:7z|atom|avi|bmp|bz2|css|csv|dmg|docx?|eot|epub|exe|gif|gz|ico|jpe?g|json|map|mov|mp[34]"
-    r"|odt|og[gv]|otf|pdf|png|pptx?|ps|rar|rss|svg|tar|tgz|ttf|txt|wav|web[mp]|whl|woff2?|xlsx?|xml"
-    r"|xz|zip)$",
-    re.IGNORECASE,
-)
 
 
 @dataclass(slots=True)
@@ -35,59 +29,19 @@ class Listing:
     """False if a list could not be read this time."""
     problems: list[tuple[str, str]] = field(default_factory=list)
     """(address, what is wrong with it)"""
+    not_found: Response | None = None
+    """The page that the site shows, with status 200, where a list does not exist."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """The part of a site that is the book: a folder and everything below it."""
+async def list_pages(fetcher: Fetcher, scope: Scope, sitemaps: Sequence[str] = ()) -> Listing:
+    """List the pages in llms.txt, in its order, then those found only in sitemaps.
 
-    site: str
-    """Origin."""
-    folder: str
-    """With a slash at both ends."""
-
-    @classmethod
-    def of(cls, url: str) -> Scope:
-        """Return the folder of an address: `/docs/` for `/docs` and `/docs/`, `/` for `/a.html`."""
-        folder, _, last = urlsplit(url).path.rpartition("/")
-        if last and "." not in last:
-            folder = f"{folder}/{last}"
-        return cls(origin(url), f"{folder}/")
-
-    def address(self, url: str, base: str = "") -> str | None:
-        """Return a link as an address in the book, without fragment; None if it is not a page.
-
-        Addresses with a query are left out: they are views of pages, possibly without end.
-        """
-        try:
-            url = urljoin(base or self.site, url.strip())
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or origin(url) != self.site or parts.query:
-                return None
-        except (SourceError, ValueError):
-            return None
-        path = parts.path or "/"
-        if (
-            len(url) > MAX_URL
-            or not (path + "/").startswith(self.folder)
-            or _NOT_A_PAGE.search(path)
-        ):
-            return None
-        return self.site + urlunsplit(("", "", path, "", ""))
-
-
-def same_page(url: str) -> str:
-    """Return one key for `/a`, `/a/`, `/a/index.html` and `/%61`: most hosts serve one page."""
-    path = unquote(urlsplit(url).path)
-    return re.sub(r"(?:^|/)(?:index\.html?)?$", "", path)
-
-
-async def list_pages(fetcher: Fetcher, scope: Scope) -> Listing:
-    """List the pages in llms.txt, in its order, then those found only in sitemaps."""
+    `sitemaps` are those that the start page names.
+    """
     listing = Listing()
     found = [url async for url in _llms(fetcher, scope, listing)]
     listing.curated = len({same_page(url) for url in found})
-    found += [url async for url in _sitemaps(fetcher, scope, listing)]
+    found += [url async for url in _sitemaps(fetcher, scope, listing, sitemaps)]
     # Keep the first position but the last spelling: sitemaps use the canonical one.
     listing.urls = list({same_page(url): url for url in found}.values())
     return listing
@@ -99,8 +53,6 @@ async def _llms(fetcher: Fetcher, scope: Scope, listing: Listing) -> AsyncIterat
         for folder in dict.fromkeys((scope.folder, "/")):
             place = f"{scope.site}{folder}{name}"
             text = await _text(fetcher, place, listing)
-            if text.lstrip()[:1] in ("", "<"):  # an HTML "not found" page with status 200
-                continue
             links = [scope.address(_page_of(link), place) for link in pattern.findall(text)]
             if any(links):
                 for link in filter(None, links):
@@ -113,11 +65,15 @@ def _page_of(link: str) -> str:
     return re.sub(r"(?:(?<=/)index)?\.mdx?(?=$|#)", "", link)
 
 
-async def _sitemaps(fetcher: Fetcher, scope: Scope, listing: Listing) -> AsyncIterator[str]:
-    named = [place for place in fetcher.robots.sitemaps if _on_site(place, scope)]
+async def _sitemaps(
+    fetcher: Fetcher, scope: Scope, listing: Listing, given: Sequence[str]
+) -> AsyncIterator[str]:
+    robots = f"{scope.site}/robots.txt"
+    told = [*fetcher.robots.sitemaps, *given]
+    named = [here for place in told if (here := scope.here(place, robots))]
     usual = [f"{scope.site}{folder}sitemap.xml" for folder in dict.fromkeys((scope.folder, "/"))]
     if not named:
-        usual += _here(fetcher.robots.sitemaps, scope, f"{scope.site}/robots.txt", listing)
+        usual += _here(told, scope, robots, listing)
     queue, seen = deque(named or usual), set[str]()
     while queue:
         place = queue.popleft()
@@ -146,21 +102,15 @@ async def _sitemaps(fetcher: Fetcher, scope: Scope, listing: Listing) -> AsyncIt
 
 def _here(urls: Sequence[str], scope: Scope, place: str, listing: Listing) -> list[str]:
     """Return the addresses on this site. If all are on one other host, take their paths."""
-    here = [url for url in urls if _on_site(url, scope)]
-    others = {urlsplit(url).netloc for url in urls} if not here else set()
-    if len(others) != 1:
+    if here := [address for url in urls if (address := scope.here(url, place))]:
         return here
-    other = others.pop()[:100]
-    sentence = f"names another host ({other}); the same paths were read on {scope.site}."
-    listing.problems.append((place, sentence))
-    return [scope.site + urlunsplit(("", "", *urlsplit(url)[2:])) for url in urls]
-
-
-def _on_site(url: str, scope: Scope) -> bool:
-    try:
-        return origin(url) == scope.site
-    except SourceError:
-        return False
+    parts = [urlsplit(url) for url in urls if "[" not in url]  # which may not be an IPv6 address
+    others = {each.netloc for each in parts}
+    if len(others) != 1:
+        return []
+    sentence = f"names another host ({others.pop()[:100]}); the same paths were read on "
+    listing.problems.append((place, f"{sentence}{scope.site}."))
+    return [scope.here(each.path) for each in parts]
 
 
 async def _text(fetcher: Fetcher, place: str, listing: Listing) -> str:
@@ -169,11 +119,12 @@ async def _text(fetcher: Fetcher, place: str, listing: Listing) -> str:
         response = await fetcher.get(place)
         if response.body.startswith(b"\x1f\x8b"):
             return unzip(response.body, fetcher.limits.page_bytes).decode("utf-8", "replace")
-        return response.text()
-    except Unavailable as error:
-        listing.problems.append((place, str(error)))
-        listing.complete = False
-    except (NotFound, Excluded):
+        text = response.text()
+        is_page = place.endswith(".txt") or "<html" in text[:1000].lower()
+        if not text.lstrip().startswith("<") or not is_page:
+            return text
+        listing.not_found = response
+    except (NotFound, Excluded, Forbidden):
         pass
     except SourceError as error:
         listing.problems.append((place, str(error)))
@@ -196,20 +147,9 @@ def read_sitemap(text: str) -> tuple[list[str], list[str]]:
         root = ElementTree.fromstring(text)  # noqa: S314 - without a DTD there are no entities
     except (ElementTree.ParseError, ValueError):
         raise SourceError("is not a sitemap: its XML is broken.") from None
-    return list(_places(root, "sitemap")), list(_places(root, "url"))
+    sitemaps, pages = (root.findall(f"{{*}}{kind}/{{*}}loc") for kind in ("sitemap", "url"))
+    return _texts(sitemaps), _texts(pages)
 
 
-def _places(root: ElementTree.Element, kind: str) -> Iterator[str]:
-    for entry in root:
-        if _name(entry) == kind:
-            yield from _locations(entry)
-
-
-def _locations(entry: Iterable[ElementTree.Element]) -> Iterator[str]:
-    for item in entry:
-        if _name(item) == "loc" and item.text:
-            yield item.text.strip()
-
-
-def _name(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+def _texts(elements: Iterable[ElementTree.Element]) -> list[str]:
+    return [element.text.strip() for element in elements if element.text]

@@ -8,12 +8,9 @@ Redirects to another origin are not followed.
 from __future__ import annotations
 
 import asyncio
-import codecs
-import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 from urllib.parse import urljoin, urlsplit
 
@@ -21,6 +18,7 @@ import httpx
 
 from rag.errors import NotFound, SourceError
 from rag.retry_after import retry_after
+from sites.charsets import decode_html
 from sites.files import MAX_CHARACTERS
 from sites.ip_addresses import check_host, resolve
 from sites.robots import MAX_BYTES, Robots
@@ -36,10 +34,7 @@ ATTEMPTS = 3
 MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _TRANSIENT = (408, 425, 429)
-_CHARSET = re.compile(rb"<meta[^>]{0,200}charset=[\"']?([\w-]{1,40})", re.IGNORECASE)
-
-_REFUSED_CHARSETS = frozenset({"punycode", "idna"})
-"""No page is written in them, and decoding takes the square of its length."""
+_REFUSALS = (401, 403)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +68,16 @@ class Unavailable(SourceError):
     """The page could not be read this time but may exist."""
 
 
+class Forbidden(Unavailable):
+    """The site refuses to serve the page, as some do when they take a crawler for an attack."""
+
+
 class Excluded(SourceError):
-    """The page is not to be read: another site, disallowed by robots.txt, too large, not HTML."""
+    """The page is not to be read: it is on another site, disallowed by robots.txt, not HTML."""
+
+
+class Unreadable(SourceError):
+    """The page is too large, or its bytes are not those of a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +95,7 @@ class Response:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def text(self) -> str:
-        named = re.search(r"charset=[\"']?([\w-]+)", self.headers.get("content-type", ""))
-        inside = _CHARSET.search(self.body[:2048])
-        charset = named[1] if named else inside[1].decode("ascii") if inside else "utf-8"
-        if self.body.startswith(b"\xef\xbb\xbf"):
-            charset = "utf-8-sig"
-        try:
-            refused = codecs.lookup(charset).name in _REFUSED_CHARSETS
-            return self.body.decode("utf-8" if refused else charset, errors="replace")
-        except (LookupError, UnicodeError):
-            return self.body.decode("utf-8", errors="replace")
+        return decode_html(self.body, self.headers.get("content-type", ""))
 
 
 def origin(url: str) -> str:
@@ -154,22 +148,17 @@ class Fetcher:
         self._addresses = await resolve(host, port, allow_private=self._allow_private)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._client.aclose()
 
     async def load_robots(self) -> None:
         """Load robots.txt, which `get` then obeys. Without one, everything may be read.
 
-        Raises Unavailable if robots.txt cannot be read.
+        Raises Unavailable or Unreadable if robots.txt cannot be read.
         """
         try:
             response = await self.get(f"{self.origin}/robots.txt")
-        except (NotFound, Excluded):
+        except (NotFound, Excluded, Forbidden):
             return
         self.robots = Robots(response.text()[:MAX_BYTES], AGENT)
 
@@ -185,7 +174,8 @@ class Fetcher:
     async def get(self, url: str) -> Response:
         """Fetch an address, following redirects, until a response with status 200.
 
-        Raises NotFound, Excluded or Unavailable; their messages read on from the address.
+        Raises NotFound, Excluded, Unreadable or Unavailable, whose messages read on from the
+        address.
         """
         seen = set()
         url = url.partition("#")[0]
@@ -250,6 +240,8 @@ class Fetcher:
             return Response(url, headers, b""), headers["location"]
         if status in _TRANSIENT or status >= 500:
             raise _Retryable(f"answered {status}.", retry_after(headers))
+        if status in _REFUSALS:
+            raise Forbidden(f"answered {status}.")
         if status != 200:
             raise NotFound(f"answered {status}.")
         return Response(url, headers, await self._body(response)), None
@@ -258,7 +250,7 @@ class Fetcher:
         """Read and decompress the body without holding more than the limit in memory."""
         packing = response.headers.get("content-encoding", "").strip().lower()
         if packing not in ("", "identity", "gzip", "x-gzip"):
-            raise Excluded(f"has the encoding {packing[:20]}, which was not requested.")
+            raise Unreadable(f"has the encoding {packing[:20]}, which was not requested.")
         limit, body = self.limits.page_bytes, bytearray()
         unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if "gzip" in packing else None
         async for piece in response.aiter_raw():
@@ -268,7 +260,7 @@ class Fetcher:
             except zlib.error:
                 raise _Retryable("is not valid gzip.") from None
             if len(body) > limit:
-                raise Excluded(f"is larger than {limit // 1_000_000} MB.")
+                raise Unreadable(f"is larger than {limit // 1_000_000} MB.")
         if unpack and not unpack.eof:
             raise _Retryable("ended too early.")
         return bytes(body)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from rag.errors import SourceError
+from sites.charsets import decode_html
 from sites.losses import Losses
 from sites.time_limit import PAGE_SECONDS, TooSlow, page_time_limit
 
@@ -276,7 +277,7 @@ class Files:
 
 
 def _decode(data: bytes) -> tuple[str, int]:
-    """Return the text and the first line that is not UTF-8, or 0. Raises Refused."""
+    """Return the text and the first line that cannot be decoded, or 0. Raises Refused."""
     broken = 0
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = data.decode("utf-16", errors="replace")
@@ -286,8 +287,8 @@ def _decode(data: bytes) -> tuple[str, int]:
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            text = data.decode("utf-8-sig", errors="replace")
-            broken = data.count(b"\n", 0, error.start) + 1
+            text = decode_html(data, default="utf-8")
+            broken = data.count(b"\n", 0, error.start) + 1 if "\ufffd" in text else 0
     return text.replace("\r\n", "\n").replace("\r", "\n"), broken
 
 

@@ -55,7 +55,7 @@ def _pages_and_sources(request: Request) -> tuple[set[str], list[str]]:
 def read(request: Request) -> Book:
     """Read every page. Its slug is its path; for `index.html`, its folder's path."""
     titles: list[str] = []
-    language, first = "en", ""
+    language = first = ""
 
     def parse(path: str, text: str) -> tuple[Any, Page] | None:
         """Return the page and its sort key."""
@@ -69,9 +69,9 @@ def read(request: Request) -> Book:
         else:
             slug = site_path(request.base_path or "", file_address(path))
         if path == f"index{source.suffix}":
-            language, first = html.language or "en", html.title
+            language, first = html.language, html.title
         titles.append(html.title)
-        page = make_page(html, path, slug, humanize(source.stem), language)
+        page = make_page(html, path, slug, humanize(source.stem))
         place = [natural_key(part) for part in source.with_suffix("").parts]
         return (source.stem != "index", place), page
 
@@ -83,13 +83,13 @@ def read(request: Request) -> Book:
     return Book(title, language, "html", tuple(page for _, page in pages))
 
 
-def make_page(html: HtmlPage, source: str, slug: str, fallback: str, language: str = "en") -> Page:
+def make_page(html: HtmlPage, source: str, slug: str, fallback: str) -> Page:
     """Make a page. Its title is its first heading, else the `<title>`, else the fallback."""
     sections = SectionBuilder("")
     for item in html.items:
         sections.add(item)
     document = sections.finish(_SEPARATOR.split(html.title)[0] or fallback)
-    return Page(source, document.title, slug, document.sections, html.language or language)
+    return Page(source, document.title, slug, document.sections, html.language)
 
 
 def site_title(titles: Sequence[str]) -> str:

@@ -146,10 +146,14 @@ class _Reader(HTMLParser):
             return
         attributes = {name: value or "" for name, value in attrs}
         classes = frozenset(attributes.get("class", "").split())
+        if tag in ("html", "body", "main"):
+            self.language = attributes.get("lang") or attributes.get("xml:lang") or self.language
         if tag in _DROPPED or (classes & _DROPPED_CLASSES and tag not in _VOID):
             self._dropping.append(tag)
-        elif tag in ("html", "meta", "title"):
-            self._head(tag, attributes)
+        elif tag == "title":
+            self._in_title = not self.title
+        elif tag == "meta":
+            self._meta(attributes.get("http-equiv", "").lower(), attributes.get("content", ""))
         elif self._pre is not None:
             self._pre = self._pre or _language(attributes)
             if tag == "br":
@@ -164,13 +168,10 @@ class _Reader(HTMLParser):
                 if not inline:
                     self._flush()
 
-    def _head(self, tag: str, attributes: dict[str, str]) -> None:
-        if tag == "html":
-            self.language = attributes.get("lang", "")
-        elif tag == "title":
-            self._in_title = not self.title
-        elif attributes.get("http-equiv", "").lower() == "refresh":
-            self.redirects = True
+    def _meta(self, name: str, content: str) -> None:
+        self.redirects = self.redirects or name == "refresh"
+        if name == "content-language":
+            self.language = self.language or content.partition(",")[0]
 
     def _open(self, tag: str, attributes: dict[str, str]) -> None:
         anchor = attributes.get("id", "")

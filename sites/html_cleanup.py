@@ -7,6 +7,8 @@ import re
 MAX_TAG = 4_000
 """Characters of a tag; longer ones are text."""
 _TAG = re.compile(r"<[A-Za-z/!?]")
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+"""One that is never closed hides the rest, as in a browser."""
 _DATA = re.compile(r"(\b(?:src|href|srcset)=)([\"'])data:[^\"'>]*\2")
 
 
@@ -16,7 +18,7 @@ def prepare_html(html: str) -> str:
     Comments and data URLs are removed. A `<` without a `>` soon after becomes `&lt;`, because
     the parser takes quadratic time for tags that are never closed.
     """
-    html = _DATA.sub(r"\1\2\2", _without_comments(html))
+    html = _DATA.sub(r"\1\2\2", _COMMENT.sub("", html))
     parts, begin, close = [], 0, -1
     for match in _TAG.finditer(html):
         start = match.start()
@@ -27,16 +29,4 @@ def prepare_html(html: str) -> str:
         if close - start >= MAX_TAG:
             parts += [html[begin:start], "&lt;"]
             begin = start + 1
-    return "".join([*parts, html[begin:]])
-
-
-def _without_comments(html: str) -> str:
-    """Remove comments. One that is never closed hides the rest, as in a browser."""
-    parts, begin = [], 0
-    while (start := html.find("<!--", begin)) >= 0:
-        parts.append(html[begin:start])
-        end = html.find("-->", start + 4)
-        if end < 0:
-            return "".join(parts)
-        begin = end + 3
     return "".join([*parts, html[begin:]])

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from sites.html_cleanup import prepare_html
 
 _REFRESH = re.compile(r"^[0-9.]{1,9}[;,] {0,9}url {0,9}= {0,9}(.+)", re.IGNORECASE)
+_LINKS = {"a": "href", "area": "href", "frame": "src"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +19,13 @@ class Targets:
     ids: frozenset[str]
     """The id of every element and the name of every `<a name>`."""
     links: tuple[str, ...]
-    """Every `<a href>` and redirect, in order; relative to `base` if that is set."""
+    """Every `<a href>`, frame and redirect, in order; relative to `base` if that is set."""
     base: str
     canonical: str
     site_name: str
     noindex: bool
+    sitemaps: tuple[str, ...] = ()
+    """Every `<link rel="sitemap">`."""
 
 
 def read_targets(html: str) -> Targets:
@@ -36,6 +39,7 @@ def read_targets(html: str) -> Targets:
         reader.canonical,
         " ".join(reader.site_name.split()),
         reader.noindex,
+        tuple(reader.sitemaps),
     )
 
 
@@ -44,6 +48,7 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.ids: set[str] = set()
         self.links: list[str] = []
+        self.sitemaps: list[str] = []
         self.base = self.canonical = self.site_name = ""
         self.noindex = False
 
@@ -52,12 +57,16 @@ class _Reader(HTMLParser):
         self.ids.add(given.get("id", ""))
         if tag == "a":
             self.ids.add(given.get("name", ""))
-            if href := given.get("href"):
-                self.links.append(href)
+        if tag in _LINKS:
+            self.links += filter(None, [given.get(_LINKS[tag])])
         elif tag == "base":
             self.base = self.base or given.get("href", "")
-        elif tag == "link" and "canonical" in given.get("rel", "").lower().split():
-            self.canonical = self.canonical or given.get("href", "")
+        elif tag == "link":
+            relations = given.get("rel", "").lower().split()
+            if "canonical" in relations:
+                self.canonical = self.canonical or given.get("href", "")
+            if "sitemap" in relations:
+                self.sitemaps.append(given.get("href", ""))
         elif tag == "meta":
             name = (given.get("property") or given.get("name", "")).lower()
             content = given.get("content", "")

@@ -12,6 +12,7 @@ from sites.alerts import alerts
 from sites.directives import directives
 from sites.files import MARKDOWN
 from sites.front_matter import split_front_matter
+from sites.languages import language_tag
 from sites.markdown import Dialect, read_markdown
 from sites.slugs import github_slugger
 from sites.source import Book, Request, file_address, humanize, natural_key, site_path
@@ -38,11 +39,11 @@ def read(request: Request) -> Book:
         document = read_markdown(body, DIALECT, parser, str(meta.get("title") or ""), fallback)
         request.report.add_all(path, document.warnings)
         slug = site_path(request.base_path or "", file_address(str(place)))
-        language = str(meta.get("lang") or "en")
+        language = language_tag(meta.get("lang", meta.get("language")))
         page = Page(path, document.title, slug, document.sections, language)
         return ([natural_key(part) for part in place.parts], not index), page
 
     paths = request.files.find(request.folder, MARKDOWN)
     pages = request.files.pages(request.folder, paths, parse)
     pages.sort(key=lambda item: item[0])
-    return Book("", "en", "plain", tuple(page for _, page in pages))
+    return Book("", "", "plain", tuple(page for _, page in pages))

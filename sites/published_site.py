@@ -10,12 +10,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from rag.errors import NotFound, SourceError
-from sites.fetch import Excluded, Fetcher, Unavailable
+from sites.fetch import Fetcher
 from sites.files import MAX_FILE_BYTES, Files, Refused
 from sites.html import SUFFIXES
 from sites.html_blocks import HeadingMark, read_page
 from sites.html_links import read_targets
-from sites.source import count_words, is_address
+from sites.source import address_hint, count_words, is_address
 
 
 @asynccontextmanager
@@ -48,7 +48,7 @@ class BuiltFolder:
 
     def __init__(self, folder: Path) -> None:
         if not os.path.isdir(folder):
-            raise SourceError(f"There is no folder {folder}.")
+            raise SourceError(f"There is no folder {folder}.{address_hint(str(folder))}")
         self._folder = folder
         self._opened = Files(folder)
         self._files = frozenset(self._opened.find(folder, SUFFIXES, quiet=True))
@@ -119,5 +119,5 @@ class LiveSite:
             return (await self._fetcher.get(f"{self._root}/{path}")).text()
         except NotFound as error:
             raise NotFound(f"the site {str(error).rstrip('.')}") from None
-        except (Unavailable, Excluded) as error:
+        except SourceError as error:
             raise SourceError(f"/{path} {error}") from None

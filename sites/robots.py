@@ -37,7 +37,7 @@ class Robots:
             if name == "user-agent":
                 if not in_agents:
                     groups.append(_Group())
-                groups[-1].agents.append(value.lower())
+                groups[-1].agents.append(value.lower().partition("/")[0])  # without a version
             elif name == "sitemap":
                 self.sitemaps.append(value)
                 continue

@@ -20,7 +20,7 @@ class Book:
     title: str
     """From the site's configuration, else "" or the root page's title."""
     language: str
-    """BCP 47 tag."""
+    """BCP 47 tag; a reader gives "" if the site has none."""
     generator: str
     pages: tuple[Page, ...]
     """In reading order."""
@@ -70,9 +70,26 @@ def is_address(source: str) -> bool:
     return source.lower().startswith(("http://", "https://"))
 
 
-def primary_language(tag: str) -> str:
-    """Return `pt` of `pt-BR` and `pt_BR`."""
-    return tag.replace("_", "-").partition("-")[0].lower()
+_HOST = re.compile(r"(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,20}(?::[0-9]{1,5})?", re.IGNORECASE)
+_LOCAL = re.compile(
+    r"(?:localhost|\[::1\]|[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::[0-9]{1,5})?|[\w-]{2,63}:[0-9]{2,5}"
+)
+_FILE = re.compile(r"\.(?:mdx?|markdown|rst|txt|html?|ya?ml|toml|json)$", re.IGNORECASE)
+
+
+def address_hint(source: str) -> str:
+    """Suggest the address that a path may be: one without scheme, or with a mistyped one."""
+    scheme, colon, rest = source.partition(":/")
+    if colon and len(scheme) > 1 and scheme.isalnum():
+        source, secure = rest.lstrip("/"), scheme.lower() != "http"
+    else:
+        source, secure = source.removeprefix("//"), True
+    host = source.partition("/")[0]
+    if _LOCAL.fullmatch(host):
+        secure = False
+    elif not _HOST.fullmatch(host) or _FILE.search(host):
+        return ""
+    return f" For the site at that address: {'https' if secure else 'http'}://{source}"
 
 
 def public_url(url: str) -> str:

@@ -1,6 +1,7 @@
-"""Check the free space of a disk before a file on it is mapped into memory.
+"""Check the free space of a disk, and flush what is written to it.
 
-Writing to a mapped file ends the process (SIGBUS) when the disk is full; nothing can catch that.
+Space is checked before a file is mapped into memory: writing to a mapped file ends the
+process (SIGBUS) when the disk is full; nothing can catch that.
 """
 
 from __future__ import annotations
@@ -51,3 +52,12 @@ def holes(files: Iterable[Path]) -> int:
     """Return how many bytes of sparse files have no space on the disk yet."""
     statuses = [file.stat() for file in files]
     return sum(max(0, status.st_size - 512 * status.st_blocks) for status in statuses)
+
+
+def flush(path: Path) -> None:
+    """Write a file's content, or a folder's list of names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -8,6 +8,9 @@ not included, except in the daily counters, which contain only numbers. Days are
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -271,3 +274,36 @@ def _group_row(group: Sequence[AskedQuestion]) -> Row:
         "last_asked_at": group[0].at,
         "examples": wordings[1 : EXAMPLES + 1],
     }
+
+
+# ---------------------------------------------------------------- CSV
+
+
+# Text that a spreadsheet would evaluate is prefixed with an apostrophe:
+# https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠\t\r\n]")
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """Return a header line and one line per row, or "" if there are no rows.
+
+    The format is RFC 4180 with all cells quoted and a byte order mark, so that Excel detects UTF-8.
+    Lists are joined into one cell.
+    """
+    if not rows:
+        return ""
+    file = io.StringIO()
+    writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+    writer.writerow(rows[0])
+    writer.writerows([_cell(value) for value in row.values()] for row in rows)
+    return "\ufeff" + file.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        value = " | ".join(map(str, value))
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, str):
+        return f"'{value}" if _FORMULA.match(value) else value
+    return "" if value is None else str(value)

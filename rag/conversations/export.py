@@ -41,8 +41,9 @@ class Format(NamedTuple):
     name: str
     begin: Callable[[str], str]
     """Takes the book's title."""
-    turn: Callable[[Turn, bool], str]
-    """Takes a turn, and whether it is the first one."""
+    turn: Callable[[Turn], str]
+    between: str
+    """Separates turns."""
     end: Callable[[str], str]
     """Takes a sentence that says why turns are missing, or ""."""
 
@@ -65,13 +66,14 @@ async def _pieces(
     session_id: str,
     how: Format,
     title: str,
-    page: store.History | None,
+    first: store.History,
     retention_days: int,
 ) -> AsyncGenerator[str]:
     yield how.begin(title)
-    last, total, missing = 0, page.total if page else 0, ""
+    page: store.History | None = first
+    last, total, missing = 0, first.total, ""
     while page and page.turns:
-        yield "".join(how.turn(turn, turn is page.turns[0] and not last) for turn in page.turns)
+        yield (how.between if last else "") + how.between.join(map(how.turn, page.turns))
         last, page = page.turns[-1].n, None
         if last >= total:
             break
@@ -90,11 +92,7 @@ async def _pieces(
 # ---------------------------------------------------------------- JSON
 
 
-def _json_begin(title: str) -> str:
-    return f'{{\n  "book": {_json(title)},\n  "turns": ['
-
-
-def _json_turn(turn: Turn, first: bool) -> str:
+def _json_turn(turn: Turn) -> str:
     record = {
         "n": turn.n,
         "asked_at": turn.created_at.isoformat() if turn.created_at else None,
@@ -104,7 +102,7 @@ def _json_turn(turn: Turn, first: bool) -> str:
         "sources": [asdict(source) for source in turn.sources],
         "rating": turn.rating,
     }
-    return f"{'' if first else ','}\n{_json(record)}"
+    return f"\n{_json(record)}"
 
 
 def _json_end(missing: str) -> str:
@@ -118,11 +116,7 @@ def _json(value: object) -> str:
 # ---------------------------------------------------------------- Markdown
 
 
-def _markdown_begin(title: str) -> str:
-    return f"# {_plain(title or 'The book')}\n"
-
-
-def _markdown_turn(turn: Turn, first: bool) -> str:
+def _markdown_turn(turn: Turn) -> str:
     """Return the question as a block quote, the answer, and its numbered sources."""
     question = escape_open_html(turn.question)
     parts = [
@@ -137,19 +131,23 @@ def _markdown_turn(turn: Turn, first: bool) -> str:
     return "".join(f"\n{part}\n" for part in parts)
 
 
-def _markdown_end(missing: str) -> str:
-    return f"\n**{missing}**\n" if missing else ""
-
-
 FORMATS = {
     "markdown": Format(
-        "text/markdown; charset=utf-8",
-        "conversation.md",
-        _markdown_begin,
-        _markdown_turn,
-        _markdown_end,
+        media_type="text/markdown; charset=utf-8",
+        name="conversation.md",
+        begin=lambda title: f"# {_plain(title or 'The book')}\n",
+        turn=_markdown_turn,
+        between="",
+        end=lambda missing: f"\n**{missing}**\n" if missing else "",
     ),
-    "json": Format("application/json", "conversation.json", _json_begin, _json_turn, _json_end),
+    "json": Format(
+        media_type="application/json",
+        name="conversation.json",
+        begin=lambda title: f'{{\n  "book": {_json(title)},\n  "turns": [',
+        turn=_json_turn,
+        between=",",
+        end=_json_end,
+    ),
 }
 
 

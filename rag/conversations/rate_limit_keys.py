@@ -22,27 +22,20 @@ class Key(NamedTuple):
     """Multiplies the rate and the share."""
 
 
-def client_key(secret: str, address: str, today: date | None = None, prefix: int = 64) -> str:
-    """Return the key of a client's address: a keyed hash that changes every day (UTC).
-
-    An IPv6 address is reduced to its network of `prefix` bits. A /64 is the smallest that a
-    household gets.
-    """
-    ip = _parse(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        ip = ipaddress.IPv6Network((ip, prefix), strict=False).network_address
-    kind = "client" if prefix == 64 else f"client/{prefix}"
-    return _key(secret, kind, str(today or datetime.now(UTC).date()), str(ip or address))
-
-
 def client_keys(secret: str, address: str, today: date | None = None) -> list[Key]:
-    """Return the keys of a client's address: one, or for IPv6 one for each of IPV6_TIERS."""
-    if not isinstance(_parse(address), ipaddress.IPv6Address):
-        return [Key(client_key(secret, address, today))]
-    return [
-        Key(client_key(secret, address, today, prefix), weight)
-        for prefix, weight in IPV6_TIERS.items()
-    ]
+    """Return the keys of a client's address, which change every day (UTC).
+
+    An IPv6 address has one for each of its networks in IPV6_TIERS, the smallest first.
+    """
+    day, ip = str(today or datetime.now(UTC).date()), _parse(address)
+    if not isinstance(ip, ipaddress.IPv6Address):
+        return [Key(_key(secret, "client", day, str(ip or address)))]
+    keys = []
+    for prefix, weight in IPV6_TIERS.items():
+        network = ipaddress.IPv6Network((ip, prefix), strict=False).network_address
+        kind = "client" if prefix == 64 else f"client/{prefix}"
+        keys.append(Key(_key(secret, kind, day, str(network)), weight))
+    return keys
 
 
 def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -224,11 +224,11 @@ async def used_today(db: Database) -> Cost:
 
 @dataclass(slots=True)
 class _Row:
-    """What is counted under one key."""
+    """What is counted under one key, or for all readers together."""
 
-    free_at: float
-    day: date
-    used: list[int]
+    free_at: float = 0.0
+    day: date = date.min
+    used: Cost = NOTHING
 
 
 class MemoryLimits:
@@ -238,8 +238,7 @@ class MemoryLimits:
 
     def __init__(self) -> None:
         self._rows: dict[str, _Row] = {}
-        self._day = date.min
-        self._used = [0, 0, 0, 0]
+        self._all = _Row()
 
     def admit(self, keys: Sequence[Key], limits: Limits, cost: Cost = QUESTION) -> Admission:
         """Like the function `admit`."""
@@ -253,7 +252,7 @@ class MemoryLimits:
             if free[key.name] > latest + 1e-9:
                 raise RateLimited(retry_after=free[key.name] - latest)
         for name, free_at in free.items():
-            self._rows.setdefault(name, _Row(now, date.min, [])).free_at = free_at
+            self._rows.setdefault(name, _Row()).free_at = free_at
             self._prune(now)
         return self._book(keys, limits, cost, limits.shares(cost))
 
@@ -269,30 +268,33 @@ class MemoryLimits:
         self._charge(admission.keys, admission.day, _difference(used, admission.reserved))
 
     def _book(self, keys: tuple[Key, ...], limits: Limits, cost: Cost, share: Cost) -> Admission:
-        today = datetime.now(UTC).date()
-        if today != self._day:
-            self._day, self._used = today, [0, 0, 0, 0]
-        counted = [(key, row) for key in keys if (row := self._rows.get(key.name))]
-        for _, row in counted:
+        today, counted = datetime.now(UTC).date(), self._counted(keys)
+        for row, _ in counted:
             if row.day != today:
-                row.day, row.used = today, [0, 0, 0, 0]
+                row.day, row.used = today, NOTHING
         self._charge(keys, today, cost)
-        over = [Exceeded.NOTHING] * 4
-        for n, added in enumerate(cost):
-            if added and self._used[n] > limits.daily()[n]:
-                over[n] = Exceeded.DAY
-            elif added and any(row.used[n] > share[n] * key.weight for key, row in counted):
-                over[n] = Exceeded.SHARE
-        groups = max(over[0], over[1]), over[2], over[3]
+        daily = limits.daily()
+
+        def exceeded(n: int) -> Exceeded:
+            if cost[n] and self._all.used[n] > daily[n]:
+                return Exceeded.DAY
+            over = cost[n] and any(row.used[n] > share[n] * by for row, by in counted if by)
+            return Exceeded.SHARE if over else Exceeded.NOTHING
+
+        groups = max(exceeded(0), exceeded(1)), exceeded(2), exceeded(3)
         booked = _admission(today, cost, groups, keys)
         self._charge(keys, today, _difference(booked.reserved, cost))
         return replace(booked, in_memory=True)
 
-    def _charge(self, keys: Iterable[Key], day: date, more: Iterable[int]) -> None:
-        more = list(more)
-        counts = [row.used for key in keys if (row := self._rows.get(key.name)) and row.day == day]
-        for used in [*counts, *([self._used] if day == self._day else [])]:
-            used[:] = [max(0, a + b) for a, b in zip(used, more, strict=True)]
+    def _counted(self, keys: Iterable[Key]) -> list[tuple[_Row, int]]:
+        """Return the row of all readers, with weight 0, and those of `keys`, with their weights."""
+        rows = ((self._rows.get(key.name), key.weight) for key in keys)
+        return [(self._all, 0), *((row, weight) for row, weight in rows if row)]
+
+    def _charge(self, keys: Iterable[Key], day: date, more: Sequence[int]) -> None:
+        for row, _ in self._counted(keys):
+            if row.day == day:
+                row.used = Cost(*(max(0, a + b) for a, b in zip(row.used, more, strict=True)))
 
     def _prune(self, now: float) -> None:
         """Limit the number of keys: drop those that are paid off, then the oldest."""

@@ -26,15 +26,18 @@ async def check(db: Database) -> None:
 
     Raises UpstreamError. Creates or upgrades the tables, as the first question would.
     """
-    await _upgrade(db)
-    session, mark = store.new_session_id(), f"{MARK} {uuid.uuid4()}"
-    reader = Key(str(uuid.uuid4()))
+    rows = await db.run(
+        "SELECT has_function_privilege(:newest::text, 'execute')", newest=migrations.NEWEST
+    )
+    if rows != [(True,)]:
+        said = f"permission denied for function {migrations.NEWEST}"
+        raise StatementRejected(said, service="postgres", sqlstate="42501", reason="rights")
+    session, reader = store.new_session_id(), Key(str(uuid.uuid4()))
     try:
         await rate_limits.admit(db, [reader], Limits(), NOTHING)
-        await _converse(db, session, mark)
-        await db.run(
-            "/* idempotent */ UPDATE book.upkeep SET done_at = done_at"
-        )  # as deleting old rows does
+        await _converse(db, session, f"{MARK} {uuid.uuid4()}")
+        # As deleting old rows does.
+        await db.run("/* idempotent */ UPDATE book.upkeep SET done_at = done_at")
     except BookError:
         with suppress(BookError):
             await _clean(db, session, reader)
@@ -42,20 +45,6 @@ async def check(db: Database) -> None:
     await _clean(db, session, reader)
     if await store.recent(db, session, 1, retention_days=_DAYS) is not None:
         raise _wrong("was deleted but is still there")
-
-
-async def _upgrade(db: Database) -> None:
-    """Name the newest function, so that the tables are brought up to date."""
-    rows = await db.run(
-        "SELECT has_function_privilege(:newest::text, 'execute')", newest=migrations.NEWEST
-    )
-    if rows != [(True,)]:
-        raise StatementRejected(
-            f"permission denied for function {migrations.NEWEST}",
-            service="postgres",
-            sqlstate="42501",
-            reason="rights",
-        )
 
 
 async def _converse(db: Database, session: str, mark: str) -> None:

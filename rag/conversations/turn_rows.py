@@ -14,6 +14,8 @@ from typing import Any
 from rag.models import Claim, RelatedSection, Source, Turn
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+"""NUL in JSON, but not an escaped backslash before `u0000`."""
 _RELATED = "related"
 """Key of the related sections in a row's metadata."""
 
@@ -66,21 +68,11 @@ def metadata_json(turn: Turn) -> str:
 
 def _json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_record)
-    if "\\u0000" in text or _UNSTORABLE.search(text):
-        text = json.dumps(_storable(json.loads(text)), ensure_ascii=False)
-    return text
+    if "\\u0000" in text:
+        text = _ESCAPED_NUL.sub("\\1\ufffd", text)
+    return storable(text)
 
 
 def _record(value: Any) -> dict[str, Any]:
     """Return the fields of a data class, without the deep copy that `asdict` makes."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, Mapping):
-        return {storable(key): _storable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    return value

@@ -29,23 +29,18 @@ LABEL = 40
 NAMESPACE = uuid.UUID("6f0d5a5e-2c0b-5a53-9a64-8a4f7d0e3f7b")
 
 
-def chunk_book(
-    pages: Iterable[Page], *, target: int = TARGET, limit: int = LIMIT, small: int = SMALL
-) -> list[Chunk]:
+def chunk_book(pages: Iterable[Page]) -> list[Chunk]:
     """Split pages into chunks, in book order.
 
     Every word of a page is in the text of exactly one chunk, or in its title or section. Exceptions
     are sections that contain only links and empty sections at the end of a page, which are kept
     only if a neighbour has room. Each part of a divided code block repeats the fence, and each part
-    of a divided table repeats the header. No text is longer than `limit` characters.
+    of a divided table repeats the header. No text is longer than LIMIT characters.
     """
     chunks: list[Chunk] = []
     seen: dict[str, int] = {}
     for page in pages:
-        made = [
-            _chunk(page, draft)
-            for draft in _join(page, _drafts(page, target, limit), target, limit, small)
-        ]
+        made = [_chunk(page, draft) for draft in _join(_drafts(page))]
         for chunk in with_short_context(page, made):
             ordinal = seen[chunk.embedded_text] = seen.get(chunk.embedded_text, -1) + 1
             name = f"{chunk.embedded_text}\0{ordinal}" if ordinal else chunk.embedded_text
@@ -86,7 +81,7 @@ class _Draft:
     """Sections whose headings are in the text."""
 
 
-def _drafts(page: Page, target: int, limit: int) -> Iterator[_Draft]:
+def _drafts(page: Page) -> Iterator[_Draft]:
     """Yield one or more drafts for each section that has content."""
     waiting: list[Section] = []
     shown: set[tuple[str, tuple[str, ...]]] = set()
@@ -96,7 +91,7 @@ def _drafts(page: Page, target: int, limit: int) -> Iterator[_Draft]:
         shown.add(key)
         if fresh:
             waiting.append(section)
-        pieces = [text for block in section.blocks for text in _pieces(block, target, limit)]
+        pieces = [text for block in section.blocks for text in _pieces(block)]
         if not pieces:
             continue
         covered = {page.title, *section.heading_path}
@@ -104,7 +99,7 @@ def _drafts(page: Page, target: int, limit: int) -> Iterator[_Draft]:
         orphans = [s for s in waiting if s.heading and s.heading not in covered]
         waiting = []
         links = _only_links(section)
-        for text in _pack(pieces, target, limit):
+        for text in _pack(pieces):
             yield _Draft([section], text, headings, orphans, links)
             headings, orphans = [], []
     rest = [s for s in waiting if s.heading and s.heading != page.title]
@@ -124,9 +119,7 @@ def _under(headings: Iterable[Section], text: str) -> str:
     return "\n\n".join([*lines, text] if text else lines)
 
 
-def _join(
-    page: Page, drafts: Iterable[_Draft], target: int, limit: int, small: int
-) -> list[_Draft]:
+def _join(drafts: Iterable[_Draft]) -> list[_Draft]:
     """Merge small neighbours. Drafts with only links are merged if there is room, or dropped."""
     done: list[_Draft] = []
     for draft in drafts:
@@ -134,72 +127,70 @@ def _join(
         if done:
             last = done[-1]
             size = len(last.text) + 2 + len(added)
-            if _may_join(last, draft, size, target, limit, small):
+            if _may_join(last, draft, size):
                 last.text = f"{last.text}\n\n{added}"
                 last.sections += draft.sections
                 last.shown += draft.headings
                 continue
         if draft.links:
             continue
-        begin = _under(draft.orphans, draft.text)
-        if len(begin) > limit:
-            heading = _under(draft.orphans, "")
-            done.append(_Draft(draft.sections, heading, shown=list(draft.orphans)))
-            done.append(_Draft(draft.sections, draft.text))
-        else:
-            done.append(_Draft(draft.sections, begin, shown=list(draft.orphans)))
+        orphans = list(draft.orphans)
+        begin = _under(orphans, draft.text)
+        if len(begin) > LIMIT:
+            done.append(_Draft(draft.sections, _under(orphans, ""), shown=orphans))
+            begin, orphans = draft.text, []
+        done.append(_Draft(draft.sections, begin, shown=orphans))
     return done
 
 
-def _may_join(last: _Draft, draft: _Draft, size: int, target: int, limit: int, small: int) -> bool:
+def _may_join(last: _Draft, draft: _Draft, size: int) -> bool:
+    """Return whether two drafts, which make a text of this size, are merged."""
     above, below = last.sections[0], draft.sections[0]
     before, here = above.heading_path, below.heading_path
     answered = above.is_question and len(here) <= len(before)
     if (below.is_question or answered) and above is not below and not draft.links:
         return False
-    if min(len(last.text), len(draft.text)) < TINY and size <= min(limit, target * 4 // 3):
+    if min(len(last.text), len(draft.text)) < TINY and size <= TARGET * 4 // 3:
         return True
-    if size > target:
+    if size > TARGET:
         return False
     family = here[: len(before)] == before or here[:-1] == before[:-1]
-    return family and (draft.links or min(len(last.text), len(draft.text)) < small)
+    return family and (draft.links or min(len(last.text), len(draft.text)) < SMALL)
 
 
 # ---------------------------------------------------------------- sections to texts
 
 
-def _pack(pieces: Sequence[str], target: int, limit: int) -> Iterator[str]:
-    """Join pieces into texts of about equal size, close to `target` and at most `limit`."""
+def _pack(pieces: Sequence[str]) -> Iterator[str]:
+    """Join pieces into texts of about equal size, close to TARGET and at most LIMIT."""
     total = sum(len(text) + 2 for text in pieces) - 2
-    if total <= min(limit, target * 5 // 4):
+    if total <= TARGET * 5 // 4:
         yield "\n\n".join(pieces)
-        return
-    yield from _merge_tiny(_balanced(pieces, total / -(-total // target), limit), limit)
+    else:
+        yield from _merge_tiny(_balanced(pieces, total / -(-total // TARGET)))
 
 
-def _merge_tiny(texts: Iterable[str], limit: int) -> Iterator[str]:
+def _merge_tiny(texts: Iterable[str]) -> list[str]:
     """Merge a tiny text with the one before it."""
-    held = ""
+    done: list[str] = []
     for text in texts:
-        if held and min(len(held), len(text)) < TINY * 2 and len(held) + 2 + len(text) <= limit:
-            held = f"{held}\n\n{text}"
+        size = len(done[-1]) + 2 + len(text) if done else 0
+        if done and min(len(done[-1]), len(text)) < TINY * 2 and size <= LIMIT:
+            done[-1] += f"\n\n{text}"
         else:
-            if held:
-                yield held
-            held = text
-    if held:
-        yield held
+            done.append(text)
+    return done
 
 
-def _balanced(pieces: Sequence[str], ideal: float, limit: int) -> Iterator[str]:
+def _balanced(pieces: Iterable[str], ideal: float) -> Iterator[str]:
     """Yield texts of about `ideal` characters, keeping a block with the line that introduces it."""
     current: list[str] = []
     size = 0
     for text in pieces:
         if current:
             introduced = current[-1].endswith((":", "：")) and len(current) > 1
-            full = size + 2 + len(text) > limit
-            if full and introduced and len(current[-1]) + 2 + len(text) <= limit:
+            full = size + 2 + len(text) > LIMIT
+            if full and introduced and len(current[-1]) + 2 + len(text) <= LIMIT:
                 lead = current.pop()  # keep the introductory line with its block
                 yield "\n\n".join(current)
                 current, size = [lead], len(lead)
@@ -211,49 +202,49 @@ def _balanced(pieces: Sequence[str], ideal: float, limit: int) -> Iterator[str]:
     yield "\n\n".join(current)
 
 
-def _pieces(block: Block, target: int, limit: int) -> Iterator[str]:
+def _pieces(block: Block) -> Iterator[str]:
     """Yield the block, or its parts if it is too long."""
     text = shallow(block)
-    if len(text) <= limit:
+    if len(text) <= LIMIT:
         if text.strip():
             yield text
     elif block.kind == "code":
-        yield from _divide_code(text, target)
+        yield from _divide_code(text)
     elif block.kind == "table":
-        yield from _divide_table(text, target)
+        yield from _divide_table(text)
     elif block.kind == "paragraph":
-        yield from _divide_prose(text, target)
+        yield from _divide_prose(text)
     else:
-        yield from _divide_list(text, target)
+        yield from _divide_list(text)
 
 
-def _divide_code(text: str, target: int) -> Iterator[str]:
+def _divide_code(text: str) -> Iterator[str]:
     """Split code at line breaks, with a fence around each part."""
     first, *lines = text.split("\n")
     if not _FENCE.fullmatch(first):
-        yield from _lines([first, *lines], target)
+        yield from _lines([first, *lines], TARGET)
         return
     fence = first[: len(first) - len(first.lstrip("`~"))]
     if lines and lines[-1] == fence:
         lines.pop()
-    room = max(target - len(first) - len(fence) - 2, target // 2)
+    room = max(TARGET - len(first) - len(fence) - 2, TARGET // 2)
     for part in _lines(lines, room):
         if part.strip():
             yield f"{first}\n{part}\n{fence}"
 
 
-def _divide_table(text: str, target: int) -> Iterator[str]:
+def _divide_table(text: str) -> Iterator[str]:
     """Split a table between rows, with the header on each part."""
     head, rule, *rows = [*text.split("\n"), ""]
-    if len(head) + len(rule) > target // 2:
-        yield from _lines(text.split("\n"), target)
+    if len(head) + len(rule) > TARGET // 2:
+        yield from _lines(text.split("\n"), TARGET)
         return
-    room = target - len(head) - len(rule) - 2
+    room = TARGET - len(head) - len(rule) - 2
     for part in _lines(rows, room):
         yield f"{head}\n{rule}\n{part}"
 
 
-def _divide_list(text: str, target: int) -> Iterator[str]:
+def _divide_list(text: str) -> Iterator[str]:
     """Split a list between its top-level items. Items that are too long are split further."""
     items: list[str] = []
     for line in text.split("\n"):
@@ -263,20 +254,20 @@ def _divide_list(text: str, target: int) -> Iterator[str]:
             items.append(line)
     parts: list[str] = []
     for item in items:
-        parts += [item] if len(item) <= target else _divide_item(item.split("\n"), target)
-    yield from _lines(parts, target)
+        parts += [item] if len(item) <= TARGET else _divide_item(item.split("\n"))
+    yield from _lines(parts, TARGET)
 
 
-def _divide_item(lines: Sequence[str], target: int) -> Iterator[str]:
+def _divide_item(lines: Sequence[str]) -> Iterator[str]:
     """Split a list item at code blocks and lines. Later parts lose their indentation."""
     below = (len(line) - len(line.lstrip(" ")) for line in lines[1:] if line.strip())
     indentation = re.compile(f"^ {{0,{min(below, default=0)}}}", re.M)
     begins = True
     for is_code, segment in _segments(lines):
         if is_code:
-            yield from _divide_code(segment, target) if len(segment) > target else [segment]
+            yield from _divide_code(segment) if len(segment) > TARGET else [segment]
         else:
-            for part in _lines(segment.split("\n"), target):
+            for part in _lines(segment.split("\n"), TARGET):
                 yield part if begins else indentation.sub("", part)
                 begins = False
         begins = False
@@ -291,8 +282,12 @@ def _segments(lines: Iterable[str]) -> Iterator[tuple[bool, str]]:
         if not fence and _FENCE.fullmatch(bare):
             if run:
                 yield False, "\n".join(run)
-            fence, indent = bare[: len(bare) - len(bare.lstrip("`"))], len(line) - len(bare)
-            run = [bare]
+            fence, indent, run = (
+                bare[: len(bare) - len(bare.lstrip("`"))],
+                len(line) - len(bare),
+                [],
+            )
+            run.append(bare)
         elif fence:
             run.append(line[indent:] if not line[:indent].strip() else bare)
             if bare == fence:
@@ -307,10 +302,10 @@ def _segments(lines: Iterable[str]) -> Iterator[tuple[bool, str]]:
 _FENCE = re.compile(r"(?:`{3,40}|~{3,40})[^\s`]{0,40}")
 
 
-def _divide_prose(text: str, target: int) -> Iterator[str]:
+def _divide_prose(text: str) -> Iterator[str]:
     """Split prose between sentences."""
     found = [sentence for line in text.split("\n") for sentence in sentences(line)]
-    yield from _lines(found, target, " ")
+    yield from _lines(found, TARGET, " ")
 
 
 def _lines(lines: Iterable[str], room: int, glue: str = "\n") -> Iterator[str]:

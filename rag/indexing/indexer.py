@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from itertools import chain, zip_longest
-from typing import Protocol, runtime_checkable
 
 from rag.errors import BookError, ConfigurationError, IndexMismatch
 from rag.interfaces import Embedder, IndexWriter
@@ -77,13 +76,6 @@ class Summary:
     seconds: float = 0.0
     published: bool = False
     """False if there was nothing to do."""
-
-
-@runtime_checkable
-class PageKeeper(Protocol):
-    """A writer that also stores pages, for the local preview."""
-
-    def keep(self, pages: Sequence[Page]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +206,7 @@ class Indexer:
             frequencies.update(vector.indices)
             if not _same_rules(self.info, published):
                 vectors[chunk.chunk_id] = vector
-        if isinstance(self.writer, PageKeeper):
-            self.writer.keep(pages)
-        await self.writer.publish(self.info, chunks, frequencies, vectors)
+        await self.writer.publish(self.info, chunks, frequencies, vectors, pages)
         return Summary(
             pages=len(pages),
             chunks=len(chunks),

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from contextlib import suppress
 from email.message import Message
 
@@ -59,15 +58,15 @@ def openai(key: str, model: str, base_url: str = "") -> tuple[bool, str]:
     return True, f"{left} left in this window" if left else ""
 
 
-def _of(headers: Mapping[str, str], remaining: str, limit: str, what: str) -> str:
+def _of(headers: Message, remaining: str, limit: str, what: str) -> str:
     left, all_of = headers.get(remaining), headers.get(limit)
     if left is None:
         return ""
     return f"{left} of {all_of} {what}" if all_of else f"{left} {what}"
 
 
-def _post(url: str, key: str, body: object) -> tuple[int, Mapping[str, str], str]:
-    """Return status, lower-case headers and error text; status 0 if there was no response."""
+def _post(url: str, key: str, body: object) -> tuple[int, Message, str]:
+    """Return status, headers and error text; status 0 if there was no response."""
     request = urllib.request.Request(  # noqa: S310
         url,
         json.dumps(body).encode(),
@@ -76,14 +75,10 @@ def _post(url: str, key: str, body: object) -> tuple[int, Mapping[str, str], str
     with suppress(OSError, ValueError):
         try:
             with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310
-                return response.status, _lower(response.headers), ""
+                return response.status, response.headers, ""
         except urllib.error.HTTPError as error:
             with error:
                 body_text = error.read(10_000)
             code = b"insufficient_quota " if b"insufficient_quota" in body_text else b""
-            return error.code, _lower(error.headers), code.decode() + error_text(body_text, key)
-    return 0, {}, ""
-
-
-def _lower(headers: Message) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+            return error.code, error.headers, code.decode() + error_text(body_text, key)
+    return 0, Message(), ""

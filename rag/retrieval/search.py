@@ -29,7 +29,7 @@ RERANKED = 30
 MATCHED = 8
 """Number of passages that are compared with the question token by token."""
 MATCH_WEIGHT = 2.0
-"""How much a passage's relevance changes with its similarity by tokens."""
+"""Weight of the similarity by tokens, relative to the relevance."""
 FOREIGN = 0.8
 """Factor for passages in another language than the question, if others are in its language."""
 
@@ -60,9 +60,9 @@ async def search(
     Passages are returned even if their relevance is low. `cosine_range` is that of the embedder,
     `language` that of the book. The second stage compares the best passages with the last query,
     which is the most complete one. The scores of a reranker replace the relevance, and only
-    reranked passages are returned; a matcher corrects the relevance. The grade does not depend on
-    it, so that it always means the same. If the chunks found are in several languages, those in the
-    language of the last query come first.
+    reranked passages are returned; a matcher sorts the very best again. The grade does not depend
+    on it, so that it always means the same. If the chunks found are in several languages, those in
+    the language of the last query come first.
     """
     wanted = max(limit, CANDIDATES)
     results = await asyncio.gather(
@@ -184,21 +184,14 @@ async def _rerank(reranker: Reranker, question: str, found: SearchResult) -> Sea
 
 
 async def _match(matcher: TokenMatcher, question: str, found: SearchResult) -> SearchResult:
-    """Raise or lower the relevance of the best passages by their similarity by tokens.
+    """Sort the best passages by relevance and similarity by tokens together.
 
-    What counts is the difference from their average, so that the relevance keeps its scale.
+    The scores stay where they are: the first passage has the highest relevance that was found.
     """
-    best, others = found.passages[:MATCHED], found.passages[MATCHED:]
+    best = found.passages[:MATCHED]
     if len(best) < 2:
         return found
     alike = await matcher.max_sim(question, [p.chunk.embedded_text for p in best])
-    average = sum(alike) / len(alike)
-    scores = {
-        p.chunk.chunk_id: p.score + MATCH_WEIGHT * (similarity - average)
-        for p, similarity in zip(best, alike, strict=True)
-    }
-    order = sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))
-    matched = _passages(order, {p.chunk.chunk_id: p.chunk for p in best}, scores)
-    least = matched[-1].score
-    rest = (replace(passage, score=min(passage.score, least)) for passage in others)
-    return replace(found, passages=(*matched, *rest))
+    order = sorted(range(len(best)), key=lambda n: -(best[n].score + MATCH_WEIGHT * alike[n]))
+    matched = (replace(best[n], score=p.score) for p, n in zip(best, order, strict=True))
+    return replace(found, passages=(*matched, *found.passages[MATCHED:]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -34,8 +33,8 @@ class Connection:
         self._live = live
         self.name = ""
 
-    async def call(self, request: Callable[[Any], Awaitable[Any]]) -> Any:
-        return await request(self)
+    async def call(self, method: str, *arguments: Any, **options: Any) -> Any:
+        return await getattr(self, method)(*arguments, **options)
 
     async def get_collections(self) -> Any:
         return SimpleNamespace(collections=[SimpleNamespace(name=self.name)])

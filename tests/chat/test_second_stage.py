@@ -13,7 +13,7 @@ from rag.adapters.embedding.minilm import LocalEmbedder
 from rag.chat.admission import PaidCalls
 from rag.chat.retrieval import retrieve, search_each, search_wide
 from rag.interfaces import Reranker
-from rag.models import SearchResult
+from rag.models import Passage, SearchResult
 from rag.providers import Clients
 from rag.retrieval.search import MATCHED
 from rag.settings import Settings
@@ -39,20 +39,22 @@ class First:
 
 
 @pytest.fixture
-def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The numbers of texts that the local embedder has compared with a question."""
-    counts: list[int] = []
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+    """The texts that the local embedder has compared with a question. The last is the nearest."""
+    seen: list[Sequence[str]] = []
 
     async def max_sim(_: LocalEmbedder, question: str, texts: Sequence[str]) -> list[float]:
         assert question == QUESTION
-        counts.append(len(texts))
-        return [n / 10 for n in range(len(texts))]  # the last is the nearest
+        seen.append(texts)
+        return [float(n) for n in range(len(texts))]
 
     monkeypatch.setattr(LocalEmbedder, "max_sim", max_sim)
-    return counts
+    return seen
 
 
-def ask(handbook: Path, tmp_path: Path, calls: PaidCalls, reranker: Reranker | None) -> list[float]:
+def ask(
+    handbook: Path, tmp_path: Path, calls: PaidCalls, reranker: Reranker | None
+) -> list[Passage]:
     shutil.copytree(handbook, tmp_path / "data")
 
     async def found() -> SearchResult:
@@ -67,35 +69,37 @@ def ask(handbook: Path, tmp_path: Path, calls: PaidCalls, reranker: Reranker | N
         finally:
             await clients.close()
 
-    return [passage.score for passage in asyncio.run(found()).passages]
+    return list(asyncio.run(found()).passages)
 
 
 def test_without_a_reranker_the_local_embedder_compares(
-    handbook: Path, tmp_path: Path, compared: list[int]
+    handbook: Path, tmp_path: Path, compared: list[Sequence[str]]
 ) -> None:
-    scores = ask(handbook, tmp_path, PaidCalls(), None)
-    assert compared == [MATCHED]
-    assert scores == sorted(scores, reverse=True)
-    assert scores[0] > scores[1] + 0.1, "the nearest by tokens leads clearly"
+    passages = ask(handbook, tmp_path, PaidCalls(), None)
+    [texts] = compared
+    assert len(texts) == MATCHED
+    assert [p.chunk.embedded_text for p in passages[:MATCHED]] == [*reversed(texts)]
 
 
-def test_a_reranker_takes_its_place(handbook: Path, tmp_path: Path, compared: list[int]) -> None:
+def test_a_reranker_takes_its_place(
+    handbook: Path, tmp_path: Path, compared: list[Sequence[str]]
+) -> None:
     reranker, calls = First(), PaidCalls()
-    scores = ask(handbook, tmp_path, calls, reranker)
+    passages = ask(handbook, tmp_path, calls, reranker)
     assert (reranker.calls, calls.made, compared) == (1, 1, [])
-    assert scores[:3] == [1, 1 / 2, 1 / 3]
+    assert [p.score for p in passages[:3]] == [1, 1 / 2, 1 / 3]
 
 
 def test_a_reranker_over_its_budget_is_replaced(
-    handbook: Path, tmp_path: Path, compared: list[int]
+    handbook: Path, tmp_path: Path, compared: list[Sequence[str]]
 ) -> None:
     reranker, calls = First(), PaidCalls(rerank=False)
     ask(handbook, tmp_path, calls, reranker)
-    assert (reranker.calls, calls.made, compared) == (0, 0, [MATCHED])
+    assert (reranker.calls, calls.made, len(compared)) == (0, 0, 1)
 
 
 def test_a_second_look_compares_nothing(
-    handbook: Path, tmp_path: Path, compared: list[int]
+    handbook: Path, tmp_path: Path, compared: list[Sequence[str]]
 ) -> None:
     shutil.copytree(handbook, tmp_path / "data")
 

@@ -16,9 +16,9 @@ from rag.conversations.analytics import (
     TABLES,
     AskedQuestion,
     TableView,
+    as_csv,
     group_questions,
 )
-from rag.conversations.csv_table import as_csv
 from tests.support.postgres import using
 from tests.support.readers import CONFIGURE, DAYS, age, converse, month
 

@@ -39,8 +39,7 @@ def as_json(turns: Sequence[Turn], title: str) -> str:
 
 def written(name: str, turns: Sequence[Turn], title: str) -> str:
     how = FORMATS[name]
-    parts = (how.turn(turn, n == 0) for n, turn in enumerate(turns))
-    return how.begin(title) + "".join(parts) + how.end("")
+    return how.begin(title) + how.between.join(map(how.turn, turns)) + how.end("")
 
 
 def test_markdown_can_be_read_and_followed() -> None:

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from rag.errors import SourceError
-from sites import fetch
+from sites import fetch, read_book
 from sites.fetch import Fetcher, Limits, Response, Unavailable, origin
 from sites.ip_addresses import is_public, resolve
 from sites.robots import Robots
@@ -237,6 +237,39 @@ def test_the_usual_charsets_are_read() -> None:
         assert Response("https://x.org/", headers, word.encode(charset)).text() == word
 
 
+@pytest.mark.parametrize(
+    ("kind", "head", "charset", "words"),
+    [
+        ("text/html; Charset=Windows-1251", "", "cp1251", "Привет"),
+        ("text/html; charset=ISO-8859-1", "", "cp1252", "“smart” – café"),
+        ('text/html; charset = "utf8"', "", "utf-8", "✓"),
+        ("text/html", '<meta charset="us-ascii">', "cp1252", "“smart”"),
+        ("", '<META http-equiv="Content-Type" content="text/html; charset=x-sjis">', "cp932", "①"),
+        ("", "<meta charset=windows-31j>", "cp932", "日本"),
+        ("", "<meta charset=gb2312>", "gb18030", "中文€"),
+        ("", "<meta charset='euc-kr'>", "cp949", "똠방각하"),
+        ("", '<?xml version="1.0" encoding="iso-8859-1"?>', "latin-1", "déjà"),
+        ("", "<meta charset=utf-16>", "utf-8", "✓"),
+        ("", "<meta charset=none>", "utf-8", "✓"),
+        ("", "", "cp1252", "café – déjà"),
+        ("", "", "utf-16", "✓"),
+        ("text/html; charset=latin-1", "", "utf-8-sig", "✓"),
+    ],
+)
+def test_charsets_are_read_as_in_browsers(
+    kind: str, head: str, charset: str, words: str, tmp_path: Path
+) -> None:
+    data = f"{head}<p>{words}</p>".encode(charset)
+    assert (
+        Response("https://x.org/", {"content-type": kind}, data).text() == f"{head}<p>{words}</p>"
+    )
+    if head or charset.startswith("utf"):  # a file has no header
+        (tmp_path / "a.html").write_bytes(data)
+        book = read_book(tmp_path)
+        assert words in repr(book.pages)
+        assert book.problems == ()
+
+
 # ---------------------------------------------------------------- robots.txt, RFC 9309
 
 GROUPS = """
@@ -297,3 +330,11 @@ def test_rules_for_all_agents() -> None:
 def test_a_huge_pattern_is_matched_in_time() -> None:
     robots = Robots("User-agent: *\nDisallow: /" + "*a" * 5_000 + "b$", "A")
     assert robots.allows("/" + "a" * 100_000)
+
+
+@pytest.mark.parametrize("agent", ["AskTheBook/0.1", "ASKTHEBOOK/2", "askthebook"])
+def test_a_group_may_name_a_version(agent: str) -> None:
+    robots = Robots(
+        f"User-agent: {agent}\nDisallow: /a\n\nUser-agent: *\nDisallow: /", "AskTheBook"
+    )
+    assert [robots.allows(path) for path in ("/a", "/b")] == [False, True]

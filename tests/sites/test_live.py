@@ -17,6 +17,7 @@ from rag.errors import SourceError
 from sites import Book, in_language
 from sites.crawler import read_site
 from sites.fetch import Limits
+from sites.scope import Scope
 from tests.support.served_site import Content, Served, html, served, sitemap
 from tests.upstreams.http import Request, Response
 
@@ -444,7 +445,7 @@ def test_endless_pages_are_bounded() -> None:
         def get(self, path: str, default: object = None) -> Any:
             if path.endswith((".txt", ".xml")):
                 return None
-            return html(path, f"<p>Words of {path}.</p>", f"{path.rstrip('/')}/next", f"{path}x")
+            return html(path, f"<p>Words of {path}.</p>", f"{path.rstrip('/')}/more", f"{path}x")
 
     with served({}) as site:
         site.pages = Endless()
@@ -466,3 +467,268 @@ def test_hostile_html_is_read_in_time() -> None:
         "/b": html("B", "<p>x</p>" + "<div>" * 50_000 + "<!--"),
     }
     assert slugs(pages) == ["", "b"]
+
+
+# ---------------------------------------------------------------- where the book is
+
+
+def plain_page(title: str, *links: str, **more: str) -> str:
+    return html(title, f"<p>Some words about {title.lower()} and more.</p>", *links, **more)
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        {"/sitemap.xml": sitemap("/old", "/older")},
+        {"/sitemap.xml": sitemap("/book/", "/book/a").replace("{URL}", "https://me.dev")},
+        {"/llms.txt": "- [A](/old.md)\n- [B](/older.md)"},
+    ],
+)
+def test_links_are_followed_if_a_list_names_no_page_that_exists(lists: dict[str, Content]) -> None:
+    pages = {"/": plain_page("Start", "/a", "/b"), "/a": plain_page("A"), "/b": plain_page("B")}
+    with served({**pages, **lists}) as site:
+        book = read(site)
+        assert [page.slug for page in book.pages] == ["", "a", "b"]
+        assert "lists no page that exists; links were followed." in messages(book)
+
+
+@pytest.mark.parametrize(
+    ("robots", "head"),
+    [
+        ("Sitemap: /map.xml", ""),
+        ("Sitemap: {URL}/map.xml", ""),
+        ("", '<link rel="sitemap" href="/map.xml">'),
+        ("", '<link rel="x sitemap" type="application/xml" href="{URL}/map.xml">'),
+    ],
+)
+@pytest.mark.parametrize("host", ["{URL}", ""])
+def test_where_a_sitemap_is_named(robots: str, head: str, host: str) -> None:
+    pages: dict[str, Content] = {
+        "/": plain_page("Start", head=head),
+        "/alone": plain_page("Alone"),
+        "/map.xml": sitemap("/", "/alone").replace("{URL}", host),
+    }
+    with served(pages | ({"/robots.txt": robots} if robots else {})) as site:
+        book = read(site)
+        assert [page.slug for page in book.pages] == ["", "alone"]
+        assert book.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "path", "expected"),
+    [
+        ("/", "/docs/intro", ["docs/intro", "docs/a", "docs/b"]),
+        ("/", "/docs/intro/", ["docs/intro/", "docs/a", "docs/b"]),
+        ("/docs/", "/docs/intro", ["docs/intro", "docs/a", "docs/b"]),
+        ("/", "/docs/guide/intro.html", ["docs/guide/intro.html", "docs/a", "docs/b"]),
+        ("/latest", "/docs/", ["docs/", "docs/a", "docs/b"]),
+    ],
+)
+def test_a_start_that_redirects_to_the_first_page(
+    asked: str, path: str, expected: list[str]
+) -> None:
+    pages: dict[str, Content] = {
+        asked: Response(302, b"", {"Location": path}),
+        path: plain_page("Start", "/docs/a", "/docs/b", "/blog/"),
+        "/docs/a": plain_page("A"),
+        "/docs/b": plain_page("B"),
+        "/blog/": plain_page("Blog"),
+    }
+    assert slugs(pages, asked) == expected
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        ("/docs/?utm=1#top", ["docs/", "docs/a", "docs/1.2/x", "docs/v2.x/y"]),
+        ("/docs/1.2", ["docs/1.2", "docs/1.2/x"]),
+        ("/docs/v2.x", ["docs/v2.x", "docs/v2.x/y"]),
+        ("/docs/index.html", ["docs/index.html", "docs/a", "docs/1.2/x", "docs/v2.x/y"]),
+    ],
+)
+def test_the_address_names_a_folder(start: str, expected: list[str]) -> None:
+    pages = {path: plain_page(path) for path in ("/docs/a", "/docs/1.2/x", "/docs/v2.x/y")}
+    path = start.partition("?")[0]
+    assert slugs({path: plain_page("Start", *pages), **pages}, start) == expected
+
+
+@pytest.mark.parametrize(
+    ("heads", "links"),
+    [
+        ('<link rel="canonical" href="https://prod.dev{}">', "https://prod.dev"),
+        ('<link rel="canonical" href="https://me.dev/book{}">', "https://me.dev/book"),
+        ('<base href="https://prod.dev/">', ""),
+    ],
+)
+def test_a_preview_links_to_the_published_site(heads: str, links: str) -> None:
+    pages: dict[str, Content] = {
+        path: plain_page(f"P{path}", f"{links}/a", f"{links}/b", head=heads.format(path))
+        for path in ("/", "/a", "/b")
+    }
+    assert slugs(pages) == ["", "a", "b"]
+
+
+def test_one_host_under_several_names() -> None:
+    scope = Scope.of("https://book.dev/docs/")
+    for link in (
+        "http://book.dev/docs/a",
+        "https://www.book.dev/docs/a",
+        "//BOOK.dev:443/docs/a#x",
+    ):
+        assert scope.address(link) == "https://book.dev/docs/a"
+    for link in ("http://book.dev:8080/docs/a", "https://en.book.dev/docs/a", "https://book.dev/b"):
+        assert scope.address(link) is None
+
+
+# ---------------------------------------------------------------- pages that are not the book's
+
+
+@pytest.mark.parametrize("version", ["1.x", "next", "v2.10.0-rc.1", "2.0"])
+@pytest.mark.parametrize("listed", [True, False])
+def test_other_versions_are_left_out(version: str, listed: bool) -> None:
+    paths = [f"/docs/{folder}{name}" for folder in ("", f"{version}/") for name in ("", "a", "b")]
+    pages: dict[str, Content] = {path: plain_page(path, *paths) for path in paths}
+    if listed:
+        pages["/sitemap.xml"] = sitemap(*paths)
+    with served(pages) as site:
+        book = read(site, "/docs/")
+        assert [page.slug for page in book.pages] == ["docs/", "docs/a", "docs/b"]
+        assert f"has 3 pages of other versions ({version}); they were left out" in messages(book)
+        own = [f"docs/{version}/", f"docs/{version}/a", f"docs/{version}/b"]
+        assert [page.slug for page in read(site, f"/docs/{version}/").pages] == own
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["/", "/1/", "/1/intro", "/2/", "/2/intro", "/intro"],
+        ["/", "/start", "/next"],
+        ["/", "/v1/a", "/v1/b", "/v2/a", "/v2/b"],
+        ["/", "/latest/news", "/stable/horses", "/news"],
+    ],
+)
+def test_chapters_are_not_versions(paths: list[str]) -> None:
+    pages: dict[str, Content] = {path: plain_page(path, *paths) for path in paths}
+    assert sorted(slugs(pages)) == sorted(path[1:] for path in paths)
+
+
+class SoftNotFound(dict[str, Content]):
+    """Pages of a site that answers 200 for every other address."""
+
+    def __init__(self, pages: Mapping[str, Content], body: str) -> None:
+        super().__init__(pages)
+        self._body = body
+
+    def get(self, path: str, default: object = None) -> Any:
+        return super().get(path) or self._body.format(path, path.strip("/"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        html("Page not found", "<p>There is no such page.</p>"),
+        html("Page not found", "<p>There is no page {}, sorry.</p>"),
+        html("Not found: {1}", "<p>We looked for “{1}”.</p>"),
+        html("Start", "<p>Some words about start and more.</p>", "/a", "/gone"),
+    ],
+)
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_missing_page_with_status_200(body: str, listed: bool) -> None:
+    pages: dict[str, Content] = {
+        "/": plain_page("Start", "/a", "/gone"),
+        "/a": plain_page("A", "/lost"),
+    }
+    with served({}) as site:
+        if listed:
+            pages["/sitemap.xml"] = sitemap("/", "/a", "/gone").replace("{URL}", site.url)
+        site.pages = SoftNotFound(pages, body)
+        book = read(site)
+    assert [page.slug for page in book.pages] == ["", "a"]
+    shown = "/gone shows the page for addresses that do not exist" in messages(book)
+    assert shown is listed
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<app-root>Loading...</app-root>",
+        '<div id="q-app">Please wait</div>',
+        "<noscript>Enable JavaScript to run this app.</noscript><div id=root></div>",
+        "<main><p>Loading the docs</p></main>",
+    ],
+)
+def test_a_page_in_the_middle_that_needs_javascript(body: str) -> None:
+    shell = f"<html><head><title>App</title></head><body>{body}<script src=a.js></script></body>"
+    pages: dict[str, Content] = {
+        "/": plain_page("Start", "/app", "/short"),
+        "/app": shell,
+        "/short": html("Short", "<p>See start.</p><script>x</script>", "/"),
+    }
+    with served(pages) as site:
+        book = read(site)
+        assert [page.slug for page in book.pages] == ["", "short"]
+        assert f"{site.url}/app has no text without JavaScript" in messages(book)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_page_that_is_refused_stays_in_the_index(status: int) -> None:
+    pages = BOOK | {"/guide/": Response(status, b"no"), "/llms.txt": Response(status, b"no")}
+    with served(pages) as site:
+        book = read(site, known=[f"{site.url}/guide/"])
+        assert book.unread == (f"{site.url}/guide/",)
+        assert messages(book) == f"{site.url}/guide/ answered {status}."
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (
+            Response(200, b"<p>x</p>" * 600_000, {"Content-Type": "text/html"}),
+            "is larger than 4 MB",
+        ),
+        (Response(200, b"\x89PNG\0" * 9, {"Content-Type": "text/html"}), "is a binary file"),
+        (Response(200, b"x", {"Content-Encoding": "br"}), "has the encoding br"),
+    ],
+)
+def test_a_page_that_cannot_be_read_is_reported_where_links_are_followed(
+    content: Response, why: str
+) -> None:
+    with served(BOOK | {"/install": content}) as site:
+        book = read(site)
+        assert [page.slug for page in book.pages] == ["", "guide/"]
+        assert f"{site.url}/install {why}" in messages(book)
+
+
+def test_a_page_that_is_not_translated_belongs_to_its_language() -> None:
+    pages: dict[str, Content] = {
+        "/": plain_page("Start", "/a", "/fr/"),
+        "/a": plain_page("A"),
+        "/fr/": plain_page("Debut", "/fr/a", language="fr"),
+        "/fr/a": plain_page("A", language="fr"),
+    }
+    assert slugs(pages) == ["", "a"]
+    with served(pages) as site:
+        book = read(site, limits=replace(LIMITS, every_language=True))
+    assert [page.slug for page in in_language(book, "fr").pages] == ["fr/", "fr/a"]
+
+
+FRENCH = (
+    "<p>Le livre est dans une langue que les lecteurs connaissent, avec des mots pour tous.</p>"
+)
+
+
+@pytest.mark.parametrize("declared", ["", "en"])
+def test_the_text_shows_the_language(declared: str) -> None:
+    pages: dict[str, Content] = {
+        "/": html("Debut", FRENCH, "/a", language=declared),
+        "/a": html("A", f"{FRENCH}<p>Encore.</p>", language=declared),
+    }
+    with served(pages) as site:
+        book = read(site)
+        site.pages["/"] = html(
+            "Start", "<p>This is the book and these are its words.</p>" * 2, "/a"
+        )
+        mixed = read(site)
+    assert (book.language, [page.language for page in book.pages]) == ("fr", ["fr", "fr"])
+    assert (mixed.language, [page.slug for page in mixed.pages]) == ("en", [""])
+    assert "has 1 pages in languages other than en" in messages(mixed)

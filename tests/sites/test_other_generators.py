@@ -9,6 +9,7 @@ import pytest
 
 from rag.errors import SourceError
 from sites import in_language, read_book
+from sites.published_site import BuiltFolder
 from tests.sites.test_sites import write
 
 
@@ -102,11 +103,14 @@ def test_other_formats_are_named(tmp_path: Path) -> None:
         ("localhost:3000", "http://localhost:3000"),
         ("192.168.1.2:80/a", "http://192.168.1.2:80/a"),
         ("[::1]:3000", "http://[::1]:3000"),
+        ("docs-server:8080/a", "http://docs-server:8080/a"),
     ],
 )
 def test_an_address_without_scheme(source: str, address: str) -> None:
     with pytest.raises(SourceError, match=re.escape(f"For the site at that address: {address}")):
         read_book(Path(source))
+    with pytest.raises(SourceError, match=re.escape(f"For the site at that address: {address}")):
+        BuiltFolder(Path(source))
 
 
 @pytest.mark.parametrize("source", ["nope", "readme.md", "docs/a.html", "C:/docs", "notes.txt"])

@@ -63,9 +63,8 @@ async def write(
     writer = EdgeWriter(folder)
     try:
         known = await writer.open(info)
-        writer.keep(pages)
         await writer.stage([p for p in points if p.chunk.chunk_id not in known])
-        await writer.publish(info, [p.chunk for p in points], frequencies(points))
+        await writer.publish(info, [p.chunk for p in points], frequencies(points), pages=pages)
     finally:
         await writer.close()
 

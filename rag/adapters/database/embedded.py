@@ -204,9 +204,9 @@ def _wait_until_ready(server: EmbeddedPostgres, sockets: Path) -> None:
 
 def _create(cluster: Path, binaries: Path, user: User, lock: BinaryIO, scratch: Path) -> None:
     """Create a cluster under another name and rename it once it is complete and on disk."""
-    variables = name_user(_uid(user), scratch)
+    variables = name_user(user.number, scratch)
     new = cluster.with_name("cluster.new")
-    _remove(new)
+    shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700)
     user.own(new)
     # The built-in locale sorts text the same on every system; small log segments keep the
@@ -221,16 +221,12 @@ def _create(cluster: Path, binaries: Path, user: User, lock: BinaryIO, scratch: 
     done = popen(command, user, variables, pass_fds=inherited, stdout=subprocess.PIPE)
     output, _ = done.communicate()
     if done.returncode:
-        _remove(new)
+        shutil.rmtree(new, ignore_errors=True)
         raise ConfigurationError(
             f"PostgreSQL could not create its data in {cluster.parent}: {_last(output)}"
         )
     new.rename(cluster)
-    folder = os.open(cluster.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    disk.flush(cluster.parent)
 
 
 # ---------------------------------------------------------------- the folder and its lock
@@ -277,10 +273,6 @@ def _check_space(data_dir: Path) -> None:
     disk.check_space(data_dir, START_BYTES if exists else CREATE_BYTES, "the history")
 
 
-def _uid(user: User) -> int:
-    return os.geteuid() if user.uid is None else user.uid
-
-
 def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -313,11 +305,6 @@ def _clear_stale(cluster: Path) -> None:
 def _lines(file: Path) -> list[str]:
     """Return the lines of a file that names folders, which need not be UTF-8."""
     return os.fsdecode(file.read_bytes()).splitlines()
-
-
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
 
 
 def _socket_folder() -> Path:

@@ -55,6 +55,10 @@ class User:
     prefix: Sequence[str] = ()
     """A command that changes the user, where subprocess alone cannot."""
 
+    @property
+    def number(self) -> int:
+        return os.geteuid() if self.uid is None else self.uid
+
     def own(self, folder: Path) -> None:
         if self.uid is not None:
             os.chown(folder, self.uid, self.uid)
@@ -64,7 +68,7 @@ class User:
 
         Raises ConfigurationError if another user owns it.
         """
-        owner, uid = cluster.stat().st_uid, os.geteuid() if self.uid is None else self.uid
+        owner, uid = cluster.stat().st_uid, self.number
         if owner != uid and self.uid is None:
             raise belongs_to_another(cluster.parent, owner)
         if owner != uid:

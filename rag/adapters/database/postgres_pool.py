@@ -15,12 +15,7 @@ from typing import TypeAlias
 
 from rag.adapters.database.neon_https import HttpsConnection
 from rag.adapters.database.postgres_url import Server
-from rag.adapters.database.postgres_wire import (
-    INSECURE,
-    Connection,
-    ServerError,
-    Unreadable,
-)
+from rag.adapters.database.postgres_wire import INSECURE, Connection, ServerError, Unreadable
 from rag.adapters.failures import connection_reason
 from rag.errors import (
     Reason,

@@ -105,7 +105,7 @@ def parse_url(url: str) -> Server:
     user = query.get("user") or unquote(parts.username or "") or _login()
     server_keys: dict[str, Any] = {k: query[k] for k in ("options",) if query.get(k)}
     for value in (host, user, password or "", *server_keys.values(), unquote(parts.path)):
-        if "\0" in value or not _is_text(value):
+        if re.search("[\0\ud800-\udfff]", value):
             raise ConfigurationError("DATABASE_URL holds characters that no part of it may hold")
     if not 0 < port < 65_536:
         raise ConfigurationError("DATABASE_URL: the port must be between 1 and 65535")
@@ -126,12 +126,6 @@ def parse_url(url: str) -> Server:
         connect_timeout=timeout if 0 < timeout < _NO_LIMIT else _NO_LIMIT,
         startup=server_keys,
     )
-
-
-def _is_text(value: str) -> bool:
-    with suppress(UnicodeEncodeError):
-        return bool(value.encode()) or not value
-    return False
 
 
 def _is_host(host: str) -> bool:

@@ -80,12 +80,15 @@ class LocalEmbedder:
         asked, *tokens = await asyncio.to_thread(network.tokenize, [question, *texts])
         [states] = await asyncio.to_thread(network.states, [asked])
         weights = _rarity(asked, tokens)
-        return await _in_batches(
-            tokens,
-            lambda batch: [
-                float(weights @ (states @ text.T).max(axis=1)) for text in network.states(batch)
-            ],
-        )
+
+        def compare(batch: list[list[int]]) -> list[float]:
+            import numpy as np
+
+            # As a product of matrices, this would start BLAS threads, which wait by spinning.
+            cosines = (np.einsum("ad,td->at", states, text) for text in network.states(batch))
+            return [float(weights @ each.max(axis=1)) for each in cosines]
+
+        return await _in_batches(tokens, compare)
 
     async def close(self) -> None:
         self._network = None

@@ -154,11 +154,6 @@ class EdgeWriter(_OneThread):
         self._journal: Journal | None = None
         self._base: Generation | None = None
         self._positions: dict[str, int] = {}
-        self._book: Sequence[Page] = ()
-
-    def keep(self, pages: Sequence[Page]) -> None:
-        """Set the pages to publish with the chunks, for a local preview."""
-        self._book = pages
 
     @_on_thread
     def open(self, info: IndexInfo) -> Mapping[str, str]:
@@ -197,6 +192,7 @@ class EdgeWriter(_OneThread):
         chunks: Sequence[Chunk],
         document_frequencies: Mapping[int, int],
         sparse: Mapping[str, SparseVector] | None = None,
+        pages: Sequence[Page] = (),
     ) -> None:
         assert self._journal is not None, "call open() first"  # noqa: S101
         building = self.folder / "building"
@@ -206,7 +202,7 @@ class EdgeWriter(_OneThread):
             check_space_for(building, len(chunks), info.dimensions)
             create(building / "shard", info.dimensions, self._points(chunks, sparse or {}))
             edge_generations.publish(
-                self.folder, replace(info, chunks=len(chunks)), document_frequencies, self._book
+                self.folder, replace(info, chunks=len(chunks)), document_frequencies, pages
             )
             self._journal.delete()
 

@@ -28,14 +28,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from rag.adapters import disk
 from rag.answering.urls import page_path
 from rag.errors import ConfigurationError, IndexMismatch
-from rag.models import (
-    Block,
-    IndexInfo,
-    Page,
-    Section,
-)
+from rag.models import Block, IndexInfo, Page, Section
 
 FORMAT = 1
 """Version of the layout; an index with another version must be rebuilt."""
@@ -179,7 +175,8 @@ def publish(
         "files": _sizes(building),
     }
     (building / "index.json").write_text(json.dumps(record, ensure_ascii=False), "utf-8")
-    _flush(building)
+    for entry in (*building.rglob("*"), building):
+        disk.flush(entry)
 
     path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}"
     descriptor = os.open(building / "index.json", os.O_RDONLY)
@@ -191,9 +188,9 @@ def publish(
             file.write(path.name + "\n")
             file.flush()
             os.fsync(file.fileno())
-        _flush_entry(folder)
+        disk.flush(folder)
         pointer.replace(folder / "CURRENT")
-        _flush_entry(folder)
+        disk.flush(folder)
     finally:
         os.close(descriptor)
 
@@ -272,20 +269,6 @@ def _files(path: Path) -> list[Path]:
         for name in names
         if ".atomicwrite" not in name
     )
-
-
-def _flush(path: Path) -> None:
-    """Flush a folder and everything in it to disk."""
-    for entry in [*path.rglob("*"), path]:
-        _flush_entry(entry)
-
-
-def _flush_entry(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _page(record: dict[str, Any]) -> Page:

@@ -26,12 +26,7 @@ from rag.adapters.vector_store.edge_generations import (
     unusable,
 )
 from rag.errors import ConfigurationError
-from rag.models import (
-    Chunk,
-    Hit,
-    Point,
-    SparseVector,
-)
+from rag.models import Chunk, Hit, Point, SparseVector
 
 log = logging.getLogger(__name__)
 

@@ -39,13 +39,7 @@ from uuid import UUID, uuid5
 from rag.adapters.failures import reports_malformed
 from rag.adapters.vector_store.qdrant_rest import SERVICE, Absent, Rest
 from rag.errors import IndexMismatch, IndexMissing, UpstreamRejected
-from rag.models import (
-    Candidates,
-    Chunk,
-    Hit,
-    IndexInfo,
-    SparseVector,
-)
+from rag.models import Candidates, Chunk, Hit, IndexInfo, SparseVector
 
 log = logging.getLogger(__name__)
 

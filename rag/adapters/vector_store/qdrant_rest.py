@@ -12,18 +12,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from rag.adapters.failures import (
-    connection_error,
-    error_text,
-    malformed_error,
-    status_error,
-)
+from rag.adapters.failures import connection_error, error_text, malformed_error, status_error
 from rag.adapters.retry import RetryLimits, with_retries
 from rag.errors import UpstreamError, UpstreamRejected
 from rag.loop_fairness import wait_for_slot
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse, ClientSession
+    from aiohttp import ClientSession
 
 SERVICE = "qdrant"
 
@@ -78,7 +73,8 @@ class Rest:
                 body = await response.read()
                 await wait_for_slot()
                 if response.status != 200:
-                    raise self._refusal(response, body)
+                    text = error_text(body, self._key)
+                    raise refusal(response.status, text, response.headers)
                 return from_json(body)["result"]
 
         def translate(error: Exception) -> UpstreamError:
@@ -92,9 +88,6 @@ class Rest:
             errors=(ClientError, ValueError, TypeError, KeyError),
             translate=translate,
         )
-
-    def _refusal(self, response: ClientResponse, body: bytes) -> UpstreamError:
-        return refusal(response.status, error_text(body, self._key), response.headers)
 
     async def close(self) -> None:
         if self._http is not None:

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from rag.adapters.failures import connection_error, error_text, malformed_error
 from rag.adapters.retry import RetryLimits, with_retries
-from rag.adapters.vector_store.qdrant_rest import (
-    SERVICE,
-    base_url,
-    headers_for,
-    refusal,
-)
+from rag.adapters.vector_store.qdrant_rest import SERVICE, base_url, headers_for, refusal
 from rag.errors import UpstreamError, UpstreamOverloaded, UpstreamTimeout
 
 if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient
 
-T = TypeVar("T")
-
 
 class Connection:
     """Holds the client, which is created on first use."""
 
-    def __init__(
-        self, url: str, api_key: str, *, seconds: float, attempt_seconds: float, attempts: int
-    ) -> None:
+    def __init__(self, url: str, api_key: str, limits: RetryLimits) -> None:
         self._url = base_url(url)
         self._key = api_key
-        self._seconds = seconds
-        self._attempt_seconds = attempt_seconds
-        self._attempts = attempts
+        self._limits = limits
         self._client: AsyncQdrantClient | None = None
 
     def _connected(self) -> AsyncQdrantClient:
@@ -43,7 +31,7 @@ class Connection:
                 url=self._url,
                 # Not `api_key`, because the client warns about it over plain HTTP.
                 headers=headers_for(self._url, self._key),
-                timeout=int(self._attempt_seconds) + 1,
+                timeout=int(self._limits.attempt_seconds) + 1,
                 check_compatibility=False,  # it would be a blocking request in an extra thread
                 limits=httpx.Limits(max_connections=20, keepalive_expiry=30.0),
             )
@@ -53,14 +41,15 @@ class Connection:
         """Import the SDK ahead of the first request; safe in any thread."""
         self._connected()
 
-    async def call(self, request: Callable[[AsyncQdrantClient], Awaitable[T]]) -> T:
+    async def call(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """Call a method of the client."""
         from qdrant_client.common.client_exceptions import QdrantException
         from qdrant_client.http.exceptions import ApiException
 
-        client = self._connected()
+        bound = getattr(self._connected(), method)
         return await with_retries(
-            lambda: request(client),
-            RetryLimits(self._seconds, self._attempts, self._attempt_seconds),
+            lambda: bound(*arguments, **options),
+            self._limits,
             service=SERVICE,
             errors=(ApiException, QdrantException, ValueError, TypeError, AssertionError),
             translate=self._failure,

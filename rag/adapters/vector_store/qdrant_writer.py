@@ -10,11 +10,12 @@ from dataclasses import asdict
 from itertools import chain
 from typing import Any, NamedTuple
 
+from rag.adapters.retry import RetryLimits
 from rag.adapters.vector_store import qdrant_updates as updates
 from rag.adapters.vector_store.qdrant import BUCKETS, DENSE, FIELDS, RECORD, SPARSE, bucket
 from rag.adapters.vector_store.qdrant_sdk import Connection
 from rag.errors import ConfigurationError, UpstreamRejected
-from rag.models import Chunk, IndexInfo, Point, SparseVector
+from rag.models import Chunk, IndexInfo, Page, Point, SparseVector
 
 _READ = 10_000
 """Points per read request, of which only ids, hashes and marks are read: about 2 MB."""
@@ -32,10 +33,9 @@ class _Stored(NamedTuple):
 class QdrantWriter:
     """Writes the index. Every request can be repeated, so every request is retried."""
 
-    def __init__(
-        self, url: str, api_key: str = "", collection: str = "book", *, seconds: float = 120.0
-    ) -> None:
-        self._qdrant = Connection(url, api_key, seconds=seconds, attempt_seconds=60.0, attempts=6)
+    def __init__(self, url: str, api_key: str = "", collection: str = "book") -> None:
+        limits = RetryLimits(120.0, attempts=6, attempt_seconds=60.0)
+        self._qdrant = Connection(url, api_key, limits)
         self._alias = collection
         self._collection = ""
         self._dimensions = 0
@@ -80,11 +80,11 @@ class QdrantWriter:
         }
 
     async def _names(self) -> set[str]:
-        found = await self._qdrant.call(lambda client: client.get_collections())
+        found = await self._qdrant.call("get_collections")
         return {collection.name for collection in found.collections}
 
     async def _aliases(self) -> dict[str, str]:
-        found = await self._qdrant.call(lambda client: client.get_aliases())
+        found = await self._qdrant.call("get_aliases")
         return {alias.alias_name: alias.collection_name for alias in found.aliases}
 
     async def _prepare(self) -> None:
@@ -105,14 +105,11 @@ class QdrantWriter:
         name = self._collection
         try:
             await self._qdrant.call(
-                lambda client: client.create_collection(
-                    name,
-                    vectors_config={
-                        DENSE: m.VectorParams(size=dimensions, distance=m.Distance.COSINE)
-                    },
-                    sparse_vectors_config={SPARSE: m.SparseVectorParams(modifier=m.Modifier.IDF)},
-                    shard_number=1,
-                )
+                "create_collection",
+                name,
+                vectors_config={DENSE: m.VectorParams(size=dimensions, distance=m.Distance.COSINE)},
+                sparse_vectors_config={SPARSE: m.SparseVectorParams(modifier=m.Modifier.IDF)},
+                shard_number=1,
             )
         except UpstreamRejected:
             # An earlier attempt may have succeeded without a response.
@@ -129,9 +126,7 @@ class QdrantWriter:
             ("order_index", m.PayloadSchemaType.INTEGER),
         ):
             await self._qdrant.call(
-                lambda client, field=field, schema=schema: client.create_payload_index(  # type: ignore[misc]
-                    self._collection, field, field_schema=schema, wait=True
-                )
+                "create_payload_index", self._collection, field, field_schema=schema, wait=True
             )
 
     async def _scroll(self) -> None:
@@ -139,9 +134,7 @@ class QdrantWriter:
         offset: Any = None
         while True:
             points, offset = await self._qdrant.call(
-                lambda client, offset=offset: client.scroll(  # type: ignore[misc]
-                    self._collection, limit=_READ, offset=offset, with_payload=wanted
-                )
+                "scroll", self._collection, limit=_READ, offset=offset, with_payload=wanted
             )
             for point in points:
                 payload = point.payload or {}
@@ -161,9 +154,7 @@ class QdrantWriter:
         await self._prepare()
         marks = [self._is_live(point.chunk.chunk_id) for point in points]
         for structs in updates.structs(points, marks):
-            await self._qdrant.call(
-                lambda client, structs=structs: client.upsert(self._collection, structs, wait=True)  # type: ignore[misc]
-            )
+            await self._qdrant.call("upsert", self._collection, structs, wait=True)
         for point, live in zip(points, marks, strict=True):
             self._there[point.chunk.chunk_id] = _stored(point.chunk, live)
 
@@ -176,6 +167,7 @@ class QdrantWriter:
         chunks: Sequence[Chunk],
         document_frequencies: Mapping[int, int],
         sparse: Mapping[str, SparseVector] | None = None,
+        pages: Sequence[Page] = (),
     ) -> None:
         """Make exactly `chunks` the index, in the three steps that `qdrant.py` describes.
 
@@ -231,11 +223,7 @@ class QdrantWriter:
 
     async def _update(self, *changes: Iterable[updates.Update]) -> None:
         for operations in updates.requests(chain.from_iterable(changes)):
-            await self._qdrant.call(
-                lambda client, operations=operations: client.batch_update_points(  # type: ignore[misc]
-                    self._collection, operations, wait=True
-                )
-            )
+            await self._qdrant.call("batch_update_points", self._collection, operations, wait=True)
 
     async def _switch(self) -> None:
         """Move the alias here; delete the old collection and leftovers of failed attempts."""
@@ -248,13 +236,11 @@ class QdrantWriter:
             changes: list[m.AliasOperations] = [m.CreateAliasOperation(create_alias=create)]
             if self._alias in aliases:
                 changes.insert(0, m.DeleteAliasOperation(delete_alias=delete))
-            await self._qdrant.call(lambda client: client.update_collection_aliases(changes))
+            await self._qdrant.call("update_collection_aliases", changes)
         ours = re.compile(rf"{re.escape(self._alias)}_[0-9a-f]{{8}}")
         used = {self._collection} | {aliases[name] for name in aliases if name != self._alias}
         for name in filter(ours.fullmatch, await self._names() - used):
-            await self._qdrant.call(
-                lambda client, name=name: client.delete_collection(name)  # type: ignore[misc]
-            )
+            await self._qdrant.call("delete_collection", name)
 
     async def close(self) -> None:
         await self._qdrant.close()
