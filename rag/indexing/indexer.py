@@ -6,13 +6,13 @@ import asyncio
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass
 from itertools import chain, zip_longest
 from typing import Protocol, runtime_checkable
 
 from rag.errors import BookError, ConfigurationError, IndexMismatch
-from rag.interfaces import Embedder, IndexWriter, VectorStore
+from rag.interfaces import Embedder, IndexWriter
 from rag.models import (
     Chunk,
     IndexInfo,
@@ -25,8 +25,6 @@ BATCH = 96
 """Texts per embedding call, unless the embedder sets `batch`. This is Cohere's maximum."""
 CONCURRENT = 2
 """Concurrent embedding calls, so that one batch is staged while the next is embedded."""
-REACH = 200
-"""Half the number of chunks that are read at once when reading the whole index."""
 
 STARTER_CHARACTERS = 80
 """Maximum length of a suggested question. Longer ones would fill the chat panel."""
@@ -143,39 +141,6 @@ def starters(pages: Sequence[Page], count: int = 4) -> tuple[str, ...]:
     if len(questions) > 1:
         return questions[:count]
     return tuple(dict.fromkeys(page.title for page in pages[1:]))[:count]
-
-
-async def published_chunks(store: VectorStore) -> list[Chunk]:
-    """Return all chunks of the published index, in book order."""
-    info = await store.info()
-    found: list[Chunk] = []
-    for start in range(0, info.chunks if info else 0, 2 * REACH + 1):
-        found += await store.neighbours(start + REACH, REACH)
-    return found
-
-
-def carry_over(new: Sequence[Chunk], old: Sequence[Chunk], unread: Collection[str]) -> list[Chunk]:
-    """Merge `new` with the old chunks of pages that could not be read, in their old positions.
-
-    `unread` are the source paths of those pages. Chunks that are also in `new` are not repeated.
-    """
-    pages: dict[str, list[Chunk]] = {}
-    for chunk in new:
-        pages.setdefault(chunk.source_path, []).append(chunk)
-    there = {chunk.chunk_id for chunk in new}
-    before: dict[str, list[Chunk]] = {}
-    for chunk in old:
-        before.setdefault(chunk.source_path, []).append(chunk)
-    order, last = list(pages), -1
-    for path, chunks in before.items():
-        if path in pages:
-            last = order.index(path)
-        elif path in unread:
-            last += 1
-            order.insert(last, path)
-            pages[path] = [chunk for chunk in chunks if chunk.chunk_id not in there]
-    merged = (chunk for path in order for chunk in pages[path])
-    return [replace(chunk, order_index=n) for n, chunk in enumerate(merged)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +310,5 @@ def _rules(sparse: Sparse) -> str:
 
 def _same_rules(info: IndexInfo, published: IndexInfo | None) -> bool:
     """Whether the published sparse vectors were made with the current tokenization."""
-    if published is None:
-        return False
-    return info.fingerprint.split("-")[0] == published.fingerprint.split("-")[0]
+    rules = info.fingerprint.split("-")[0]
+    return published is not None and published.fingerprint.split("-")[0] == rules
