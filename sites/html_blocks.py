@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -27,8 +28,13 @@ _BREAKING = frozenset(
     {"address", "article", "aside", "blockquote", "body", "center", "dd", "details", "div"}
     | {"dl", "dt", "fieldset", "figcaption", "figure", "header", "hr", "html", "main", "p"}
     | {"section", "summary", "tbody", "tfoot", "thead", "caption"}
+    | {"h1", "h2", "h3", "h4", "h5", "h6", "li", "menu", "ol", "pre", "table", "ul"}
 )
-_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_HEADING = re.compile("h[1-6]")
+_CELLS = ("tr", "td", "th")
+_LISTS = ("ul", "ol", "menu")
+_LANGUAGE = re.compile(r"(?:^|\s)(?:language-|lang-|highlight-source-)(\S{1,40})")
+_FENCE = re.compile(r"^[^\S\n]*+(`{3,})", re.MULTILINE)
 MAX_LIST_DEPTH = 20
 """Levels of lists that are indented; deeper ones are read at the last level."""
 _BREAK = "\x00"
@@ -175,46 +181,41 @@ class _Reader(HTMLParser):
 
     def _open(self, tag: str, attributes: dict[str, str]) -> None:
         anchor = attributes.get("id", "")
-        if tag in _HEADINGS:
+        starts_heading = _HEADING.fullmatch(tag)
+        in_heading = self._heading is not None and anchor and not starts_heading
+        if tag in _BREAKING and not in_heading:
             self._flush()
-            self._heading = _HEADINGS[tag]
+        if starts_heading:
+            self._heading = int(tag[1])
             self._anchor = anchor or self._anchor
         elif tag == "pre":
-            self._flush()
             self._pre = _language(attributes)
-        elif tag in ("ul", "ol", "menu"):
-            self._flush()
+        elif tag in _LISTS:
             start = attributes.get("start", "")
             number = int(start) if start.isascii() and start.isdigit() and len(start) < 9 else 1
             self._lists.append(number if tag == "ol" else 0)
         elif tag == "li":
-            self._flush()
             self._marker = "- "
             if self._lists and self._lists[-1]:
                 self._marker = f"{self._lists[-1]}. "
                 self._lists[-1] += 1
-        elif tag == "table" and self._rows is None:
+        elif tag == "table":
+            self._rows = self._rows or []
+        elif self._rows is not None and tag in _CELLS:
             self._flush()
-            self._rows = []
-        elif self._rows is not None and tag == "tr":
-            self._flush()
-            self._rows.append([])
-        elif self._rows is not None and tag in ("td", "th"):
-            self._flush()
-            if not self._rows:
+            if tag == "tr" or not self._rows:
                 self._rows.append([])
-            self._rows[-1].append("")
+            if tag != "tr":
+                self._rows[-1].append("")
         elif tag == "br":
             self._text.append(_BREAK)
         elif tag in ("code", "tt"):
             self._code += 1
             self._text.append("`")
-        elif self._heading is not None and anchor:
+        elif in_heading:
             self._anchor = self._anchor or anchor
-        elif tag in _BREAKING:
-            self._flush()
-            # Sphinx and others put the id on the section around the heading.
-            self._anchor = anchor if tag in ("section", "div") else self._anchor
+        elif tag in ("section", "div"):  # Sphinx and others put the id around the heading
+            self._anchor = anchor
         if tag == "article":
             self._article_begins.append(len(self.items))
         if self._main_depth and tag == self._main_tag:
@@ -233,10 +234,9 @@ class _Reader(HTMLParser):
         elif self._pre is not None:
             if tag == "pre":
                 self._end_pre()
-        elif tag in ("ul", "ol", "menu"):
+        elif tag in _LISTS:
             self._flush()
-            if self._lists:
-                self._lists.pop()
+            del self._lists[-1:]
             if not self._lists:
                 self._end_list()
         elif tag == "table":
@@ -245,7 +245,7 @@ class _Reader(HTMLParser):
             if self._code:
                 self._code -= 1
                 self._text.append("`")
-        elif tag in _BREAKING or tag in _HEADINGS or tag in ("li", "tr", "td", "th"):
+        elif tag in _BREAKING or tag in _CELLS:
             self._flush()
         if tag == "article" and self._article_begins:
             self.articles.append((self._article_begins.pop(), len(self.items)))
@@ -323,20 +323,13 @@ class _Reader(HTMLParser):
 
 
 def _language(attributes: dict[str, str]) -> str:
-    for name in attributes.get("class", "").split():
-        for prefix in ("language-", "lang-", "highlight-source-"):
-            if name.startswith(prefix):
-                return name[len(prefix) :][:40]
-    return ""
+    found = _LANGUAGE.search(attributes.get("class", ""))
+    return found[1] if found else ""
 
 
 def fenced(code: str, language: str) -> str:
     """Make a fenced block whose fence is longer than any in the code."""
-    longest = 2
-    for line in code.split("\n"):
-        stripped = line.lstrip()
-        longest = max(longest, len(stripped) - len(stripped.lstrip("`")))
-    fence = "`" * (longest + 1)
+    fence = "`" * (max(map(len, _FENCE.findall(code)), default=2) + 1)
     return f"{fence}{language}\n{code}\n{fence}"
 
 
