@@ -11,7 +11,7 @@ from typing import Any
 from rag.models import Page
 from sites.files import MARKDOWN
 from sites.html_blocks import HtmlPage, read_page
-from sites.sections import SectionBuilder
+from sites.sections import in_sections
 from sites.source import Book, Request, file_address, humanize, natural_key, site_path
 
 SUFFIXES = (".html", ".htm")
@@ -85,10 +85,7 @@ def read(request: Request) -> Book:
 
 def make_page(html: HtmlPage, source: str, slug: str, fallback: str) -> Page:
     """Make a page. Its title is its first heading, else the `<title>`, else the fallback."""
-    sections = SectionBuilder("")
-    for item in html.items:
-        sections.add(item)
-    document = sections.finish(_SEPARATOR.split(html.title)[0] or fallback)
+    document = in_sections(html.items, "", _SEPARATOR.split(html.title)[0] or fallback)
     return Page(source, document.title, slug, document.sections, html.language)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markdown_it.token import Token
 
+from sites.block_text import code_span, raised
 from sites.html_blocks import TagWords, read_tag
 
 
@@ -46,7 +46,6 @@ class LinkCount:
         self.local = self.local and other.local
 
 
-_POWER = re.compile(r"(?:(\^)\((\w+)\)|\^\([^\w)]{0,40}\))")
 _TAGS_WITHOUT_SPACE = frozenset(
     {"a", "abbr", "b", "bdi", "bdo", "cite", "code", "del", "dfn", "em", "font", "i", "ins"}
     | {"kbd", "mark", "q", "s", "samp", "small", "span", "strong", "sub", "sup", "tt", "u"}
@@ -69,9 +68,7 @@ class InlineText:
         if kind in ("text", "text_special", "entity"):
             self._put(token.content)
         elif kind == "code_inline":
-            tick = "``" if "`" in token.content else "`"
-            pad = " " if token.content[:1] == "`" or token.content[-1:] == "`" else ""
-            self._put(f"{tick}{pad}{token.content}{pad}{tick}")
+            self._put(code_span(token.content))
         elif kind == "softbreak":
             self._parts.append(" ")
         elif kind == "hardbreak":
@@ -111,6 +108,6 @@ class InlineText:
             self.links.other = True
 
     def finish(self) -> InlineText:
-        lines = _POWER.sub(r"\1\2", "".join(self._parts)).split("\n")
+        lines = raised("".join(self._parts)).split("\n")
         self.text = "\n".join(part for part in (" ".join(line.split()) for line in lines) if part)
         return self

@@ -17,16 +17,15 @@ from mdit_py_plugins.footnote import footnote_plugin
 
 from rag.models import Block
 from sites.attributes import trailing_id
+from sites.block_text import fenced, markdown_table
 from sites.html_blocks import (
     HeadingMark,
     TagWords,
-    fenced,
-    markdown_table,
     read_fragment,
     tag_words,
 )
 from sites.inline_text import InlineText, LinkCount, plain_text
-from sites.sections import Document, SectionBuilder
+from sites.sections import UNCLOSED_COMMENT, Document, SectionBuilder
 from sites.slugs import Slugger, github_slugger
 from sites.tree import Node, read_tree
 
@@ -74,10 +73,15 @@ def _bounded_inline(state: StateCore) -> None:
         if token.children is None:
             token.children = []
         text = token.content
-        if len(text) > MAX_INLINE or _unclosed(text) > MAX_UNCLOSED or _PLAIN.fullmatch(text):
+        if is_too_long(text) or _PLAIN.fullmatch(text):
             token.children += [Token("text", "", 0, content=text)] if text else []
         else:
             state.md.inline.parse(text, state.md, state.env, token.children)
+
+
+def is_too_long(text: str) -> bool:
+    """Return whether a paragraph could take quadratic time, so that it is kept as raw text."""
+    return len(text) > MAX_INLINE or _unclosed(text) > MAX_UNCLOSED
 
 
 def _unclosed(text: str) -> int:
@@ -111,7 +115,7 @@ def read_tokens(
     document = _Page(dialect, title).read(read_tree(tokens), fallback)
     warnings = list(document.warnings)
     if any("<!--" in child.content for child in _texts(tokens)):
-        warnings.append("has an HTML comment that is never closed; it is read as text.")
+        warnings.append(UNCLOSED_COMMENT)
     if any(token.level >= MAX_NESTING - 1 for token in tokens):
         warnings.append(
             f"has lists nested more than {MAX_NESTING // 2} levels deep, or quotes {MAX_NESTING}; "
