@@ -85,13 +85,19 @@ def citable_links(chunks: Iterable[Chunk]) -> list[Link]:
     return list(found.values())
 
 
+def site_address(slug: str) -> tuple[str, str]:
+    """Return the percent-encoded path and fragment to which a citation of a slug links."""
+    address = urlsplit(citation_url("/", slug, ""))
+    return address.path.lstrip("/"), address.fragment
+
+
 async def check_links(chunks: Iterable[Chunk], site: Site) -> LinkReport:
     """Check every link against the pages of a site, as a browser would resolve it."""
     links = citable_links(chunks)
     by_page: dict[str, list[tuple[str, Link]]] = {}
     for link in links:
-        address = urlsplit(citation_url("/", link.slug, ""))
-        by_page.setdefault(address.path.lstrip("/"), []).append((address.fragment, link))
+        path, fragment = site_address(link.slug)
+        by_page.setdefault(path, []).append((fragment, link))
     slots = asyncio.Semaphore(_AT_ONCE)
 
     async def check(path: str, fragments: Sequence[tuple[str, Link]]) -> list[DeadLink]:

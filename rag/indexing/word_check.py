@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Protocol
-from urllib.parse import urlsplit
 
-from rag.answering.text_fragments import citation_url
 from rag.errors import NotFound, SourceError
+from rag.indexing.link_check import site_address
 
 MISSING_SHARE = 0.25
 MISSING_WORDS = 40
@@ -30,7 +29,7 @@ async def check_words(read: Mapping[str, tuple[str, int]], site: WordCounts) -> 
     sentences = []
     for slug, (path, words) in read.items():
         try:
-            published = await site.words(urlsplit(citation_url("/", slug, "")).path.lstrip("/"))
+            published = await site.words(site_address(slug)[0])
         except (NotFound, SourceError):
             continue
         missing = published - words
