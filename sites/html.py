@@ -26,14 +26,14 @@ _SEPARATOR = re.compile(r"(?<!\s)\s++(?:[|·•»–—-]|::)\s++")
 def recognise(request: Request) -> bool:
     """Look for HTML with no Markdown but copies of pages, or at the top of the folder."""
     pages, sources = _pages_and_sources(request)
-    if pages and not sources:
-        return True
-    return any("/" not in path for path in pages) and not any("/" not in path for path in sources)
+    top_pages, top_sources = (any("/" not in path for path in each) for each in (pages, sources))
+    return bool(pages and not sources) or (top_pages and not top_sources)
 
 
-def has_only_twins(request: Request) -> bool:
-    """Return whether all Markdown in the folder is a copy of a page of HTML."""
-    return not _pages_and_sources(request)[1]
+def is_built(request: Request) -> bool:
+    """Return whether there is HTML, and all Markdown in the folder is a copy of a page of it."""
+    pages, sources = _pages_and_sources(request)
+    return bool(pages and not sources)
 
 
 def _pages_and_sources(request: Request) -> tuple[set[str], list[str]]:
