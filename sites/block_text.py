@@ -1,4 +1,4 @@
-"""Write code, tables and powers as Markdown, the form in which blocks keep them."""
+"""Write code, tables and powers as Markdown, the form in which blocks hold them."""
 
 from __future__ import annotations
 
@@ -36,3 +36,12 @@ def markdown_table(rows: list[list[str]]) -> str:
     lines = ["| " + " | ".join(row) + " |" for row in padded]
     lines.insert(1, "|" + " --- |" * width)
     return "\n".join(lines)
+
+
+def code_language(attributes: dict[str, str]) -> str:
+    """Return the language that the classes of an element name, or ""."""
+    for name in attributes.get("class", "").split():
+        for prefix in ("language-", "lang-", "highlight-source-"):
+            if name.startswith(prefix):
+                return name[len(prefix) :][:40]
+    return ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 
 from rag.models import Block
-from sites.block_text import code_span, fenced, markdown_table, raised
+from sites.block_text import code_language, code_span, fenced, markdown_table, raised
 from sites.html_cleanup import prepare_html
 
 _DROPPED = frozenset(
@@ -35,7 +35,6 @@ _BREAKING = frozenset(
 _HEADING = re.compile("h[1-6]")
 _CELLS = ("tr", "td", "th")
 _LISTS = ("ul", "ol", "menu")
-_LANGUAGE = re.compile(r"(?:^|\s)(?:language-|lang-|highlight-source-)(\S{1,40})")
 MAX_LIST_DEPTH = 20
 """Levels of lists that are indented; deeper ones are read at the last level."""
 _BREAK = "\x00"
@@ -136,6 +135,8 @@ class _Reader(HTMLParser):
         self._pre: str | None = None
         """Language of the code being read; None outside code."""
         self._code = self._code_at = 0
+        self._in_link, self._links = False, set[str]()
+        """Where the block's links lead, "page" or "site", and "text" for words outside of them."""
         self._heading: int | None = None
         self._anchor = ""
         self._lists: list[int] = []
@@ -162,7 +163,7 @@ class _Reader(HTMLParser):
         elif tag == "meta":
             self._meta(attributes.get("http-equiv", "").lower(), attributes.get("content", ""))
         elif self._pre is not None:
-            self._pre = self._pre or _language(attributes)
+            self._pre = self._pre or code_language(attributes)
             if tag == "br":
                 self._text.append("\n")
         else:
@@ -190,7 +191,7 @@ class _Reader(HTMLParser):
             self._heading = int(tag[1])
             self._anchor = anchor or self._anchor
         elif tag == "pre":
-            self._pre = _language(attributes)
+            self._pre = code_language(attributes)
         elif tag in _LISTS:
             start = attributes.get("start", "")
             number = int(start) if start.isascii() and start.isdigit() and len(start) < 9 else 1
@@ -213,6 +214,9 @@ class _Reader(HTMLParser):
         elif tag in ("code", "tt"):
             self._code_at = self._code_at if self._code else len(self._text)
             self._code += 1
+        elif tag == "a" and "href" in attributes:
+            self._in_link = True
+            self._links.add("page" if attributes["href"].startswith("#") else "site")
         elif tag == "sup":  # 2<sup>n</sup> is not 2n
             self._text.append("^(")
         elif in_heading:
@@ -248,6 +252,8 @@ class _Reader(HTMLParser):
             self._code = max(0, self._code - 1)
             if not self._code and (code := "".join(self._text[self._code_at :]).strip()):
                 self._text[self._code_at :] = [code_span(code)]
+        elif tag == "a":
+            self._in_link = False
         elif tag == "sup":
             self._text.append(")")
         elif tag in _BREAKING or tag in _CELLS:
@@ -265,6 +271,8 @@ class _Reader(HTMLParser):
             self.title += data
         elif not self._dropping:
             self._text.append(data.replace(_BREAK, ""))
+            if not self._in_link and any(map(str.isalnum, data)):
+                self._links.add("text")
 
     def finish(self) -> None:
         """Close everything the document left open."""
@@ -286,7 +294,7 @@ class _Reader(HTMLParser):
         if self._heading is not None:
             words = text.replace("`", "").replace("\n", " ")
             self._end_list()
-            self.items.append(HeadingMark(self._heading, words, self._anchor))
+            self._add(HeadingMark(self._heading, words, self._anchor))
             self._heading, self._anchor = None, ""
         elif not text:
             return
@@ -301,7 +309,7 @@ class _Reader(HTMLParser):
             self._lines.append(f"{indent}{self._marker or '  '}{body}")
             self._marker = ""
         else:
-            self.items.append(Block("paragraph", text))
+            self._add(Block("links" if self._only_links() else "paragraph", text))
 
     def _end_pre(self) -> None:
         raw, self._text = "".join(self._text).strip("\n"), []
@@ -313,20 +321,22 @@ class _Reader(HTMLParser):
             indent = "  " * min(len(self._lists), MAX_LIST_DEPTH)
             self._lines += [indent + line if line else "" for line in code.split("\n")]
         else:
-            self.items.append(Block("code", code))
+            self._add(Block("code", code))
 
     def _end_list(self) -> None:
-        if self._lines:
-            self.items.append(Block("list", "\n".join(self._lines)))
+        if self._lines and not (self._only_links() and "site" not in self._links):
+            self._add(Block("links" if self._only_links() else "list", "\n".join(self._lines)))
         self._lines, self._marker = [], ""
 
     def _end_table(self) -> None:
         self._flush()
         rows, self._rows = [row for row in self._rows or [] if any(row)], None
         if rows:
-            self.items.append(Block("table", markdown_table(rows)))
+            self._add(Block("table", markdown_table(rows)))
 
+    def _add(self, item: Block | HeadingMark) -> None:
+        self.items.append(item)
+        self._links = set()
 
-def _language(attributes: dict[str, str]) -> str:
-    found = _LANGUAGE.search(attributes.get("class", ""))
-    return found[1] if found else ""
+    def _only_links(self) -> bool:
+        return bool(self._links) and "text" not in self._links

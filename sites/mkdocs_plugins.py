@@ -50,9 +50,10 @@ def name_jinja(body: str, includes: Includes, losses: Losses) -> None:
 
 def name_objects(lines: Iterable[str], body: str, includes: Includes, losses: Losses) -> None:
     """Name the objects that mkdocstrings would describe, each by the line that asks for it."""
-    written = [line.strip() for line in body.split("\n")]
+    numbered = enumerate(body.split("\n"))
+    places = {line.strip(): number for number, line in reversed(list(numbered))}
     for line in lines:
-        at = written.index(line.strip()) if line.strip() in written else 0
+        at = places.get(line.strip(), 0)
         kind = f"objects of mkdocstrings are not rendered; {INSTEAD}"
         losses.add(kind, includes.origin(at), line.partition(":::")[2].strip())
 

@@ -394,3 +394,11 @@ def test_code_and_marks_keep_their_words(tmp_path: Path) -> None:
     assert texts(page(tmp_path, config, text)) == [
         "2^n `a b` Ctrl+C ``x`y``", "```\nindented *x*\n```", "1. Note."
     ]  # fmt: skip
+
+
+def test_links_alone_are_told_apart(tmp_path: Path) -> None:
+    text = "- [A](#a)\n- [B](#b)\n\n[C](c.md) [D](d.md)\n\n1. [E](e.md)\n\nwords [F](f.md)\n"
+    (section,) = page(tmp_path, "", text).sections
+    assert [(block.kind, block.text) for block in section.blocks] == [
+        ("links", "C D"), ("links", "1. E"), ("paragraph", "words F")
+    ]  # fmt: skip
