@@ -43,12 +43,11 @@ from rag.indexing.indexer import (
     BookContent,
     Indexer,
     Plan,
-    carry_over,
     describe,
     sparse_chunk,
 )
 from rag.indexing.link_check import LinkReport, check_links, check_words
-from rag.indexing.outline import published_chunks
+from rag.indexing.published import carry_over, published_chunks
 from rag.interfaces import Embedder, IndexWriter, PreviewPages, VectorStore
 from rag.models import (
     Chunk,

@@ -10,7 +10,7 @@ from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 
-INTERRUPTS: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+_INTERRUPTS: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
 """The blocks that a line ends if a rule matches it."""
 MatchLine = Callable[[str, int, int], re.Match[str] | None]
 Read = Callable[[StateBlock, re.Match[str], int, int], int]
@@ -37,7 +37,7 @@ def add_block(
             state.line = read(state, match, first, end)
         return True
 
-    md.block.ruler.before("fence", name, rule, INTERRUPTS)
+    md.block.ruler.before("fence", name, rule, _INTERRUPTS)
 
 
 def line_of(state: StateBlock, line: int) -> str:
@@ -45,24 +45,11 @@ def line_of(state: StateBlock, line: int) -> str:
     return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
 
 
-def end_of_indented(state: StateBlock, first: int, end: int) -> int:
-    """Return the line after those that are indented by four columns more than the first."""
-    line, indent = first + 1, state.sCount[first] + 4
-    while line < end and (state.isEmpty(line) or state.sCount[line] >= indent):
-        line += 1
-    return line
-
-
 def push_paragraph(state: StateBlock, text: str, line: int) -> None:
     """Add a one-line paragraph, such as the title of an admonition."""
-    push_line(state, "paragraph", "p", text, line)
-
-
-def push_line(state: StateBlock, kind: str, tag: str, text: str, line: int) -> None:
-    """Add a block of one line."""
-    state.push(f"{kind}_open", tag, 1).map = [line, line + 1]
+    state.push("paragraph_open", "p", 1).map = [line, line + 1]
     token: Token = state.push("inline", "", 0)
     token.content = text
     token.map = [line, line + 1]
     token.children = []
-    state.push(f"{kind}_close", tag, -1)
+    state.push("paragraph_close", "p", -1)

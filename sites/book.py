@@ -58,7 +58,8 @@ def read_book(
     read. Files that cannot be used are listed in `problems`.
     """
     if generator not in GENERATORS:
-        raise SourceError(f"There is no reader called {generator}; there are {_listed()}.")
+        known = ", ".join(GENERATORS)
+        raise SourceError(f"There is no reader called {generator}; there are {known}.")
     folder = Path(folder)
     if not os.path.lexists(folder):
         raise SourceError(f"There is no folder {folder}.{address_hint(str(folder))}")
@@ -101,7 +102,7 @@ def read_book(
 
 def _recognised(request: Request) -> str:
     """Return the reader for a folder. Raises SourceError for a generator that has none."""
-    if html.recognise(request) and html.has_only_twins(request):
+    if html.is_built(request):
         return "html"  # perhaps built output inside a generator's project
     refuse_other_generators(request)
     return next(name for name, reader in READERS.items() if reader.recognise(request))
@@ -158,7 +159,3 @@ def _one_per_address(book: Book, report: Report) -> tuple[Page, ...]:
         else:
             kept[address] = page
     return tuple(kept.values())
-
-
-def _listed() -> str:
-    return ", ".join(GENERATORS)

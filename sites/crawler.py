@@ -27,7 +27,6 @@ from sites.time_limit import TooSlow, page_time_limit
 
 MAX_CONSECUTIVE_FAILURES = 12
 """After this many failures in a row the site counts as down."""
-_NO_TEXT = "has no text"
 MAX_SHELL_WORDS = 5
 """A page with a program, no links and no more words, such as `Loading...`, waits for it."""
 _WORD = re.compile(r"[\w/.-]+")
@@ -111,7 +110,8 @@ class _Crawl:
         for place, problem in listing.problems:
             self.report.add(place, problem)
         self.complete = listing.complete
-        listed = self._own_version([start.url, *listing.urls])[1:]
+        own = self._own_version([start.url, *listing.urls])
+        listed = [url for url in listing.urls if url in own]
         self._follow = len({same_page(url) for url in (start.url, *listed)}) < 2
         self._add([start.url])
         self._queue.clear()
@@ -151,7 +151,7 @@ class _Crawl:
                 self._record(url, result)
             self.progress(len(self.read), len(self.read) + len(self._queue))
 
-    def _own_version(self, urls: Sequence[str]) -> list[str]:
+    def _own_version(self, urls: Sequence[str]) -> set[str]:
         """Return the addresses without those of other versions of the book, which are reported."""
         others = other_versions(urls)
         if others:
@@ -162,7 +162,7 @@ class _Crawl:
                 f"has {len(others)} pages of other versions ({names}); they were left out. To "
                 "index a version, give its address.",
             )
-        return [url for url in urls if url not in others]
+        return set(urls) - others.keys()
 
     def _limit_reached(self) -> str:
         if len(self.settled) + len(self.missed) >= self.fetcher.limits.pages:
@@ -190,11 +190,10 @@ class _Crawl:
         if isinstance(result, _CrawledPage):
             self._consecutive_failures = 0
             self.settled |= {same_page(url), same_page(result.page.source_path)}
-            textless = result.skip_reason.startswith(_NO_TEXT)
             self.textless += "JavaScript" in result.skip_reason
             if not result.skip_reason:
                 self.read.append(result)
-            elif textless or not self._follow:
+            elif "no text" in result.skip_reason or not self._follow:
                 self.report.add(url, result.skip_reason)
             if self._follow:
                 self._add(result.links)
@@ -246,7 +245,7 @@ class _Crawl:
             skip_reason = "only redirects, so it was skipped."
         elif _is_empty(made, html, links):
             script = " without JavaScript" if "<script" in html else ""
-            skip_reason = f"{_NO_TEXT}{script}, so it was skipped."
+            skip_reason = f"has no text{script}, so it was skipped."
         elif _fingerprint(made) == self._not_found:
             return NotFound("shows the page for addresses that do not exist, so it was skipped.")
         else:
@@ -288,7 +287,7 @@ class _Crawl:
         for read in self.read:
             if read.text not in kept or (read.canonical and not kept[read.text].canonical):
                 kept[read.text] = read
-        own = set(self._own_version([read.page.source_path for read in kept.values()]))
+        own = self._own_version([read.page.source_path for read in kept.values()])
         named = [r.site_name for r in self.read if r.site_name]
         title = max(named, key=named.count, default="") or site_title(
             [r.head_title for r in kept.values()]

@@ -88,6 +88,8 @@ class Response:
     """Final address, without a fragment."""
     headers: Mapping[str, str]
     body: bytes
+    redirect: str = ""
+    """Address, perhaps relative, that it redirects to."""
 
     @property
     def media_type(self) -> str:
@@ -186,10 +188,13 @@ class Fetcher:
             seen.add(url)
             if not self.robots.allows(target):
                 raise Excluded("is disallowed by robots.txt.")
-            response, location = await self._retried(target, url)
-            if location is None:
+            response = await self._retried(target, url)
+            if not response.redirect:
                 return response
-            url = _joined(url, location)
+            try:
+                url = urljoin(url, response.redirect).partition("#")[0]
+            except ValueError:
+                raise Excluded("redirects to an invalid address.") from None
         raise Excluded(f"redirects more than {MAX_REDIRECTS} times.")
 
     def _target(self, url: str) -> str:
@@ -202,7 +207,7 @@ class Fetcher:
             raise Excluded(f"redirects to another site, {url[:200]}.")
         return target
 
-    async def _retried(self, target: str, url: str) -> tuple[Response, str | None]:
+    async def _retried(self, target: str, url: str) -> Response:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await self._once(target, url)
@@ -214,7 +219,7 @@ class Fetcher:
                 self._pause(wait)
         raise AssertionError("unreachable")
 
-    async def _once(self, target: str, url: str) -> tuple[Response, str | None]:
+    async def _once(self, target: str, url: str) -> Response:
         async with self._slots:
             await self._wait_for_slot()
             # The way httpx documents to pin an address: connect to it, but name the host.
@@ -234,17 +239,17 @@ class Fetcher:
                 self._addresses.append(self._addresses.pop(0))
                 raise _Retryable(f"could not be read ({type(error).__name__}).") from None
 
-    async def _read(self, response: httpx.Response, url: str) -> tuple[Response, str | None]:
+    async def _read(self, response: httpx.Response, url: str) -> Response:
         status, headers = response.status_code, response.headers
         if status in _REDIRECTS and "location" in headers:
-            return Response(url, headers, b""), headers["location"]
+            return Response(url, headers, b"", headers["location"] or url)
         if status in _TRANSIENT or status >= 500:
             raise _Retryable(f"answered {status}.", retry_after(headers))
         if status in _REFUSALS:
             raise Forbidden(f"answered {status}.")
         if status != 200:
             raise NotFound(f"answered {status}.")
-        return Response(url, headers, await self._body(response)), None
+        return Response(url, headers, await self._body(response))
 
     async def _body(self, response: httpx.Response) -> bytes:
         """Read and decompress the body without holding more than the limit in memory."""
@@ -283,13 +288,6 @@ class _Retryable(Exception):
     def __init__(self, message: str, wait: float | None = None) -> None:
         super().__init__(message)
         self.wait = wait
-
-
-def _joined(url: str, location: str) -> str:
-    try:
-        return urljoin(url, location).partition("#")[0]
-    except ValueError:
-        raise Excluded("redirects to an invalid address.") from None
 
 
 def unzip(data: bytes, limit: int) -> bytes:

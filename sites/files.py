@@ -228,7 +228,11 @@ class Files:
             for name in (*names, *files):
                 if not _is_utf8(name):
                     report.skip(prefix + shown(name), "has a name that is not UTF-8")
-            names[:] = sorted(n for n in names if _is_read(n) and n not in SKIPPED_FOLDERS)
+            names[:] = sorted(
+                name
+                for name in names
+                if _is_utf8(name) and name[0] != "." and name not in SKIPPED_FOLDERS
+            )
             for name in names:
                 if name.lower().endswith(tuple(suffixes)):
                     report.add(prefix + name, "is a folder, not a page; the files in it were read.")
@@ -294,10 +298,6 @@ def _decode(data: bytes) -> tuple[str, int]:
 
 def _relative(place: str, folder: Path) -> str:
     return shown(Path(place).relative_to(folder).as_posix())
-
-
-def _is_read(name: str) -> bool:
-    return not name.startswith(".") and _is_utf8(name)
 
 
 def _is_utf8(name: str) -> bool:

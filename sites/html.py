@@ -11,7 +11,7 @@ from typing import Any
 from rag.models import Page
 from sites.files import MARKDOWN
 from sites.html_blocks import HtmlPage, read_page
-from sites.sections import SectionBuilder
+from sites.sections import in_sections
 from sites.source import Book, Request, file_address, humanize, natural_key, site_path
 
 SUFFIXES = (".html", ".htm")
@@ -26,14 +26,14 @@ _SEPARATOR = re.compile(r"(?<!\s)\s++(?:[|·•»–—-]|::)\s++")
 def recognise(request: Request) -> bool:
     """Look for HTML with no Markdown but copies of pages, or at the top of the folder."""
     pages, sources = _pages_and_sources(request)
-    if pages and not sources:
-        return True
-    return any("/" not in path for path in pages) and not any("/" not in path for path in sources)
+    top_pages, top_sources = (any("/" not in path for path in each) for each in (pages, sources))
+    return bool(pages and not sources) or (top_pages and not top_sources)
 
 
-def has_only_twins(request: Request) -> bool:
-    """Return whether all Markdown in the folder is a copy of a page of HTML."""
-    return not _pages_and_sources(request)[1]
+def is_built(request: Request) -> bool:
+    """Return whether there is HTML, and all Markdown in the folder is a copy of a page of it."""
+    pages, sources = _pages_and_sources(request)
+    return bool(pages and not sources)
 
 
 def _pages_and_sources(request: Request) -> tuple[set[str], list[str]]:
@@ -85,10 +85,7 @@ def read(request: Request) -> Book:
 
 def make_page(html: HtmlPage, source: str, slug: str, fallback: str) -> Page:
     """Make a page. Its title is its first heading, else the `<title>`, else the fallback."""
-    sections = SectionBuilder("")
-    for item in html.items:
-        sections.add(item)
-    document = sections.finish(_SEPARATOR.split(html.title)[0] or fallback)
+    document = in_sections(html.items, "", _SEPARATOR.split(html.title)[0] or fallback)
     return Page(source, document.title, slug, document.sections, html.language)
 
 

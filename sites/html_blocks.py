@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
 from rag.models import Block
+from sites.block_text import code_span, fenced, markdown_table, raised
 from sites.html_cleanup import prepare_html
 
 _DROPPED = frozenset(
@@ -18,6 +20,7 @@ _DROPPED_CLASSES = frozenset(
     | {"table-of-contents", "theme-doc-toc-mobile", "theme-doc-breadcrumbs", "pagination-nav"}
     | {"md-source-file", "md-feedback", "md-content__button", "sr-only", "visually-hidden"}
     | {"VPDocFooter", "line-numbers-wrapper"}
+    | {"footnote-ref", "footnote-reference", "footnote-backref", "data-footnote-backref"}
 )
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source"}
@@ -25,10 +28,14 @@ _VOID = frozenset(
 )
 _BREAKING = frozenset(
     {"address", "article", "aside", "blockquote", "body", "center", "dd", "details", "div"}
-    | {"dl", "dt", "fieldset", "figcaption", "figure", "header", "hr", "html", "main", "p"}
-    | {"section", "summary", "tbody", "tfoot", "thead", "caption"}
+    | {"dl", "dt", "fieldset", "figcaption", "figure", "header", "hr", "html", "label", "main"}
+    | {"p", "section", "summary", "tbody", "tfoot", "thead", "caption"}
+    | {"h1", "h2", "h3", "h4", "h5", "h6", "li", "menu", "ol", "pre", "table", "ul"}
 )
-_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_HEADING = re.compile("h[1-6]")
+_CELLS = ("tr", "td", "th")
+_LISTS = ("ul", "ol", "menu")
+_LANGUAGE = re.compile(r"(?:^|\s)(?:language-|lang-|highlight-source-)(\S{1,40})")
 MAX_LIST_DEPTH = 20
 """Levels of lists that are indented; deeper ones are read at the last level."""
 _BREAK = "\x00"
@@ -128,7 +135,7 @@ class _Reader(HTMLParser):
         self._text: list[str] = []
         self._pre: str | None = None
         """Language of the code being read; None outside code."""
-        self._code = 0
+        self._code = self._code_at = 0
         self._heading: int | None = None
         self._anchor = ""
         self._lists: list[int] = []
@@ -175,46 +182,43 @@ class _Reader(HTMLParser):
 
     def _open(self, tag: str, attributes: dict[str, str]) -> None:
         anchor = attributes.get("id", "")
-        if tag in _HEADINGS:
+        starts_heading = _HEADING.fullmatch(tag)
+        in_heading = self._heading is not None and anchor and not starts_heading
+        if tag in _BREAKING and not in_heading:
             self._flush()
-            self._heading = _HEADINGS[tag]
+        if starts_heading:
+            self._heading = int(tag[1])
             self._anchor = anchor or self._anchor
         elif tag == "pre":
-            self._flush()
             self._pre = _language(attributes)
-        elif tag in ("ul", "ol", "menu"):
-            self._flush()
+        elif tag in _LISTS:
             start = attributes.get("start", "")
             number = int(start) if start.isascii() and start.isdigit() and len(start) < 9 else 1
             self._lists.append(number if tag == "ol" else 0)
         elif tag == "li":
-            self._flush()
             self._marker = "- "
             if self._lists and self._lists[-1]:
                 self._marker = f"{self._lists[-1]}. "
                 self._lists[-1] += 1
-        elif tag == "table" and self._rows is None:
+        elif tag == "table":
+            self._rows = self._rows or []
+        elif self._rows is not None and tag in _CELLS:
             self._flush()
-            self._rows = []
-        elif self._rows is not None and tag == "tr":
-            self._flush()
-            self._rows.append([])
-        elif self._rows is not None and tag in ("td", "th"):
-            self._flush()
-            if not self._rows:
+            if tag == "tr" or not self._rows:
                 self._rows.append([])
-            self._rows[-1].append("")
+            if tag != "tr":
+                self._rows[-1].append("")
         elif tag == "br":
             self._text.append(_BREAK)
         elif tag in ("code", "tt"):
+            self._code_at = self._code_at if self._code else len(self._text)
             self._code += 1
-            self._text.append("`")
-        elif self._heading is not None and anchor:
+        elif tag == "sup":  # 2<sup>n</sup> is not 2n
+            self._text.append("^(")
+        elif in_heading:
             self._anchor = self._anchor or anchor
-        elif tag in _BREAKING:
-            self._flush()
-            # Sphinx and others put the id on the section around the heading.
-            self._anchor = anchor if tag in ("section", "div") else self._anchor
+        elif tag in ("section", "div"):  # Sphinx and others put the id around the heading
+            self._anchor = anchor
         if tag == "article":
             self._article_begins.append(len(self.items))
         if self._main_depth and tag == self._main_tag:
@@ -233,19 +237,20 @@ class _Reader(HTMLParser):
         elif self._pre is not None:
             if tag == "pre":
                 self._end_pre()
-        elif tag in ("ul", "ol", "menu"):
+        elif tag in _LISTS:
             self._flush()
-            if self._lists:
-                self._lists.pop()
+            del self._lists[-1:]
             if not self._lists:
                 self._end_list()
         elif tag == "table":
             self._end_table()
         elif tag in ("code", "tt"):
-            if self._code:
-                self._code -= 1
-                self._text.append("`")
-        elif tag in _BREAKING or tag in _HEADINGS or tag in ("li", "tr", "td", "th"):
+            self._code = max(0, self._code - 1)
+            if not self._code and (code := "".join(self._text[self._code_at :]).strip()):
+                self._text[self._code_at :] = [code_span(code)]
+        elif tag == "sup":
+            self._text.append(")")
+        elif tag in _BREAKING or tag in _CELLS:
             self._flush()
         if tag == "article" and self._article_begins:
             self.articles.append((self._article_begins.pop(), len(self.items)))
@@ -275,10 +280,8 @@ class _Reader(HTMLParser):
 
     def _flush(self) -> None:
         """Finish the current heading, paragraph, list item or cell."""
-        raw, self._text = "".join(self._text), []
-        if raw.count("`") % 2:
-            raw = raw.replace("`", "")
-        lines = (" ".join(line.split()) for line in raw.replace("``", "").split(_BREAK))
+        raw, self._text, self._code_at = raised("".join(self._text)), [], 0
+        lines = (" ".join(line.split()) for line in raw.split(_BREAK))
         text = "\n".join(line for line in lines if line)
         if self._heading is not None:
             words = text.replace("`", "").replace("\n", " ")
@@ -293,6 +296,8 @@ class _Reader(HTMLParser):
         elif self._lists:
             indent = "  " * (min(len(self._lists), MAX_LIST_DEPTH) - 1)
             body = text.replace("\n", f"\n{indent}  ")
+            if not self._marker and self._lines:  # another paragraph of the item
+                self._lines.append("")
             self._lines.append(f"{indent}{self._marker or '  '}{body}")
             self._marker = ""
         else:
@@ -323,27 +328,5 @@ class _Reader(HTMLParser):
 
 
 def _language(attributes: dict[str, str]) -> str:
-    for name in attributes.get("class", "").split():
-        for prefix in ("language-", "lang-", "highlight-source-"):
-            if name.startswith(prefix):
-                return name[len(prefix) :][:40]
-    return ""
-
-
-def fenced(code: str, language: str) -> str:
-    """Make a fenced block whose fence is longer than any in the code."""
-    longest = 2
-    for line in code.split("\n"):
-        stripped = line.lstrip()
-        longest = max(longest, len(stripped) - len(stripped.lstrip("`")))
-    fence = "`" * (longest + 1)
-    return f"{fence}{language}\n{code}\n{fence}"
-
-
-def markdown_table(rows: list[list[str]]) -> str:
-    """Make a Markdown table; the first row is its header."""
-    width = max(len(row) for row in rows)
-    padded = [row + [""] * (width - len(row)) for row in rows]
-    lines = ["| " + " | ".join(row) + " |" for row in padded]
-    lines.insert(1, "|" + " --- |" * width)
-    return "\n".join(lines)
+    found = _LANGUAGE.search(attributes.get("class", ""))
+    return found[1] if found else ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markdown_it.token import Token
 
+from sites.block_text import code_span, raised
 from sites.html_blocks import TagWords, read_tag
 
 
@@ -36,17 +36,12 @@ class LinkCount:
     def only(self) -> bool:
         return self.count > 0 and not self.other
 
-    @only.setter
-    def only(self, value: bool) -> None:
-        self.other = self.other or not value
-
-    def merge(self, other: LinkCount) -> None:
-        self.count += other.count
-        self.other = self.other or other.other
-        self.local = self.local and other.local
+    def merge(self, inner: LinkCount) -> None:
+        self.count += inner.count
+        self.other |= inner.other
+        self.local &= inner.local
 
 
-_POWER = re.compile(r"(?:(\^)\((\w+)\)|\^\([^\w)]{0,40}\))")
 _TAGS_WITHOUT_SPACE = frozenset(
     {"a", "abbr", "b", "bdi", "bdo", "cite", "code", "del", "dfn", "em", "font", "i", "ins"}
     | {"kbd", "mark", "q", "s", "samp", "small", "span", "strong", "sub", "sup", "tt", "u"}
@@ -55,23 +50,24 @@ _TAGS_WITHOUT_SPACE = frozenset(
 
 
 class InlineText:
-    """Joins inline tokens into the text that the page shows."""
+    """The text that the page shows for inline tokens."""
 
-    def __init__(self, words_of: TagWords) -> None:
-        self.text = ""
+    def __init__(self, tokens: Sequence[Token], words_of: TagWords) -> None:
         self.links = LinkCount()
         self._words_of = words_of
         self._parts: list[str] = []
         self._in_link = 0
+        for token in tokens:
+            self._add(token)
+        lines = raised("".join(self._parts)).split("\n")
+        self.text = "\n".join(part for part in (" ".join(line.split()) for line in lines) if part)
 
-    def add(self, token: Token) -> None:
+    def _add(self, token: Token) -> None:
         kind = token.type
         if kind in ("text", "text_special", "entity"):
             self._put(token.content)
         elif kind == "code_inline":
-            tick = "``" if "`" in token.content else "`"
-            pad = " " if token.content[:1] == "`" or token.content[-1:] == "`" else ""
-            self._put(f"{tick}{pad}{token.content}{pad}{tick}")
+            self._put(code_span(token.content))
         elif kind == "softbreak":
             self._parts.append(" ")
         elif kind == "hardbreak":
@@ -81,7 +77,7 @@ class InlineText:
         elif kind == "link_open":
             self._in_link += 1
             self.links.count += 1
-            self.links.local = self.links.local and str(token.attrs.get("href")).startswith("#")
+            self.links.local &= str(token.attrs.get("href")).startswith("#")
         elif kind == "link_close":
             self._in_link -= 1
         elif kind == "mdx_expression":
@@ -109,8 +105,3 @@ class InlineText:
         self._parts.append(text)
         if not self._in_link and any(ch.isalnum() for ch in text):
             self.links.other = True
-
-    def finish(self) -> InlineText:
-        lines = _POWER.sub(r"\1\2", "".join(self._parts)).split("\n")
-        self.text = "\n".join(part for part in (" ".join(line.split()) for line in lines) if part)
-        return self

@@ -23,6 +23,8 @@ _TAG = re.compile(r"([a-z]{2,3})((?:-[a-z0-9]{2,8})*)", re.IGNORECASE)
 _PROSE = ("paragraph", "list")
 _WORD = re.compile(r"`[^`\n]*`|(\w+)")
 _LATIN = re.compile(r"[a-zA-Z\u00aa-\u024f\u1e00-\u1eff]")
+_WIDE = re.compile(r"[\u1100-\u11ff\u2e80-\ud7ff\uf900-\ufaff]")
+"""Letters that say as much as two of other scripts."""
 _SCRIPTS = {"CN": "Hans", "SG": "Hans", "TW": "Hant", "HK": "Hant", "MO": "Hant"}
 """Scripts of Chinese by region."""
 
@@ -41,17 +43,14 @@ def language_tag(value: object) -> str:
 
 def written_in(page: Page) -> str:
     """Return the language that a page is clearly written in, or ""."""
-    texts = [
-        text
-        for section in page.sections
-        for text in (section.heading, *(b.text for b in section.blocks if b.kind in _PROSE))
-    ]
+    blocks = (block for section in page.sections for block in section.blocks)
+    texts = (block.text for block in blocks if block.kind in _PROSE)
     found = (match[1] for match in _WORD.finditer("\n".join(texts)) if match[1])
     words = list(islice(found, JUDGED_WORDS))
     text = " ".join(words)
-    latin = len(_LATIN.findall(text))
-    if 2 * (sum(map(str.isalpha, text)) - latin) > latin:  # other scripts need fewer letters
-        return guess_language(_LATIN.sub("", text), "")
+    others = "".join(filter(str.isalpha, _LATIN.sub("", text)))
+    if len(others) + len(_WIDE.findall(others)) > len(_LATIN.findall(text)):
+        return guess_language(others, "")
     forms = [stop_word_form(word) for word in words]
     counts = Counter(
         name for form in forms for name, known in stop_words().items() if form in known

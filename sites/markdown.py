@@ -17,16 +17,15 @@ from mdit_py_plugins.footnote import footnote_plugin
 
 from rag.models import Block
 from sites.attributes import trailing_id
+from sites.block_text import fenced, markdown_table
 from sites.html_blocks import (
     HeadingMark,
     TagWords,
-    fenced,
-    markdown_table,
     read_fragment,
     tag_words,
 )
 from sites.inline_text import InlineText, LinkCount, plain_text
-from sites.sections import Document, SectionBuilder
+from sites.sections import UNCLOSED_COMMENT, Document, SectionBuilder
 from sites.slugs import Slugger, github_slugger
 from sites.tree import Node, read_tree
 
@@ -74,10 +73,15 @@ def _bounded_inline(state: StateCore) -> None:
         if token.children is None:
             token.children = []
         text = token.content
-        if len(text) > MAX_INLINE or _unclosed(text) > MAX_UNCLOSED or _PLAIN.fullmatch(text):
+        if is_too_long(text) or _PLAIN.fullmatch(text):
             token.children += [Token("text", "", 0, content=text)] if text else []
         else:
             state.md.inline.parse(text, state.md, state.env, token.children)
+
+
+def is_too_long(text: str) -> bool:
+    """Return whether a paragraph could take quadratic time, so that it is kept as raw text."""
+    return len(text) > MAX_INLINE or _unclosed(text) > MAX_UNCLOSED
 
 
 def _unclosed(text: str) -> int:
@@ -92,6 +96,7 @@ def _unclosed(text: str) -> int:
 
 _PLAIN = re.compile(r"[^\n\\`*_\[\]!<>&{}~$:^|#+]*+")
 """Text in which no dialect has markup."""
+_LISTS = ("bullet_list", "ordered_list")
 _HEADING_TAG = re.compile(r"h[1-6]")
 _LANGUAGE = re.compile(r"[\w+#.-]{1,40}")
 
@@ -110,20 +115,15 @@ def read_tokens(
     give_anchors(tokens, dialect)
     document = _Page(dialect, title).read(read_tree(tokens), fallback)
     warnings = list(document.warnings)
-    if any("<!--" in child.content for child in _texts(tokens)):
-        warnings.append("has an HTML comment that is never closed; it is read as text.")
+    texts = (child for token in tokens for child in token.children or () if child.type == "text")
+    if any("<!--" in child.content for child in texts):
+        warnings.append(UNCLOSED_COMMENT)
     if any(token.level >= MAX_NESTING - 1 for token in tokens):
         warnings.append(
             f"has lists nested more than {MAX_NESTING // 2} levels deep, or quotes {MAX_NESTING}; "
             "deeper content is left out."
         )
     return replace(document, warnings=tuple(warnings))
-
-
-def _texts(tokens: Sequence[Token]) -> Iterator[Token]:
-    """Yield the plain text in paragraphs and headings."""
-    for token in tokens:
-        yield from (child for child in token.children or () if child.type == "text")
 
 
 def give_anchors(tokens: Sequence[Token], dialect: Dialect) -> None:
@@ -150,11 +150,13 @@ class _Page:
     def __init__(self, dialect: Dialect, title: str) -> None:
         self._dialect = dialect
         self._sections = SectionBuilder(title)
-        self._warnings: dict[str, None] = {}
+        self._open_comment = False
 
     def read(self, root: Node, fallback: str) -> Document:
         self._container(root)
-        return replace(self._sections.finish(fallback), warnings=tuple(self._warnings))
+        warning = "has an HTML comment that is never closed; it hides the rest."
+        document = self._sections.finish(fallback)
+        return replace(document, warnings=(warning,) if self._open_comment else ())
 
     def _heading(self, node: Node) -> HeadingMark:
         words = self._inline(node.inline).text.replace("`", "")
@@ -174,12 +176,12 @@ class _Page:
             mark = self._sections.mark()
             self._container(node)
             self._sections.resume(mark)
-        elif kind in ("bullet_list", "ordered_list") and _has_heading(node):
+        elif kind in _LISTS and any(inner.type == "heading" for inner in node.walk()):
             mark = self._sections.mark()
             for child in node.children:  # a heading starts a section at any depth
                 self._container(child)
             self._sections.resume(mark)
-        elif kind in ("bullet_list", "ordered_list"):
+        elif kind in _LISTS:
             links = LinkCount()
             text = "\n".join(self._list(node, links))
             if text and not (links.only and links.local):
@@ -212,9 +214,7 @@ class _Page:
     def _fragment(self, node: Node) -> list[Block | HeadingMark]:
         if node.type == "html_block":
             if node.token.content.rfind("<!--") > node.token.content.rfind("-->"):
-                self._warnings["has an HTML comment that is never closed; it hides the rest."] = (
-                    None
-                )
+                self._open_comment = True
             return read_fragment(node.token.content, self._dialect.tag_words)
         words = (self._dialect.tag_words(name, attrs) for name, attrs in node.token.meta["tags"])
         return [Block("paragraph", text) for text in words if text]
@@ -253,14 +253,14 @@ class _Page:
         previous = ""
         for child in node.children:
             kind = child.type
-            if kind in ("bullet_list", "ordered_list"):
+            if kind in _LISTS:
                 text = "\n".join(self._list(child, links))
             elif kind in ("fence", "code_block", "table"):
-                text, links.only = self._code_or_table(child), False
+                text, links.other = self._code_or_table(child), True
             elif kind in ("html_block", "mdx_tags"):
                 items = self._fragment(child)
                 text = "\n".join(i.words if isinstance(i, HeadingMark) else i.text for i in items)
-                links.only = links.only and not text
+                links.other |= bool(text)
             elif kind == "inline":
                 line = self._inline(child.inline)
                 text = line.text
@@ -276,11 +276,4 @@ class _Page:
     # ------------------------------------------------------------ inline
 
     def _inline(self, tokens: Sequence[Token]) -> InlineText:
-        line = InlineText(self._dialect.tag_words)
-        for token in tokens:
-            line.add(token)
-        return line.finish()
-
-
-def _has_heading(node: Node) -> bool:
-    return any(inner.type == "heading" for inner in node.walk())
+        return InlineText(tokens, self._dialect.tag_words)

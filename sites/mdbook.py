@@ -22,8 +22,9 @@ from markdown_it.token import Token
 from mdit_py_plugins.deflist import deflist_plugin
 
 from rag.models import Page
+from sites.block_text import fenced
 from sites.files import Report
-from sites.html_blocks import fenced, tag_words
+from sites.html_blocks import tag_words
 from sites.includes import Include, Includes
 from sites.inline_text import plain_text
 from sites.markdown import Dialect, read_markdown

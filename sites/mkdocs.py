@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from html import unescape
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import quote
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
-
-from rag.language.visible import normalize
-from rag.models import Page
-from sites.attributes import attribute_lists, trailing_words
-from sites.fences import fence_titles
+from rag.models import Block, Page
 from sites.front_matter import lines_above, split_front_matter
+from sites.html_blocks import read_fragment
 from sites.include_markdown import include_markdown
 from sites.includes import Includes
-from sites.inline_text import plain_text
-from sites.markdown import Dialect, read_tokens
 from sites.mkdocs_config import CONFIGS, Site, built_pages, load_site
 from sites.mkdocs_navigation import default_order, navigation
 from sites.mkdocs_plugins import (
@@ -30,12 +21,10 @@ from sites.mkdocs_plugins import (
     name_jinja,
     name_objects,
     name_unread,
-    objects,
 )
-from sites.pymarkdown import python_markdown
-from sites.pymdownx import block_titles, braced_fences, fence_label, generic_blocks, icons
+from sites.pymarkdown import Renderer, slug_rule
 from sites.pymdownx_snippets import Snippets
-from sites.slugs import python_markdown_slug, python_markdown_slugger
+from sites.sections import UNCLOSED_COMMENT, in_sections
 from sites.source import (
     Book,
     Request,
@@ -47,7 +36,8 @@ from sites.source import (
 
 MARKDOWN = (".markdown", ".mdown", ".mkdn", ".mkd", ".md")
 _TAG = re.compile(r"<[^<>]{0,1000}>")
-_TOC_MARK = re.compile(r"^\[TOC\][ \t]*$", re.MULTILINE)
+_COMMENT = re.compile(r"(?<!`)<!--")
+"""The start of a comment that is text, because it has no end."""
 
 
 def recognise(request: Request) -> bool:
@@ -99,8 +89,7 @@ class _Pages:
         self._site = site
         self._titles = titles
         self._languages = languages
-        self._dialect = _dialect(site)
-        self._parser = self._dialect.parser()
+        self._renderer = Renderer(site)
         options = site.extensions.get("pymdownx.snippets")
         self._snippets = None if options is None else Snippets(options, site)
         self._blogs = [
@@ -119,16 +108,14 @@ class _Pages:
         if self._snippets:
             body = self._snippets.insert(body, includes)
         includes.report()
-        whole = body
-        if site.has("meta"):  # what the extension removes may come from a snippet
-            body = split_front_matter(body.lstrip("\n"), path, request.report)[1]
         language, bare = self._languages.split(path)
         source = PurePosixPath(bare)
         title = self._titles.get(path) or str(meta.get("title") or "")
-        tokens = self._parser.parse(_TOC_MARK.sub("", body))
-        name_objects(tokens, lines_above(whole, body), includes, losses)
-        document = read_tokens(tokens, self._dialect, title, humanize(source.stem))
-        request.report.add_all(path, document.warnings)
+        items = read_fragment(self._renderer.html(body))
+        document = in_sections(items, title, humanize(source.stem))
+        if any(isinstance(item, Block) and _COMMENT.search(item.text) for item in items):
+            request.report.add(path, UNCLOSED_COMMENT)
+        name_objects(self._renderer.objects, body, includes, losses)
         place = str(source.with_name("index" if source.stem == "README" else source.stem))
         for blog in self._blogs:
             if blog.is_post(bare):
@@ -146,73 +133,5 @@ class _Pages:
 
 def _blog_slug(options: dict[str, Any]) -> Callable[[str], str]:
     separator = str(options.get("post_slugify_separator") or "-")
-    return _rule(options.get("post_slugify") or {"kwds": {"case": "lower"}}, separator)
-
-
-# ---------------------------------------------------------------- anchors
-
-
-def _dialect(site: Site) -> Dialect:
-    attributes = site.has("attr_list", "extra", "pymdownx.extra")
-    toc = site.extensions.get("toc", {})
-    rule = _rule(toc.get("slugify"), str(toc.get("separator") or "-"))
-
-    def anchor_text(tokens: Sequence[Token]) -> str:
-        """Return a heading's HTML without tags: images have no text."""
-        text = "".join(plain_text([t]) for t in tokens if t.type != "image")
-        return " ".join(text.split())
-
-    markdown = partial(
-        python_markdown,
-        in_html=site.has("md_in_html", "extra", "pymdownx.extra"),
-        sane_headings=site.has("pymdownx.saneheaders"),
-    )
-    plugins: list[Callable[[MarkdownIt], None]] = [
-        markdown,
-        braced_fences,
-        fence_titles(fence_label),
-    ]
-    if site.plugin("mkdocstrings") is not None:
-        plugins.append(objects)
-    if site.has("pymdownx.emoji"):
-        plugins.append(icons)
-    if titles := block_titles(site.extensions):
-        plugins.append(generic_blocks(titles))
-    if attributes:
-        plugins.append(attribute_lists)
-    slugger = partial(python_markdown_slugger, rule=rule)
-    if attributes:
-        return Dialect(slugger, tuple(plugins), anchor_text, trailing_words)
-    return Dialect(slugger, tuple(plugins), anchor_text, lambda tokens: "")
-
-
-def _rule(named: Any, separator: str) -> Callable[[str], str]:
-    """Return the slug function configured for the toc extension."""
-    if isinstance(named, dict):  # pymdownx.slugs.slugify with options
-        options = named.get("kwds") if isinstance(named.get("kwds"), dict) else {}
-        options = options or {}
-        rule = partial(_pymdownx_slug, separator, str(options.get("case", "none")))
-        encode = options.get("percent_encode") is True
-        return (lambda text: quote(rule(text))) if encode else rule
-    name = str(named or "")
-    if name.endswith("slugify_unicode"):
-        return lambda text: python_markdown_slug(text, separator, ascii_only=False)
-    if "pymdownx.slugs" in name:
-        last = name.rpartition(".")[2]
-        case = "lower-ascii" if "gfm" in last else "none"
-        case = "lower" if last.startswith("uslugify") and "cased" not in last else case
-        rule = partial(_pymdownx_slug, separator, case)
-        return (lambda text: quote(rule(text))) if last.endswith("encoded") else rule
-    return lambda text: python_markdown_slug(text, separator)
-
-
-def _pymdownx_slug(separator: str, case: str, text: str) -> str:
-    """Slugify by the rule of `pymdownx.slugs`."""
-    slug = normalize("NFC", text).strip()
-    if case == "lower":
-        slug = slug.lower()
-    elif case == "fold":
-        slug = slug.casefold()
-    elif case == "lower-ascii":
-        slug = re.sub("[A-Z]", lambda match: match[0].lower(), slug)
-    return re.sub(r"[^\w\- ]", "", slug).replace(" ", separator)
+    rule = slug_rule(options.get("post_slugify") or {"kwds": {"case": "lower"}})
+    return lambda text: rule(text, separator)

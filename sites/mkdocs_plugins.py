@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from markdown_it import MarkdownIt
-from markdown_it.rules_block import StateBlock
-from markdown_it.token import Token
-
-from sites.block_rules import add_block, end_of_indented
 from sites.includes import Includes
 from sites.losses import Losses
 from sites.mkdocs_config import Site
+from sites.pymarkdown import is_known
 from sites.source import site_path
 
 _READ = frozenset(
@@ -27,12 +23,6 @@ _READ = frozenset(
     | {"open-in-new-tab", "panzoom", "htmlproofer", "llmstxt", "mike"}
 )
 """Plugins that are followed, or change neither the text nor the addresses of pages."""
-_EXTENSIONS = frozenset(
-    {"abbr", "admonition", "attr_list", "codehilite", "def_list", "extra", "fenced_code"}
-    | {"footnotes", "legacy_attrs", "legacy_em", "md_in_html", "meta", "nl2br", "sane_lists"}
-    | {"smarty", "tables", "toc", "wikilinks", "mdx_truly_sane_lists", "mdx_breakless_lists"}
-)
-_OBJECT = re.compile(r"(?:#{1,6} *)?:::[ \t]+([\w.]+)[ \t]*")
 _JINJA = re.compile(r"\{\{[^{}]{0,500}\}\}|\{%[^%]{0,500}%\}")
 _DATE_PART = re.compile(r"yyyy|yy|MM|M|dd|d|[^yMd]+")
 INSTEAD = "index the built site instead (`mkdocs build`, then `python ingest.py site`)"
@@ -44,7 +34,7 @@ def name_unread(site: Site) -> None:
         if name not in _READ | {"macros", "mkdocstrings"}:
             site.lost(f"plugins are not run; {INSTEAD}", "plugins", name)
     for name in site.extensions:
-        if name not in _EXTENSIONS and not name.startswith(("pymdownx.", "material.")):
+        if not is_known(name):
             site.lost(f"extensions are not run; {INSTEAD}", "markdown_extensions", name)
     hooks = site.config.get("hooks")
     for hook in hooks if isinstance(hooks, list) else ():
@@ -58,23 +48,13 @@ def name_jinja(body: str, includes: Includes, losses: Losses) -> None:
         losses.add(f"macros are not run; {INSTEAD}", place, match[0])
 
 
-def objects(md: MarkdownIt) -> None:
-    """Make a parser drop the directives of mkdocstrings with their indented options."""
-    add_block(md, "object", (":::", "#"), _OBJECT.fullmatch, _object)
-
-
-def _object(state: StateBlock, match: re.Match[str], first: int, end: int) -> int:
-    token = state.push("object", "", 0)
-    token.content, token.map = match[1], [first, first + 1]
-    return end_of_indented(state, first, end)
-
-
-def name_objects(tokens: Sequence[Token], above: int, includes: Includes, losses: Losses) -> None:
-    """Name the objects that mkdocstrings would describe; `above` is the lines above the tokens."""
-    for token in tokens:
-        if token.type == "object" and token.map:
-            kind = f"objects of mkdocstrings are not rendered; {INSTEAD}"
-            losses.add(kind, includes.origin(token.map[0] + above), token.content)
+def name_objects(lines: Iterable[str], body: str, includes: Includes, losses: Losses) -> None:
+    """Name the objects that mkdocstrings would describe, each by the line that asks for it."""
+    written = [line.strip() for line in body.split("\n")]
+    for line in lines:
+        at = written.index(line.strip()) if line.strip() in written else 0
+        kind = f"objects of mkdocstrings are not rendered; {INSTEAD}"
+        losses.add(kind, includes.origin(at), line.partition(":::")[2].strip())
 
 
 class Blog:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from sites.source import address_hint, count_words, is_address
 @asynccontextmanager
 async def open_site(
     where: str, *, allow_private: bool, slugs: Iterable[str] = ()
-) -> AsyncIterator[BuiltFolder | LiveSite]:
+) -> AsyncIterator[PublishedSite]:
     """Open the site at an address or in a folder; `slugs` are those of the book to check."""
     if is_address(where):
         async with Fetcher(where, allow_private=allow_private) as fetcher:
@@ -31,15 +32,29 @@ async def open_site(
         yield await asyncio.to_thread(lambda: BuiltFolder(Path(where).expanduser()))
 
 
-def _words(html: str) -> int:
-    """Count the words of the headings and blocks of a page."""
-    items = read_page(html).items
-    return sum(
-        count_words(item.words if isinstance(item, HeadingMark) else item.text) for item in items
-    )
+class PublishedSite(ABC):
+    """A site whose pages can be looked up by their percent-encoded path.
+
+    The methods raise NotFound if there is no such page, SourceError if it cannot be read.
+    """
+
+    async def ids(self, path: str) -> frozenset[str]:
+        """Return the ids on a page."""
+        return (await asyncio.to_thread(read_targets, await self._html(path))).ids
+
+    async def words(self, path: str) -> int:
+        """Return the number of words in the main part of a page."""
+        items = (await asyncio.to_thread(read_page, await self._html(path))).items
+        return sum(
+            count_words(item.words if isinstance(item, HeadingMark) else item.text)
+            for item in items
+        )
+
+    @abstractmethod
+    async def _html(self, path: str) -> str: ...
 
 
-class BuiltFolder:
+class BuiltFolder(PublishedSite):
     """A built site in a folder, with paths resolved as most hosts do.
 
     `a/` is `a/index.html`; `a` is `a.html` or `a/index.html`. Paths are case-sensitive, as on
@@ -55,17 +70,6 @@ class BuiltFolder:
         if not self._files:
             raise SourceError(f"There is no HTML in {folder}: build the site first.")
         self._lower: Mapping[str, str] = {name.lower(): name for name in self._files}
-
-    async def ids(self, path: str) -> frozenset[str]:
-        """Return the ids on the page at a percent-encoded path.
-
-        Raises NotFound if there is no such page, SourceError if it cannot be read.
-        """
-        return (await asyncio.to_thread(read_targets, await self._html(path))).ids
-
-    async def words(self, path: str) -> int:
-        """Return the number of words in the main part of a page. Raises like `ids`."""
-        return await asyncio.to_thread(_words, await self._html(path))
 
     async def _html(self, path: str) -> str:
         name = self._find(unquote(path))
@@ -91,7 +95,7 @@ class BuiltFolder:
         raise NotFound("there is no such page")
 
 
-class LiveSite:
+class LiveSite(PublishedSite):
     """A live site at and below an address.
 
     Slugs of a crawled site start at the host, slugs of sources at the site's root. A prefix
@@ -105,14 +109,6 @@ class LiveSite:
         within, known = f"{path}/", list(slugs)
         if path and known and all(f"{slug}/".startswith(within) for slug in known):
             self._root = self._root.removesuffix(f"/{path}")
-
-    async def ids(self, path: str) -> frozenset[str]:
-        """Fetch a page and return its ids. Raises like `BuiltFolder.ids`."""
-        return (await asyncio.to_thread(read_targets, await self._html(path))).ids
-
-    async def words(self, path: str) -> int:
-        """Fetch a page and count the words of its main part. Raises like `BuiltFolder.ids`."""
-        return await asyncio.to_thread(_words, await self._html(path))
 
     async def _html(self, path: str) -> str:
         try:

@@ -1,79 +1,216 @@
-"""Add the syntax of Python-Markdown and its usual extensions to markdown-it.
+"""Render the pages of a MkDocs site with Python-Markdown and the extensions that it configures.
 
-Admonitions (`!!! note "Title"`, `??? …`) and content tabs (`=== "Title"`) contain the lines
-below them that are indented by four spaces. A heading needs no space after its `#`.
+Only extensions known to be free of side effects are loaded, with options that are plain data.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from html import escape
+from importlib import import_module
+from typing import Any
+from xml.etree.ElementTree import Element
 
-from markdown_it import MarkdownIt
-from markdown_it.rules_block import StateBlock
-from mdit_py_plugins.deflist import deflist_plugin
+from markdown import Markdown
+from markdown.blockprocessors import BlockProcessor
+from markdown.extensions.toc import slugify, slugify_unicode
+from markdown.inlinepatterns import InlineProcessor
+from markdown.treeprocessors import Treeprocessor
+from markdown.util import AtomicString
+from pymdownx.slugs import slugify as pymdownx_slugify
 
-from sites.block_rules import (
-    INTERRUPTS,
-    add_block,
-    end_of_indented,
-    line_of,
-    push_line,
-    push_paragraph,
-)
-from sites.pymarkdown_html import code_in_tables, raw_html
+from rag.language.visible import normalize
+from sites.markdown import is_too_long
+from sites.mkdocs_config import Options, Site
 
-_BOX = re.compile(
-    r"(?:===[!+]*[ \t]+\"(?P<tab>.*)\"|(?:!!!|\?\?\?\+?)(?=.*[\w\"])"
-    r"(?:[ \t]*+(?P<type>[\w-]++)(?:[ \t]++[\w-]++)*+)?(?:[ \t]++\"(?P<title>.*)\")?)[ \t]*+"
-)
-_HEADING = re.compile(r"(#{1,6})(.*)")
-_ABBREVIATION = re.compile(r"\*\[[^\]]+\]:.*")
+_PACKAGES = {
+    "markdown.extensions": "abbr admonition attr_list codehilite def_list extra fenced_code"
+    " footnotes legacy_attrs legacy_em md_in_html meta nl2br sane_lists tables toc wikilinks",
+    "pymdownx": "arithmatex betterem bracketspan caret critic details escapeall extra fancylists"
+    " highlight inlinehilite keys mark progressbar quotes saneheaders"
+    " superfences tabbed tasklist tilde blocks.admonition blocks.caption"
+    " blocks.definition blocks.details blocks.html blocks.tab",
+}
+_LOADED = {
+    (name if package[0] == "m" else f"pymdownx.{name}"): f"{package}.{name}"
+    for package, names in _PACKAGES.items()
+    for name in names.split()
+}
+"""The extensions that are loaded, with their modules."""
+_KNOWN = {
+    "pymdownx.snippets",
+    "pymdownx.emoji",
+    "pymdownx.b64",
+    "pymdownx.pathconverter",
+    "pymdownx.magiclink",
+    "pymdownx.striphtml",
+    "pymdownx.smartsymbols",
+    "smarty",
+}
+"""Extensions that are followed elsewhere, or do not change the text."""
+_USUAL = ("toc", "tables", "pymdownx.highlight", "pymdownx.superfences")
+"""MkDocs loads the first two and fenced code, of which SuperFences accepts every form."""
+_PLAIN = re.compile(r"(?:[^\n\\`*_\[\]<>&{}~$:^|+=\x02]|:(?![\w+-])|(?<! )\n|[+=](?![+=]))*+")
+_ICON = r":(?=[0-9_+-]{0,60}[a-z])[a-z0-9_+][a-z0-9_+-]{0,90}:"
+_OBJECT = re.compile(r"^(?:#{1,6} *)?:::[ \t]+([\w.]+)[ \t]*$", re.MULTILINE)
+_SLUGS: dict[str, Options] = {
+    "uslugify": {"case": "lower"},
+    "uslugify_encoded": {"case": "lower", "percent_encode": True},
+    "uslugify_cased": {},
+    "uslugify_cased_encoded": {"percent_encode": True},
+    "gfm": {"case": "lower-ascii"},
+    "gfm_encoded": {"case": "lower-ascii", "percent_encode": True},
+}
+"""Former names in `pymdownx.slugs` and the options that replaced them."""
+
+Slug = Callable[[str, str], str]
+"""(text of the heading, separator) -> id"""
 
 
-def python_markdown(md: MarkdownIt, *, in_html: bool, sane_headings: bool) -> None:
-    """Make a parser accept Python-Markdown.
-
-    `in_html` turns on Markdown in HTML that asks for it, `sane_headings` demands a space after
-    the `#` of a heading.
-    """
-    md.use(deflist_plugin).use(raw_html, in_html=in_html).use(code_in_tables)
-    if not sane_headings:
-        md.block.ruler.at("heading", _heading, INTERRUPTS)
-    add_block(md, "indented_box", ("!!!", "???", "==="), _BOX.fullmatch, _indented_box)
-    # The page shows abbreviations only as tooltips.
-    add_block(
-        md,
-        "abbreviation",
-        ("*[",),
-        _ABBREVIATION.fullmatch,
-        lambda state, match, first, end: first + 1,
-    )
+def is_known(name: str) -> bool:
+    """Return whether an extension is followed, or changes neither the text nor the anchors."""
+    return name in _LOADED or name in _KNOWN or name.startswith("material.")
 
 
-def _heading(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    extra = state.sCount[start_line] - state.blkIndent
-    if extra > (3 if state.listIndent >= 0 else 0):  # a list item's text starts at column four
-        return False
-    match = _HEADING.fullmatch(line_of(state, start_line))
-    words = match[2].rstrip(" \t").rstrip("#").strip() if match else ""
-    if match is None or not words:
-        return False
-    if not silent:
-        push_line(state, "heading", f"h{len(match[1])}", words, start_line)
-        state.line = start_line + 1
+def slug_rule(named: Any) -> Slug:
+    """Return the slug function that a configuration names; Python-Markdown's by default."""
+    rule: Slug = slugify
+    if isinstance(named, dict):  # pymdownx.slugs.slugify with options
+        options = named.get("kwds")
+        options = options if isinstance(options, dict) else {}
+        encode = options.get("percent_encode") is True
+        rule = pymdownx_slugify(case=str(options.get("case")), percent_encode=encode)
+    elif "pymdownx.slugs" in str(named):
+        rule = pymdownx_slugify(**_SLUGS.get(str(named).rpartition(".")[2], {}))
+    elif str(named).endswith("slugify_unicode"):
+        rule = slugify_unicode
+    return lambda text, separator: rule(normalize("NFC", text), separator)
+
+
+class Renderer:
+    """Renders pages with the extensions of one site."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._markdown: Markdown | None = None
+        self.objects: list[str] = []
+        """The lines of the last page that name objects for mkdocstrings."""
+
+    def html(self, text: str) -> str:
+        """Render a page. Code keeps its text, icons and permalinks are left out."""
+        # A page that fails may leave the parser in the middle of a block.
+        markdown, self._markdown = self._markdown or self._make(), None
+        self.objects.clear()
+        html = markdown.reset().convert(text)
+        self._markdown = markdown
+        return html
+
+    def _make(self) -> Markdown:
+        site = self._site
+        markdown = Markdown(tab_length=2 if site.has("mdx_truly_sane_lists") else 4)
+        names = [name for name in site.extensions if name in _LOADED and name not in _USUAL]
+        for name in (*names, *_USUAL):
+            self._load(markdown, name, site.extensions.get(name, {}))
+        markdown.treeprocessors.register(_Plain(markdown), "plain", 25)
+        if site.has("pymdownx.emoji"):
+            markdown.inlinePatterns.register(_Icons(_ICON, markdown), "icons", 185)
+        if site.plugin("mkdocstrings") is not None:
+            objects = _Objects(markdown, self.objects)
+            markdown.parser.blockprocessors.register(objects, "objects", 175)
+        return markdown
+
+    def _load(self, markdown: Markdown, name: str, options: Options) -> None:
+        """Load an extension with those of its options that are plain data."""
+        extension = import_module(_LOADED[name]).makeExtension()
+        usual = extension.getConfigs()
+        plain = {key: value for key, value in options.items()
+                 if isinstance(usual.get(key), str | int | list | dict)
+                 and isinstance(value, type(usual[key]))}  # fmt: skip
+        fixed = _FIXED.get(name, {})
+        if name == "toc":
+            fixed = {**fixed, "slugify": slug_rule(options.get("slugify"))}
+        try:
+            for key, value in {**plain, **fixed}.items():
+                extension.setConfig(key, value)
+            markdown.registerExtensions([extension], {})
+        except Exception:  # noqa: BLE001 - options of any form
+            kind = "extensions could not be loaded with their options"
+            self._site.lost(kind, "markdown_extensions", name)
+
+
+def _fence(
+    source: str, language: str | None, name: str, options: Options, md: Markdown, **more: Any
+) -> str:
+    """Render a fence: its title or the label of the tab that it is, and its code."""
+    title = escape(str(options.get("title") or options.get("tab") or ""))
+    code = f'<pre><code class="language-{escape(language or "")}">{escape(source)}</code></pre>'
+    return f"<p>{title}</p>{code}" if title else code
+
+
+def _accept(
+    language: str | None, given: Options, options: Options, attributes: Options, md: Markdown
+) -> bool:
+    """Accept a fence with options of any name."""
+    options.update(given)
     return True
 
 
-def _indented_box(state: StateBlock, match: re.Match[str], first: int, end: int) -> int:
-    title = match["title"] if match["tab"] is None else match["tab"]
-    title = match["type"].capitalize() if title is None else title
-    if title:
-        push_paragraph(state, title, first)
-    end = end_of_indented(state, first, end)
-    before = (state.blkIndent, state.lineMax, state.parentType)
-    state.blkIndent, state.lineMax, state.parentType = state.sCount[first] + 4, end, "blockquote"
-    state.level += 1
-    state.md.block.tokenize(state, first + 1, end)
-    state.level -= 1
-    state.blkIndent, state.lineMax, state.parentType = before
-    return end
+_FIXED: dict[str, Options] = {
+    "codehilite": {"use_pygments": False},
+    "pymdownx.highlight": {"use_pygments": False},
+    "pymdownx.arithmatex": {"generic": True},
+    "pymdownx.tabbed": {"alternate_style": False},
+    "pymdownx.blocks.tab": {"alternate_style": False},
+    "pymdownx.superfences": {
+        "relaxed_headers": True,
+        "custom_fences": [{"name": "*", "class": "", "format": _fence, "validator": _accept}],
+    },
+    "toc": {"marker": "", "permalink": False, "anchorlink": False, "toc_depth": "7-7"},
+}
+
+
+class _Plain(Treeprocessor):
+    """Marks text in which no inline markup is looked for.
+
+    Without markup that takes a third of the time; in huge paragraphs it could take quadratic time.
+    """
+
+    def run(self, root: Element) -> None:
+        for element in root.iter():
+            text = element.text or ""
+            if _PLAIN.fullmatch(text) or is_too_long(text):
+                element.text = AtomicString(text)
+
+
+class _Icons(InlineProcessor):
+    """Drops `:material-bee:`, of which the page shows a picture."""
+
+    def handleMatch(self, m: re.Match[str], data: str) -> tuple[str | None, int | None, int | None]:  # type: ignore[override]
+        if data[max(m.start() - 1, 0) : m.start()].isalnum():
+            return None, None, None
+        return "", m.start(), m.end()
+
+
+class _Objects(BlockProcessor):
+    """Drops the directives of mkdocstrings with their options, and collects them."""
+
+    def __init__(self, markdown: Markdown, found: list[str]) -> None:
+        super().__init__(markdown.parser)
+        self._found = found
+
+    def test(self, parent: Element, block: str) -> bool:
+        return _OBJECT.search(block) is not None
+
+    def run(self, parent: Element, blocks: list[str]) -> None:
+        block = blocks.pop(0)
+        match = _OBJECT.search(block)
+        if match is None:
+            return
+        self._found.append(match[0])
+        self.parser.parseBlocks(parent, [block[: match.start()]])
+        _, rest = self.detab(block[match.end() :].lstrip("\n"))
+        while not rest and blocks and blocks[0].startswith(" " * self.tab_length):
+            _, rest = self.detab(blocks.pop(0))
+        if rest:
+            blocks.insert(0, rest)

@@ -6,6 +6,7 @@ specific one, so it would read forbidden pages and skip allowed ones.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
@@ -19,7 +20,7 @@ class _Group:
     agents: list[str] = field(default_factory=list)
     rules: list[tuple[str, bool]] = field(default_factory=list)
     """(pattern, whether it allows)"""
-    delay: float | None = None
+    delay: float = 0.0
 
 
 class Robots:
@@ -50,7 +51,7 @@ class Robots:
         ours = [group for group in groups if agent.lower() in group.agents]
         ours = ours or [group for group in groups if "*" in group.agents]
         self._rules = [rule for group in ours for rule in group.rules]
-        self.delay = max((group.delay or 0.0 for group in ours), default=0.0)
+        self.delay = max((group.delay for group in ours), default=0.0)
         """Crawl-delay in seconds."""
 
     def allows(self, path: str) -> bool:
@@ -87,9 +88,8 @@ def _matches(pattern: str, path: str) -> bool:
     return path.find(last, at) >= 0
 
 
-def _seconds(value: str) -> float | None:
-    try:
-        seconds = float(value)
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds < 3600 else None
+def _seconds(value: str) -> float:
+    with suppress(ValueError):
+        if 0 <= (seconds := float(value)) < 3600:
+            return seconds
+    return 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from rag.models import Block, Section
@@ -10,6 +11,7 @@ from sites.html_blocks import HeadingMark
 
 MAX_HEADING = 200
 """Characters; a longer heading is also repeated below as a paragraph."""
+UNCLOSED_COMMENT = "has an HTML comment that is never closed; it is read as text."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,10 @@ class SectionBuilder:
     def _open(self, mark: HeadingMark) -> None:
         words = " ".join(mark.words.split())
         shown = clip(words)
-        if not self._started and shown and (mark.level == 1 or _repeats_title(shown, self._title)):
+        if not self._started and not shown:  # perhaps a logo above the title
+            self._section.anchor = mark.anchor
+            return
+        if not self._started and (mark.level == 1 or _repeats_title(shown, self._title)):
             self._has_title_heading = True
             self._title = self._title or shown
             self._section.heading, self._section.level = shown, mark.level
@@ -98,6 +103,14 @@ class SectionBuilder:
             Section(s.heading, s.level, s.anchor, s.path, tuple(s.blocks)) for s in self._sections
         )
         return Document(title, tuple(sections))
+
+
+def in_sections(items: Iterable[Block | HeadingMark], title: str, fallback: str) -> Document:
+    """Group the parts of a page. `title` wins over the first heading; `fallback` is the last."""
+    sections = SectionBuilder(title)
+    for item in items:
+        sections.add(item)
+    return sections.finish(fallback)
 
 
 def clip(words: str) -> str:

@@ -68,42 +68,6 @@ def vitepress_slugger(_taken: Iterable[str] = ()) -> Slugger:
     return lambda text, explicit: _first_free(explicit or vitepress_slug(text), seen)
 
 
-def python_markdown_slug(text: str, separator: str = "-", *, ascii_only: bool = True) -> str:
-    """Reduce to the ASCII word characters of the NFKD form, lower case, joined with `-`.
-
-    Rule of `markdown.extensions.toc.slugify`.
-    """
-    if ascii_only:
-        text = normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
-    value = re.sub(r"[^\w\s-]", "", text).strip().lower()
-    return re.sub(rf"[{re.escape(separator)}\s]+", separator, value)
-
-
-def python_markdown_slugger(taken: Iterable[str], rule: Callable[[str], str]) -> Slugger:
-    """Number repeats and empty ids `_1`, `_2`, counting on from a number already there.
-
-    Rule of `markdown.extensions.toc.unique`. Ids written by the author anywhere on the page
-    are `taken` from the start.
-    """
-    seen = set(taken)
-    tried: dict[tuple[str, int], int] = {}
-
-    def slug(text: str, explicit: str) -> str:
-        result = explicit or rule(text)
-        if not explicit and (result in seen or not result):
-            match = re.fullmatch(r"(.*)_([0-9]{1,15})", result, re.DOTALL)
-            stem, start = (match[1], int(match[2])) if match else (result, 0)
-            number = tried.get((stem, start), start)
-            while result in seen or not result:
-                number += 1
-                result = f"{stem}_{number}"
-            tried[stem, start] = number
-        seen.add(result)
-        return result
-
-    return slug
-
-
 def mdbook_slug(text: str) -> str:
     """Lower-case; keep alphanumerics, `_` and `-`; turn each space into `-`; drop the rest.
 

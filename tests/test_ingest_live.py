@@ -10,8 +10,7 @@ import pytest
 
 import ingest
 from rag.adapters.vector_store.edge import EdgeStore
-from rag.indexing.indexer import carry_over
-from rag.indexing.outline import published_chunks
+from rag.indexing.published import carry_over, published_chunks
 from rag.models import Chunk, IndexInfo
 from sites import fetch
 from tests.support.offline import Offline

@@ -25,7 +25,7 @@ from rag.language.visible import tidy
 from rag.models import AnswerRequest, Chunk, Passage, SearchResult
 from rag.retrieval.highlighted import put_highlighted_first
 from rag.retrieval.spelling import correct
-from sites.slugs import github_slug, mdbook_slug, python_markdown_slug, vitepress_slug
+from sites.slugs import github_slug, mdbook_slug, vitepress_slug
 
 SHORT, LONG = 2_000, 8_000
 SLACK = 0.1
@@ -147,7 +147,6 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "quoted answer": quoted,
     "github_slug": github_slug,
     "vitepress_slug": vitepress_slug,
-    "python_markdown_slug": python_markdown_slug,
     "mdbook_slug": mdbook_slug,
 }
 

@@ -6,18 +6,25 @@ import asyncio
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass
 from itertools import chain, zip_longest
 
 from rag.errors import BookError, ConfigurationError, IndexMismatch
 from rag.interfaces import Embedder, IndexWriter
-from rag.models import Chunk, IndexInfo, Page, Point, SparseVector
+from rag.models import (
+    Chunk,
+    IndexInfo,
+    Page,
+    Point,
+    SparseVector,
+)
 
 BATCH = 96
 """Texts per embedding call, unless the embedder sets `batch`. This is Cohere's maximum."""
 CONCURRENT = 2
 """Concurrent embedding calls, so that one batch is staged while the next is embedded."""
+
 STARTER_CHARACTERS = 80
 """Maximum length of a suggested question. Longer ones would fill the chat panel."""
 
@@ -126,30 +133,6 @@ def starters(pages: Sequence[Page], count: int = 4) -> tuple[str, ...]:
     if len(questions) > 1:
         return questions[:count]
     return tuple(dict.fromkeys(page.title for page in pages[1:]))[:count]
-
-
-def carry_over(new: Sequence[Chunk], old: Sequence[Chunk], unread: Collection[str]) -> list[Chunk]:
-    """Merge `new` with the old chunks of pages that could not be read, in their old positions.
-
-    `unread` are the source paths of those pages. Chunks that are also in `new` are not repeated.
-    """
-    pages: dict[str, list[Chunk]] = {}
-    for chunk in new:
-        pages.setdefault(chunk.source_path, []).append(chunk)
-    there = {chunk.chunk_id for chunk in new}
-    before: dict[str, list[Chunk]] = {}
-    for chunk in old:
-        before.setdefault(chunk.source_path, []).append(chunk)
-    order, last = list(pages), -1
-    for path, chunks in before.items():
-        if path in pages:
-            last = order.index(path)
-        elif path in unread:
-            last += 1
-            order.insert(last, path)
-            pages[path] = [chunk for chunk in chunks if chunk.chunk_id not in there]
-    merged = (chunk for path in order for chunk in pages[path])
-    return [replace(chunk, order_index=n) for n, chunk in enumerate(merged)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +300,5 @@ def _rules(sparse: Sparse) -> str:
 
 def _same_rules(info: IndexInfo, published: IndexInfo | None) -> bool:
     """Whether the published sparse vectors were made with the current tokenization."""
-    if published is None:
-        return False
-    return info.fingerprint.split("-")[0] == published.fingerprint.split("-")[0]
+    rules = info.fingerprint.split("-")[0]
+    return published is not None and published.fingerprint.split("-")[0] == rules

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Protocol
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from rag.answering.sources import split_by_heading
 from rag.answering.text_fragments import citation_url
@@ -91,13 +91,19 @@ def citable_links(chunks: Iterable[Chunk]) -> list[Link]:
     return list(found.values())
 
 
+def site_address(slug: str) -> tuple[str, str]:
+    """Return the percent-encoded path and fragment to which a citation of a slug links."""
+    address = urlsplit(citation_url("/", slug, ""))
+    return address.path.lstrip("/"), address.fragment
+
+
 async def check_links(chunks: Iterable[Chunk], site: Site) -> LinkReport:
     """Check every link against the pages of a site, as a browser would resolve it."""
     links = citable_links(chunks)
     by_page: dict[str, list[tuple[str, Link]]] = {}
     for link in links:
-        address = _address(link.slug)
-        by_page.setdefault(address.path.lstrip("/"), []).append((address.fragment, link))
+        path, fragment = site_address(link.slug)
+        by_page.setdefault(path, []).append((fragment, link))
     slots = asyncio.Semaphore(_AT_ONCE)
 
     async def check(path: str, fragments: Sequence[tuple[str, Link]]) -> list[DeadLink]:
@@ -133,15 +139,10 @@ async def check_words(read: Mapping[str, tuple[str, int]], site: Site) -> list[s
     sentences = []
     for slug, (path, words) in read.items():
         try:
-            published = await site.words(_address(slug).path.lstrip("/"))
+            published = await site.words(site_address(slug)[0])
         except (NotFound, SourceError):
             continue
         missing = published - words
         if missing >= MISSING_WORDS and missing >= MISSING_SHARE * published:
             sentences.append(f"{path}: {words} words were read of {published} published at /{slug}")
     return sentences
-
-
-def _address(slug: str) -> SplitResult:
-    """Return the address on the site, as a citation has it."""
-    return urlsplit(citation_url("/", slug, ""))

@@ -5,18 +5,17 @@ Every store returns chunks in book order, so this works where the book's files a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from rag.answering.sources import heading_lines, split_by_heading
 from rag.answering.text_fragments import plain_sentences
 from rag.answering.urls import page_path
+from rag.indexing.published import read_chunks
 from rag.interfaces import VectorStore
 from rag.models import Chunk, IndexInfo
 
-REACH = 128
-"""Chunks are read 2 * REACH + 1 at a time."""
 MAX_CHUNKS = 20_000
 """Chunks of a book beyond these are left out."""
 PAGE_CHARACTERS = 200_000
@@ -63,12 +62,11 @@ async def read_outline(store: VectorStore, info: IndexInfo) -> Outline:
     if key not in _known:
         pages: dict[str, OutlinePage] = {}
         positions: dict[str, int] = {}
-        total = min(info.chunks, MAX_CHUNKS)
-        async for chunk in read_chunks(store, 0, total - 1):
-            positions[chunk.chunk_id] = at = chunk.order_index
+        async for chunk in read_chunks(store, 0, min(info.chunks, MAX_CHUNKS) - 1):
+            at = positions[chunk.chunk_id] = chunk.order_index
             slug = page_slug(chunk)
-            page = pages.get(slug) or OutlinePage(slug, chunk.title, _summary(chunk), at, at)
-            pages[slug] = replace(page, title=chunk.title, last=at)
+            known = pages.get(slug) or OutlinePage(slug, "", _summary(chunk), at, at)
+            pages[slug] = replace(known, title=chunk.title, last=at)
         _known.clear()  # there is one book
         _known[key] = Outline(tuple(pages.values()), positions)
     return _known[key]
@@ -83,20 +81,6 @@ async def page_chunks(store: VectorStore, slug: str, first: int, last: int) -> l
         if page_slug(chunk) == slug and length <= PAGE_CHARACTERS:
             chunks.append(chunk)
     return chunks
-
-
-async def published_chunks(store: VectorStore) -> list[Chunk]:
-    """Return all chunks of the published index, in book order."""
-    info = await store.info()
-    return [chunk async for chunk in read_chunks(store, 0, info.chunks - 1 if info else -1)]
-
-
-async def read_chunks(store: VectorStore, first: int, last: int) -> AsyncIterator[Chunk]:
-    """Yield the chunks at these positions, in order."""
-    for start in range(first, last + 1, 2 * REACH + 1):
-        reach = min(REACH, (last - start + 1) // 2)
-        for chunk in await store.neighbours(start + reach, reach):
-            yield chunk
 
 
 def page_slug(chunk: Chunk) -> str:

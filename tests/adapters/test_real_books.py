@@ -19,7 +19,7 @@ from rag.adapters.vector_store.qdrant import BUCKETS, QdrantStore, bucket
 from rag.adapters.vector_store.qdrant_writer import QdrantWriter
 from rag.indexing.chunking import chunk_book
 from rag.indexing.indexer import BookContent, Indexer, describe
-from rag.indexing.outline import published_chunks
+from rag.indexing.published import published_chunks
 from rag.interfaces import IndexWriter, VectorStore
 from rag.language.tokens import sparse_passage
 from rag.models import (

@@ -9,7 +9,7 @@ import pytest
 import ingest
 from rag.adapters.vector_store.edge import EdgeStore
 from rag.indexing.link_check import citable_links
-from rag.indexing.outline import published_chunks
+from rag.indexing.published import published_chunks
 from rag.models import Chunk, IndexInfo
 from tests.support.offline import Offline
 from tests.support.points import HashEmbedder, run

@@ -14,7 +14,7 @@ import pytest
 
 from rag.errors import SourceError
 from sites import Book, crawler, read_book
-from sites.attributes import attribute_lists, trailing_id
+from sites.attributes import trailing_id
 from sites.book import READERS
 from sites.crawler import read_site
 from sites.fetch import Limits as CrawlLimits
@@ -114,7 +114,7 @@ ITEMS = ['a="b"', "a='b'", 'a="b', ".c", "#d", "a=b", 'a="b"c', "  ", "\t", "{",
 @pytest.mark.parametrize("start", ["## x {", "`x`{", "## x {: ", "[x](y){"])
 @pytest.mark.parametrize("end", ["", " !", "}", "{"])
 def test_attribute_lists_take_linear_time(item: str, start: str, end: str) -> None:
-    parser = Dialect(plugins=(attribute_lists,)).parser()
+    parser = Dialect().parser()
     started = time.process_time()
     for token in parser.parse(start + f"{item} " * 4_000 + end):
         if token.type == "inline":
@@ -368,6 +368,25 @@ def test_deep_nesting_stays_small(tmp_path: Path, generator: str, kind: str) -> 
     assert sum(len(block.text) for p in read.pages for s in p.sections for block in s.blocks) < (
         45 * (len(text) + 1_000)
     )
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["[", "*", "<", "`", "_", "- ", "> ", "1. ", "    ", "# a\n", "~~~\n", "```\n", "!!! a\n",
+     "<div>", "<a ", "<![CDATA[", "![", "[a](", "*[a]: b\n", '=== "a"\n', "\\(", "&", "\n", "a_ ",
+     "e\u0301", "\u0301", "# \u0301\u0323\n", "/// note\n", "{: a='", "[^1]: "],
+)  # fmt: skip
+def test_a_megabyte_that_slows_python_markdown_is_read_or_named(tmp_path: Path, unit: str) -> None:
+    extensions = "attr_list, admonition, md_in_html, footnotes, abbr, def_list, pymdownx.tabbed"
+    more = "pymdownx.betterem, pymdownx.arithmatex, pymdownx.blocks.admonition, pymdownx.tilde"
+    files = {
+        "mkdocs.yml": f"markdown_extensions: [{extensions}, {more}]",
+        "docs/b.md": "last words",
+        "docs/a.md": "first words\n\n" + unit * (1_000_000 // len(unit)),
+    }
+    read = read_book(write(tmp_path, files), limits=Limits(page_seconds=1))
+    assert "last words" in repr(read.pages)
+    assert "first words" in repr(read.pages) or read.skipped == 1
 
 
 @pytest.mark.parametrize("generator", READERS)

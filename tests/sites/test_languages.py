@@ -180,3 +180,11 @@ def test_a_language_that_is_not_there(tag: str) -> None:
         SourceError, match=r"no pages in the language .*; there are pages in de, en"
     ):
         in_language(book, tag)
+
+
+@pytest.mark.parametrize("heading", ["दليل/صفحة", "विषय सूची: पहला और दूसरा", "目录", "/دليل/صفحة"])
+def test_a_heading_alone_shows_nothing(heading: str) -> None:
+    section = Section(heading, 1, "", (), (Block("paragraph", "The words of 7."),))
+    short = replace(page("a", "", "en"), sections=(section,))
+    pages = (page("b", TEXTS["en"], "en"), short)
+    assert languages(settle_languages(Book("", "en", "x", pages)))["a"] == "en"

@@ -155,11 +155,12 @@ def test_mkdocs_text(tmp_path: Path) -> None:
     write(
         tmp_path,
         {
-            "mkdocs.yml": "site_name: X\nmarkdown_extensions: [attr_list]\n"
+            "mkdocs.yml": "site_name: X\n"
+            "markdown_extensions: [attr_list, admonition, pymdownx.tabbed]\n"
             "custom: !!python/object/apply:os.system ['touch hacked']\n"
             "other: !ENV [A, b]\nuse_directory_urls: false\n",
             "docs/a.md": '!!! note "Look"\n    Inside *it*.\n\n    ```sh\n    run\n    ```\n\n'
-            '=== "Tab"\n\n    In tab.\n\nAfter{: .x } and [link](b){ .button }.\n',
+            '=== "Tab"\n\n    In tab.\n\n*After*{: .x } and [link](b){ .button }.\n',
         },
     )
     found = page(tmp_path, "a.md")

@@ -52,7 +52,7 @@ def test_a_pipe_in_code_divides_no_cells(tmp_path: Path) -> None:
 def test_generic_blocks(tmp_path: Path) -> None:
     config = "markdown_extensions: [pymdownx.blocks.admonition, pymdownx.blocks.html]"
     text = (
-        "/// note | Mind\n    type: x\n\nA.\n///\n\n"
+        "/// note | Mind\n    attrs: {class: x}\n\nA.\n///\n\n"
         "////warning\nB.\n/// html | div.c\nC.\n///\n////\n"
         "\n```\n/// note\n```\n"
     )
@@ -255,7 +255,7 @@ def test_hooks_and_extensions_that_make_text_are_named(tmp_path: Path) -> None:
         ("A {: #v1.2 .x }", "A", "v1.2"),
         ("A {#b.c}", "A", "b.c"),
         ("A {: id='q' }", "A", "q"),
-        ("Users {id}", "Users", "users"),
+        ("Users {id}", "Users", "t"),  # an id without a value: the anchor above
         ("`x` { .new }", "`x`", "x"),
         ("{#only}", "{#only}", "only"),
         ("GET /users/{id}", "GET /users/{id}", "get-usersid"),
@@ -301,7 +301,14 @@ def test_generic_blocks_are_those_of_the_extensions(tmp_path: Path) -> None:
     )
     text = "/// warn\nx\n///\n\n/// a-b\n///\n\n/// details | More\n    type: warn\n///\n\n"
     text += "/// admonition\n    type: warn\n///\n\n/// tab | T\ny\n"
-    assert texts(page(tmp_path, config, text)) == ["Oh", "x", "A B", "More", "Oh", "/// tab | T y"]
+    assert texts(page(tmp_path, config, text)) == [
+        "Oh",
+        "x",
+        "A B",
+        "More",
+        "Warn",
+        "/// tab | T y",
+    ]
 
 
 @pytest.mark.parametrize(("more", "headings"), [("", 2), (", pymdownx.saneheaders", 1)])
@@ -345,3 +352,45 @@ def test_snippets_below_the_folder_of_the_build(tmp_path: Path) -> None:
 def test_titles_in_the_navigation_may_have_markup(tmp_path: Path) -> None:
     config = 'nav: [{\'<span class="x">Q &amp; A <img src="a"></span>\': index.md}]'
     assert page(tmp_path, config, "x").title == "Q & A"
+
+
+def test_no_code_that_a_configuration_names_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        tmp_path / "path", {"evil.py": "raise SystemExit", "markdown_evil.py": "raise SystemExit"}
+    )
+    monkeypatch.syspath_prepend(str(tmp_path / "path"))
+    config = (
+        "markdown_extensions:\n- evil\n- markdown_evil:Extension\n- pymdownx._bypassnorm\n"
+        "- toc: {slugify: !!python/name:evil.slug , separator: _}\n"
+        "- pymdownx.superfences: {custom_fences: [{name: x, class: x, "
+        "format: !!python/name:evil.format , validator: !!python/name:evil.check }]}\n"
+        "- pymdownx.emoji: {emoji_index: !!python/name:evil.index }\n"
+    )
+    book = read(tmp_path, config, {"index.md": "# A b\n\n```x\ncode\n```\n"})
+    assert texts(book.pages[0]) == ["```x\ncode\n```"]
+    assert book.pages[0].sections[0].anchor == "a_b"
+    assert [loss.detail for loss in book.losses] == [
+        "evil", "markdown_evil:Extension", "pymdownx._bypassnorm"
+    ]  # fmt: skip
+
+
+def test_an_extension_that_its_options_break_is_named(tmp_path: Path) -> None:
+    config = "markdown_extensions:\n- pymdownx.blocks.admonition: {types: [5]}\n"
+    config += "- toc: {separator: 5, slugify: {kwds: {case: 5, 6: 7}}}"
+    book = read(tmp_path, config, {"index.md": "# A b\n\nx\n"})
+    assert book.pages[0].sections[0].anchor == "A-b"
+    assert [(loss.place, loss.detail) for loss in book.losses] == [
+        ("mkdocs.yml:3", "pymdownx.blocks.admonition")
+    ]
+
+
+def test_code_and_marks_keep_their_words(tmp_path: Path) -> None:
+    config = (
+        "markdown_extensions: [pymdownx.caret, pymdownx.keys, pymdownx.inlinehilite, footnotes]"
+    )
+    text = "2^n^ `#!py a  b`[^1] ++ctrl+c++ ``x`y``\n\n    indented *x*\n\n[^1]: Note.\n"
+    assert texts(page(tmp_path, config, text)) == [
+        "2^n `a b` Ctrl+C ``x`y``", "```\nindented *x*\n```", "1. Note."
+    ]  # fmt: skip

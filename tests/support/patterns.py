@@ -66,13 +66,6 @@ REVIEWED: dict[tuple[str, str], list[str | bytes]] = {
         b"<style[^>]*>(.+?)</style>"
     ],
     ("sites.mdbook", "key"): [r"^[ \t]*\[?(?:preprocessor\.)?[\"']?toc[\"']?[ \t]*[].=]"],
-    (
-        "sites.pymdownx",
-        r"f'/{{3,}}+[ \\t]*+(?P<name>{names})(?![\\w-])[ \\t]*+"
-        r"(?:\\|[ \\t]*+(?P<title>.*))?|/{{3,}}[/ \\t]*+'",
-    ): [
-        r"/{3,}+[ \t]*+(?P<name>note|tab)(?![\w-])[ \t]*+(?:\|[ \t]*+(?P<title>.*))?|/{3,}[/ \t]*+"
-    ],
     ("sites.mkdocs_config", "pattern"): [r"private/.*"],  # the author's own, under a clock
     ("sites.other_generators", "generator.says"): [
         "starlight",
@@ -80,7 +73,6 @@ REVIEWED: dict[tuple[str, str], list[str | bytes]] = {
         r"mintlify|\"navigation\"",
         r"^(?:extensions|html_theme|master_doc|root_doc|project)[ \t]*=",
     ],
-    ("sites.slugs", r"f'[{re.escape(separator)}\\s]+'"): [r"[\-\s]+"],
 }
 """Patterns that are put together while the program runs: module, source, and examples of them."""
 

@@ -1,0 +1,38 @@
+"""Write code, tables and powers as Markdown, the form in which blocks keep them."""
+
+from __future__ import annotations
+
+import re
+
+_POWER = re.compile(r"(?:(\^)\((\w+)\)|\^\([^\w)]{0,40}\))")
+
+
+def raised(text: str) -> str:
+    """Return `2^n` for `2^(n)`, and a text without raised signs."""
+    return _POWER.sub(r"\1\2", text)
+
+
+def code_span(code: str) -> str:
+    """Put code between as many backticks as it needs."""
+    tick = "``" if "`" in code else "`"
+    pad = " " if code[:1] == "`" or code[-1:] == "`" else ""
+    return f"{tick}{pad}{code}{pad}{tick}"
+
+
+def fenced(code: str, language: str) -> str:
+    """Make a fenced block whose fence is longer than any in the code."""
+    longest = 2
+    for line in code.split("\n"):
+        stripped = line.lstrip()
+        longest = max(longest, len(stripped) - len(stripped.lstrip("`")))
+    fence = "`" * (longest + 1)
+    return f"{fence}{language}\n{code}\n{fence}"
+
+
+def markdown_table(rows: list[list[str]]) -> str:
+    """Make a Markdown table; the first row is its header."""
+    width = max(len(row) for row in rows)
+    padded = [row + [""] * (width - len(row)) for row in rows]
+    lines = ["| " + " | ".join(row) + " |" for row in padded]
+    lines.insert(1, "|" + " --- |" * width)
+    return "\n".join(lines)
