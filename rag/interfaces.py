@@ -17,7 +17,6 @@ from rag.models import (
     Point,
     Restart,
     SparseVector,
-    Turn,
     Usage,
 )
 
@@ -133,8 +132,13 @@ class Answerer(Protocol):
     def thinking_tokens(self) -> int:
         """Tokens that each reply may take for thoughts, beyond its own maximum."""
 
-    async def rewrite_question(self, question: str, history: Sequence[Turn]) -> Completion:
-        """Rewrite a follow-up question so that it can be searched for without the history."""
+    async def rewrite_question(
+        self, question: str, messages: Sequence[dict[str, str]]
+    ) -> Completion:
+        """Rewrite a follow-up question so that it can be searched for without the history.
+
+        `messages` ask a chat model for it. On failure, the question stays as it is.
+        """
 
     async def complete(
         self, messages: Sequence[Mapping[str, str]], tokens: int, form: Mapping[str, Any]

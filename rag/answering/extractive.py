@@ -33,7 +33,6 @@ from rag.models import (
     Completion,
     Highlights,
     Passage,
-    Turn,
     Usage,
 )
 from rag.retrieval.highlighted import searchable_selection
@@ -79,7 +78,9 @@ class ExtractiveAnswerer:
     def __init__(self, embedder: Embedder | None = None) -> None:
         self._embedder = embedder
 
-    async def rewrite_question(self, question: str, history: Sequence[Turn]) -> Completion:
+    async def rewrite_question(
+        self, question: str, messages: Sequence[Mapping[str, str]]
+    ) -> Completion:
         """Return the question unchanged; the pipeline adds the previous question instead."""
         return Completion(question)
 

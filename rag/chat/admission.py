@@ -22,14 +22,13 @@ from rag.answering.prompt import (
     Message,
     count_tokens,
     prompt_tokens,
-    rewrite_messages,
 )
 from rag.conversations import rate_limit_keys, rate_limits
 from rag.conversations import store as conversations
 from rag.conversations.rate_limits import NOTHING, Admission, Cost, Limits, MemoryLimits
 from rag.errors import UpstreamError, UpstreamTimeout
 from rag.interfaces import Database
-from rag.models import AnswerRequest, Turn, Usage
+from rag.models import AnswerRequest, Usage
 from rag.providers import Clients
 from rag.settings import Settings, is_loopback
 
@@ -278,9 +277,9 @@ class UsageMeter:
             self._admission = await _reserve(self._clients, admission, needed)
         return await self.admission()
 
-    def start_rewrite(self, question: str, history: Sequence[Turn]) -> None:
+    def start_rewrite(self, messages: Sequence[Message]) -> None:
         """Record that the model was asked to rewrite a follow-up question."""
-        self._prompt = prompt_tokens(rewrite_messages(question, history))
+        self._prompt = prompt_tokens(messages)
 
     async def start_look(self, messages: Sequence[Message], reply_tokens: int) -> bool:
         """Reserve a second look. Return whether the model may be asked for it."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from rag import request_log
 from rag.answering import sources
 from rag.answering.introduction import introduction, stream
-from rag.answering.prompt import with_messages
+from rag.answering.prompt import rewrite_messages, with_messages
 from rag.chat import admission, notices, second_look
 from rag.chat.answer_stream import (
     RESERVE_SECONDS,
@@ -203,9 +203,10 @@ class ChatPipeline(Exchange):
             return [message]
         answerer, *others = await self.clients.answerers()
         if others and (await self.meter.admission()).within_budget:
-            self.meter.start_rewrite(message, history)
+            messages = rewrite_messages(message, history)
+            self.meter.start_rewrite(messages)
             with request_log.stage("rewrite"):
-                reply = await answerer.rewrite_question(message, history)
+                reply = await answerer.rewrite_question(message, messages)
             self.meter.add_usage(reply.usage)
             rewritten = reply.text
             self.rewritten = rewritten != message

@@ -115,12 +115,6 @@ _KEYBOARD_VARIANTS = str.maketrans("يىكۀەھ’ʼ", "ییکہہہ''")
 """Letters that differ between Arabic, Persian and Urdu keyboards."""
 
 
-def terms(text: str, language: str = "en") -> Iterator[tuple[str, float]]:
-    """Yield the terms of a text, in order, each with its weight in a question."""
-    for word in _words(normalize(text)):
-        yield from _compound_terms(word, primary_subtag(language))
-
-
 def content_words(text: str, language: str = "en") -> list[str]:
     """Return the words of a question, as written, without stop words.
 

@@ -12,7 +12,7 @@ import pytest
 from rag.adapters.chat_model.models import Models, read_listing
 from rag.adapters.chat_model.openai import OpenAIAnswerer
 from rag.adapters.chat_model.parameters import refuses_role
-from rag.answering.prompt import with_messages
+from rag.answering.prompt import rewrite_messages, with_messages
 from rag.environment import load_settings
 from rag.errors import UpstreamError, UpstreamRejected
 from rag.interfaces import Retirement
@@ -106,9 +106,10 @@ def test_other_failures_are_not_passed_on(up: Upstreams) -> None:
 def test_a_follow_up_is_rewritten_by_the_next_model_too(up: Upstreams) -> None:
     up.openai.gone = {"small": GONE[0]}
     history = [Turn("How do I deploy?", "With a container [1].")]
+    messages = rewrite_messages("And on Vercel?", history)
 
     async def use(answerer: OpenAIAnswerer) -> str:
-        return (await answerer.rewrite_question("And on Vercel?", history)).text
+        return (await answerer.rewrite_question("And on Vercel?", messages)).text
 
     assert using(up, "a", use, rewrite_model="small") == "And on Vercel? (How do I deploy?)"
     assert asked(up) == ["small", "a"]

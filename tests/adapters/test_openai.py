@@ -11,7 +11,7 @@ import pytest
 
 from rag import deadlines
 from rag.adapters.chat_model.openai import OpenAIAnswerer
-from rag.answering.prompt import with_messages
+from rag.answering.prompt import rewrite_messages, with_messages
 from rag.errors import (
     UpstreamError,
     UpstreamOverloaded,
@@ -458,22 +458,18 @@ def test_a_cancelled_reader_hangs_up_too(up: World) -> None:
 # ---------------------------------------------------------------- follow-ups
 
 HISTORY = [Turn("How do I deploy on Lambda?", "With a container [1].")]
+REWRITE = rewrite_messages("And on Vercel?", HISTORY)
 
 
 def test_a_follow_up_is_rewritten(up: World) -> None:
     found = using(
-        up, lambda a: a.rewrite_question("And on Vercel?", HISTORY), rewrite_model="small"
+        up, lambda a: a.rewrite_question("And on Vercel?", REWRITE), rewrite_model="small"
     )
     assert found.usage.total > 100
     assert found.text == "And on Vercel? (How do I deploy on Lambda?)"
     assert body(up)["model"] == "small"
     assert body(up)["max_completion_tokens"] < 300
     assert "[1]" not in body(up)["messages"][-1]["content"]
-
-
-def test_a_first_question_asks_nobody(up: World) -> None:
-    assert using(up, lambda a: a.rewrite_question("And on Vercel?", [])).text == "And on Vercel?"
-    assert not up.openai.requests
 
 
 @pytest.mark.parametrize("fault", [401, 429, 500, "reset", "hang", "drip", "malformed", "shape"])
@@ -485,7 +481,7 @@ def test_a_failed_rewrite_leaves_the_question(
 
     async def use(answerer: OpenAIAnswerer) -> float:
         started = asyncio.get_running_loop().time()
-        assert (await answerer.rewrite_question(question, HISTORY)).text == question
+        assert (await answerer.rewrite_question(question, REWRITE)).text == question
         return asyncio.get_running_loop().time() - started
 
     assert using(up, use, rewrite_seconds=1.0) < 3
@@ -499,5 +495,5 @@ def test_a_useless_rewrite_leaves_the_question(up: World, content: str | None) -
     choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
     up.openai.fail(200, body={"id": "1", "object": "chat.completion", "choices": choices})
     assert (
-        using(up, lambda a: a.rewrite_question("And on Vercel?", HISTORY)).text == "And on Vercel?"
+        using(up, lambda a: a.rewrite_question("And on Vercel?", REWRITE)).text == "And on Vercel?"
     )

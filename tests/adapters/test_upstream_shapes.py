@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rag.adapters.chat_model.openai import OpenAIAnswerer
 from rag.adapters.embedding.cohere import CohereEmbedder, CohereReranker
 from rag.adapters.vector_store.qdrant import QdrantStore
-from rag.answering.prompt import with_messages
+from rag.answering.prompt import rewrite_messages, with_messages
 from rag.errors import BookError
 from rag.models import (
     AnswerRequest,
@@ -139,7 +139,8 @@ def test_rewritten_questions(
     up.heal()
     up.openai.fail(200, times=9, body=body)
     history = [Turn("How do I deploy?", "With a container [1].")]
-    found = outcome(runner, clients["answerer"].rewrite_question("And there?", history))
+    messages = rewrite_messages("And there?", history)
+    found = outcome(runner, clients["answerer"].rewrite_question("And there?", messages))
     assert isinstance(found, Completion)
     assert found.text.strip()
     assert found.usage.total >= 0

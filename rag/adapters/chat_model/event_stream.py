@@ -74,8 +74,6 @@ class _Reader:
         yield from self._events([rest])
         if self._data:
             yield from _events(self._data, self._response)
-        if self._is_body:
-            self.done = True
 
     def _events(self, lines: Iterable[bytes]) -> Iterable[Event]:
         for line in lines:

@@ -23,10 +23,10 @@ from rag.adapters.chat_model.parameters import Capabilities, refuses_role, witho
 from rag.adapters.chat_model.response_text import ModelText, fence_word, read_usage, received_text
 from rag.adapters.failures import error_text
 from rag.adapters.retry import RetryLimits, with_retries
-from rag.answering.prompt import Message, rewrite_messages
+from rag.answering.prompt import Message
 from rag.errors import UpstreamError, UpstreamRejected, UpstreamTimeout
 from rag.interfaces import AnswerPart, Retirement
-from rag.models import AnswerRequest, Completion, Turn
+from rag.models import AnswerRequest, Completion
 from rag.settings import DEFAULT_CHAT_MODEL, model_names
 
 if TYPE_CHECKING:
@@ -179,11 +179,8 @@ class OpenAIAnswerer:
 
     # ------------------------------------------------------------ follow-ups
 
-    async def rewrite_question(self, question: str, history: Sequence[Turn]) -> Completion:
-        """Rewrite a follow-up so that it can be understood alone; `question` itself on failure."""
-        if not history:
-            return Completion(question)
-        messages = rewrite_messages(question, history)
+    async def rewrite_question(self, question: str, messages: Sequence[Message]) -> Completion:
+        """Return the reply to `messages`, which ask to rewrite it; `question` itself on failure."""
 
         async def attempt(model: str) -> Completion:
             return await self._reply(messages, self._capabilities(model), _REWRITTEN_TOKENS)
