@@ -5,315 +5,249 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import ChainMap
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import MutableMapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
-from sites.javascript import Token
-from sites.script_cursor import Cursor
-from sites.script_sizes import Sizes
-from sites.script_types import Array, Computed, Imported, Load, Module, Object
+from sites.script_tokens import Token, Tokens, find, split, walk, without_modifiers
+from sites.script_types import Array, Computed, Imported, Load, Module, Object, Sizes
 
 MAX_DEPTH = 50
 """Levels of a literal; deeper ones are computed."""
-_OPERATORS = frozenset("?+-*/%<>=&|^") | {"??", "||", "&&", "==", "===", "!=", "!==", "<=", ">="}
-_OPERATORS |= {"+=", "-=", "??=", "||=", "&&=", "in", "instanceof"}
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,4})?")
 """Numbers that Python writes like JavaScript."""
-_CONSTANTS = {"true": True, "false": False, "null": None, "undefined": None}
+_CONSTANTS = {"true": True, "false": False, "null": None, "undefined": None, "__dirname": ""}
 _JOINS = frozenset({"path.join", "path.resolve", "join", "resolve", "require.resolve"})
+_READ = frozenset({".", "?.", "+", "||", "??", "!"})
+"""Signs in expressions that are read; one with any other sign is computed."""
+_UNKNOWN = Computed()
 
 
-class Expressions(Cursor):
-    """Parses expressions, each token once."""
+@dataclass(slots=True)
+class Function:
+    """A function, which is read when it is first used."""
 
-    def __init__(self, tokens: Sequence[Token], load: Load, file: str = "") -> None:
-        super().__init__(tokens)
+    parameters: Tokens
+    body: Tokens
+    """A block, or the expression of an arrow function."""
+    names: MutableMapping[str, Any]
+    """The variables where it is written."""
+    result: Any = _UNKNOWN
+
+
+class Expressions:
+    """Reads the expressions of one file."""
+
+    def __init__(self, load: Load, file: str) -> None:
         self._load, self._file = load, file
         self._sizes = Sizes()
         self.module = Module()
 
-    def _place(self, line: int = 0) -> str:
-        return f"{self._file}:{line or self._line}"
-
-    def _computed(self, name: str, line: int = 0, given: dict[str, Any] | None = None) -> Computed:
-        return Computed(name, self._place(line), given)
-
-    def statements(self, module: Module, depth: int) -> Module:
+    def run(self, items: Tokens, depth: int) -> None:
         """Read the statements of a function's body."""
         raise NotImplementedError
 
-    def _function(self, depth: int) -> Any:
-        """Read a function after its keyword; return the literal that it returns."""
-        while not self.ended and self._here not in ("(", "{"):
-            self._at += 1
-        if self._here == "(":
-            self._block()
-        if self._here == ":":
-            self._type("{")
-        return self._body(depth)
+    def _place(self, token: Token) -> str:
+        return f"{self._file}:{token.line}"
 
-    def _body(self, depth: int) -> Any:
-        if self._here != "{" or depth >= MAX_DEPTH:
-            return self._computed("")
-        line = self._line
-        self._at += 1
-        inner = self.statements(Module(ChainMap({}, self.module.names)), depth + 1)
-        self._at += 1
-        return self._computed("", line) if inner.returned is None else inner.returned
+    def _computed(self, token: Token, name: str = "", given: Any = None) -> Computed:
+        return Computed(name, self._place(token), given)
 
-    def expression(self, depth: int) -> Any:
-        """Return the value at the current token and move to the sign after it."""
-        line = self._line
+    def value(self, items: Tokens, depth: int) -> Any:
+        """Return the value of an expression."""
+        if not items:
+            return Computed("", self._file)
+        first = items[0]
         if depth >= MAX_DEPTH:
-            self._skip(",;")
-            return self._computed("", line)
-        value = self._operand(depth + 1)
-        while not self.ended:
-            here = self._here
-            if here in ("as", "satisfies"):
-                self._type(",?")
-            elif here == "+":
-                self._at += 1
-                right = self._operand(depth + 1)
-                texts = isinstance(value, str) and isinstance(right, str)
-                value = value + right if texts else self._computed("", line)
-            elif here in ("||", "??") and isinstance(value, str | dict | list) and value:
-                self._at += 1
-                self._operand(depth + 1)
-            elif here in _OPERATORS:
-                self._at += 1
-                self._operand(depth + 1)
-                while self._take(":"):
-                    self._operand(depth + 1)
-                value = self._computed("", line)
-            else:
-                break
-        return value
+            return self._computed(first)
+        if find(items[:2], "function") == first.is_("async"):
+            return self.returned(self.function(items), depth)
+        at = find(items, "=>", "=")
+        if at >= 0 and items[at].is_("="):
+            return self.value(items[at + 1 :], depth + 1)
+        if at >= 0:
+            arrow = Function(items[:at], items[at + 1 :], self.module.names)
+            return self.returned(arrow, depth)
+        at = find(items, "as", "satisfies")
+        if at > 0:
+            goes_on = find(items[at:], "||", "??", "?", "+", "&&") >= 0
+            return self._computed(first) if goes_on else self.value(items[:at], depth)
+        if any(token.kind == "sign" and token.text not in _READ for token in items):
+            return self._computed(first)
+        at = find(items, "||", "??")
+        if at >= 0:
+            value = self.value(items[:at], depth + 1)
+            known = isinstance(value, str | dict | list) and value
+            return value if known else self._computed(first)
+        if first.is_("+"):
+            return self._computed(first)
+        parts = [self._operand(part, depth) for part in split(items, "+")]
+        if len(parts) == 1:
+            return parts[0]
+        texts = [part for part in parts if isinstance(part, str)]
+        return "".join(texts) if len(texts) == len(parts) else self._computed(first)
 
-    def _operand(self, depth: int) -> Any:
-        """Read a value with the calls and members after it."""
-        while self._here in ("await", "new", "typeof", "void", "!", "-", "+") and not self.ended:
-            sign = self._here
-            self._at += 1
-            if sign not in ("await", "new"):
-                self._operand(depth)
-                return self._computed("")
-        line = self._line
-        name, value = self._primary(depth)
-        is_name = bool(name)
-        while not self.ended:
-            here = self._here
-            if here in (".", "?.") and self._tokens[self._at + 1 : self._at + 2]:
-                key = self._tokens[self._at + 1].text
-                name = f"{name}.{key}" if name else ""
-                self._at += 2
-                value = self._member(value, key, name)
-            elif here == "[" and not self._tokens[self._at].starts_line:
-                self._at += 1
-                token = self._tokens[self._at] if not self.ended else None
-                self._skip("")
-                self._at += 1
-                value = self._member(value, token.text if token else "", "")
-            elif here == "(" and not self._tokens[self._at].starts_line:
-                value, name = self._call(name, value, depth), ""
-            elif here == "<" and self._generic():
-                pass
-            elif here == "!" and self._text(1) not in ("=",):
-                self._at += 1
-            else:
-                break
-        return self._used(value, line) if is_name else value
+    def _operand(self, items: Tokens, depth: int) -> Any:
+        """Return a value with the calls and members after it."""
+        start = next((at for at, each in enumerate(items) if not each.is_("await", "new")), 0)
+        first = items[start]
+        name = first.text if first.kind == "name" else ""
+        value = self._primary(first, depth)
+        for before, token in pairwise(items[start:]):
+            if token.kind == "name" and before.is_(".", "?."):
+                name = f"{name}.{token.text}" if name else ""
+                value = self._member(value, token.text, self._computed(first, name))
+            elif token.kind == "[":
+                key = self.value(token.items, depth + 1)
+                key = str(key) if isinstance(key, str | int) else ""
+                value = self._member(value, key, self._computed(first))
+            elif token.kind == "(":
+                parts = split(token.items, ",")
+                arguments = [self.value(part, depth + 1) for part in parts]
+                value, name = self._called(name, value, arguments, first), ""
+            elif not token.is_(".", "?.", "!"):
+                return self._computed(first)
+        # Names may have multiplied what is written.
+        within = first.kind != "name" or self._sizes.spend(value)
+        return value if within else self._computed(first)
 
-    def _used(self, value: Any, line: int) -> Any:
-        """Return what a name stands for, unless names have multiplied what is written."""
-        return value if self._sizes.spend(value) else self._computed("", line)
+    def _primary(self, token: Token, depth: int) -> Any:
+        match token.kind:
+            case "name":
+                return self._look_up(token, depth)
+            case "string":
+                return token.text
+            case "number" if _NUMBER.fullmatch(token.text):
+                number = float(token.text)
+                return int(number) if number.is_integer() else number
+            case "`":
+                return self._template(token, depth)
+            case "{":
+                return self._object(token, depth)
+            case "[":
+                return self._list(token, depth)
+            case "(":
+                return self.value([[], *split(token.items, ",")][-1], depth + 1)
+        return self._computed(token)
 
-    def _primary(self, depth: int) -> tuple[str, Any]:
-        """Return the name, if it is one, and the value of the token here."""
-        if self.ended or depth >= MAX_DEPTH:
-            line = self._line
-            self._skip(",;")
-            return "", self._computed("", line)
-        token, line = self._tokens[self._at], self._line
-        if token.kind == "string":
-            self._at += 1
-            return "", token.text
-        if token.kind == "template":
-            return "", self._template(depth)
-        if token.kind in ("number", "regex"):
-            self._at += 1
-            if not _NUMBER.fullmatch(token.text):
-                return "", self._computed("", line)
-            number = float(token.text)
-            return "", int(number) if number.is_integer() else number
-        here = token.text
-        if here == "{":
-            return "", self._object(depth)
-        if here == "[":
-            return "", self._list(depth)
-        if here == "(":
-            return "", self._parenthesis(depth)
-        if here in ("function", "async") and "function" in (here, self._text(1)):
-            self._at += 1
-            return "", self._function(depth)
-        if token.kind != "name":
-            return "", self._computed("", line)
-        self._at += 1
-        if here == "async":
-            return self._primary(depth)
-        if self._take("=>"):
-            return "", self._arrow(depth)
-        if here in _CONSTANTS:
-            return "", _CONSTANTS[here]
-        if here in ("__dirname", "require"):
-            return here, "" if here == "__dirname" else self._computed(here, line)
-        return here, self._look_up(self.module.names.get(here, self._computed(here, line)))
+    def _look_up(self, token: Token, depth: int) -> Any:
+        """Return the value of a name."""
+        if token.text in _CONSTANTS:
+            return _CONSTANTS[token.text]
+        value = self.returned(self.module.names.get(token.text, _UNKNOWN), depth)
+        if value is _UNKNOWN:
+            return self._computed(token, token.text)
+        return self._resolve(value, token)
 
-    def _arrow(self, depth: int) -> Any:
-        return self._body(depth) if self._here == "{" else self.expression(depth)
-
-    def _parenthesis(self, depth: int) -> Any:
-        """Read `(value)`, or the parameters of an arrow function and its body."""
-        end = self._closing(self._at)
-        after = self._tokens[end + 1 : end + 2]
-        if after and after[0].text == "=>":
-            self._at = end + 2
-            return self._arrow(depth)
-        self._at += 1
-        value = self.expression(depth)
-        while self._take(","):
-            value = self.expression(depth)
-        self._skip("")
-        self._at += 1
-        return value
-
-    def _template(self, depth: int) -> Any:
-        parts: list[Any] = []
-        line = self._line
-        while not self.ended:
-            token = self._tokens[self._at]
-            self._at += 1
-            parts.append(token.text)
-            if not token.open:
-                break
-            value = self.expression(depth)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            parts.append(str(value) if number else value)
-            while not self.ended and self._tokens[self._at].kind != "template":
-                self._at += 1
-        text = "".join(part if isinstance(part, str) else "…" for part in parts)
-        known = all(isinstance(part, str) for part in parts)
-        return text if known else replace(self._computed("", line), text=text)
-
-    def _object(self, depth: int) -> Object:
-        found = Object()
-        self._at += 1
-        while not self.ended and not self._take("}"):
-            if self._take(","):
-                continue
-            before = self._at
-            self._property(found, depth)
-            if self._at == before:
-                self._at += 1
-            self._skip(",")
-            if self._here in ("]", ")"):
-                self._at += 1
-        return found
-
-    def _property(self, found: Object, depth: int) -> None:
-        line = self._line
-        if self._take("..."):
-            value = self.expression(depth)
-            if isinstance(value, dict):
-                found.update(value)
-                if isinstance(value, Object):
-                    found.places |= value.places
-            elif value is not None:
-                known = isinstance(value, Computed)
-                found.spreads.append(value if known else self._computed("", line))
-            return
-        token = self._tokens[self._at]
-        self._at += 1
-        key, value = token.text, None
-        if token.text == "[" and token.kind == "sign":
-            self._skip("")
-            self._at += 1
-            key = ""
-        elif token.text in ("async", "get", "set", "*") and self._here not in (":", ",", "(", "}"):
-            key = self._here
-            self._at += 1
-        if self._take(":"):
-            value = self.expression(depth)
-        elif self._here == "(":
-            value = self._function(depth)
-        elif token.kind == "name":
-            value = self._look_up(self.module.names.get(key, self._computed(key, line)))
-            value = self._used(value, line)
-        if key:
-            found[key] = value
-            found.places[key] = self._place(line)
-        else:
-            found.spreads.append(self._computed("", line))
-
-    def _list(self, depth: int) -> Array:
-        found = Array()
-        self._at += 1
-        while not self.ended and not self._take("]"):
-            if self._take(","):
-                continue
-            before, place = self._at, self._place()
-            spread = self._take("...")
-            value = self.expression(depth)
-            items = value if spread and isinstance(value, list) else [value]
-            found += items
-            found.places += [place] * len(items)
-            self._skip(",")
-            if self._here in ("}", ")") or self._at == before:
-                self._at += 1
-        return found
-
-    def _call(self, name: str, callee: Any, depth: int) -> Any:
-        line = self._line
-        arguments: list[Any] = []
-        self._at += 1
-        while not self.ended and not self._take(")"):
-            before = self._at
-            arguments.append(self.expression(depth))
-            self._skip(",")
-            self._take(",")
-            if self._here in ("}", "]") or self._at == before:
-                self._at += 1
-        if name == "require" and arguments and isinstance(arguments[0], str):
-            return self._look_up(Imported(arguments[0], "*"))
-        texts = [each for each in arguments if isinstance(each, str)]
-        if name in _JOINS and texts and len(texts) == len(arguments):
-            return posixpath.normpath(posixpath.join(*texts))
-        if name.split(".")[-1].startswith(("define", "with")) and arguments:
-            return next((each for each in arguments if isinstance(each, dict)), arguments[0])
-        if isinstance(callee, dict | list | str):
-            return callee  # a function of this file that returns a literal
-        given = next((each for each in arguments if isinstance(each, dict)), None)
-        return self._computed(name, line, given)
-
-    def _member(self, value: Any, key: str, name: str) -> Any:
-        if isinstance(value, dict):
-            return value.get(key, self._computed(name))
-        if isinstance(value, list) and key.isdecimal() and len(key) < 6 and int(key) < len(value):
-            return value[int(key)]
-        return self._computed(getattr(value, "name", "") or name)
-
-    def _look_up(self, value: Any) -> Any:
+    def _resolve(self, value: Any, token: Token) -> Any:
         """Return the value of an imported name."""
         if not isinstance(value, Imported):
             return value
         module = self._load(value.module) if value.module.startswith((".", "@site/")) else None
         if module is None:
-            return self._computed(value.module)
+            return self._computed(token, value.module)
         if value.name == "default":
             return module.default
         if value.name == "*":
-            exports = Object()
-            exports.update(module.exports)
-            return module.default if module.default is not None else exports
-        return module.exports.get(value.name, self._computed(value.name))
+            named = module.exports.keys() - {"default"}
+            return Object(module.exports) if named or module.default is None else module.default
+        return module.exports.get(value.name, self._computed(token, value.name))
+
+    def function(self, items: Tokens) -> Function:
+        """Return a function or method; its body is the last block."""
+        at = max((at for at, token in enumerate(items) if token.kind == "{"), default=len(items))
+        parameters = [token for token in items[:at] if token.kind == "("]
+        return Function(parameters, items[at:], self.module.names)
+
+    def returned(self, function: Any, depth: int) -> Any:
+        """Return the literal that a function returns; any other value as it is."""
+        if not isinstance(function, Function):
+            return function
+        if function.result is _UNKNOWN and function.body:
+            block, outer = function.body[0], self.module
+            function.result = self._computed(block)
+            hidden = {token.text: _UNKNOWN for token in walk(function.parameters)}
+            self.module = Module(ChainMap(hidden, function.names))
+            if depth < MAX_DEPTH and block.kind == "{":
+                self.run(block.items, depth + 1)
+            elif depth < MAX_DEPTH:
+                self.module.returned = self.value(function.body, depth + 1)
+            if self.module.returned is not None:
+                function.result = self.module.returned
+            self.module = outer
+        return function.result
+
+    def _template(self, group: Token, depth: int) -> Any:
+        parts: list[Any] = []
+        for token in group.items:
+            part = token.text if token.kind == "string" else self.value(token.items, depth + 1)
+            number = isinstance(part, int | float) and not isinstance(part, bool)
+            parts.append(str(part) if number else part)
+        text = "".join(part if isinstance(part, str) else "…" for part in parts)
+        known = all(isinstance(part, str) for part in parts)
+        return text if known else replace(self._computed(group), text=text)
+
+    def _object(self, group: Token, depth: int) -> Object:
+        found = Object()
+        for part in split(group.items, ","):
+            if part[0].is_("..."):
+                value = self.value(part[1:], depth + 1)
+                if isinstance(value, dict):
+                    found.update(value)
+                    found.places |= getattr(value, "places", {})
+                elif value is not None:
+                    known = isinstance(value, Computed)
+                    found.spreads.append(value if known else self._computed(part[0]))
+            else:
+                self._property(found, part, depth)
+        return found
+
+    def _property(self, found: Object, items: Tokens, depth: int) -> None:
+        """Read `key: value`, `key`, `key() {…}` or, in an enum, `key = value`."""
+        first, *rest = without_modifiers(items)
+        key: Any = self.value(first.items, depth + 1) if first.kind == "[" else first.text
+        if rest and rest[0].is_(":", "="):
+            value = self.value(rest[1:], depth + 1)
+        elif rest:
+            value = self.returned(self.function(rest), depth + 1)
+        else:
+            value = self.value([first], depth + 1)
+        if isinstance(key, str):
+            found[key] = value
+            found.places[key] = self._place(first)
+        else:
+            found.spreads.append(self._computed(first))
+
+    def _list(self, group: Token, depth: int) -> Array:
+        found = Array()
+        for part in split(group.items, ","):
+            spread = part[0].is_("...")
+            value = self.value(part[spread:], depth + 1)
+            items = value if spread and isinstance(value, list) else [value]
+            found += items
+            found.places += [self._place(part[0])] * len(items)
+        return found
+
+    def _called(self, name: str, callee: Any, arguments: list[Any], token: Token) -> Any:
+        """Return the value of a call."""
+        texts = [each for each in arguments if isinstance(each, str)]
+        if name in ("require", "import") and texts:
+            return self._resolve(Imported(texts[0], "*"), token)
+        if name in _JOINS and texts and len(texts) == len(arguments):
+            return posixpath.normpath(posixpath.join(*texts))
+        given = next((each for each in arguments if isinstance(each, dict)), None)
+        if name.split(".")[-1].startswith(("define", "with")) and arguments:
+            return arguments[0] if given is None else given
+        if isinstance(callee, dict | list | str):
+            return callee  # a function of this file that returns a literal
+        return self._computed(token, name, given)
+
+    def _member(self, value: Any, key: str, unknown: Computed) -> Any:
+        """Return a member of a value."""
+        if isinstance(value, dict):
+            # Of a module without other exports the value is its default.
+            return value.get(key, value if key == "default" else unknown)
+        if isinstance(value, list) and key.isdecimal() and len(key) < 6 and int(key) < len(value):
+            return value[int(key)]
+        return replace(unknown, name=getattr(value, "name", "") or unknown.name)

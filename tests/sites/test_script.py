@@ -40,16 +40,71 @@ def exported(source: str, **modules: str) -> Any:
         '{"a": "b"}',
         "export default {a: '\\u0062'}",
         "const p = 'b';\nexport default {a: `${p}`}",
+        "const x: Map<A, B<C>> = f(), own: Own<A, B> = {a: 'b'}\nexport default own",
+        "type A = {a: 'no'} | {c: 1}\ninterface B { a: C }\nexport default {a: 'b'} as A & B",
+        "@own({a: 'no'})\nclass Own<T> extends A { a = {a: 'no'} }\nexport default {a: 'b'}",
+        "enum A { B = 'b', C }\nexport default {a: A.B} satisfies Own",
+        "const a = 4 / 2, c = 'b' // '\nexport default {a: c /* ' */}",
+        "const a = s.replace(/[/'\"]/g, \"'\"), c = `/`\nexport default {a: 'b'}",
+        "const logo = <a href='/'>don't</a>\nexport default {a: 'b'}",
+        "const {c: a, d} = {c: 'b'}\nexport default {a}",
+        "const key = 'a', keys = ['b']\nexport default {[key]: keys[0]}",
+        "export default {a: make()}\nfunction make<T>(x: T): {a: string} { return 'b' }",
+        "export {config as default}\nconst config = {a: 'b'}",
+        "exports.default = {a: 'b'}",
+        "export = {a: 'b'}",
+        "import own = require('./object')\nexport default own",
+        "import {second} from './again'\nexport default second",
+        "export {default} from './whole'",
+        "export default {a: 'b'}\nexport * from './both'",
+        "type A = {a: 'no'}\nx = {a: 'b'}",
+        "export default (await import('./whole')).default",
+        "import * as all from './named'\nexport default {a: all.second.a}",
+        "const title = 'no'\nexport default {a: 'b', ...{}, ...(title => ({}))}",
+        "export default defineConfig(async ({mode}) => { const a = 'b'; return {a} })",
+        "export default async function () {\n  return {a: 'b'}\n}",
+        "export default {\n  a:\n    'b',\n}\nexport const c = {a: 'no'}",
+        "function f() { return 'b' } export default {a: f()}",
+        "const c = {a: 'no'}, a = x.default\nmodule.exports = {a: 'b'}",
+        "const a = x\n  .y()\n  .z\nexport default {a: 'b'}",
     ],
 )
 def test_objects_in_every_form(source: str) -> None:
-    modules = {"other": "export const b = 'b'", "object": "module.exports = {a: 'b'}"}
+    modules = {
+        "other": "export const b = 'b'",
+        "object": "module.exports = {a: 'b'}",
+        "whole": "export default {a: 'b'}",
+        "both": "export default {a: 'no'}\nexport const c = 1",
+        "again": "export * from './named'",
+        "named": "export const first = {a: 'no'}\nexport const second = {a: 'b'}",
+    }
     assert exported(source, **modules) == {"a": "b"}
 
 
 @pytest.mark.parametrize(
     "value",
-    ["process.env.X || '/'", "`a${x}`", "c ? 'a' : 'b'", "make('a')", "x.y", "f`a`", "[].join()"],
+    [
+        "process.env.X || '/'",
+        "`a${x}`",
+        "c ? 'a' : 'b'",
+        "make('a')",
+        "x.y",
+        "f`a`",
+        "[].join()",
+        "/'a,/g",
+        "<b>a, {x}</b>",
+        "<A b={'}'} />",
+        "(x as string) ? 'a' : 'b'",
+        "'a' as string + x",
+        "+'a'",
+        "!x",
+        "8n",
+        "function () { if (x) return 'a'; return 'b' }",
+        "() => { if (x) { return 'a' } else { return 'c' } return 'b' }",
+        "class A { b = 'a' }",
+        "b => b",
+        "f(x < 1, 'a', y > (2))",
+    ],
 )
 def test_computed_values_are_known_as_such(value: str) -> None:
     read = exported(f"\nexport default {{a: {value}, b: 'after'}}")
@@ -70,6 +125,39 @@ def test_a_variable_that_changes_is_computed() -> None:
     assert read["b"] == "y"
 
 
+def test_names_of_parameters_hide_others() -> None:
+    read = exported("const b = 'no'\nexport default {a: b => b, c: ({b}) => [b], d: (c) => b}")
+    assert isinstance(read["a"], Computed)
+    assert isinstance(read["c"][0], Computed)
+    assert read["d"] == "no"
+
+
+def test_what_is_changed_later_is_computed() -> None:
+    read = exported(
+        "const config = {a: 1, b: 2, c: {d: 3}}\nconst list = ['x']\nlist.push(make())\n"
+        "if (x) { config.b = 3 }\nconfig.c.d = 4\nconfig.list = list\nexport default config"
+    )
+    assert read["a"] == 1
+    assert all(isinstance(read[key], Computed) for key in ("b", "c", "list"))
+    read = exported("const list = ['x']\nlist.push(make())\nexport default {list}")
+    assert read["list"][0] == "x"
+    assert isinstance(read["list"][1], Computed)
+
+
+def test_comparisons_are_no_types() -> None:
+    assert exported("export default [x < 1, 'a', y > z, x >> 1, 'b']")[1::3] == ["a", "b"]
+
+
+def test_functions_that_call_each_other_end() -> None:
+    source = "function a() { return b() }\nfunction b() { return [a()] }\nexport default {c: a()}"
+    assert isinstance(exported(source)["c"][0], Computed)
+
+
+def test_an_unclosed_quote_hides_no_more_than_itself() -> None:
+    assert exported("const a = <p>don't</p>, b = {c: 'x'}\nexport default {a: 'b'}") == {"a": "b"}
+    assert exported("export default {a: 'b', c: x ' y}\n") == {"a": "b", "c": Computed("", ":1")}
+
+
 def test_spreads_that_are_computed_are_kept() -> None:
     read = exported("export default {...make(), a: 1}")
     assert read == {"a": 1}
@@ -88,7 +176,8 @@ def test_expressions(source: str, value: object) -> None:
 @pytest.mark.parametrize(
     "text",
     ["{", "export default [", "x = {'a': ['", "= {`", "({a:", "`${", "a<", "'\\'", "= / ", "(",
-     "function f(){", "x ? ", "a:b:", "const a: <", "a => ", "/*", "import {", "f(", "...[", "!"],
+     "function f(){", "x ? ", "a:b:", "const a: <", "a => ", "/*", "import {", "f(", "...[", "!",
+     "a<b,", "}+", "/[", "= /[", "'", "\\'", "({a(){", "[{(", "a.b = ", "let a = ", "a.push(", ")"],
 )  # fmt: skip
 def test_any_text_is_read_in_linear_time(text: str) -> None:
     def seconds(number: int) -> float:
