@@ -436,6 +436,19 @@ def test_the_clock_rings_again_if_a_parser_swallows_it() -> None:
     assert time.monotonic() - started < 10
 
 
+def test_a_parser_that_catches_every_exception_is_stopped() -> None:
+    def swallow() -> None:
+        for _ in range(3):
+            with suppress(Exception):
+                while True:
+                    pass
+
+    started = time.monotonic()
+    with pytest.raises(TooSlow), page_time_limit(0.05):
+        swallow()
+    assert time.monotonic() - started < 0.9
+
+
 def test_another_thread_has_no_clock() -> None:
     done: list[bool] = []
 
