@@ -13,6 +13,7 @@ from sites.front_matter import lines_above, split_front_matter
 from sites.html_blocks import read_fragment
 from sites.include_markdown import include_markdown
 from sites.includes import Includes
+from sites.languages import language_tag
 from sites.mkdocs_config import CONFIGS, Site, built_pages, load_site
 from sites.mkdocs_navigation import default_order, navigation
 from sites.mkdocs_plugins import (
@@ -49,7 +50,8 @@ def read(request: Request) -> Book:
     site = load_site(request)
     root, files = site.root, request.files
     theme = site.config.get("theme")
-    language = str(theme.get("language") or "en") if isinstance(theme, dict) else "en"
+    named = theme.get("language", "en") if isinstance(theme, dict) else "en"
+    language = language_tag(named) or "en"
     languages = Languages(site.plugin("i18n") or {}, language)
     paths = built_pages(site, files, sorted(files.find(root, MARKDOWN), key=default_order))
     ranks: dict[str, int] = {}

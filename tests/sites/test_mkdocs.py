@@ -402,3 +402,11 @@ def test_links_alone_are_told_apart(tmp_path: Path) -> None:
     assert [(block.kind, block.text) for block in section.blocks] == [
         ("links", "C D"), ("links", "1. E"), ("paragraph", "words F")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "tag"), [("no", "no"), ("pt_BR", "pt-BR"), ("de", "de"), ("''", "en")]
+)
+def test_the_language_of_the_theme(tmp_path: Path, written: str, tag: str) -> None:
+    config = f"theme:\n  name: material\n  language: {written}\n"
+    assert [p.language for p in read(tmp_path, config, {"index.md": "# A\n\nB."}).pages] == [tag]
