@@ -30,7 +30,7 @@ PROXY = "127.0.0.2"
 START = f"""
 import runpy
 import web.server
-web.server.SPACE_PROXY = {PROXY!r}
+web.server._PROXIES["SPACE_ID"] = {PROXY!r}
 runpy.run_path("app.py", run_name="__main__")
 """
 
