@@ -158,14 +158,14 @@ def test_a_refusal_has_a_reason(
         pytest.skip("this PostgreSQL has no transaction_timeout")
     given.do("CREATE SCHEMA book AUTHORIZATION R")
     using(given.url, self_check.check)
-    database = query(given.admin, "SELECT current_database()")[0][0]
-    given.do(f"ALTER {whose} SET {setting}".replace("DATABASE D", f"DATABASE {database}"))
     if reason == "cancelled":  # a fast machine may take less than a millisecond
         given.do(
             """CREATE FUNCTION book.slow() RETURNS trigger LANGUAGE plpgsql AS
                'BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END'""",
             "CREATE TRIGGER slow BEFORE INSERT ON book.turns EXECUTE FUNCTION book.slow()",
         )
+    database = query(given.admin, "SELECT current_database()")[0][0]
+    given.do(f"ALTER {whose} SET {setting}".replace("DATABASE D", f"DATABASE {database}"))
     with pytest.raises(UpstreamRejected) as failure:
         using(given.url, self_check.check)
     query(postgres_server, f"ALTER DATABASE {database} RESET ALL")
