@@ -21,7 +21,6 @@ from handlers.schemas import (
 )
 from handlers.streaming import ClosingStream
 from rag.chat import sse
-from rag.language.small_talk import accepted_language
 from rag.providers import get_clients
 from web.disconnect import Connection, while_connected
 from web.problem_details import problem
@@ -92,6 +91,7 @@ async def chat(
     """
     from rag.chat import pipeline as domain
     from rag.chat.question import Question
+    from rag.language.small_talk import accepted_language
 
     streamed = "text/event-stream" in accept
     question = Question(
