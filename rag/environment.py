@@ -81,7 +81,9 @@ def _check_network(environ: Mapping[str, str]) -> list[str]:
                 problems.append(f"{each} must be an address such as http://proxy.example:3128")
     if file := environ.get("SSL_CERT_FILE"):
         try:
-            if b"CERTIFICATE-----" not in Path(file).read_bytes():  # parsing it takes a cold start 50 ms
+            if (
+                b"CERTIFICATE-----" not in Path(file).read_bytes()
+            ):  # parsing it takes a cold start 50 ms
                 problems.append("SSL_CERT_FILE names a file without certificates in PEM format")
         except OSError:
             problems.append("SSL_CERT_FILE names a file that does not exist or cannot be read")
