@@ -57,7 +57,9 @@ def written_in(page: Page) -> str:
     )
     (best, most), (_, next_most) = (*counts.most_common(2), ("", 0), ("", 0))[:2]
     clear = len(words) >= MIN_WORDS and most >= max(MIN_SHARE * len(words), LEAD * next_most)
-    return best if clear else ""
+    # Single letters are words of some languages, but also names and labels.
+    letters = sum(len(form) == 1 and form in stop_words().get(best, ()) for form in forms)
+    return best if clear and 2 * letters <= most else ""
 
 
 def settle_languages(book: Book) -> Book:

@@ -75,6 +75,7 @@ def test_a_text_shows_its_language(language: str) -> None:
     [
         *UNKNOWN.values(),
         *("", "Kurz.", "Los Angeles de la Rosa", "`der die das und oder ist nicht`" * 9),
+        *("a b c d e o y i " * 5, "Link a, picture o, button e. " * 4),
     ],
 )
 def test_a_text_that_shows_none(text: str) -> None:
