@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from io import StringIO
@@ -81,10 +82,9 @@ def _check_network(environ: Mapping[str, str]) -> list[str]:
                 problems.append(f"{each} must be an address such as http://proxy.example:3128")
     if file := environ.get("SSL_CERT_FILE"):
         try:
-            if (
-                b"CERTIFICATE-----" not in Path(file).read_bytes()
-            ):  # parsing it takes a cold start 50 ms
-                problems.append("SSL_CERT_FILE names a file without certificates in PEM format")
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+        except ssl.SSLError:
+            problems.append("SSL_CERT_FILE names a file that holds no certificates in PEM format")
         except OSError:
             problems.append("SSL_CERT_FILE names a file that does not exist or cannot be read")
     if (folder := environ.get("SSL_CERT_DIR")) and not any(

@@ -210,6 +210,15 @@ def test_what_is_wrong_stops_the_start_with_one_line(variables: dict[str, str], 
     assert "hunter2" not in line
 
 
+def test_a_damaged_certificate_file_stops_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text("-----BEGIN CERTIFICATE-----\nbroken\n-----END CERTIFICATE-----\n")
+    finished = run("router.py", env=environment(SSL_CERT_FILE=str(file)))
+    assert finished.returncode == 1
+    (line,) = finished.stderr.strip().splitlines()
+    assert "SSL_CERT_FILE" in line
+
+
 @pytest.mark.parametrize("command", [("-m", "rag.ops.diagnostics"), ("ingest.py", "docs")])
 @pytest.mark.parametrize(
     ("variables", "name"),

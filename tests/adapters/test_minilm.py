@@ -145,6 +145,13 @@ def test_max_sim_is_the_weighted_mean_of_the_best_cosines(local: LocalEmbedder) 
     assert found[0] == max(found) > found[1] + 0.2
 
 
+def test_rare_tokens_weigh_more_and_special_ones_nothing() -> None:
+    weights = minilm._rarity([101, 7, 8, 9, 102], [[101, 7, 8, 102], [101, 8, 102], [101, 102]])
+    assert weights[0] == weights[-1] == 0
+    assert weights[3] > weights[1] > weights[2] > 0
+    assert weights.sum() == pytest.approx(1)
+
+
 def test_max_sim_keeps_the_order_of_many_texts(local: LocalEmbedder) -> None:
     found = asyncio.run(local.max_sim("number 41", TEXTS))
     assert found.index(max(found)) == 41
