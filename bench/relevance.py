@@ -11,7 +11,8 @@ ignoring markup and punctuation. Prints how often the top 1, 3, 5 and 10 passage
 - for each weight of meaning against words, with the one in use marked,
 - with the similarity by tokens, for several weights,
 - without each part, such as titles in the sparse or the embedded text,
-- for follow-ups: searched as typed, with the previous question, and with both averaged,
+- in a conversation, for follow-ups and for new subjects: searched as typed, with the question
+  before, with both averaged, and with the higher of the first and the average, as in use,
 
 and how many questions of each kind score below the limits NOTHING and ANSWER. The weights and
 limits in `rag/retrieval/relevance.py` come from these tables. Vectors are kept in a temporary
@@ -194,19 +195,25 @@ async def matched(books: Sequence[Book], weights: Sequence[float]) -> list[str]:
     ]
 
 
-async def follow_ups(books: Sequence[Book]) -> list[str]:
-    ways = {"as typed": Found(), "with the previous question": Found(), "both averaged": Found()}
+async def conversations(books: Sequence[Book]) -> list[str]:
+    """Rank with the question before: follow-ups with theirs, all others with an unrelated one."""
+    kinds = ("follow-ups", "new subjects")
+    ways = ("as typed", "with the question before", "averaged", "the higher of typed and averaged")
+    tables = {(kind, way): Found() for kind in kinds for way in ways}
     for book in books:
-        by_id = {row["id"]: row for row in book.rows}
+        by_id = {row["id"]: row["question"] for row in book.rows}
         for n, row in enumerate(book.rows):
-            if not row.get("follow_up_of"):
+            if not row["answerable"]:
                 continue
-            before = by_id[row["follow_up_of"]]["question"]
+            related = row.get("follow_up_of")
+            before = by_id[related] if related else book.rows[n - 1]["question"]
             texts = [row["question"], f"{before}\n{row['question']}"]
             alone, both = await book.scores(texts, DENSE_WEIGHT, SPARSE_WEIGHT)
-            for found, scores in zip(ways.values(), (alone, both, alone + both), strict=True):
-                found.add(scores, book.gold[n])
-    return [found.row(f"follow-ups: {name}") for name, found in ways.items()]
+            average = (alone + both) / 2
+            ranked_by = (alone, both, average, np.maximum(alone, average))
+            for way, scores in zip(ways, ranked_by, strict=True):
+                tables["follow-ups" if related else "new subjects", way].add(scores, book.gold[n])
+    return [found.row(f"{kind}: {way}") for (kind, way), found in tables.items()]
 
 
 async def limits(books: Sequence[Book]) -> list[str]:
@@ -262,7 +269,7 @@ async def measure(books: Sequence[Book]) -> list[str]:
             embedded=lambda chunk: replace(chunk, title="").embedded_text,
         ),
         *(await matched(books, (1.0, MATCH_WEIGHT, 3.0, 4.0))),
-        *(await follow_ups(books)),
+        *(await conversations(books)),
         "",
         *(await limits(books)),
     ]

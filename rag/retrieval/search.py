@@ -1,8 +1,9 @@
 """Hybrid search: find the passages that answer a question, best first.
 
 Each query takes one round trip to the vector store, which returns dense and sparse candidates, each
-with both scores. `relevance` combines the scores. A question may have several queries, such as a
-follow-up with and without its context. Their relevances are averaged.
+with both scores. `relevance` combines the scores. A question may have a second query, with its
+context. The relevances are averaged, but where the question alone gives a higher one, that counts:
+many a question in a conversation has nothing to do with the one before it.
 """
 
 from __future__ import annotations
@@ -57,19 +58,21 @@ async def search(
 ) -> SearchResult:
     """Return the best `limit` passages, in descending relevance, and their grade.
 
-    Passages are returned even if their relevance is low. `cosine_range` is that of the embedder,
-    `language` that of the book. The second stage compares the best passages with the last query,
-    which is the most complete one. The scores of a reranker replace the relevance, and only
-    reranked passages are returned; a matcher sorts the very best again. The grade does not depend
-    on it, so that it always means the same. If the chunks found are in several languages, those in
-    the language of the last query come first.
+    The first query is the question alone, the last one has its context. Passages are returned even
+    if their relevance is low. `cosine_range` is that of the embedder, `language` that of the book.
+
+    The second stage compares the best passages with the question again. A reranker gets the last
+    query. Its scores replace the relevance, and only reranked passages are returned. A matcher gets
+    the first query, because it would match the words of the context as well, and sorts the very
+    best again. The grade does not depend on it, so that it always means the same. If the chunks
+    found are in several languages, those in the language of the last query come first.
     """
     wanted = max(limit, CANDIDATES)
     results = await asyncio.gather(
         *(_score_candidates(store, query, cosine_range, language, wanted) for query in queries)
     )
     chunks = {chunk_id: chunk for result in results for chunk_id, (chunk, _) in result.items()}
-    scores = _average_scores(results, chunks)
+    scores = _combine_scores(results, chunks)
     preferred = _prefer_language(scores, chunks, queries[-1].text)
     best_first = sorted(chunks, key=lambda chunk_id: (-preferred[chunk_id], chunk_id))
     found = SearchResult(
@@ -77,7 +80,7 @@ async def search(
         grade(scores[best_first[0]]) if best_first else "nothing",
     )
     if isinstance(second_stage, TokenMatcher):
-        found = await _match(second_stage, queries[-1].text, found)
+        found = await _match(second_stage, queries[0].text, found)
     elif second_stage is not None:
         found = await _rerank(second_stage, queries[-1].text, found)
     return replace(found, passages=found.passages[:limit])
@@ -130,19 +133,22 @@ def _prefer_language(
     }
 
 
-def _average_scores(
+def _combine_scores(
     results: Sequence[dict[str, tuple[Chunk, float]]], chunks: Iterable[str]
 ) -> dict[str, float]:
-    """Average the relevance over all queries. A query that missed a chunk adds its lowest score."""
+    """Return each chunk's relevance: the average over all queries, at least that for the first.
+
+    A query that missed a chunk adds its lowest score to the average.
+    """
     worst = [min((score for _, score in result.values()), default=0.0) for result in results]
-    return {
-        chunk_id: sum(
+    combined: dict[str, float] = {}
+    for chunk_id in chunks:
+        scores = [
             result[chunk_id][1] if chunk_id in result else least
             for result, least in zip(results, worst, strict=True)
-        )
-        / len(results)
-        for chunk_id in chunks
-    }
+        ]
+        combined[chunk_id] = max(scores[0], sum(scores) / len(scores))
+    return combined
 
 
 def fuse(
