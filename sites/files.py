@@ -124,7 +124,9 @@ class Files:
         if not real.is_relative_to(self._root) or any(map(real.is_relative_to, _PSEUDO)):
             raise Refused("leads outside the book (see --root)")
         base = self._folder if real.is_relative_to(self._folder) else self._root
-        if not hidden and any(part.startswith(".") for part in real.relative_to(base).parts):
+        parts = real.relative_to(base).parts
+        prose = MARKDOWN if real.name.startswith(".") else (*MARKDOWN, ".txt")
+        if not hidden and not real.name.endswith(prose) and any(p.startswith(".") for p in parts):
             raise Refused("leads to a hidden file")  # such as .env or .git/config
         return real
 

@@ -17,6 +17,7 @@ from sites.languages import language_tag
 from sites.mkdocs_config import CONFIGS, Site, built_pages, load_site
 from sites.mkdocs_navigation import default_order, navigation
 from sites.mkdocs_plugins import (
+    INSTEAD,
     Blog,
     Languages,
     name_jinja,
@@ -37,8 +38,7 @@ from sites.source import (
 
 MARKDOWN = (".markdown", ".mdown", ".mkdn", ".mkd", ".md")
 _TAG = re.compile(r"<[^<>]{0,1000}>")
-_COMMENT = re.compile(r"(?<!`)<!--")
-"""The start of a comment that is text, because it has no end."""
+_TEMPLATE = re.compile(r"^template:", re.MULTILINE)
 
 
 def recognise(request: Request) -> bool:
@@ -113,10 +113,16 @@ class _Pages:
         language, bare = self._languages.split(path)
         source = PurePosixPath(bare)
         title = self._titles.get(path) or str(meta.get("title") or "")
-        items = read_fragment(self._renderer.html(body))
+        html = self._renderer.html(body)
+        # A heading without words may get them, and its anchor, from the theme or a hook.
+        items = [item for item in read_fragment(html) if isinstance(item, Block) or item.words]
         document = in_sections(items, title, humanize(source.stem))
-        if any(isinstance(item, Block) and _COMMENT.search(item.text) for item in items):
+        if any("&lt;!--" in part.rpartition("</code>")[2] for part in html.split("<code")):
             request.report.add(path, UNCLOSED_COMMENT)
+        if template := meta.get("template"):
+            found = _TEMPLATE.search(text)
+            line = text.count("\n", 0, found.start()) + 1 if found else 1
+            losses.add(f"templates are not rendered; {INSTEAD}", f"{path}:{line}", str(template))
         name_objects(self._renderer.objects, body, includes, losses)
         place = str(source.with_name("index" if source.stem == "README" else source.stem))
         for blog in self._blogs:

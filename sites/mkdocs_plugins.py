@@ -49,12 +49,12 @@ def name_jinja(body: str, includes: Includes, losses: Losses) -> None:
 
 
 def name_objects(lines: Iterable[str], body: str, includes: Includes, losses: Losses) -> None:
-    """Name the objects that mkdocstrings would describe, each by the line that asks for it."""
+    """Name the objects that would be described from code, each by the line that asks for it."""
     numbered = enumerate(body.split("\n"))
-    places = {line.strip(): number for number, line in reversed(list(numbered))}
+    places = {line.strip(" \t>"): number for number, line in reversed(list(numbered))}
     for line in lines:
         at = places.get(line.strip(), 0)
-        kind = f"objects of mkdocstrings are not rendered; {INSTEAD}"
+        kind = f"descriptions from code are not rendered; {INSTEAD}"
         losses.add(kind, includes.origin(at), line.partition(":::")[2].strip())
 
 
@@ -125,19 +125,31 @@ class Languages:
 
     def __init__(self, options: Mapping[str, Any], default: str) -> None:
         listed = options.get("languages")
-        entries = [e for e in listed if isinstance(e, dict)] if isinstance(listed, list) else []
+        if isinstance(listed, dict):  # as before version 1.0
+            named = options.get("default_language")
+            listed = [
+                {**(own if isinstance(own, dict) else {}), "locale": name, "default": name == named}
+                for name, own in listed.items()
+            ]
         self._folders = options.get("docs_structure") == "folder"
         self._links: dict[str, str] = {}
-        self._built: set[str] = set()
+        self._unbuilt: set[str] = set()
         self.default = default
+        entries = (
+            [entry for entry in listed if isinstance(entry, dict)]
+            if isinstance(listed, list)
+            else []
+        )
         for entry in entries:
             locale = str(entry.get("locale") or "")
-            if entry.get("default") is True:
+            is_default = entry.get("default") is True
+            if is_default:
                 self.default = locale
-            first = "" if entry.get("default") is True else locale
-            self._links[locale] = str(entry.get("link") or first).strip("/")
-            if entry.get("build") is not False:
-                self._built.add(locale)
+            self._links[locale] = str(entry.get("link") or ("" if is_default else locale)).strip(
+                "/"
+            )
+            if entry.get("build") is False:
+                self._unbuilt.add(locale)
 
     def split(self, path: str) -> tuple[str, str]:
         """Return the language of a page and its path without it."""
@@ -151,8 +163,7 @@ class Languages:
         return self.default, path
 
     def is_built(self, path: str) -> bool:
-        locale = self.split(path)[0]
-        return not self._links or locale in self._built or locale not in self._links
+        return self.split(path)[0] not in self._unbuilt
 
     def prefix(self, language: str) -> str:
         """Return the folder of a language on the site."""

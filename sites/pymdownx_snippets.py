@@ -26,11 +26,16 @@ class Snippets:
     """The snippets of a site, with paths from its configuration or from above its pages."""
 
     def __init__(self, options: Mapping[str, Any], site: Site) -> None:
-        base = options.get("base_path", ".")
-        self._bases = [str(each) for each in (base if isinstance(base, list) and base else [base])]
+        named = options.get("base_path", ".")
+        bases = [str(each) for each in (named if isinstance(named, list) and named else [named])]
+        for name, folder in (("$config_dir", site.folder), ("$docs_dir", site.root)):
+            bases = [base.replace(name, str(folder), 1) for base in bases]
+        folders = (real_path(site.folder), real_path(site.root.parent))
+        self._bases = [folder / base for folder in folders for base in bases]
+        self._beside = "" in bases
+        """Whether snippets are looked for beside the page: `!relative` is an empty text."""
         added = options.get("auto_append")
         self._appended = [str(each) for each in added] if isinstance(added, list) else []
-        self._folders = [real_path(site.folder), real_path(site.root.parent)]
 
     def insert(self, body: str, includes: Includes) -> str:
         """Return a page with its snippets."""
@@ -45,14 +50,14 @@ class Snippets:
         for name in (match["name"] or match["names"]).split("\n"):
             if name.strip() and name.strip()[0] != ";":
                 found += ["\n"] * bool(found)
-                found.append(self._include(match["indent"], name.strip()))
+                found.append(self._include(match["indent"], name.strip(), folder))
         return found
 
-    def _include(self, indent: str, named: str) -> Include:
+    def _include(self, indent: str, named: str, folder: Path) -> Include:
         if "://" in named:
             return Include(named, None, missing="snippets from addresses are not read")
         name, _, part = named.partition(":")
-        bases = [folder / base for folder in self._folders for base in self._bases]
+        bases = [*self._bases, *[folder] * self._beside]
         files = [base for base in bases if base.name == name and os.path.isfile(base)]
         places = [*files, *(base / name for base in bases)]
         place = next((place for place in places if os.path.isfile(place)), places[0])

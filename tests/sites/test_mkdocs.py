@@ -410,3 +410,124 @@ def test_links_alone_are_told_apart(tmp_path: Path) -> None:
 def test_the_language_of_the_theme(tmp_path: Path, written: str, tag: str) -> None:
     config = f"theme:\n  name: material\n  language: {written}\n"
     assert [p.language for p in read(tmp_path, config, {"index.md": "# A\n\nB."}).pages] == [tag]
+
+
+@pytest.mark.parametrize(
+    ("config", "text", "shown"),
+    [
+        ("pymdownx.smartsymbols", "Bees (tm), 1st, a --> b.", "Bees ™, 1st, a → b."),
+        ("smarty", "The hive's \"own\"--or not...", "The hive’s “own”–or not…"),
+        ("pymdownx.magiclink", "at www.bees.dev now", "at www.bees.dev now"),
+        ("pymdownx.magiclink: {repo_url_shorthand: true, user: a, repo: b}", "x #3", "x #3"),
+        ("pymdownx.magiclink: {repo_url_shortener: true}", "See https://github.com/a/b/pull/5.",
+         "See a/b!5."),
+    ],
+)  # fmt: skip
+def test_extensions_that_rewrite_text(tmp_path: Path, config: str, text: str, shown: str) -> None:
+    config = f"markdown_extensions:\n- {config}\n"
+    assert texts(page(tmp_path, config, f"# T\n\n{text}\n")) == [shown]
+
+
+@pytest.mark.parametrize(
+    ("extension", "heading", "anchor"),
+    [("pymdownx.smartsymbols", "The (c) of Bees", "the-of-bees"), ("smarty", "A--b", "ab")],
+)
+def test_rewritten_headings(tmp_path: Path, extension: str, heading: str, anchor: str) -> None:
+    made = page(tmp_path, f"markdown_extensions: [{extension}]", f"# T\n\n## {heading}\n\nx\n")
+    assert made.sections[-1].anchor == anchor
+
+
+@pytest.mark.parametrize("plugin", ["autorefs", "mkdocstrings"])
+def test_references_to_other_pages_are_their_text(tmp_path: Path, plugin: str) -> None:
+    text = "# The [Hive][bees.Hive] and [`Bee`][]\n\nSee [*all*][x] [1][] [own][].\n\n[own]: a.md\n"
+    made = page(tmp_path, f"plugins: [{plugin}]", text)
+    assert [(s.heading, s.anchor) for s in made.sections] == [
+        ("The Hive and Bee", "the-hive-and-bee")
+    ]
+    assert texts(made) == ["See all 1 own."]
+    assert texts(page(tmp_path / "2", "", "See [a][b].\n")) == ["See [a][b]."]
+
+
+def test_what_code_would_describe_is_named_by_its_line(tmp_path: Path) -> None:
+    config = "plugins: [mkdocstrings]\nmarkdown_extensions: [mkdocs-click]\n"
+    text = "# A\n\n> Seen.\n>\n> ### ::: bees.Hive\n\n::: mkdocs-click\n    :module: bees\n\nEnd.\n"
+    book = read(tmp_path, config, {"index.md": text})
+    assert texts(book.pages[0]) == ["Seen.", "End."]
+    assert {(loss.place, loss.detail) for loss in book.losses} == {
+        ("mkdocs.yml:3", "mkdocs-click"),
+        ("index.md:5", "bees.Hive"),
+        ("index.md:7", "mkdocs-click"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("- :fa-bee:{ style='color: red' } `a`\n- b :x:{.c}, d\n", ["- `a`\n- b , d"]),
+        ('Go :smile:{ title="Hi" } on.', ["Go on."]),
+    ],
+)
+def test_attributes_of_icons_are_not_words(tmp_path: Path, text: str, shown: list[str]) -> None:
+    config = "markdown_extensions: [attr_list, pymdownx.emoji]"
+    assert texts(page(tmp_path, config, text)) == shown
+
+
+def test_a_page_with_a_template_is_named(tmp_path: Path) -> None:
+    files = {
+        "index.md": "---\ntitle: Home\ntemplate: home.html\n---\n\nx\n",
+        "a.md": "# A\n\ntemplate: x\n",
+        "b.md": "---\ntemplate: b/own.html\n---\ny\n",
+    }
+    book = read(tmp_path, "", files)
+    assert [(loss.place, loss.detail) for loss in book.losses] == [
+        ("index.md:3", "home.html"), ("b.md:2", "b/own.html")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("```html\n<!-- a -->\n<!--\n```\n\nx `<!-- b`\n", False),
+        ("- x\n\n    ```html\n    <!-- a -->\n    ```\n\n    `` `<!--` ``\n", False),
+        ("x <!-- a -->\n\n<!-- never closed\n\ny\n", True),
+    ],
+)
+def test_only_an_open_comment_is_a_problem(tmp_path: Path, text: str, named: bool) -> None:
+    problems = read(tmp_path, "", {"index.md": text}).problems
+    assert [problem.source_path for problem in problems] == ["index.md"] * named
+
+
+def test_a_heading_without_words_begins_no_section(tmp_path: Path) -> None:
+    config = "markdown_extensions: [pymdownx.emoji]"
+    text = "# T\n\n## A\n\nx\n\n### <!-- setting x -->\n\ny\n\n## :bee:\n\nz\n"
+    made = page(tmp_path, config, text)
+    assert [(s.heading, s.anchor) for s in made.sections] == [("T", "t"), ("A", "a")]
+    assert texts(made) == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize(
+    ("base", "place"),
+    [
+        ("!relative $config_dir", "p.md"),
+        ("!relative $config_dir/parts", "parts/p.md"),
+        ("!relative $docs_dir", "docs/p.md"),
+        ("!relative", "docs/a/p.md"),
+        (".parts", ".parts/p.md"),
+        ("docs/.in", "docs/.in/p.md"),
+    ],
+)
+def test_the_folder_of_snippets(tmp_path: Path, base: str, place: str) -> None:
+    write(tmp_path, {place: "Words."})
+    config = f"markdown_extensions:\n- pymdownx.snippets:\n    base_path:\n    - {base}\n"
+    book = read(tmp_path, config, {"a/q.md": '--8<-- "p.md"\n'})
+    made = next(page for page in book.pages if page.source_path == "a/q.md")
+    assert texts(made) == ["Words."]
+    assert not book.problems
+
+
+@pytest.mark.parametrize("own", ["Français", "{name: Français}"])
+def test_languages_by_name(tmp_path: Path, own: str) -> None:
+    options = f"default_language: en, languages: {{en: English, fr: {own}}}"
+    files = {"a.md": "# A\n\nx", "a.fr.md": "# F\n\nx", "index.en.md": "# E\n\nx"}
+    made = read(tmp_path, f"plugins:\n- i18n: {{{options}}}", files).pages
+    assert [(p.slug, p.language) for p in made] == [("", "en"), ("a/", "en"), ("fr/a/", "fr")]
