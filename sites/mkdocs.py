@@ -112,11 +112,12 @@ class _Pages:
         includes.report()
         language, bare = self._languages.split(path)
         source = PurePosixPath(bare)
-        title = self._titles.get(path) or str(meta.get("title") or "")
+        named = self._titles.get(path) or self._titles.get(bare, "")
+        title = self._languages.title(language, named) or str(meta.get("title") or "")
         html = self._renderer.html(body)
         # A heading without words may get them, and its anchor, from the theme or a hook.
         items = [item for item in read_fragment(html) if isinstance(item, Block) or item.words]
-        document = in_sections(items, title, humanize(source.stem))
+        document = in_sections(items, title, named or humanize(source.stem))
         if any("&lt;!--" in part.rpartition("</code>")[2] for part in html.split("<code")):
             request.report.add(path, UNCLOSED_COMMENT)
         if template := meta.get("template"):

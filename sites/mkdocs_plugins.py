@@ -133,6 +133,7 @@ class Languages:
             ]
         self._folders = options.get("docs_structure") == "folder"
         self._links: dict[str, str] = {}
+        self._titles: dict[str, dict[str, Any]] = {}
         self._unbuilt: set[str] = set()
         self.default = default
         entries = (
@@ -148,6 +149,8 @@ class Languages:
             self._links[locale] = str(entry.get("link") or ("" if is_default else locale)).strip(
                 "/"
             )
+            translated = entry.get("nav_translations")
+            self._titles[locale] = translated if isinstance(translated, dict) else {}
             if entry.get("build") is False:
                 self._unbuilt.add(locale)
 
@@ -161,6 +164,11 @@ class Languages:
         if stem and locale in self._links:
             return locale, str(source.with_name(stem + source.suffix))
         return self.default, path
+
+    def title(self, language: str, named: str) -> str:
+        """Return the title of a page that the navigation names, or "" if it is not translated."""
+        own = named if language == self.default else ""
+        return str(self._titles.get(language, {}).get(named, own))
 
     def is_built(self, path: str) -> bool:
         return self.split(path)[0] not in self._unbuilt

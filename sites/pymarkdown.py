@@ -212,7 +212,7 @@ class _References(ReferenceInlineProcessor):
     https://mkdocstrings.github.io/autorefs/
     """
 
-    def handleMatch(self, m: re.Match[str], data: str) -> _Match:
+    def handleMatch(self, m: re.Match[str], data: str) -> _Match:  # type: ignore[override]
         text, index, found = self.getText(data, m.end())
         name = self.RE_LINK.match(data, index) if found else None
         if name is None:

@@ -531,3 +531,24 @@ def test_languages_by_name(tmp_path: Path, own: str) -> None:
     files = {"a.md": "# A\n\nx", "a.fr.md": "# F\n\nx", "index.en.md": "# E\n\nx"}
     made = read(tmp_path, f"plugins:\n- i18n: {{{options}}}", files).pages
     assert [(p.slug, p.language) for p in made] == [("", "en"), ("a/", "en"), ("fr/a/", "fr")]
+
+
+@pytest.mark.parametrize(
+    ("structure", "files"),
+    [
+        ("suffix", ("a.md", "a.fr.md", "b.md", "b.fr.md")),
+        ("folder", ("en/a.md", "fr/a.md", "en/b.md", "fr/b.md")),
+    ],
+)
+def test_titles_in_the_navigation_are_translated(
+    tmp_path: Path, structure: str, files: tuple[str, ...]
+) -> None:
+    config = (
+        "nav: [{Bees: a.md}, {Hives: b.md}]\n"
+        f"plugins:\n- i18n:\n    docs_structure: {structure}\n    languages:\n"
+        "    - {locale: en, default: true}\n"
+        "    - {locale: fr, nav_translations: {Bees: Abeilles}}\n"
+    )
+    bodies = dict.fromkeys(files[:3], "x\n") | {files[3]: "# Ruches\n\nx\n"}
+    titles = [made.title for made in read(tmp_path, config, bodies).pages]
+    assert titles == ["Bees", "Hives", "Abeilles", "Ruches"]
