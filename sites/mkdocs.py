@@ -14,6 +14,7 @@ from sites.html_blocks import read_fragment
 from sites.include_markdown import include_markdown
 from sites.includes import Includes
 from sites.languages import language_tag
+from sites.mdx_include import EXTENSIONS, mdx_include
 from sites.mkdocs_config import CONFIGS, Site, built_pages, load_site
 from sites.mkdocs_navigation import default_order, navigation
 from sites.mkdocs_plugins import (
@@ -105,8 +106,11 @@ class _Pages:
         includes = Includes(request.files, site.root, path, lines_above(text, body))
         if site.plugin("include-markdown") is not None:
             body = include_markdown(body, site.root, includes)
-        if site.plugin("macros") is not None and meta.get("render_macros") is not False:
+        macros = site.plugin("macros") is not None or site.has("zensical.extensions.macros")
+        if macros and meta.get("render_macros") is not False:
             name_jinja(body, includes, losses)
+        if site.has(*EXTENSIONS):
+            body = mdx_include(body, site, includes)
         if self._snippets:
             body = self._snippets.insert(body, includes)
         includes.report()

@@ -22,6 +22,7 @@ from pymdownx.slugs import slugify as pymdownx_slugify
 
 from rag.language.visible import normalize
 from sites.markdown import is_too_long
+from sites.mdx_include import EXTENSIONS
 from sites.mkdocs_config import Options, Site
 
 _PACKAGES = {
@@ -45,6 +46,7 @@ _KNOWN = {
     "pymdownx.b64",
     "pymdownx.pathconverter",
     "pymdownx.striphtml",
+    *EXTENSIONS,
 }
 """Extensions that are followed elsewhere, or do not change the text."""
 _USUAL = ("toc", "tables", "pymdownx.highlight", "pymdownx.superfences")
@@ -71,7 +73,7 @@ Slug = Callable[[str, str], str]
 
 def is_known(name: str) -> bool:
     """Return whether an extension is followed, or changes neither the text nor the anchors."""
-    return name in _LOADED or name in _KNOWN or name.startswith("material.")
+    return name in _LOADED or name in _KNOWN or name.startswith(("material.", "zensical."))
 
 
 def slug_rule(named: Any) -> Slug:

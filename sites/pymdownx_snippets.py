@@ -61,10 +61,11 @@ class Snippets:
         files = [base for base in bases if base.name == name and os.path.isfile(base)]
         places = [*files, *(base / name for base in bases)]
         place = next((place for place in places if os.path.isfile(place)), places[0])
-        return Include(named, place, partial(_cut, indent, part))
+        return Include(named, place, partial(cut, indent, part))
 
 
-def _cut(indent: str, part: str, text: str) -> str:
+def cut(indent: str, part: str, text: str) -> str:
+    """Return the lines of a text, such as `2,4:6`, or its section of a name."""
     lines = text.removesuffix("\n").split("\n")
     if part and _LINES.fullmatch(part):
         lines = [line for window in part.split(",") for line in _window(lines, window)]

@@ -323,6 +323,14 @@ def test_the_label_of_a_tab_of_code(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "names", ["plugins: [macros]", "markdown_extensions: [zensical.extensions.macros]"]
+)
+def test_macros_are_named_where_they_are_used(tmp_path: Path, names: str) -> None:
+    book = read(tmp_path, names, {"index.md": "# A\n\n{{ b }}\n", "c.md": "# C\n\nd\n"})
+    assert [(loss.place, loss.detail) for loss in book.losses] == [("index.md:3", "{{ b }}")]
+
+
+@pytest.mark.parametrize(
     ("line", "shown"),
     [
         ('{% include-markdown "inc/a.md" %}', ["one two three"]),
@@ -552,3 +560,29 @@ def test_titles_in_the_navigation_are_translated(
     bodies = dict.fromkeys(files[:3], "x\n") | {files[3]: "# Ruches\n\nx\n"}
     titles = [made.title for made in read(tmp_path, config, bodies).pages]
     assert titles == ["Bees", "Hives", "Abeilles", "Ruches"]
+
+
+@pytest.mark.parametrize(
+    ("extension", "line", "shown"),
+    [
+        ("mdx_include", "{! part.md !}", ["one two three"]),
+        ("mdx_include: {base_path: sub}", "> {!in.md[ln:1-2]!}", ["a b"]),
+        ("mdx_include", "\\{!part.md!}", ["{!part.md!}"]),
+        ("markdown_include.include", "{!part.md!}", ["one two three"]),
+        ("markdown_include_variants", "{* ./x.py *}", ["```python\na\n\nb\nc\n```"]),
+        ("markdown_include_variants", "{* x.py ln[1,3:4] hl[3] *}", ["```python\na\nb\nc\n```"]),
+        ("markdown_include_variants", "{* no.py ln[1:2] *}", []),
+        ("toc", "{! part.md !}", ["{! part.md !}"]),
+    ],
+)
+def test_files_that_extensions_include(
+    tmp_path: Path, extension: str, line: str, shown: list[str]
+) -> None:
+    write(tmp_path, {"part.md": "one\ntwo\nthree\n", "x.py": "a\n\nb\nc\n", "sub/in.md": "a\nb\nc"})
+    book = read(
+        tmp_path, f"markdown_extensions:\n- {extension}\n", {"index.md": f"# T\n\n{line}\n"}
+    )
+    assert texts(book.pages[0]) == shown
+    assert [(loss.place, loss.detail) for loss in book.losses] == (
+        [] if shown else [("index.md:3", "no.py")]
+    )
