@@ -52,7 +52,10 @@ _KNOWN = {
 _USUAL = ("toc", "tables", "pymdownx.highlight", "pymdownx.superfences")
 """MkDocs loads the first two and fenced code, of which SuperFences accepts every form."""
 _PLAIN = re.compile(r"(?:[^\n\\`*_\[\]<>&{}~$:^|+=\x02]|:(?![\w+-])|(?<! )\n|[+=](?![+=]))*+")
-_PROSE = re.compile(r"(?:[^\W\d_]|[ ,;]|\.(?!\S)|(?<! )\n)*+")
+_PROSE = re.compile(
+    r"(?:[^\W\d_]|[ ,;)]|\d++(?![\w/])|[.:](?!\S)|-(?![->])|[!?](?!\d)|\((?!(?:tm|c|r)\))"
+    r"|(?<! )\n)*+"
+)
 """Text without markup, and that which remains so with the extensions below."""
 _REWRITING = ("smarty", "pymdownx.smartsymbols", "pymdownx.magiclink")
 _ICON = r":(?=[0-9_+-]{0,60}[a-z])[a-z0-9_+][a-z0-9_+-]{0,90}:"
