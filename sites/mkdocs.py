@@ -16,11 +16,11 @@ from sites.includes import Includes
 from sites.languages import language_tag
 from sites.mdx_include import EXTENSIONS, mdx_include
 from sites.mkdocs_config import CONFIGS, Site, built_pages, load_site
+from sites.mkdocs_languages import Languages
 from sites.mkdocs_navigation import default_order, navigation
 from sites.mkdocs_plugins import (
     INSTEAD,
     Blog,
-    Languages,
     name_jinja,
     name_objects,
     name_unread,

@@ -127,7 +127,7 @@ def built_pages(site: Site, files: Files, paths: Iterable[str]) -> list[str]:
             kind = "exceptions for hidden files are not followed"
             site.lost(kind, key, line)
     options = site.plugin("exclude") or {}
-    globs, patterns = _texts(options.get("glob")), _texts(options.get("regex"))
+    globs, patterns = texts(options.get("glob")), texts(options.get("regex"))
     paths = [
         path
         for path in paths
@@ -142,6 +142,7 @@ def built_pages(site: Site, files: Files, paths: Iterable[str]) -> list[str]:
     return paths
 
 
-def _texts(value: Any) -> list[str]:
-    return [each for each in (value if isinstance(value, list) else [value])
-            if isinstance(each, str)]  # fmt: skip
+def texts(value: Any) -> list[str]:
+    """Return the texts of a list, or a text alone."""
+    listed = value if isinstance(value, list) else [value]
+    return [each for each in listed if isinstance(each, str)]

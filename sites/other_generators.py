@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rag.errors import SourceError
+from sites.mkdocs_config import CONFIGS
 from sites.source import Request
 
-_OWN = ("mkdocs.yml", "mkdocs.yaml", "properdocs.yml", "zensical.yml", "book.toml", ".vitepress")
+_OWN = (*CONFIGS, "book.toml", ".vitepress")
 _OWN_SCRIPT = re.compile(r"docusaurus\.config\.[cm]?[jt]s")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sites.files import real_path
 from sites.includes import Include, Includes
-from sites.mkdocs_config import Site
+from sites.mkdocs_config import Site, texts
 
 _DIRECTIVE = re.compile(
     r"^(?P<indent>[ \t]{0,100})(?P<escape>;?)-+8<-+(?:[ \t]+([\"'])(?P<name>[^\"'\n]+)\3"
@@ -26,16 +26,14 @@ class Snippets:
     """The snippets of a site, with paths from its configuration or from above its pages."""
 
     def __init__(self, options: Mapping[str, Any], site: Site) -> None:
-        named = options.get("base_path", ".")
-        bases = [str(each) for each in (named if isinstance(named, list) and named else [named])]
+        bases = texts(options.get("base_path")) or ["."]
         for name, folder in (("$config_dir", site.folder), ("$docs_dir", site.root)):
             bases = [base.replace(name, str(folder), 1) for base in bases]
         folders = (real_path(site.folder), real_path(site.root.parent))
         self._bases = [folder / base for folder in folders for base in bases]
         self._beside = "" in bases
         """Whether snippets are looked for beside the page: `!relative` is an empty text."""
-        added = options.get("auto_append")
-        self._appended = [str(each) for each in added] if isinstance(added, list) else []
+        self._appended = texts(options.get("auto_append"))
 
     def insert(self, body: str, includes: Includes) -> str:
         """Return a page with its snippets."""
