@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from html import unescape
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,31 +14,18 @@ from sites.include_markdown import include_markdown
 from sites.includes import Includes
 from sites.languages import language_tag
 from sites.mdx_include import EXTENSIONS, mdx_include
+from sites.mkdocs_blog import Blog
 from sites.mkdocs_config import CONFIGS, Site, built_pages, load_site
 from sites.mkdocs_languages import Languages
 from sites.mkdocs_navigation import default_order, navigation
-from sites.mkdocs_plugins import (
-    INSTEAD,
-    Blog,
-    name_jinja,
-    name_objects,
-    name_unread,
-)
-from sites.pymarkdown import Renderer, slug_rule
+from sites.mkdocs_plugins import name_jinja, name_objects, name_template, name_unread
+from sites.pymarkdown import Renderer
 from sites.pymdownx_snippets import Snippets
 from sites.sections import UNCLOSED_COMMENT, in_sections
-from sites.source import (
-    Book,
-    Request,
-    file_address,
-    find_above,
-    humanize,
-    site_path,
-)
+from sites.source import Book, Request, file_address, find_above, humanize, site_path
 
 MARKDOWN = (".markdown", ".mdown", ".mkdn", ".mkd", ".md")
 _TAG = re.compile(r"<[^<>]{0,1000}>")
-_TEMPLATE = re.compile(r"^template:", re.MULTILINE)
 
 
 def recognise(request: Request) -> bool:
@@ -95,56 +81,45 @@ class _Pages:
         self._renderer = Renderer(site)
         options = site.extensions.get("pymdownx.snippets")
         self._snippets = None if options is None else Snippets(options, site)
-        self._blogs = [
-            Blog(options, _blog_slug(options)) for name, options in site.plugins if name == "blog"
-        ]
+        self._blogs = [Blog(options) for name, options in site.plugins if name == "blog"]
 
     def parse(self, path: str, text: str) -> Page | None:
-        request, site = self._request, self._site
-        losses = request.report.losses
-        meta, body = split_front_matter(text, path, request.report)
-        includes = Includes(request.files, site.root, path, lines_above(text, body))
+        report, site = self._request.report, self._site
+        meta, body = split_front_matter(text, path, report)
+        language, bare = self._languages.split(path)
+        blog = next((blog for blog in self._blogs if blog.is_post(bare)), None)
+        if blog and not blog.is_published(meta):
+            return None
+        includes = Includes(self._request.files, site.root, path, lines_above(text, body))
         if site.plugin("include-markdown") is not None:
             body = include_markdown(body, site.root, includes)
         macros = site.plugin("macros") is not None or site.has("zensical.extensions.macros")
         if macros and meta.get("render_macros") is not False:
-            name_jinja(body, includes, losses)
+            name_jinja(body, includes, report.losses)
         if site.has(*EXTENSIONS):
             body = mdx_include(body, site, includes)
         if self._snippets:
             body = self._snippets.insert(body, includes)
         includes.report()
-        language, bare = self._languages.split(path)
+        html = self._renderer.html(body)
+        name_objects(self._renderer.objects, body, includes, report.losses)
+        name_template(meta, text, report.losses)
+        if any("&lt;!--" in part.rpartition("</code>")[2] for part in html.split("<code")):
+            report.add(path, UNCLOSED_COMMENT)
+        # A heading without words may get them, and its anchor, from the theme or a hook.
+        items = [item for item in read_fragment(html) if isinstance(item, Block) or item.words]
         source = PurePosixPath(bare)
         named = self._titles.get(path) or self._titles.get(bare, "")
         title = self._languages.title(language, named) or str(meta.get("title") or "")
-        html = self._renderer.html(body)
-        # A heading without words may get them, and its anchor, from the theme or a hook.
-        items = [item for item in read_fragment(html) if isinstance(item, Block) or item.words]
         document = in_sections(items, title, named or humanize(source.stem))
-        if any("&lt;!--" in part.rpartition("</code>")[2] for part in html.split("<code")):
-            request.report.add(path, UNCLOSED_COMMENT)
-        if template := meta.get("template"):
-            found = _TEMPLATE.search(text)
-            line = text.count("\n", 0, found.start()) + 1 if found else 1
-            losses.add(f"templates are not rendered; {INSTEAD}", f"{path}:{line}", str(template))
-        name_objects(self._renderer.objects, body, includes, losses)
         place = str(source.with_name("index" if source.stem == "README" else source.stem))
-        for blog in self._blogs:
-            if blog.is_post(bare):
-                if not blog.is_published(meta):
-                    return None
-                place = blog.place(bare, document.title, meta)
-        place = file_address(place)
-        prefix = (request.base_path or "", self._languages.prefix(language))
-        if site.config.get("use_directory_urls") is False:
-            slug = site_path(*prefix, f"{place}.html")
-        else:
-            slug = site_path(*prefix, re.sub(r"(?:^|/)index$", "", place), "")
+        if blog:
+            place = blog.place(bare, document.title, meta)
+        slug = self._slug(file_address(place), language)
         return Page(path, document.title, slug, document.sections, language)
 
-
-def _blog_slug(options: dict[str, Any]) -> Callable[[str], str]:
-    separator = str(options.get("post_slugify_separator") or "-")
-    rule = slug_rule(options.get("post_slugify") or {"kwds": {"case": "lower"}})
-    return lambda text: rule(text, separator)
+    def _slug(self, place: str, language: str) -> str:
+        prefix = (self._request.base_path or "", self._languages.prefix(language))
+        if self._site.config.get("use_directory_urls") is False:
+            return site_path(*prefix, f"{place}.html")
+        return site_path(*prefix, re.sub(r"(?:^|/)index$", "", place), "")
