@@ -40,10 +40,10 @@ def read(request: Request) -> Book:
     named = theme.get("language", "en") if isinstance(theme, dict) else "en"
     language = language_tag(named) or "en"
     languages = Languages(site.plugin("i18n") or {}, language)
-    paths = built_pages(site, files, sorted(files.find(root, MARKDOWN), key=default_order))
+    paths = built_pages(site, sorted(files.find(root, MARKDOWN), key=default_order))
     ranks: dict[str, int] = {}
     titles: dict[str, str] = {}
-    for path, name in navigation(site, files, paths):
+    for path, name in navigation(site, paths):
         ranks.setdefault(path, len(ranks))
         titles[path] = titles.get(path) or " ".join(unescape(_TAG.sub("", name)).split())
 

@@ -117,7 +117,7 @@ def _plugins(listed: Any) -> Iterator[tuple[str, Options]]:
             yield name.removeprefix("material/"), options
 
 
-def built_pages(site: Site, files: Files, paths: Iterable[str]) -> list[str]:
+def built_pages(site: Site, paths: Iterable[str]) -> list[str]:
     """Return the paths that `exclude_docs`, `draft_docs` and the exclude plugin leave."""
     lines = [*_ALWAYS_EXCLUDED]
     for key in ("exclude_docs", "draft_docs"):
@@ -135,7 +135,7 @@ def built_pages(site: Site, files: Files, paths: Iterable[str]) -> list[str]:
     ]
     for pattern in patterns:
         try:
-            with page_time_limit(files.limits.page_seconds):
+            with page_time_limit(site.files.limits.page_seconds):
                 paths = [path for path in paths if not re.match(pattern, path)]
         except (re.error, TooSlow):
             site.lost("patterns could not be followed", "plugins", pattern)

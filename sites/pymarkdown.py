@@ -25,20 +25,18 @@ from sites.markdown import is_too_long
 from sites.mdx_include import EXTENSIONS
 from sites.mkdocs_config import Options, Site
 
-_PACKAGES = {
-    "markdown.extensions": "abbr admonition attr_list codehilite def_list extra fenced_code"
-    " footnotes legacy_attrs legacy_em md_in_html meta nl2br sane_lists smarty tables"
-    " toc wikilinks",
-    "pymdownx": "arithmatex betterem bracketspan caret critic details escapeall extra fancylists"
-    " highlight inlinehilite keys magiclink mark progressbar quotes saneheaders smartsymbols"
-    " superfences tabbed tasklist tilde blocks.admonition blocks.caption"
-    " blocks.definition blocks.details blocks.html blocks.tab",
-}
-_LOADED = {
-    (name if package[0] == "m" else f"pymdownx.{name}"): f"{package}.{name}"
-    for package, names in _PACKAGES.items()
-    for name in names.split()
-}
+_PYTHON_MARKDOWN = (
+    "abbr admonition attr_list codehilite def_list extra fenced_code footnotes legacy_attrs"
+    " legacy_em md_in_html meta nl2br sane_lists smarty tables toc wikilinks"
+)
+_PYMDOWNX = (
+    "arithmatex betterem bracketspan caret critic details escapeall extra fancylists highlight"
+    " inlinehilite keys magiclink mark progressbar quotes saneheaders smartsymbols superfences"
+    " tabbed tasklist tilde blocks.admonition blocks.caption blocks.definition blocks.details"
+    " blocks.html blocks.tab"
+)
+_MODULES = {name: f"markdown.extensions.{name}" for name in _PYTHON_MARKDOWN.split()}
+_MODULES |= {name: name for name in (f"pymdownx.{name}" for name in _PYMDOWNX.split())}
 """The extensions that are loaded, with their modules."""
 _KNOWN = {
     "pymdownx.snippets",
@@ -76,7 +74,7 @@ Slug = Callable[[str, str], str]
 
 def is_known(name: str) -> bool:
     """Return whether an extension is followed, or changes neither the text nor the anchors."""
-    return name in _LOADED or name in _KNOWN or name.startswith(("material.", "zensical."))
+    return name in _MODULES or name in _KNOWN or name.startswith(("material.", "zensical."))
 
 
 def slug_rule(named: Any) -> Slug:
@@ -118,7 +116,7 @@ class Renderer:
     def _make(self) -> Markdown:
         site = self._site
         markdown = Markdown(tab_length=2 if site.has("mdx_truly_sane_lists") else 4)
-        names = [name for name in site.extensions if name in _LOADED and name not in _USUAL]
+        names = [name for name in site.extensions if name in _MODULES and name not in _USUAL]
         for name in (*names, *_USUAL):
             self._load(markdown, name, site.extensions.get(name, {}))
         plain = _PROSE if site.has(*_REWRITING) else _PLAIN
@@ -136,7 +134,7 @@ class Renderer:
 
     def _load(self, markdown: Markdown, name: str, options: Options) -> None:
         """Load an extension with those of its options that are plain data."""
-        extension = import_module(_LOADED[name]).makeExtension()
+        extension = import_module(_MODULES[name]).makeExtension()
         usual = extension.getConfigs()
         plain = {key: value for key, value in options.items()
                  if isinstance(usual.get(key), str | int | list | dict)
