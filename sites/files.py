@@ -207,6 +207,7 @@ class Files:
         a parent is a problem, not a loop. Hidden folders and `node_modules` are left out.
         """
         report = Report() if quiet else self.report
+        ends = tuple(suffixes)
         found: list[str] = []
         seen: set[str] = set()
 
@@ -230,19 +231,12 @@ class Files:
             for name in (*names, *files):
                 if not _is_utf8(name):
                     report.skip(prefix + shown(name), "has a name that is not UTF-8")
-            names[:] = sorted(
-                name
-                for name in names
-                if _is_utf8(name) and name[0] != "." and name not in SKIPPED_FOLDERS
-            )
+            open_folders = {name for name in filter(_is_utf8, names) if name[0] != "."}
+            names[:] = sorted(open_folders - SKIPPED_FOLDERS)
             for name in names:
-                if name.lower().endswith(tuple(suffixes)):
+                if name.lower().endswith(ends):
                     report.add(prefix + name, "is a folder, not a page; the files in it were read.")
-            found += [
-                prefix + name
-                for name in files
-                if name.lower().endswith(tuple(suffixes)) and _is_utf8(name)
-            ]
+            found += [prefix + n for n in filter(_is_utf8, files) if n.lower().endswith(ends)]
             if len(found) > MAX_FILES:
                 report.add(relative, f"is where reading stopped: the limit is {MAX_FILES:,} files.")
                 del found[MAX_FILES:]
