@@ -57,7 +57,7 @@ _PROSE = re.compile(
 """Text without markup, and that which remains so with the extensions below."""
 _REWRITING = ("smarty", "pymdownx.smartsymbols", "pymdownx.magiclink")
 _ICON = r":(?=[0-9_+-]{0,60}[a-z])[a-z0-9_+][a-z0-9_+-]{0,90}:"
-_OBJECT = re.compile(r"^(?:#{1,6} *)?:::[ \t]+([\w.-]+)[ \t]*$", re.MULTILINE)
+_OBJECT = re.compile(r"^(?:#{1,6} *)?:::[ \t]+([\w.:-]+)[ \t]*$", re.MULTILINE)
 _SLUGS: dict[str, Options] = {
     "uslugify": {"case": "lower"},
     "uslugify_encoded": {"case": "lower", "percent_encode": True},
@@ -127,7 +127,7 @@ class Renderer:
         if described or site.plugin("autorefs") is not None:
             references = _References(REFERENCE_RE, markdown)
             markdown.inlinePatterns.register(references, "autorefs", 168)
-        if described or site.has("mkdocs-click"):
+        if described or site.has("mkdocs-click", "mkautodoc"):
             objects = _Objects(markdown, self.objects)
             markdown.parser.blockprocessors.register(objects, "objects", 175)
         return markdown
@@ -226,7 +226,7 @@ class _References(ReferenceInlineProcessor):
 
 
 class _Objects(BlockProcessor):
-    """Drops and collects `::: bees.Hive` of mkdocstrings and mkdocs-click, with its options."""
+    """Drops and collects `::: bees.Hive`, with its options: its text would come from code."""
 
     def __init__(self, markdown: Markdown, found: list[str]) -> None:
         super().__init__(markdown.parser)

@@ -456,16 +456,26 @@ def test_references_to_other_pages_are_their_text(tmp_path: Path, plugin: str) -
     assert texts(page(tmp_path / "2", "", "See [a][b].\n")) == ["See [a][b]."]
 
 
-def test_what_code_would_describe_is_named_by_its_line(tmp_path: Path) -> None:
-    config = "plugins: [mkdocstrings]\nmarkdown_extensions: [mkdocs-click]\n"
-    text = "# A\n\n> Seen.\n>\n> ### ::: bees.Hive\n\n::: mkdocs-click\n    :module: bees\n\nEnd.\n"
+@pytest.mark.parametrize(
+    ("extension", "directive"),
+    [("mkdocs-click", "mkdocs-click"), ("mkautodoc", "bees.swarm"), ("mkautodoc", "bees:Queen")],
+)
+def test_what_code_would_describe_is_named_by_its_line(
+    tmp_path: Path, extension: str, directive: str
+) -> None:
+    config = f"plugins: [mkdocstrings]\nmarkdown_extensions: [{extension}]\n"
+    text = f"# A\n\n> Seen.\n>\n> ### ::: bees.Hive\n\n::: {directive}\n    :module: b\n\nEnd.\n"
     book = read(tmp_path, config, {"index.md": text})
     assert texts(book.pages[0]) == ["Seen.", "End."]
     assert {(loss.place, loss.detail) for loss in book.losses} == {
-        ("mkdocs.yml:3", "mkdocs-click"),
+        ("mkdocs.yml:3", extension),
         ("index.md:5", "bees.Hive"),
-        ("index.md:7", "mkdocs-click"),
+        ("index.md:7", directive),
     }
+    config = f"markdown_extensions: [{extension}]\n"
+    assert texts(read(tmp_path / "2", config, {"index.md": f"::: {directive}\n\nx"}).pages[0]) == [
+        "x"
+    ]
 
 
 @pytest.mark.parametrize(
