@@ -1,4 +1,7 @@
-"""Insert the files that the include-markdown plugin of MkDocs names: `{% include "a.md" %}`."""
+"""Insert the files that the include-markdown plugin of MkDocs names: `{% include "a.md" %}`.
+
+https://github.com/mondeja/mkdocs-include-markdown-plugin
+"""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ from sites.mkdocs_config import Site
 from sites.pymdownx_snippets import cut
 
 EXTENSIONS = ("mdx_include", "markdown_include.include", "markdown_include_variants")
-_DIRECTIVE = re.compile(r"(?<!\\)\{([!*])[+-]?>?[ \t]*+([^\s\[\]|{}]{1,300})([^{}\n]{0,500})\1\}")
+_DIRECTIVE = re.compile(
+    r"(?<!\\)\{([!*])[+-]?>?[ \t]*+([^\s\[\]|{}!*]{1,300}+)([^{}\n]{0,500})\1\}"
+)
 _LINES = re.compile(r"\bln(?::|\[)([\d:,-]+)\]")
 
 

@@ -36,9 +36,7 @@ def read(request: Request) -> Book:
     """Read every page of the docs folder: first those in the navigation, in its order."""
     site = load_site(request)
     root, files = site.root, request.files
-    theme = site.config.get("theme")
-    named = theme.get("language", "en") if isinstance(theme, dict) else "en"
-    language = language_tag(named) or "en"
+    language = language_tag(site.theme.get("language")) or "en"
     languages = Languages(site.plugin("i18n") or {}, language)
     paths = built_pages(site, sorted(files.find(root, MARKDOWN), key=default_order))
     ranks: dict[str, int] = {}
@@ -103,7 +101,7 @@ class _Pages:
         includes.report()
         html = self._renderer.html(body)
         name_objects(self._renderer.objects, body, includes, report.losses)
-        name_template(meta, text, report.losses)
+        name_template(meta, text, site)
         if any("&lt;!--" in part.rpartition("</code>")[2] for part in html.split("<code")):
             report.add(path, UNCLOSED_COMMENT)
         # A heading without words may get them, and its anchor, from the theme or a hook.

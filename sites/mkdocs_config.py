@@ -1,4 +1,7 @@
-"""The settings of a MkDocs site that its pages depend on."""
+"""The settings of a MkDocs site that its pages depend on.
+
+https://www.mkdocs.org/user-guide/configuration
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,12 @@ class Site:
     """Without the prefix `markdown.extensions.`."""
     plugins: tuple[tuple[str, Options], ...]
     """Without the prefix `material/` and without those that are off."""
+
+    @property
+    def theme(self) -> Options:
+        """The options of the theme."""
+        theme = self.config.get("theme")
+        return theme if isinstance(theme, dict) else {}
 
     def has(self, *names: str) -> bool:
         """Return whether one of the extensions is on."""

@@ -1,4 +1,9 @@
-"""Order the pages of a MkDocs site: by `nav`, by the files of two plugins, or by their paths."""
+"""Order the pages of a MkDocs site: by `nav`, by the files of two plugins, or by their paths.
+
+https://www.mkdocs.org/user-guide/configuration/#nav
+https://github.com/oprypin/mkdocs-literate-nav
+https://github.com/lukasgeiter/mkdocs-awesome-pages-plugin and its successor mkdocs-awesome-nav
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -37,13 +38,15 @@ def name_unread(site: Site) -> None:
         site.lost(f"hooks are not run; {_INSTEAD}", "hooks", str(hook))
 
 
-def name_template(meta: Mapping[str, Any], text: str, losses: Losses) -> None:
-    """Name the template that a page's front matter asks for: it may hold the page's text."""
-    found = _TEMPLATE.search(text) if meta.get("template") else None
-    if found:
+def name_template(meta: Mapping[str, Any], text: str, site: Site) -> None:
+    """Name the site's own template that a page asks for: it may hold the page's text."""
+    own = str(meta.get("template") or "")
+    found = _TEMPLATE.search(text) if own else None
+    folder = site.theme.get("custom_dir")
+    if found and folder and os.path.isfile(site.folder / str(folder) / own):
+        losses = site.files.report.losses
         line = text.count("\n", 0, found.start()) + 1
-        kind = f"templates are not rendered; {_INSTEAD}"
-        losses.add(kind, f"{losses.page}:{line}", str(meta["template"]))
+        losses.add(f"templates are not rendered; {_INSTEAD}", f"{losses.page}:{line}", own)
 
 
 def name_jinja(body: str, includes: Includes, losses: Losses) -> None:

@@ -1,5 +1,7 @@
 """Render the pages of a MkDocs site with Python-Markdown and the extensions that it configures.
 
+https://python-markdown.github.io/extensions
+https://facelessuser.github.io/pymdown-extensions
 Only extensions known to be free of side effects are loaded, with options that are plain data.
 """
 

@@ -1,4 +1,7 @@
-"""Insert the files that PyMdown's snippets name: `--8<-- "file:section"`."""
+"""Insert the files that PyMdown's snippets name: `--8<-- "file:section"`.
+
+https://facelessuser.github.io/pymdown-extensions/extensions/snippets
+"""
 
 from __future__ import annotations
 

@@ -490,16 +490,20 @@ def test_attributes_of_icons_are_not_words(tmp_path: Path, text: str, shown: lis
     assert texts(page(tmp_path, config, text)) == shown
 
 
-def test_a_page_with_a_template_is_named(tmp_path: Path) -> None:
+def test_a_page_with_a_template_of_the_site_is_named(tmp_path: Path) -> None:
     files = {
         "index.md": "---\ntitle: Home\ntemplate: home.html\n---\n\nx\n",
-        "a.md": "# A\n\ntemplate: x\n",
+        "a.md": "# A\n\ntemplate: home.html\n",
         "b.md": "---\ntemplate: b/own.html\n---\ny\n",
+        "c.md": "---\ntemplate: of_the_theme.html\n---\nz\n",
     }
-    book = read(tmp_path, "", files)
+    write(tmp_path, {"over/home.html": "Welcome", "over/b/own.html": "Words"})
+    book = read(tmp_path, "theme: {name: material, custom_dir: over}", files)
     assert [(loss.place, loss.detail) for loss in book.losses] == [
-        ("index.md:3", "home.html"), ("b.md:2", "b/own.html")
-    ]  # fmt: skip
+        ("index.md:3", "home.html"),
+        ("b.md:2", "b/own.html"),
+    ]
+    assert not read(tmp_path, "theme: material", files).losses
 
 
 @pytest.mark.parametrize(
