@@ -26,8 +26,9 @@ class _Generator(NamedTuple):
     output: str
 
 
-def _in_hugo(name: str) -> tuple[str, ...]:
-    return name, f"config/_default/{name}"
+def _in_hugo(stem: str) -> tuple[str, ...]:
+    names = [f"{stem}.{suffix}" for suffix in ("toml", "yaml", "yml", "json")]
+    return (*names, *(f"config/_default/{name}" for name in names))
 
 
 def _scripts(stem: str) -> tuple[str, ...]:
@@ -52,10 +53,8 @@ _GENERATORS = (
     _Generator("GitBook", (".gitbook.yaml", ".gitbook.yml"), "", "", ""),
     _Generator("GitBook", ("book.json", "book.js"), "", "npx honkit build", "_book"),
     _Generator("GitBook", ("SUMMARY.md",), "^# Table of contents", "", ""),
-    _Generator("Hugo", (*_in_hugo("hugo.toml"), *_in_hugo("hugo.yaml"), *_in_hugo("hugo.yml"),
-                        *_in_hugo("hugo.json")), "", "hugo", "public"),
-    _Generator("Hugo", (*_in_hugo("config.toml"), *_in_hugo("config.yaml"),
-                        *_in_hugo("config.yml")), "baseurl", "hugo", "public"),
+    _Generator("Hugo", _in_hugo("hugo"), "", "hugo", "public"),
+    _Generator("Hugo", _in_hugo("config"), "baseurl", "hugo", "public"),
     _Generator("Zola", ("config.toml", "zola.toml"), "^base_url", "zola build", "public"),
     _Generator("Jupyter Book", ("_toc.yml", "myst.yml"), "jb-|^project:",
                "jupyter-book build .", "_build/html"),
