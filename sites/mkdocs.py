@@ -17,8 +17,8 @@ from sites.mdx_include import EXTENSIONS, mdx_include
 from sites.mkdocs_blog import Blog
 from sites.mkdocs_config import CONFIGS, Site, built_pages, load_site
 from sites.mkdocs_languages import Languages
+from sites.mkdocs_losses import name_jinja, name_objects, name_template, name_unread
 from sites.mkdocs_navigation import default_order, navigation
-from sites.mkdocs_plugins import name_jinja, name_objects, name_template, name_unread
 from sites.pymarkdown import Renderer
 from sites.pymdownx_snippets import Snippets
 from sites.sections import UNCLOSED_COMMENT, in_sections

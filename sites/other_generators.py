@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rag.errors import SourceError
 from sites.mkdocs_config import CONFIGS
-from sites.source import Request
+from sites.source import Request, folders_above
 
 _OWN = (*CONFIGS, "book.toml", ".vitepress")
 _OWN_SCRIPT = re.compile(r"docusaurus\.config\.[cm]?[jt]s")
@@ -79,12 +79,10 @@ def refuse_other_generators(request: Request) -> None:
     a repository's site.
     """
     folder = request.folder.resolve()
-    for place in (folder, *list(folder.parents)[:3]):
+    for place in folders_above(folder):
         if _has_own(place):
             return
         _refuse(place)
-        if os.path.exists(place / ".git"):
-            break
     for name in _SITES:
         if not _has_own(folder / name):
             _refuse(folder / name, f"{name}/")
