@@ -89,8 +89,8 @@ class _Pages:
         if blog and not blog.is_published(meta):
             return None
         includes = Includes(self._request.files, site.root, path, lines_above(text, body))
-        if site.plugin("include-markdown") is not None:
-            body = include_markdown(body, site.root, includes)
+        if (options := site.plugin("include-markdown")) is not None:
+            body = include_markdown(body, options, site.root, includes)
         macros = site.plugin("macros") is not None or site.has("zensical.extensions.macros")
         if macros and meta.get("render_macros") is not False:
             name_jinja(body, includes, report.losses)

@@ -600,3 +600,23 @@ def test_files_that_extensions_include(
     assert [(loss.place, loss.detail) for loss in book.losses] == (
         [] if shown else [("index.md:3", "no.py")]
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "line", "shown"),
+    [
+        ("opening_tag: '[%', closing_tag: '%]'", '[% include "a.txt" start="b" %]', ["c"]),
+        ("opening_tag: '<<', closing_tag: '>>'", "<<include-markdown 'a.txt'>> d", ["b c d"]),
+        (
+            "opening_tag: '[%', closing_tag: '%]'",
+            '{% include "a.txt" %}',
+            ['{% include "a.txt" %}'],
+        ),
+    ],
+)
+def test_include_markdown_with_other_tags(
+    tmp_path: Path, options: str, line: str, shown: list[str]
+) -> None:
+    write(tmp_path, {"docs/a.txt": "b\nc"})
+    config = f"plugins:\n- include-markdown: {{{options}}}\n"
+    assert texts(page(tmp_path, config, f"# T\n\n{line}\n")) == shown
