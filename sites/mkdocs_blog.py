@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -12,6 +12,7 @@ from sites.mkdocs_config import texts
 from sites.pymarkdown import slug_rule
 from sites.source import site_path
 
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATE_PART = re.compile(r"yyyy|yy|MM|M|dd|d|[^yMd]+")
 
 
@@ -35,14 +36,14 @@ class Blog:
     def is_published(self, meta: Mapping[str, Any]) -> bool:
         draft = meta.get("draft")
         if not isinstance(draft, bool):
-            draft = self._future_is_draft and _iso(_created(meta)) > date.today().isoformat()
+            draft = self._future_is_draft and _day(meta) > date.today().isoformat()
         return self._drafts or not draft
 
     def place(self, path: str, title: str, meta: Mapping[str, Any]) -> str:
         """Return the path of a post without its suffix."""
         category = next(iter(texts(meta.get("categories"))), "")
         parts = {
-            "{date}": _formatted(_iso(_created(meta)), self._date),
+            "{date}": _formatted(_day(meta), self._date),
             "{slug}": str(meta.get("slug") or self._slug(title)),
             "{file}": PurePosixPath(path).stem,
             "{categories}": self._slug(category),
@@ -56,19 +57,11 @@ class Blog:
         return self._rule(text, self._separator)
 
 
-def _created(meta: Mapping[str, Any]) -> Any:
+def _day(meta: Mapping[str, Any]) -> str:
+    """Return the date of a post as `2024-05-06`, or "" if it has none."""
     written = meta.get("date")
-    return written.get("created") if isinstance(written, dict) else written
-
-
-def _iso(day: Any) -> str:
-    """Return a date as `2024-05-06`, or "" for anything else."""
-    if isinstance(day, str):
-        try:
-            day = datetime.fromisoformat(day)
-        except ValueError:
-            return ""
-    return day.isoformat()[:10] if isinstance(day, date) else ""
+    found = _DATE.match(str(written.get("created") if isinstance(written, dict) else written))
+    return found[0] if found else ""
 
 
 def _formatted(day: str, pattern: str) -> str:
