@@ -37,13 +37,12 @@ def decode_html(data: bytes, content_type: str = "", default: str = "cp1252") ->
     for mark, charset in _MARKS:
         if data.startswith(mark):
             return data[len(mark) :].decode(charset, errors="replace")
-    named = _NAMED.search(content_type)
-    inside = _DECLARED.search(data[:_DECLARATION_BYTES])
-    if named:
+    charset = ""
+    if named := _NAMED.search(content_type):
         charset = _known(named[1])
-    else:
-        charset = _known(inside[1].decode("ascii", errors="replace")) if inside else ""
-        charset = charset if not charset.startswith("utf-16") else "utf-8"  # it was read as ASCII
+    elif inside := _DECLARED.search(data[:_DECLARATION_BYTES]):
+        charset = _known(inside[1].decode("ascii", errors="replace"))
+        charset = "utf-8" if charset.startswith("utf-16") else charset  # it was read as ASCII
     if not charset:
         try:
             return data.decode("utf-8")

@@ -235,7 +235,8 @@ class _Crawl:
         self.characters += len(html)
         head, page = read_targets(html), read_page(html)
         base = join(response.url, head.base)
-        links = tuple(link for each in head.links if (link := self.scope.address(each, base)))
+        found = (self.scope.address(each, base) for each in dict.fromkeys(head.links))
+        links = tuple(filter(None, found))
         slug = self._slug(address)
         name = humanize(slug.rstrip("/").rpartition("/")[2]) or "Start"
         made = make_page(page, address, slug, name)

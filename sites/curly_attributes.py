@@ -1,4 +1,7 @@
-"""Attribute lists as markdown-it-attrs reads them: `# Title {#id .class}`, `` `code`{.x} ``."""
+"""Attribute lists as markdown-it-attrs reads them: `# Title {#id .class}`, `` `code`{.x} ``.
+
+https://github.com/arve0/markdown-it-attrs
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""List the pages of a live site from llms.txt, llms-full.txt and its sitemaps."""
+"""List the pages of a live site from llms.txt, llms-full.txt and its sitemaps.
+
+https://llmstxt.org and https://www.sitemaps.org/protocol.html
+"""
 
 from __future__ import annotations
 
@@ -135,7 +138,7 @@ async def _text(fetcher: Fetcher, place: str, listing: Listing) -> str:
 def read_sitemap(text: str) -> tuple[list[str], list[str]]:
     """Parse a sitemap, XML or one address per line, into (sitemaps, pages).
 
-    https://www.sitemaps.org/protocol.html. Raises SourceError for anything else.
+    Raises SourceError for anything else.
     """
     text = text.lstrip("\ufeff \t\r\n")
     if not text.startswith("<"):

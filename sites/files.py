@@ -124,7 +124,9 @@ class Files:
         if not real.is_relative_to(self._root) or any(map(real.is_relative_to, _PSEUDO)):
             raise Refused("leads outside the book (see --root)")
         base = self._folder if real.is_relative_to(self._folder) else self._root
-        if not hidden and any(part.startswith(".") for part in real.relative_to(base).parts):
+        parts = real.relative_to(base).parts
+        prose = MARKDOWN if real.name.startswith(".") else (*MARKDOWN, ".txt")
+        if not hidden and not real.name.endswith(prose) and any(p.startswith(".") for p in parts):
             raise Refused("leads to a hidden file")  # such as .env or .git/config
         return real
 
@@ -205,6 +207,7 @@ class Files:
         a parent is a problem, not a loop. Hidden folders and `node_modules` are left out.
         """
         report = Report() if quiet else self.report
+        ends = tuple(suffixes)
         found: list[str] = []
         seen: set[str] = set()
 
@@ -228,19 +231,12 @@ class Files:
             for name in (*names, *files):
                 if not _is_utf8(name):
                     report.skip(prefix + shown(name), "has a name that is not UTF-8")
-            names[:] = sorted(
-                name
-                for name in names
-                if _is_utf8(name) and name[0] != "." and name not in SKIPPED_FOLDERS
-            )
+            open_folders = {name for name in filter(_is_utf8, names) if name[0] != "."}
+            names[:] = sorted(open_folders - SKIPPED_FOLDERS)
             for name in names:
-                if name.lower().endswith(tuple(suffixes)):
+                if name.lower().endswith(ends):
                     report.add(prefix + name, "is a folder, not a page; the files in it were read.")
-            found += [
-                prefix + name
-                for name in files
-                if name.lower().endswith(tuple(suffixes)) and _is_utf8(name)
-            ]
+            found += [prefix + n for n in filter(_is_utf8, files) if n.lower().endswith(ends)]
             if len(found) > MAX_FILES:
                 report.add(relative, f"is where reading stopped: the limit is {MAX_FILES:,} files.")
                 del found[MAX_FILES:]

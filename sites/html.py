@@ -24,10 +24,9 @@ _SEPARATOR = re.compile(r"(?<!\s)\s++(?:[|·•»–—-]|::)\s++")
 
 
 def recognise(request: Request) -> bool:
-    """Look for HTML with no Markdown but copies of pages, or at the top of the folder."""
+    """Look for HTML at the top of the folder, and no Markdown but copies of pages."""
     pages, sources = _pages_and_sources(request)
-    top_pages, top_sources = (any("/" not in path for path in each) for each in (pages, sources))
-    return bool(pages and not sources) or (top_pages and not top_sources)
+    return any("/" not in path for path in pages) and all("/" in path for path in sources)
 
 
 def is_built(request: Request) -> bool:

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 from sites.html_cleanup import prepare_html
 
 _REFRESH = re.compile(r"^[0-9.]{1,9}[;,] {0,9}url {0,9}= {0,9}(.+)", re.IGNORECASE)
-_LINKS = {"a": "href", "area": "href", "frame": "src"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Targets:
     """The parts of a page that the link checker and the crawler need."""
 
-    ids: frozenset[str]
+    ids: set[str] = field(default_factory=set)
     """The id of every element and the name of every `<a name>`."""
-    links: tuple[str, ...]
-    """Every `<a href>`, frame and redirect, in order; relative to `base` if that is set."""
-    base: str
-    canonical: str
-    site_name: str
-    noindex: bool
-    sitemaps: tuple[str, ...] = ()
+    links: list[str] = field(default_factory=list)
+    """Every `<a href>` and redirect, in order; relative to `base` if that is set."""
+    base: str = ""
+    canonical: str = ""
+    site_name: str = ""
+    noindex: bool = False
+    sitemaps: list[str] = field(default_factory=list)
     """Every `<link rel="sitemap">`."""
 
 
@@ -32,48 +31,36 @@ def read_targets(html: str) -> Targets:
     reader = _Reader()
     reader.feed(prepare_html(html))
     reader.close()
-    return Targets(
-        frozenset(reader.ids),
-        tuple(dict.fromkeys(reader.links)),
-        reader.base,
-        reader.canonical,
-        " ".join(reader.site_name.split()),
-        reader.noindex,
-        tuple(reader.sitemaps),
-    )
+    return reader.found
 
 
 class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.ids: set[str] = set()
-        self.links: list[str] = []
-        self.sitemaps: list[str] = []
-        self.base = self.canonical = self.site_name = ""
-        self.noindex = False
+        self.found = Targets()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: (value or "").strip() for name, value in attrs}
-        self.ids.add(given.get("id", ""))
+        found = self.found
+        found.ids.add(given.get("id", ""))
         if tag == "a":
-            self.ids.add(given.get("name", ""))
-        if tag in _LINKS:
-            self.links += filter(None, [given.get(_LINKS[tag])])
+            found.ids.add(given.get("name", ""))
+            found.links += filter(None, [given.get("href")])
         elif tag == "base":
-            self.base = self.base or given.get("href", "")
+            found.base = found.base or given.get("href", "")
         elif tag == "link":
             relations = given.get("rel", "").lower().split()
             if "canonical" in relations:
-                self.canonical = self.canonical or given.get("href", "")
+                found.canonical = found.canonical or given.get("href", "")
             if "sitemap" in relations:
-                self.sitemaps.append(given.get("href", ""))
+                found.sitemaps.append(given.get("href", ""))
         elif tag == "meta":
             name = (given.get("property") or given.get("name", "")).lower()
             content = given.get("content", "")
             if name == "og:site_name":
-                self.site_name = self.site_name or content
+                found.site_name = found.site_name or " ".join(content.split())
             elif name == "robots":
                 said = content.lower().replace(",", " ").split()
-                self.noindex = self.noindex or "noindex" in said or "none" in said
+                found.noindex = found.noindex or "noindex" in said or "none" in said
             elif given.get("http-equiv", "").lower() == "refresh":
-                self.links += [to.strip("\"'") for to in _REFRESH.findall(content)]
+                found.links += [to.strip("\"'") for to in _REFRESH.findall(content)]

@@ -1,4 +1,7 @@
-"""Insert the files that the include-markdown plugin of MkDocs names: `{% include "a.md" %}`."""
+"""Insert the files that the include-markdown plugin of MkDocs names: `{% include "a.md" %}`.
+
+https://github.com/mondeja/mkdocs-include-markdown-plugin
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,21 @@ from functools import partial
 from pathlib import Path
 
 from sites.includes import Include, Includes
+from sites.mkdocs_config import Options
 
-_DIRECTIVE = re.compile(
-    r"\{%-?\s{0,20}include(?:-markdown)?\s{1,20}(?:\"([^\"\n]{1,300})\"|'([^'\n]{1,300})')"
-    r"([^%]{0,2000})%\}"
+_DIRECTIVE = (
+    r"{}-?\s{{0,20}}include(?:-markdown)?\s{{1,20}}(?:\"([^\"\n]{{1,300}})\"|'([^'\n]{{1,300}})')"
+    r"([\s\S]{{0,2000}}?){}"
 )
 _MARKS = re.compile(r"\b(start|end)=(?:\"([^\"]*)\"|'([^']*)')")
 _FRONT_MATTER = re.compile(r"---\n(?:(?!---\n)[^\n]*\n){0,200}---\n")
 
 
-def include_markdown(body: str, root: Path, includes: Includes) -> str:
+def include_markdown(body: str, options: Options, root: Path, includes: Includes) -> str:
     """Return a page with its included files; `root` is the folder of all pages."""
-    return includes.expand(body, _DIRECTIVE, partial(_include, root))
+    tags = options.get("opening_tag") or "{%", options.get("closing_tag") or "%}"
+    pattern = re.compile(_DIRECTIVE.format(*(re.escape(str(tag)) for tag in tags)))
+    return includes.expand(body, pattern, partial(_include, root))
 
 
 def _include(root: Path, match: re.Match[str], folder: Path) -> list[Include | str]:

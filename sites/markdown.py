@@ -41,8 +41,8 @@ MAX_NESTING = 40
 class Dialect:
     """The differences between generators."""
 
-    slugger: Callable[[Sequence[str]], Slugger] = github_slugger
-    """Makes a page's slugger, given the ids written by the author."""
+    slugger: Callable[[], Slugger] = github_slugger
+    """Makes a page's slugger."""
     plugins: tuple[Callable[[MarkdownIt], None], ...] = ()
     anchor_text: Callable[[Sequence[Token]], str] = plain_text
     """Returns the text of a heading's tokens that is slugged."""
@@ -138,7 +138,7 @@ def give_anchors(tokens: Sequence[Token], dialect: Dialect) -> None:
         if token.type in kinds and "anchor" not in token.meta
     ]
     explicit = [dialect.heading_id(children) for _, children in headings]
-    slug = dialect.slugger([name for name in explicit if name])
+    slug = dialect.slugger()
     for (token, children), name in zip(headings, explicit, strict=True):
         anchor = slug(dialect.anchor_text(children), name)
         token.meta["anchor"] = "" if token.tag == "h1" and not dialect.h1_has_anchor else anchor

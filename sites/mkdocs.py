@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from html import unescape
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,31 +13,19 @@ from sites.html_blocks import read_fragment
 from sites.include_markdown import include_markdown
 from sites.includes import Includes
 from sites.languages import language_tag
+from sites.mdx_include import EXTENSIONS, mdx_include
+from sites.mkdocs_blog import Blog
 from sites.mkdocs_config import CONFIGS, Site, built_pages, load_site
+from sites.mkdocs_languages import Languages
+from sites.mkdocs_losses import name_jinja, name_objects, name_template, name_unread
 from sites.mkdocs_navigation import default_order, navigation
-from sites.mkdocs_plugins import (
-    Blog,
-    Languages,
-    name_jinja,
-    name_objects,
-    name_unread,
-)
-from sites.pymarkdown import Renderer, slug_rule
+from sites.pymarkdown import Renderer
 from sites.pymdownx_snippets import Snippets
 from sites.sections import UNCLOSED_COMMENT, in_sections
-from sites.source import (
-    Book,
-    Request,
-    file_address,
-    find_above,
-    humanize,
-    site_path,
-)
+from sites.source import Book, Request, file_address, find_above, humanize, site_path
 
 MARKDOWN = (".markdown", ".mdown", ".mkdn", ".mkd", ".md")
 _TAG = re.compile(r"<[^<>]{0,1000}>")
-_COMMENT = re.compile(r"(?<!`)<!--")
-"""The start of a comment that is text, because it has no end."""
 
 
 def recognise(request: Request) -> bool:
@@ -49,14 +36,12 @@ def read(request: Request) -> Book:
     """Read every page of the docs folder: first those in the navigation, in its order."""
     site = load_site(request)
     root, files = site.root, request.files
-    theme = site.config.get("theme")
-    named = theme.get("language", "en") if isinstance(theme, dict) else "en"
-    language = language_tag(named) or "en"
+    language = language_tag(site.theme.get("language")) or "en"
     languages = Languages(site.plugin("i18n") or {}, language)
-    paths = built_pages(site, files, sorted(files.find(root, MARKDOWN), key=default_order))
+    paths = built_pages(site, sorted(files.find(root, MARKDOWN), key=default_order))
     ranks: dict[str, int] = {}
     titles: dict[str, str] = {}
-    for path, name in navigation(site, files, paths):
+    for path, name in navigation(site, paths):
         ranks.setdefault(path, len(ranks))
         titles[path] = titles.get(path) or " ".join(unescape(_TAG.sub("", name)).split())
 
@@ -94,46 +79,45 @@ class _Pages:
         self._renderer = Renderer(site)
         options = site.extensions.get("pymdownx.snippets")
         self._snippets = None if options is None else Snippets(options, site)
-        self._blogs = [
-            Blog(options, _blog_slug(options)) for name, options in site.plugins if name == "blog"
-        ]
+        self._blogs = [Blog(options) for name, options in site.plugins if name == "blog"]
 
     def parse(self, path: str, text: str) -> Page | None:
-        request, site = self._request, self._site
-        losses = request.report.losses
-        meta, body = split_front_matter(text, path, request.report)
-        includes = Includes(request.files, site.root, path, lines_above(text, body))
-        if site.plugin("include-markdown") is not None:
-            body = include_markdown(body, site.root, includes)
-        if site.plugin("macros") is not None and meta.get("render_macros") is not False:
-            name_jinja(body, includes, losses)
+        report, site = self._request.report, self._site
+        meta, body = split_front_matter(text, path, report)
+        language, bare = self._languages.split(path)
+        blog = next((blog for blog in self._blogs if blog.is_post(bare)), None)
+        if blog and not blog.is_published(meta):
+            return None
+        includes = Includes(self._request.files, site.root, path, lines_above(text, body))
+        if (options := site.plugin("include-markdown")) is not None:
+            body = include_markdown(body, options, site.root, includes)
+        macros = site.plugin("macros") is not None or site.has("zensical.extensions.macros")
+        if macros and meta.get("render_macros") is not False:
+            name_jinja(body, includes, report.losses)
+        if site.has(*EXTENSIONS):
+            body = mdx_include(body, site, includes)
         if self._snippets:
             body = self._snippets.insert(body, includes)
         includes.report()
-        language, bare = self._languages.split(path)
+        html = self._renderer.html(body)
+        name_objects(self._renderer.objects, body, includes, report.losses)
+        name_template(meta, text, site)
+        if any("&lt;!--" in part.rpartition("</code>")[2] for part in html.split("<code")):
+            report.add(path, UNCLOSED_COMMENT)
+        # A heading without words may get them, and its anchor, from the theme or a hook.
+        items = [item for item in read_fragment(html) if isinstance(item, Block) or item.words]
         source = PurePosixPath(bare)
-        title = self._titles.get(path) or str(meta.get("title") or "")
-        items = read_fragment(self._renderer.html(body))
-        document = in_sections(items, title, humanize(source.stem))
-        if any(isinstance(item, Block) and _COMMENT.search(item.text) for item in items):
-            request.report.add(path, UNCLOSED_COMMENT)
-        name_objects(self._renderer.objects, body, includes, losses)
+        named = self._titles.get(path) or self._titles.get(bare, "")
+        title = self._languages.title(language, named) or str(meta.get("title") or "")
+        document = in_sections(items, title, named or humanize(source.stem))
         place = str(source.with_name("index" if source.stem == "README" else source.stem))
-        for blog in self._blogs:
-            if blog.is_post(bare):
-                if not blog.is_published(meta):
-                    return None
-                place = blog.place(bare, document.title, meta)
-        place = file_address(place)
-        prefix = (request.base_path or "", self._languages.prefix(language))
-        if site.config.get("use_directory_urls") is False:
-            slug = site_path(*prefix, f"{place}.html")
-        else:
-            slug = site_path(*prefix, re.sub(r"(?:^|/)index$", "", place), "")
+        if blog:
+            place = blog.place(bare, document.title, meta)
+        slug = self._slug(file_address(place), language)
         return Page(path, document.title, slug, document.sections, language)
 
-
-def _blog_slug(options: dict[str, Any]) -> Callable[[str], str]:
-    separator = str(options.get("post_slugify_separator") or "-")
-    rule = slug_rule(options.get("post_slugify") or {"kwds": {"case": "lower"}})
-    return lambda text: rule(text, separator)
+    def _slug(self, place: str, language: str) -> str:
+        prefix = (self._request.base_path or "", self._languages.prefix(language))
+        if self._site.config.get("use_directory_urls") is False:
+            return site_path(*prefix, f"{place}.html")
+        return site_path(*prefix, re.sub(r"(?:^|/)index$", "", place), "")

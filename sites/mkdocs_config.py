@@ -1,4 +1,7 @@
-"""The settings of a MkDocs site that its pages depend on."""
+"""The settings of a MkDocs site that its pages depend on.
+
+https://www.mkdocs.org/user-guide/configuration
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,12 @@ class Site:
     """Without the prefix `markdown.extensions.`."""
     plugins: tuple[tuple[str, Options], ...]
     """Without the prefix `material/` and without those that are off."""
+
+    @property
+    def theme(self) -> Options:
+        """The options of the theme."""
+        theme = self.config.get("theme")
+        return theme if isinstance(theme, dict) else {}
 
     def has(self, *names: str) -> bool:
         """Return whether one of the extensions is on."""
@@ -117,7 +126,7 @@ def _plugins(listed: Any) -> Iterator[tuple[str, Options]]:
             yield name.removeprefix("material/"), options
 
 
-def built_pages(site: Site, files: Files, paths: Iterable[str]) -> list[str]:
+def built_pages(site: Site, paths: Iterable[str]) -> list[str]:
     """Return the paths that `exclude_docs`, `draft_docs` and the exclude plugin leave."""
     lines = [*_ALWAYS_EXCLUDED]
     for key in ("exclude_docs", "draft_docs"):
@@ -127,7 +136,7 @@ def built_pages(site: Site, files: Files, paths: Iterable[str]) -> list[str]:
             kind = "exceptions for hidden files are not followed"
             site.lost(kind, key, line)
     options = site.plugin("exclude") or {}
-    globs, patterns = _texts(options.get("glob")), _texts(options.get("regex"))
+    globs, patterns = texts(options.get("glob")), texts(options.get("regex"))
     paths = [
         path
         for path in paths
@@ -135,13 +144,14 @@ def built_pages(site: Site, files: Files, paths: Iterable[str]) -> list[str]:
     ]
     for pattern in patterns:
         try:
-            with page_time_limit(files.limits.page_seconds):
+            with page_time_limit(site.files.limits.page_seconds):
                 paths = [path for path in paths if not re.match(pattern, path)]
         except (re.error, TooSlow):
             site.lost("patterns could not be followed", "plugins", pattern)
     return paths
 
 
-def _texts(value: Any) -> list[str]:
-    return [each for each in (value if isinstance(value, list) else [value])
-            if isinstance(each, str)]  # fmt: skip
+def texts(value: Any) -> list[str]:
+    """Return the texts of a list, or a text alone."""
+    listed = value if isinstance(value, list) else [value]
+    return [each for each in listed if isinstance(each, str)]

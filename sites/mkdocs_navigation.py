@@ -1,15 +1,21 @@
-"""Order the pages of a MkDocs site: by `nav`, by the files of two plugins, or by their paths."""
+"""Order the pages of a MkDocs site: by `nav`, by the files of two plugins, or by their paths.
+
+https://www.mkdocs.org/user-guide/configuration/#nav
+https://github.com/oprypin/mkdocs-literate-nav
+https://github.com/lukasgeiter/mkdocs-awesome-pages-plugin and its successor mkdocs-awesome-nav
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
 
 from markdown_it import MarkdownIt
 
-from sites.files import Files, Refused
+from sites.files import Refused
 from sites.front_matter import load_yaml
 from sites.globs import matches
 from sites.inline_text import plain_text
@@ -20,19 +26,19 @@ MAX_DEPTH = 20
 """Levels of folders with a navigation of their own."""
 
 
-def navigation(site: Site, files: Files, paths: Sequence[str]) -> list[tuple[str, str]]:
+def navigation(site: Site, paths: Sequence[str]) -> list[tuple[str, str]]:
     """Return (path, title) of the pages in the navigation; a title may be ""."""
     listed = list(_configured(site.config.get("nav")))
     options = site.plugin("literate-nav")
     if options is not None:
         name = str(options.get("nav_file") or "SUMMARY.md")
-        own = _Literate(site, files, paths, name)
+        own = _Literate(site, paths, name)
         return list(own.entries("", listed) if listed and name not in paths else own.folder(""))
     for plugin, name in (("awesome-pages", ".pages"), ("awesome-nav", ".nav.yml")):
         options = site.plugin(plugin)
         if options is not None and not listed:
             name = str(options.get("filename") or name)
-            return list(_Awesome(site, files, paths, name).folder(""))
+            return list(_Awesome(site, paths, name).folder(""))
     return [(site_path(path), title) for path, title in listed]
 
 
@@ -53,14 +59,13 @@ def _configured(items: Any, title: str = "") -> Iterator[tuple[str, str]]:
             yield from _configured(inner, str(name))
 
 
+@dataclass(frozen=True, slots=True)
 class _InFolders:
     """The files called `name` that give the order of their folders."""
 
-    def __init__(self, site: Site, files: Files, paths: Sequence[str], name: str) -> None:
-        self._root = site.root
-        self._files = files
-        self._paths = paths
-        self._name = name
+    site: Site
+    paths: Sequence[str]
+    name: str
 
 
 class _Literate(_InFolders):
@@ -69,11 +74,11 @@ class _Literate(_InFolders):
     def folder(self, folder: str, depth: int = 0) -> Iterator[tuple[str, str]]:
         """Yield the pages of a folder in the order of its file."""
         below = f"{folder}/" if folder else ""
-        if below + self._name not in self._paths or depth > MAX_DEPTH:
-            yield from ((path, "") for path in self._paths if path.startswith(below))
+        if below + self.name not in self.paths or depth > MAX_DEPTH:
+            yield from ((path, "") for path in self.paths if path.startswith(below))
             return
         try:
-            text = self._files.included(self._root / folder / self._name, 500_000)
+            text = self.site.files.included(self.site.root / folder / self.name, 500_000)
         except Refused:
             return
         yield from self.entries(folder, list(self._listed(text)), depth)
@@ -97,11 +102,11 @@ class _Literate(_InFolders):
         named = {site_path(folder, href) for href, _ in listed}
         for href, title in listed:
             place = site_path(folder, href)
-            if place in self._paths:
+            if place in self.paths:
                 yield place, title
             elif "*" in href:
                 globs = [f"{place.rstrip('/')}/**", *([] if href.endswith("/") else [place])]
-                found = (path for path in self._paths if path not in named)
+                found = (path for path in self.paths if path not in named)
                 yield from ((path, "") for path in found if matches(path, globs))
             elif href.endswith("/") and "://" not in href:
                 yield from self.folder(place.strip("/"), depth + 1)
@@ -116,7 +121,7 @@ class _Awesome(_InFolders):
         if config.get("hide") is True:
             return
         below = f"{folder}/" if folder else ""
-        inside = (path[len(below) :] for path in self._paths if path.startswith(below))
+        inside = (path[len(below) :] for path in self.paths if path.startswith(below))
         children = list(dict.fromkeys(path.partition("/")[0] for path in inside))
         if config.get("order") == "desc":
             children.reverse()
@@ -124,15 +129,15 @@ class _Awesome(_InFolders):
         named = {entry for entry, _ in wanted}
         for entry, label in wanted:
             for child in _children(entry, [c for c in children if c not in named]):
-                if below + child in self._paths:
+                if below + child in self.paths:
                     yield below + child, label
                 elif child in children:
                     yield from self.folder(below + child, label)
 
     def _config(self, folder: str) -> dict[str, Any]:
-        path = site_path(folder, self._name)
-        there = (self._root / path).is_file()
-        return load_yaml(self._files, self._root, path) if there else {}
+        path = site_path(folder, self.name)
+        there = (self.site.root / path).is_file()
+        return load_yaml(self.site.files, self.site.root, path) if there else {}
 
 
 def _entries(listed: Any) -> Iterator[tuple[str, str]]:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rag.errors import SourceError
-from sites.source import Request
+from sites.mkdocs_config import CONFIGS
+from sites.source import Request, folders_above
 
-_OWN = ("mkdocs.yml", "mkdocs.yaml", "properdocs.yml", "zensical.yml", "book.toml", ".vitepress")
+_OWN = (*CONFIGS, "book.toml", ".vitepress")
 _OWN_SCRIPT = re.compile(r"docusaurus\.config\.[cm]?[jt]s")
 
 
@@ -25,8 +26,9 @@ class _Generator(NamedTuple):
     output: str
 
 
-def _in_hugo(name: str) -> tuple[str, ...]:
-    return name, f"config/_default/{name}"
+def _in_hugo(stem: str) -> tuple[str, ...]:
+    names = [f"{stem}.{suffix}" for suffix in ("toml", "yaml", "yml", "json")]
+    return (*names, *(f"config/_default/{name}" for name in names))
 
 
 def _scripts(stem: str) -> tuple[str, ...]:
@@ -51,10 +53,8 @@ _GENERATORS = (
     _Generator("GitBook", (".gitbook.yaml", ".gitbook.yml"), "", "", ""),
     _Generator("GitBook", ("book.json", "book.js"), "", "npx honkit build", "_book"),
     _Generator("GitBook", ("SUMMARY.md",), "^# Table of contents", "", ""),
-    _Generator("Hugo", (*_in_hugo("hugo.toml"), *_in_hugo("hugo.yaml"), *_in_hugo("hugo.yml"),
-                        *_in_hugo("hugo.json")), "", "hugo", "public"),
-    _Generator("Hugo", (*_in_hugo("config.toml"), *_in_hugo("config.yaml"),
-                        *_in_hugo("config.yml")), "baseurl", "hugo", "public"),
+    _Generator("Hugo", _in_hugo("hugo"), "", "hugo", "public"),
+    _Generator("Hugo", _in_hugo("config"), "baseurl", "hugo", "public"),
     _Generator("Zola", ("config.toml", "zola.toml"), "^base_url", "zola build", "public"),
     _Generator("Jupyter Book", ("_toc.yml", "myst.yml"), "jb-|^project:",
                "jupyter-book build .", "_build/html"),
@@ -79,12 +79,10 @@ def refuse_other_generators(request: Request) -> None:
     a repository's site.
     """
     folder = request.folder.resolve()
-    for place in (folder, *list(folder.parents)[:3]):
+    for place in folders_above(folder):
         if _has_own(place):
             return
         _refuse(place)
-        if os.path.exists(place / ".git"):
-            break
     for name in _SITES:
         if not _has_own(folder / name):
             _refuse(folder / name, f"{name}/")

@@ -40,7 +40,7 @@ class PublishedSite(ABC):
 
     async def ids(self, path: str) -> frozenset[str]:
         """Return the ids on a page."""
-        return (await asyncio.to_thread(read_targets, await self._html(path))).ids
+        return frozenset((await asyncio.to_thread(read_targets, await self._html(path))).ids)
 
     async def words(self, path: str) -> int:
         """Return the number of words in the main part of a page."""

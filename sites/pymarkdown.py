@@ -1,5 +1,7 @@
 """Render the pages of a MkDocs site with Python-Markdown and the extensions that it configures.
 
+https://python-markdown.github.io/extensions
+https://facelessuser.github.io/pymdown-extensions
 Only extensions known to be free of side effects are loaded, with options that are plain data.
 """
 
@@ -15,45 +17,49 @@ from xml.etree.ElementTree import Element
 from markdown import Markdown
 from markdown.blockprocessors import BlockProcessor
 from markdown.extensions.toc import slugify, slugify_unicode
-from markdown.inlinepatterns import InlineProcessor
+from markdown.inlinepatterns import REFERENCE_RE, InlineProcessor, ReferenceInlineProcessor
 from markdown.treeprocessors import Treeprocessor
 from markdown.util import AtomicString
 from pymdownx.slugs import slugify as pymdownx_slugify
 
 from rag.language.visible import normalize
 from sites.markdown import is_too_long
+from sites.mdx_include import EXTENSIONS
 from sites.mkdocs_config import Options, Site
 
-_PACKAGES = {
-    "markdown.extensions": "abbr admonition attr_list codehilite def_list extra fenced_code"
-    " footnotes legacy_attrs legacy_em md_in_html meta nl2br sane_lists tables toc wikilinks",
-    "pymdownx": "arithmatex betterem bracketspan caret critic details escapeall extra fancylists"
-    " highlight inlinehilite keys mark progressbar quotes saneheaders"
-    " superfences tabbed tasklist tilde blocks.admonition blocks.caption"
-    " blocks.definition blocks.details blocks.html blocks.tab",
-}
-_LOADED = {
-    (name if package[0] == "m" else f"pymdownx.{name}"): f"{package}.{name}"
-    for package, names in _PACKAGES.items()
-    for name in names.split()
-}
+_PYTHON_MARKDOWN = (
+    "abbr admonition attr_list codehilite def_list extra fenced_code footnotes legacy_attrs"
+    " legacy_em md_in_html meta nl2br sane_lists smarty tables toc wikilinks"
+)
+_PYMDOWNX = (
+    "arithmatex betterem bracketspan caret critic details escapeall extra fancylists highlight"
+    " inlinehilite keys magiclink mark progressbar quotes saneheaders smartsymbols superfences"
+    " tabbed tasklist tilde blocks.admonition blocks.caption blocks.definition blocks.details"
+    " blocks.html blocks.tab"
+)
+_MODULES = {name: f"markdown.extensions.{name}" for name in _PYTHON_MARKDOWN.split()}
+_MODULES |= {name: name for name in (f"pymdownx.{name}" for name in _PYMDOWNX.split())}
 """The extensions that are loaded, with their modules."""
 _KNOWN = {
     "pymdownx.snippets",
     "pymdownx.emoji",
     "pymdownx.b64",
     "pymdownx.pathconverter",
-    "pymdownx.magiclink",
     "pymdownx.striphtml",
-    "pymdownx.smartsymbols",
-    "smarty",
+    *EXTENSIONS,
 }
 """Extensions that are followed elsewhere, or do not change the text."""
 _USUAL = ("toc", "tables", "pymdownx.highlight", "pymdownx.superfences")
 """MkDocs loads the first two and fenced code, of which SuperFences accepts every form."""
 _PLAIN = re.compile(r"(?:[^\n\\`*_\[\]<>&{}~$:^|+=\x02]|:(?![\w+-])|(?<! )\n|[+=](?![+=]))*+")
+_PROSE = re.compile(
+    r"(?:[^\W\d_]|[ ,;)]|\d++(?![\w/])|[.:](?!\S)|-(?![->])|[!?](?!\d)|\((?!(?:tm|c|r)\))"
+    r"|(?<! )\n)*+"
+)
+"""Text without markup, and that which remains so with the extensions below."""
+_REWRITING = ("smarty", "pymdownx.smartsymbols", "pymdownx.magiclink")
 _ICON = r":(?=[0-9_+-]{0,60}[a-z])[a-z0-9_+][a-z0-9_+-]{0,90}:"
-_OBJECT = re.compile(r"^(?:#{1,6} *)?:::[ \t]+([\w.]+)[ \t]*$", re.MULTILINE)
+_OBJECT = re.compile(r"^(?:#{1,6} *)?:::[ \t]+([\w.:-]+)[ \t]*$", re.MULTILINE)
 _SLUGS: dict[str, Options] = {
     "uslugify": {"case": "lower"},
     "uslugify_encoded": {"case": "lower", "percent_encode": True},
@@ -70,7 +76,7 @@ Slug = Callable[[str, str], str]
 
 def is_known(name: str) -> bool:
     """Return whether an extension is followed, or changes neither the text nor the anchors."""
-    return name in _LOADED or name in _KNOWN or name.startswith("material.")
+    return name in _MODULES or name in _KNOWN or name.startswith(("material.", "zensical."))
 
 
 def slug_rule(named: Any) -> Slug:
@@ -88,6 +94,9 @@ def slug_rule(named: Any) -> Slug:
     return lambda text, separator: rule(normalize("NFC", text), separator)
 
 
+_Match = tuple[Element | None, int | None, int | None]
+
+
 class Renderer:
     """Renders pages with the extensions of one site."""
 
@@ -95,7 +104,7 @@ class Renderer:
         self._site = site
         self._markdown: Markdown | None = None
         self.objects: list[str] = []
-        """The lines of the last page that name objects for mkdocstrings."""
+        """The lines of the last page that name objects to describe."""
 
     def html(self, text: str) -> str:
         """Render a page. Code keeps its text, icons and permalinks are left out."""
@@ -109,20 +118,25 @@ class Renderer:
     def _make(self) -> Markdown:
         site = self._site
         markdown = Markdown(tab_length=2 if site.has("mdx_truly_sane_lists") else 4)
-        names = [name for name in site.extensions if name in _LOADED and name not in _USUAL]
+        names = [name for name in site.extensions if name in _MODULES and name not in _USUAL]
         for name in (*names, *_USUAL):
             self._load(markdown, name, site.extensions.get(name, {}))
-        markdown.treeprocessors.register(_Plain(markdown), "plain", 25)
+        plain = _PROSE if site.has(*_REWRITING) else _PLAIN
+        markdown.treeprocessors.register(_Plain(markdown, plain), "plain", 25)
         if site.has("pymdownx.emoji"):
             markdown.inlinePatterns.register(_Icons(_ICON, markdown), "icons", 185)
-        if site.plugin("mkdocstrings") is not None:
+        described = site.plugin("mkdocstrings") is not None
+        if described or site.plugin("autorefs") is not None:
+            references = _References(REFERENCE_RE, markdown)
+            markdown.inlinePatterns.register(references, "autorefs", 168)
+        if described or site.has("mkdocs-click", "mkautodoc"):
             objects = _Objects(markdown, self.objects)
             markdown.parser.blockprocessors.register(objects, "objects", 175)
         return markdown
 
     def _load(self, markdown: Markdown, name: str, options: Options) -> None:
         """Load an extension with those of its options that are plain data."""
-        extension = import_module(_LOADED[name]).makeExtension()
+        extension = import_module(_MODULES[name]).makeExtension()
         usual = extension.getConfigs()
         plain = {key: value for key, value in options.items()
                  if isinstance(usual.get(key), str | int | list | dict)
@@ -160,6 +174,7 @@ _FIXED: dict[str, Options] = {
     "codehilite": {"use_pygments": False},
     "pymdownx.highlight": {"use_pygments": False},
     "pymdownx.arithmatex": {"generic": True},
+    "pymdownx.smartsymbols": {"ordinal_numbers": False},  # only raises the letters of `1st`
     "pymdownx.tabbed": {"alternate_style": False},
     "pymdownx.blocks.tab": {"alternate_style": False},
     "pymdownx.superfences": {
@@ -176,24 +191,44 @@ class _Plain(Treeprocessor):
     Without markup that takes a third of the time; in huge paragraphs it could take quadratic time.
     """
 
+    def __init__(self, markdown: Markdown, plain: re.Pattern[str]) -> None:
+        super().__init__(markdown)
+        self._plain = plain
+
     def run(self, root: Element) -> None:
         for element in root.iter():
             text = element.text or ""
-            if _PLAIN.fullmatch(text) or is_too_long(text):
+            if self._plain.fullmatch(text) or is_too_long(text):
                 element.text = AtomicString(text)
 
 
 class _Icons(InlineProcessor):
     """Drops `:material-bee:`, of which the page shows a picture."""
 
-    def handleMatch(self, m: re.Match[str], data: str) -> tuple[str | None, int | None, int | None]:  # type: ignore[override]
+    def handleMatch(self, m: re.Match[str], data: str) -> _Match:  # type: ignore[override]
         if data[max(m.start() - 1, 0) : m.start()].isalnum():
             return None, None, None
-        return "", m.start(), m.end()
+        return Element("span"), m.start(), m.end()
+
+
+class _References(ReferenceInlineProcessor):
+    """Reads `[text][name]`, which autorefs links to a heading or object anywhere, as its text.
+
+    https://mkdocstrings.github.io/autorefs/
+    """
+
+    def handleMatch(self, m: re.Match[str], data: str) -> _Match:  # type: ignore[override]
+        text, index, found = self.getText(data, m.end())
+        name = self.RE_LINK.match(data, index) if found else None
+        if name is None:
+            return None, None, None
+        element = Element("span")
+        element.text = text
+        return element, m.start(), name.end()
 
 
 class _Objects(BlockProcessor):
-    """Drops the directives of mkdocstrings with their options, and collects them."""
+    """Drops and collects `::: bees.Hive`, with its options: its text would come from code."""
 
     def __init__(self, markdown: Markdown, found: list[str]) -> None:
         super().__init__(markdown.parser)

@@ -1,4 +1,7 @@
-"""Insert the files that PyMdown's snippets name: `--8<-- "file:section"`."""
+"""Insert the files that PyMdown's snippets name: `--8<-- "file:section"`.
+
+https://facelessuser.github.io/pymdown-extensions/extensions/snippets
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Any
 
 from sites.files import real_path
 from sites.includes import Include, Includes
-from sites.mkdocs_config import Site
+from sites.mkdocs_config import Site, texts
 
 _DIRECTIVE = re.compile(
     r"^(?P<indent>[ \t]{0,100})(?P<escape>;?)-+8<-+(?:[ \t]+([\"'])(?P<name>[^\"'\n]+)\3"
@@ -26,11 +29,14 @@ class Snippets:
     """The snippets of a site, with paths from its configuration or from above its pages."""
 
     def __init__(self, options: Mapping[str, Any], site: Site) -> None:
-        base = options.get("base_path", ".")
-        self._bases = [str(each) for each in (base if isinstance(base, list) and base else [base])]
-        added = options.get("auto_append")
-        self._appended = [str(each) for each in added] if isinstance(added, list) else []
-        self._folders = [real_path(site.folder), real_path(site.root.parent)]
+        bases = texts(options.get("base_path")) or ["."]
+        for name, folder in (("$config_dir", site.folder), ("$docs_dir", site.root)):
+            bases = [base.replace(name, str(folder), 1) for base in bases]
+        folders = (real_path(site.folder), real_path(site.root.parent))
+        self._bases = [folder / base for folder in folders for base in bases]
+        self._beside = "" in bases
+        """Whether snippets are looked for beside the page: `!relative` is an empty text."""
+        self._appended = texts(options.get("auto_append"))
 
     def insert(self, body: str, includes: Includes) -> str:
         """Return a page with its snippets."""
@@ -45,21 +51,22 @@ class Snippets:
         for name in (match["name"] or match["names"]).split("\n"):
             if name.strip() and name.strip()[0] != ";":
                 found += ["\n"] * bool(found)
-                found.append(self._include(match["indent"], name.strip()))
+                found.append(self._include(match["indent"], name.strip(), folder))
         return found
 
-    def _include(self, indent: str, named: str) -> Include:
+    def _include(self, indent: str, named: str, folder: Path) -> Include:
         if "://" in named:
             return Include(named, None, missing="snippets from addresses are not read")
         name, _, part = named.partition(":")
-        bases = [folder / base for folder in self._folders for base in self._bases]
+        bases = [*self._bases, *[folder] * self._beside]
         files = [base for base in bases if base.name == name and os.path.isfile(base)]
         places = [*files, *(base / name for base in bases)]
         place = next((place for place in places if os.path.isfile(place)), places[0])
-        return Include(named, place, partial(_cut, indent, part))
+        return Include(named, place, partial(cut, indent, part))
 
 
-def _cut(indent: str, part: str, text: str) -> str:
+def cut(indent: str, part: str, text: str) -> str:
+    """Return the lines of a text, such as `2,4:6`, or its section of a name."""
     lines = text.removesuffix("\n").split("\n")
     if part and _LINES.fullmatch(part):
         lines = [line for window in part.split(",") for line in _window(lines, window)]

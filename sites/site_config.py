@@ -12,18 +12,8 @@ from sites.files import Files, real_path
 from sites.script import read_module
 from sites.script_types import Computed, Module, Object
 
-_ENDINGS: tuple[str, ...] = (
-    "",
-    ".ts",
-    ".js",
-    ".mts",
-    ".mjs",
-    ".cjs",
-    ".json",
-    "/index.ts",
-    "/index.js",
-)
-_ENDINGS += ("/index.mts", "/index.mjs")
+_ENDINGS = ("", ".ts", ".js", ".mts", ".mjs", ".cjs", ".json",
+            "/index.ts", "/index.js", "/index.mts", "/index.mjs")  # fmt: skip
 MAX_SCRIPTS = 200
 """Files that one configuration may import."""
 COMPUTED = "settings could not be read without running a program"

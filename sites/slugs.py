@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from rag.language.visible import normalize
 
@@ -34,10 +34,10 @@ def _github_keeps(ch: str) -> bool:
     return any(low <= ord(ch) <= high for low, high in _CIRCLED)
 
 
-def _numbered(slug: Callable[[str], str]) -> Callable[[Iterable[str]], Slugger]:
+def _numbered(slug: Callable[[str], str]) -> Callable[[], Slugger]:
     """Number repeats `-1`, `-2`. An explicit id is used as is and not remembered."""
 
-    def slugger(_taken: Iterable[str] = ()) -> Slugger:
+    def slugger() -> Slugger:
         seen: dict[str, int] = {}
         return lambda text, explicit: explicit or _first_free(slug(text), seen)
 
@@ -61,10 +61,9 @@ def vitepress_slug(text: str) -> str:
     return re.sub("^([0-9])", r"_\1", text).lower()
 
 
-def vitepress_slugger(_taken: Iterable[str] = ()) -> Slugger:
+def vitepress_slugger() -> Slugger:
     """Number repeats `-1`, `-2`, like markdown-it-anchor."""
     seen: dict[str, int] = {}
-
     return lambda text, explicit: _first_free(explicit or vitepress_slug(text), seen)
 
 

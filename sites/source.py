@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -159,14 +160,15 @@ def humanize(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def folders_above(folder: Path, levels: int = 3) -> Iterator[Path]:
+    """Yield a folder and those above it, up to its repository's."""
+    for place in (folder, *list(folder.parents)[:levels]):
+        yield place
+        if os.path.exists(place / ".git"):
+            return
+
+
 def find_above(folder: Path, names: tuple[str, ...], levels: int = 3) -> Path | None:
     """Find the first of the files that exists in the folder or one of its parents."""
-    current = real_path(folder)
-    for _ in range(levels + 1):
-        for name in names:
-            if os.path.isfile(current / name):
-                return current / name
-        if current.parent == current or os.path.exists(current / ".git"):
-            break
-        current = current.parent
-    return None
+    places = (place / name for place in folders_above(real_path(folder), levels) for name in names)
+    return next(filter(os.path.isfile, places), None)

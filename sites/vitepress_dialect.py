@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from textwrap import dedent
 
 from markdown_it import MarkdownIt
@@ -142,7 +142,7 @@ def section_under(text: str, anchor: str, rules: Dialect) -> str | None:
     return "\n".join(lines[begin:]) if begin >= 0 else None
 
 
-def _explicit_only(_taken: Iterable[str] = ()) -> Slugger:
+def _explicit_only() -> Slugger:
     """Give a heading the id that its author wrote, and no other."""
     return lambda text, explicit: explicit
 

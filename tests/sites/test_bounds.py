@@ -379,6 +379,7 @@ def test_deep_nesting_stays_small(tmp_path: Path, generator: str, kind: str) -> 
 def test_a_megabyte_that_slows_python_markdown_is_read_or_named(tmp_path: Path, unit: str) -> None:
     extensions = "attr_list, admonition, md_in_html, footnotes, abbr, def_list, pymdownx.tabbed"
     more = "pymdownx.betterem, pymdownx.arithmatex, pymdownx.blocks.admonition, pymdownx.tilde"
+    more += ", pymdownx.magiclink, pymdownx.smartsymbols, smarty"
     files = {
         "mkdocs.yml": f"markdown_extensions: [{extensions}, {more}]",
         "docs/b.md": "last words",

@@ -323,6 +323,14 @@ def test_the_label_of_a_tab_of_code(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "names", ["plugins: [macros]", "markdown_extensions: [zensical.extensions.macros]"]
+)
+def test_macros_are_named_where_they_are_used(tmp_path: Path, names: str) -> None:
+    book = read(tmp_path, names, {"index.md": "# A\n\n{{ b }}\n", "c.md": "# C\n\nd\n"})
+    assert [(loss.place, loss.detail) for loss in book.losses] == [("index.md:3", "{{ b }}")]
+
+
+@pytest.mark.parametrize(
     ("line", "shown"),
     [
         ('{% include-markdown "inc/a.md" %}', ["one two three"]),
@@ -410,3 +418,205 @@ def test_links_alone_are_told_apart(tmp_path: Path) -> None:
 def test_the_language_of_the_theme(tmp_path: Path, written: str, tag: str) -> None:
     config = f"theme:\n  name: material\n  language: {written}\n"
     assert [p.language for p in read(tmp_path, config, {"index.md": "# A\n\nB."}).pages] == [tag]
+
+
+@pytest.mark.parametrize(
+    ("config", "text", "shown"),
+    [
+        ("pymdownx.smartsymbols", "Bees (tm), 1st, a --> b.", "Bees ™, 1st, a → b."),
+        ("smarty", "The hive's \"own\"--or not...", "The hive’s “own”–or not…"),
+        ("pymdownx.magiclink", "at www.bees.dev now", "at www.bees.dev now"),
+        ("pymdownx.magiclink: {repo_url_shorthand: true, user: a, repo: b}", "x #3", "x #3"),
+        ("pymdownx.magiclink: {repo_url_shortener: true}", "See https://github.com/a/b/pull/5.",
+         "See a/b!5."),
+    ],
+)  # fmt: skip
+def test_extensions_that_rewrite_text(tmp_path: Path, config: str, text: str, shown: str) -> None:
+    config = f"markdown_extensions:\n- {config}\n"
+    assert texts(page(tmp_path, config, f"# T\n\n{text}\n")) == [shown]
+
+
+@pytest.mark.parametrize(
+    ("extension", "heading", "anchor"),
+    [("pymdownx.smartsymbols", "The (c) of Bees", "the-of-bees"), ("smarty", "A--b", "ab")],
+)
+def test_rewritten_headings(tmp_path: Path, extension: str, heading: str, anchor: str) -> None:
+    made = page(tmp_path, f"markdown_extensions: [{extension}]", f"# T\n\n## {heading}\n\nx\n")
+    assert made.sections[-1].anchor == anchor
+
+
+@pytest.mark.parametrize("plugin", ["autorefs", "mkdocstrings"])
+def test_references_to_other_pages_are_their_text(tmp_path: Path, plugin: str) -> None:
+    text = "# The [Hive][bees.Hive] and [`Bee`][]\n\nSee [*all*][x] [1][] [own][].\n\n[own]: a.md\n"
+    made = page(tmp_path, f"plugins: [{plugin}]", text)
+    assert [(s.heading, s.anchor) for s in made.sections] == [
+        ("The Hive and Bee", "the-hive-and-bee")
+    ]
+    assert texts(made) == ["See all 1 own."]
+    assert texts(page(tmp_path / "2", "", "See [a][b].\n")) == ["See [a][b]."]
+
+
+@pytest.mark.parametrize(
+    ("extension", "directive"),
+    [("mkdocs-click", "mkdocs-click"), ("mkautodoc", "bees.swarm"), ("mkautodoc", "bees:Queen")],
+)
+def test_what_code_would_describe_is_named_by_its_line(
+    tmp_path: Path, extension: str, directive: str
+) -> None:
+    config = f"plugins: [mkdocstrings]\nmarkdown_extensions: [{extension}]\n"
+    text = f"# A\n\n> Seen.\n>\n> ### ::: bees.Hive\n\n::: {directive}\n    :module: b\n\nEnd.\n"
+    book = read(tmp_path, config, {"index.md": text})
+    assert texts(book.pages[0]) == ["Seen.", "End."]
+    assert {(loss.place, loss.detail) for loss in book.losses} == {
+        ("mkdocs.yml:3", extension),
+        ("index.md:5", "bees.Hive"),
+        ("index.md:7", directive),
+    }
+    config = f"markdown_extensions: [{extension}]\n"
+    assert texts(read(tmp_path / "2", config, {"index.md": f"::: {directive}\n\nx"}).pages[0]) == [
+        "x"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("- :fa-bee:{ style='color: red' } `a`\n- b :x:{.c}, d\n", ["- `a`\n- b , d"]),
+        ('Go :smile:{ title="Hi" } on.', ["Go on."]),
+    ],
+)
+def test_attributes_of_icons_are_not_words(tmp_path: Path, text: str, shown: list[str]) -> None:
+    config = "markdown_extensions: [attr_list, pymdownx.emoji]"
+    assert texts(page(tmp_path, config, text)) == shown
+
+
+def test_a_page_with_a_template_of_the_site_is_named(tmp_path: Path) -> None:
+    files = {
+        "index.md": "---\ntitle: Home\ntemplate: home.html\n---\n\nx\n",
+        "a.md": "# A\n\ntemplate: home.html\n",
+        "b.md": "---\ntemplate: b/own.html\n---\ny\n",
+        "c.md": "---\ntemplate: of_the_theme.html\n---\nz\n",
+    }
+    write(tmp_path, {"over/home.html": "Welcome", "over/b/own.html": "Words"})
+    book = read(tmp_path, "theme: {name: material, custom_dir: over}", files)
+    assert [(loss.place, loss.detail) for loss in book.losses] == [
+        ("index.md:3", "home.html"),
+        ("b.md:2", "b/own.html"),
+    ]
+    assert not read(tmp_path, "theme: material", files).losses
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("```html\n<!-- a -->\n<!--\n```\n\nx `<!-- b`\n", False),
+        ("- x\n\n    ```html\n    <!-- a -->\n    ```\n\n    `` `<!--` ``\n", False),
+        ("x <!-- a -->\n\n<!-- never closed\n\ny\n", True),
+    ],
+)
+def test_only_an_open_comment_is_a_problem(tmp_path: Path, text: str, named: bool) -> None:
+    problems = read(tmp_path, "", {"index.md": text}).problems
+    assert [problem.source_path for problem in problems] == ["index.md"] * named
+
+
+def test_a_heading_without_words_begins_no_section(tmp_path: Path) -> None:
+    config = "markdown_extensions: [pymdownx.emoji]"
+    text = "# T\n\n## A\n\nx\n\n### <!-- setting x -->\n\ny\n\n## :bee:\n\nz\n"
+    made = page(tmp_path, config, text)
+    assert [(s.heading, s.anchor) for s in made.sections] == [("T", "t"), ("A", "a")]
+    assert texts(made) == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize(
+    ("base", "place"),
+    [
+        ("!relative $config_dir", "p.md"),
+        ("!relative $config_dir/parts", "parts/p.md"),
+        ("!relative $docs_dir", "docs/p.md"),
+        ("!relative", "docs/a/p.md"),
+        (".parts", ".parts/p.md"),
+        ("docs/.in", "docs/.in/p.md"),
+    ],
+)
+def test_the_folder_of_snippets(tmp_path: Path, base: str, place: str) -> None:
+    write(tmp_path, {place: "Words."})
+    config = f"markdown_extensions:\n- pymdownx.snippets:\n    base_path:\n    - {base}\n"
+    book = read(tmp_path, config, {"a/q.md": '--8<-- "p.md"\n'})
+    made = next(page for page in book.pages if page.source_path == "a/q.md")
+    assert texts(made) == ["Words."]
+    assert not book.problems
+
+
+@pytest.mark.parametrize("own", ["Français", "{name: Français}"])
+def test_languages_by_name(tmp_path: Path, own: str) -> None:
+    options = f"default_language: en, languages: {{en: English, fr: {own}}}"
+    files = {"a.md": "# A\n\nx", "a.fr.md": "# F\n\nx", "index.en.md": "# E\n\nx"}
+    made = read(tmp_path, f"plugins:\n- i18n: {{{options}}}", files).pages
+    assert [(p.slug, p.language) for p in made] == [("", "en"), ("a/", "en"), ("fr/a/", "fr")]
+
+
+@pytest.mark.parametrize(
+    ("structure", "files"),
+    [
+        ("suffix", ("a.md", "a.fr.md", "b.md", "b.fr.md")),
+        ("folder", ("en/a.md", "fr/a.md", "en/b.md", "fr/b.md")),
+    ],
+)
+def test_titles_in_the_navigation_are_translated(
+    tmp_path: Path, structure: str, files: tuple[str, ...]
+) -> None:
+    config = (
+        "nav: [{Bees: a.md}, {Hives: b.md}]\n"
+        f"plugins:\n- i18n:\n    docs_structure: {structure}\n    languages:\n"
+        "    - {locale: en, default: true}\n"
+        "    - {locale: fr, nav_translations: {Bees: Abeilles}}\n"
+    )
+    bodies = dict.fromkeys(files[:3], "x\n") | {files[3]: "# Ruches\n\nx\n"}
+    titles = [made.title for made in read(tmp_path, config, bodies).pages]
+    assert titles == ["Bees", "Hives", "Abeilles", "Ruches"]
+
+
+@pytest.mark.parametrize(
+    ("extension", "line", "shown"),
+    [
+        ("mdx_include", "{! part.md !}", ["one two three"]),
+        ("mdx_include: {base_path: sub}", "> {!in.md[ln:1-2]!}", ["a b"]),
+        ("mdx_include", "\\{!part.md!}", ["{!part.md!}"]),
+        ("markdown_include.include", "{!part.md!}", ["one two three"]),
+        ("markdown_include_variants", "{* ./x.py *}", ["```python\na\n\nb\nc\n```"]),
+        ("markdown_include_variants", "{* x.py ln[1,3:4] hl[3] *}", ["```python\na\nb\nc\n```"]),
+        ("markdown_include_variants", "{* no.py ln[1:2] *}", []),
+        ("toc", "{! part.md !}", ["{! part.md !}"]),
+    ],
+)
+def test_files_that_extensions_include(
+    tmp_path: Path, extension: str, line: str, shown: list[str]
+) -> None:
+    write(tmp_path, {"part.md": "one\ntwo\nthree\n", "x.py": "a\n\nb\nc\n", "sub/in.md": "a\nb\nc"})
+    book = read(
+        tmp_path, f"markdown_extensions:\n- {extension}\n", {"index.md": f"# T\n\n{line}\n"}
+    )
+    assert texts(book.pages[0]) == shown
+    assert [(loss.place, loss.detail) for loss in book.losses] == (
+        [] if shown else [("index.md:3", "no.py")]
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "line", "shown"),
+    [
+        ("opening_tag: '[%', closing_tag: '%]'", '[% include "a.txt" start="b" %]', ["c"]),
+        ("opening_tag: '<<', closing_tag: '>>'", "<<include-markdown 'a.txt'>> d", ["b c d"]),
+        (
+            "opening_tag: '[%', closing_tag: '%]'",
+            '{% include "a.txt" %}',
+            ['{% include "a.txt" %}'],
+        ),
+    ],
+)
+def test_include_markdown_with_other_tags(
+    tmp_path: Path, options: str, line: str, shown: list[str]
+) -> None:
+    write(tmp_path, {"docs/a.txt": "b\nc"})
+    config = f"plugins:\n- include-markdown: {{{options}}}\n"
+    assert texts(page(tmp_path, config, f"# T\n\n{line}\n")) == shown

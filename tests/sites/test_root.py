@@ -168,6 +168,25 @@ def test_includes_from_the_repository_that_is_named(place: Path, generator: str)
     assert read.problems == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (".parts/a.md", True),
+        (".parts/a.txt", True),
+        (".seen.md", True),
+        (".parts/a.json", False),
+        (".env.txt", False),
+        (".ssh/id", False),
+    ],
+)
+def test_hidden_prose_may_be_included(place: Path, name: str, shown: bool) -> None:
+    text = f"# A\n\n{{{{#include ../{name}}}}}\n"
+    files = {"book.toml": "", "src/SUMMARY.md": "- [A](a.md)", "src/a.md": text, name: "Kept."}
+    read = read_book(write(place / "book", files))
+    assert ("Kept." in repr(read.pages)) == shown
+    assert ("leads to a hidden file" in said(read)) != shown
+
+
 def test_secrets_inside_the_book_are_not_included(place: Path) -> None:
     text = "# A\n\n{{#include ../.env}}\n\n{{#include ../.git/config}}\n\nafter"
     files = {"book.toml": "", "src/a.md": text, ".env": SECRET, ".git/config": SECRET}

@@ -25,13 +25,13 @@ def test_github(text: str, slug: str) -> None:
 
 
 def test_github_repetitions() -> None:
-    slug = github_slugger(())
+    slug = github_slugger()
     given = [slug(text, "") for text in ("foo", "foo", "foo-1", "foo", "foo-1")]
     assert given == ["foo", "foo-1", "foo-1-1", "foo-2", "foo-1-2"]
 
 
 def test_explicit_ids_of_docusaurus_are_not_counted() -> None:
-    slug = github_slugger(())
+    slug = github_slugger()
     assert [slug("a", "foo"), slug("foo", ""), slug("b", "foo")] == ["foo", "foo", "foo"]
 
 
@@ -46,7 +46,7 @@ def test_vitepress_repetitions() -> None:
 
 
 def test_mdbook() -> None:
-    slug = mdbook_slugger(())
+    slug = mdbook_slugger()
     headings = ["Hello, Cargo!", "Using `Result<T>`", "A -- B", "x", "x"]
     assert [slug(text.replace("`", ""), "") for text in headings] == [
         "hello-cargo",
