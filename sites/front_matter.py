@@ -44,7 +44,7 @@ def parse_yaml(text: str) -> Any:
     except (yaml.YAMLError, RecursionError):
         raise BadYaml("it cannot be parsed") from None
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):
-        # PyYAML lets these out for values such as `!!bool maybe` and `2020-99-99`.
+        # PyYAML lets these out for values such as `!!bool maybe`.
         raise BadYaml("a value is not of its type") from None
 
 
@@ -79,6 +79,14 @@ def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
     return _text(loader, node) if too_long else loader.construct_yaml_int(node)
 
 
+def _date(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+    """Return a date; one that no calendar has, such as 2017-02-29, is text."""
+    try:
+        return loader.construct_yaml_timestamp(node)
+    except ValueError:
+        return _text(loader, node)
+
+
 def _plain(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
         return loader.construct_mapping(node, deep=True)
@@ -92,6 +100,7 @@ def _plain(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
 
 _PlainLoader.add_constructor("tag:yaml.org,2002:str", _text)
 _PlainLoader.add_constructor("tag:yaml.org,2002:int", _integer)
+_PlainLoader.add_constructor("tag:yaml.org,2002:timestamp", _date)
 _PlainLoader.add_multi_constructor("!", _plain)
 _PlainLoader.add_multi_constructor("tag:yaml.org,2002:python/", _plain)
 
