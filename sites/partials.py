@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,8 @@ COMPONENTS = "components were left out"
 EXPRESSIONS = "expressions could not be read without running a program"
 _OWN = ("@theme", "@docusaurus/")
 """Modules of the generator itself: tabs, cards and other frames around the text."""
-_RAW = "!!raw-loader!"
+_RAW = re.compile(r"(?:-?!{0,2}raw-loader!|!{0,2}(?=[^!]+\?raw$))(?P<file>.+?)(?:\?raw)?")
+"""An import of a file as text, by a loader or, in webpack's own way, by `?raw`."""
 _HIDDEN = frozenset({"head", "style", "script"})
 _FILLED = frozenset({"mdx_expression", "mdx_tag"})
 _CLOSERS = frozenset({"paragraph_close", "heading_close", "table_close"})
@@ -140,8 +142,8 @@ class Partials:
     def _words(self, source: str, near: Token, file: _File) -> str:
         """Return the text of an expression; one that is computed is named."""
         value = evaluate(source, file.names, partial(self._scripts.load, file.place))
-        if isinstance(value, Computed) and value.name.startswith(_RAW):
-            return self._raw(value.name.removeprefix(_RAW), near, file)
+        if isinstance(value, Computed) and (raw := _RAW.fullmatch(value.name)):
+            return self._raw(raw["file"], near, file)
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             return self._includes.filled(str(value), f"{{{source.strip()}}}")
         if isinstance(value, Computed | dict | list):

@@ -311,6 +311,22 @@ import Source from '!!raw-loader!./run.py';
     assert book.problems == ()
 
 
+@pytest.mark.parametrize(
+    "imported",
+    [
+        "import Run from '!!raw-loader!./run.py';\n\n{Run}",
+        "import Run from 'raw-loader!@site/docs/run.py';\n\n<CodeBlock>{Run}</CodeBlock>",
+        "import Run from './run.py?raw';\n\n<CodeBlock>\n  {Run}\n</CodeBlock>",
+        "import Run from '!!@site/docs/run.py?raw';\n\n<CodeBlock>{Run}</CodeBlock>",
+        "<CodeBlock>{require('!!raw-loader!./run.py').default}</CodeBlock>",
+    ],
+)
+def test_files_that_are_imported_as_text(tmp_path: Path, imported: str) -> None:
+    book = read(tmp_path, imported, {"docs/run.py": "print(1)\n"})
+    assert "print(1)" in text_of(book.pages[0])
+    assert book.losses == ()
+
+
 MATH = preset("{remarkPlugins: [remarkMath], rehypePlugins: [[rehypeKatex, {strict: false}]]}")
 
 
