@@ -13,11 +13,17 @@ from markdown_it.token import Token
 from sites.directives import directives
 from sites.dollar_math import dollar_math
 from sites.fences import fence_titles, named_title
+from sites.html_blocks import tag_words
 from sites.inline_text import plain_text
 from sites.markdown import Dialect
 from sites.mdx import mdx
 from sites.slugs import github_slugger
 
+_TEXT_ATTRIBUTE = re.compile(
+    r"(?!aria)\w*(?:title|label|text|heading|header|caption|description|summary)|alt",
+    re.IGNORECASE,
+)
+"""Names that components give to attributes which they show."""
 _TEXT_DIRECTIVE = re.compile(r"(?<!:):[A-Za-z][\w-]*(?![\w:-])")
 _CLASSIC_ID = re.compile(r"(?<!\s)\s*+\{#((?:.(?!\{#|\}))*+.)\}$")
 _COMMENT_ID = re.compile(r"\s*/\*\s*#([^\s*]++).*\*/\s*", re.DOTALL)
@@ -38,6 +44,7 @@ def dialect(*, is_mdx: bool, math: bool) -> Dialect:
         anchor_text=_anchor_text,
         heading_id=_heading_id,
         h1_has_anchor=False,
+        tag_words=_tag_words,
         shown_code=_shown_code,
     )
 
@@ -91,6 +98,13 @@ def _heading_id(tokens: list[Token]) -> str:
             tokens[-1].content = tokens[-1].content[: match.start()]
             return match[1].strip()
     return ""
+
+
+def _tag_words(name: str, attributes: dict[str, str]) -> str:
+    """Return the text that a tag's attributes put on the page."""
+    if not name[:1].isupper() or name == "TabItem":
+        return tag_words(name, attributes)
+    return "\n".join(text for key, text in attributes.items() if _TEXT_ATTRIBUTE.fullmatch(key))
 
 
 _RANGE = re.compile(r"\{[\d,-]+\}")

@@ -254,6 +254,30 @@ export const year = 2024;
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        (
+            '<Card header="Action sheets" href="./text" className="no text" aria-label="no">\n'
+            "  <p>Inner.</p>\n</Card>",
+            "Action sheets\n\nInner.",
+        ),
+        (
+            '<Pair\n  doText=\'On one side.\' dontCaption={"Mixed."}\n  icon="/text.png">'
+            "\n\nWhy\n\n</Pair>",
+            "On one side.\nMixed.\n\nWhy",
+        ),
+        ('See <Chip heading="New" kind="no">here</Chip> too', "See New here too"),
+        (
+            '<ThemedImage alt="A plan of the house" sources={{a: 1}}></ThemedImage>',
+            "A plan of the house",
+        ),
+    ],
+)
+def test_text_in_the_attributes_of_components(tmp_path: Path, text: str, words: str) -> None:
+    assert text_of(read(tmp_path, text, {}).pages[0]) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
         ("{'{'}a{\"}\"}", "{a}"),
         ("{`a}b`} don't {'c'}", "a}b don't c"),
         ("{/* don't { */}after", "after"),
