@@ -103,7 +103,7 @@ class Partials:
     def _inline(self, near: Token, children: list[Token], file: _File) -> Iterator[Token]:
         """Give expressions their words; yield the partials that stand in the text."""
         for at, child in enumerate(children):
-            if child.type == "mdx_expression" and not child.meta["words"]:
+            if child.type == "mdx_expression":
                 words = self._words(child.content, near, file)
                 children[at] = child.copy(meta={"words": words})
             elif child.type == "mdx_tag":

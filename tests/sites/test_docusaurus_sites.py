@@ -279,6 +279,8 @@ def test_text_in_the_attributes_of_components(tmp_path: Path, text: str, words: 
     ("text", "words"),
     [
         ("{'{'}a{\"}\"}", "{a}"),
+        ("If a < b and c > d, take {'e'}", "If a < b and c > d, take e"),
+        ("x <= y, 1 < 2 > 0 <b>bold</b>", "x <= y, 1 < 2 > 0 bold"),
         ("{`a}b`} don't {'c'}", "a}b don't c"),
         ("{/* don't { */}after", "after"),
         ("<b a={{b: '}'}}>bold</b>", "bold"),
