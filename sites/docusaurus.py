@@ -213,7 +213,7 @@ class _Reader:
         form = own.get("format") if isinstance(own, dict) else None
         form = form or self._site.markdown
         is_mdx = form != "md" and (form != "detect" or path.endswith(".mdx"))
-        rules = dialect(is_mdx=is_mdx, math=source.math)
+        rules = dialect(is_mdx=is_mdx, math=source.math, magic_comments=self._site.magic_comments)
         if id(rules) not in self._parsers:
             self._parsers[id(rules)] = rules.parser()
         return rules, self._parsers[id(rules)]

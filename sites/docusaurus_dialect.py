@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
@@ -19,6 +19,13 @@ from sites.markdown import Dialect
 from sites.mdx import mdx
 from sites.slugs import github_slugger
 
+MAGIC_COMMENTS = ("highlight-next-line", "highlight-start", "highlight-end")
+"""Comments in code that mark lines, if `themeConfig.prism.magicComments` names no others."""
+_MAGIC_LINE = (
+    r"^[ \t]*(?://|#|--|%|;;?|'|REM\b|/\*|\{[ \t]*/\*|<!--)[ \t]*(?:MARKS)[ \t]*"
+    r"(?:\*/(?:[ \t]*\})?|-->)?[ \t]*(?:\n|\Z)"
+)
+_RANGE = re.compile(r"\{[\d,-]+\}")
 _TEXT_ATTRIBUTE = re.compile(
     r"(?!aria)\w*(?:title|label|text|heading|header|caption|description|summary)|alt",
     re.IGNORECASE,
@@ -30,8 +37,12 @@ _COMMENT_ID = re.compile(r"\s*/\*\s*#([^\s*]++).*\*/\s*", re.DOTALL)
 
 
 @lru_cache(maxsize=4)
-def dialect(*, is_mdx: bool, math: bool) -> Dialect:
+def dialect(
+    *, is_mdx: bool, math: bool, magic_comments: tuple[str, ...] = MAGIC_COMMENTS
+) -> Dialect:
     """Return the rules for MDX, or for CommonMark as `markdown.format` may say."""
+    marks = "|".join(map(re.escape, magic_comments)) or "(?!)"
+    mark = re.compile(_MAGIC_LINE.replace("MARKS", marks), re.MULTILINE)
     return Dialect(
         slugger=github_slugger,
         plugins=(
@@ -45,7 +56,7 @@ def dialect(*, is_mdx: bool, math: bool) -> Dialect:
         heading_id=_heading_id,
         h1_has_anchor=False,
         tag_words=_tag_words,
-        shown_code=_shown_code,
+        shown_code=partial(_shown_code, mark),
     )
 
 
@@ -107,14 +118,6 @@ def _tag_words(name: str, attributes: dict[str, str]) -> str:
     return "\n".join(text for key, text in attributes.items() if _TEXT_ATTRIBUTE.fullmatch(key))
 
 
-_RANGE = re.compile(r"\{[\d,-]+\}")
-_MAGIC = re.compile(
-    r"^[ \t]*(?://|#|--|%|;|/\*|\{/\*|<!--)[ \t]*highlight-(?:next-line|start|end)[^\n]*\n?",
-    re.MULTILINE,
-)
-
-
-def _shown_code(code: str, info: str) -> str:
+def _shown_code(mark: re.Pattern[str], code: str, info: str) -> str:
     """Remove comments that only control highlighting; they are text beside a range of lines."""
-    by_comment = "highlight-" in code and not _RANGE.search(info)
-    return _MAGIC.sub("", code) if by_comment else code
+    return code if _RANGE.search(info) else mark.sub("", code)

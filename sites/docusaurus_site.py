@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sites.docusaurus_dialect import MAGIC_COMMENTS
 from sites.files import Files, real_path
 from sites.script_types import Computed
 from sites.sidebars import find_sidebars
@@ -67,6 +68,7 @@ class Site:
     trailing_slash: bool | None = None
     markdown: str = "mdx"
     """mdx, md or detect: the format of pages that do not say it themselves."""
+    magic_comments: tuple[str, ...] = MAGIC_COMMENTS
 
 
 def read_site(files: Files, place: Path) -> Site:
@@ -83,7 +85,20 @@ def read_site(files: Files, place: Path) -> Site:
         config.text("i18n", "defaultLocale") or "en",
         config.flag("trailingSlash"),
         config.text("markdown", "format") or "mdx",
+        _magic_comments(config),
     )
+
+
+def _magic_comments(config: Config) -> tuple[str, ...]:
+    """Return the comments that the theme takes as marks for lines of code."""
+    value = config.root
+    for key in ("themeConfig", "prism", "magicComments"):
+        value = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(value, list):
+        return MAGIC_COMMENTS
+    paths = (("line",), ("block", "start"), ("block", "end"))
+    found = [config.text(*path, within=each) for each in value if each for path in paths]
+    return tuple(filter(None, found))
 
 
 def read_sources(files: Files, site: Site) -> list[Source]:

@@ -379,6 +379,24 @@ def test_comments_that_mark_lines(tmp_path: Path, info: str, shown: bool) -> Non
     assert ("highlight-next-line" in text_of(read(tmp_path, text, {}).pages[0])) is shown
 
 
+def test_comments_that_the_theme_names_as_marks(tmp_path: Path) -> None:
+    config = preset("{}", top="themeConfig: {prism: {magicComments: marks}},").replace(
+        "export", "const marks = [{className: 'a', line: 'Add this (line)'}, "
+        "{className: 'b', block: {start: 'Removed from', end: 'Removed to'}}];\nexport"
+    )  # fmt: skip
+    code = (
+        "```jsx\n// Add this (line)\na()\n  {/* Removed from */}\n<b/>\n"
+        "<!-- Removed to -->\n// highlight-next-line\n// Add this (line) twice\n```\n"
+    )
+    (page,) = read(tmp_path, code, {}, config).pages
+    assert text_of(page) == (
+        "```jsx\na()\n<b/>\n// highlight-next-line\n// Add this (line) twice\n```"
+    )
+    code = "```py\n# Removed to\na\n```\n\n```py {1}\n# Removed to\n```"
+    (page,) = read(tmp_path, code, {}, config).pages
+    assert text_of(page).count("Removed to") == 1
+
+
 def test_without_math_braces_are_expressions(tmp_path: Path) -> None:
     assert text_of(read(tmp_path, "a $x{'y'}$", {}).pages[0]) == "a $xy$"
 
