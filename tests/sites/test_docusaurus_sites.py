@@ -507,6 +507,9 @@ def test_only_translations_of_pages_are_published(
         "import Head from '@docusaurus/Head';\n\n<Head>\n\n<title>Hidden</title>\n\n</Head>",
         "<style>{`.hidden { color: red }`}</style>",
         "<head><script>{`hidden()`}</script></head>",
+        '<script src="/hidden.js" async />',
+        "<head>\n  <style />\n  <title>Hidden</title>\n</head>",
+        "<Head/>\n\n<style\n  data-x={1}\n/>",
     ],
 )
 def test_what_belongs_to_the_head_is_no_text(tmp_path: Path, hidden: str) -> None:
