@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from markdown_it import MarkdownIt
 
 from rag.models import Page
-from sites.docusaurus_dialect import dialect
+from sites.docusaurus_dialect import rules
 from sites.docusaurus_paths import (
     doc_id,
     doc_order,
@@ -129,7 +129,6 @@ class _Reader:
         """Source paths of pages are relative to `top`."""
         self._request, self._site, self._top = request, site, top
         self._partials = Partials(request.files, top, site.folder, site.scripts)
-        self._parsers: dict[int, MarkdownIt] = {}
 
     def read(self, source: Source) -> Sequence[Page]:
         """Return a folder's pages in their order."""
@@ -177,9 +176,9 @@ class _Reader:
         slug = site_path(source.base, slug).replace("#", "%23").replace("?", "%3F")
         above = lines_above(text, body)
         tokens = self._partials.read(path, meta, body, above, partial(self._rules, source))
-        rules, _ = self._rules(source, path, meta)
+        dialect, _ = self._rules(source, path, meta)
         fallback = str(meta.get("id") or strip_number(PurePosixPath(inner).stem)[0])
-        document = read_tokens(tokens, rules, str(meta.get("title") or ""), fallback)
+        document = read_tokens(tokens, dialect, str(meta.get("title") or ""), fallback)
         self._request.report.add_all(path, document.warnings)
         slash = self._site.trailing_slash
         if slash is not None:
@@ -211,10 +210,7 @@ class _Reader:
         form = own.get("format") if isinstance(own, dict) else None
         form = form or self._site.markdown
         is_mdx = form != "md" and (form != "detect" or path.endswith(".mdx"))
-        rules = dialect(is_mdx=is_mdx, math=source.math, magic_comments=self._site.magic_comments)
-        if id(rules) not in self._parsers:
-            self._parsers[id(rules)] = rules.parser()
-        return rules, self._parsers[id(rules)]
+        return rules(is_mdx=is_mdx, math=source.math, magic_comments=self._site.magic_comments)
 
 
 def _prefix(place: Path, root: Path) -> str:
@@ -227,7 +223,7 @@ def _category_positions(root: Path, request: Request) -> dict[str, float]:
     positions: dict[str, float] = {}
     for path in request.files.find(root, _CATEGORIES, quiet=True):
         data = load_yaml(request.files, root, path)  # JSON is YAML
-        position = number(data.get("position"), None)
+        position = number(data.get("position"))
         if position is not None:
             positions[path.rpartition("/")[0]] = position
     return positions

@@ -36,14 +36,14 @@ _CLASSIC_ID = re.compile(r"(?<!\s)\s*+\{#((?:.(?!\{#|\}))*+.)\}$")
 _COMMENT_ID = re.compile(r"\s*/\*\s*#([^\s*]++).*\*/\s*", re.DOTALL)
 
 
-@lru_cache(maxsize=4)
-def dialect(
-    *, is_mdx: bool, math: bool, magic_comments: tuple[str, ...] = MAGIC_COMMENTS
-) -> Dialect:
-    """Return the rules for MDX, or for CommonMark as `markdown.format` may say."""
+@lru_cache(maxsize=8)
+def rules(
+    *, is_mdx: bool, math: bool, magic_comments: tuple[str, ...]
+) -> tuple[Dialect, MarkdownIt]:
+    """Return the dialect and a parser for MDX, or for CommonMark as `markdown.format` may say."""
     marks = "|".join(map(re.escape, magic_comments)) or "(?!)"
     mark = re.compile(_MAGIC_LINE.replace("MARKS", marks), re.MULTILINE)
-    return Dialect(
+    dialect = Dialect(
         slugger=github_slugger,
         plugins=(
             *((mdx,) if is_mdx else ()),
@@ -58,6 +58,7 @@ def dialect(
         tag_words=_tag_words,
         shown_code=partial(_shown_code, mark),
     )
+    return dialect, dialect.parser()
 
 
 def _mdx_code_blocks(md: MarkdownIt) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from sites.files import Files, Report
 
 MAX_FRONT_MATTER = 64_000
 """Characters; anything longer is not front matter."""
+_FRONT_MATTER = re.compile(
+    r"---[- \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
+)
 MAX_YAML = 200_000
 """Characters of a configuration."""
 MAX_YAML_DEPTH = 50
@@ -22,9 +26,13 @@ class BadYaml(Exception):
     """The text is not YAML or more than is read; the message says why."""
 
     def __init__(self, reason: str, line: int | None = None) -> None:
+        """`line` counts from 0."""
         super().__init__(reason)
-        self.line = line
-        """Counted from 0."""
+        self._line = line
+
+    def where(self, above: int = 0) -> str:
+        """Return ` in line 7`, or "" if it is not known. `above` lines stand before the text."""
+        return "" if self._line is None else f" in line {self._line + 1 + above}"
 
 
 def parse_yaml(text: str) -> Any:
@@ -110,8 +118,7 @@ def load_yaml(files: Files, folder: Path, path: str) -> dict[str, Any]:
     try:
         data = parse_yaml(files.config(folder, path))
     except BadYaml as error:
-        where = f" in line {error.line + 1}" if error.line is not None else ""
-        files.report.add(path, f"is not valid YAML{where} ({error}); it was ignored.")
+        files.report.add(path, f"is not valid YAML{error.where()} ({error}); it was ignored.")
         return {}
     return data if isinstance(data, dict) else {}
 
@@ -146,23 +153,14 @@ def split_front_matter(text: str, path: str, report: Report) -> tuple[dict[str, 
 
     Invalid front matter is reported as a problem and dropped.
     """
-    if not text.startswith("---"):
+    match = _FRONT_MATTER.match(text, 0, MAX_FRONT_MATTER)
+    if match is None:
         return {}, text
-    first, _, rest = text.partition("\n")
-    if first.strip("- \t"):
-        return {}, text
-    end = 0
-    for line in rest[:MAX_FRONT_MATTER].splitlines(keepends=True):
-        if line.rstrip() in ("---", "..."):
-            break
-        end += len(line)
-    else:
-        return {}, text
-    head, body = rest[:end], rest[end:].partition("\n")[2]
+    head, body = match[1], text[match.end() :]
     try:
         data = parse_yaml(head)
     except BadYaml as error:
-        where = f" in line {error.line + 2}" if error.line is not None else ""
+        where = error.where(above=1)
         report.add(path, f"has broken front matter{where} ({error}); the page is read without it.")
         return {}, body
     if data is None:
