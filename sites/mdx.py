@@ -22,7 +22,6 @@ _ATTRIBUTE = re.compile(
      (?:\s*+=\s*+(?:"(?P<double>[^"]*+)"|'(?P<single>[^']*+)'|(?P<value>\{)))?+)""",
     re.VERBOSE,
 )
-_LITERAL = re.compile(r"\{\s*(['\"`])((?:[^'\"`\n\\$]|\$(?!\{))*+)\1\s*\}")
 _ESM = re.compile(
     r"import\s+['\"{*]|import\s+[\w$]+\s*(,|from\b)"
     r"|export\s+(default|const|let|var|function|class|async)\b|export\s*[{*]"
@@ -50,8 +49,8 @@ class Part(NamedTuple):
     """A closing tag's starts with `/`, a comment's is `!--`, an expression's `{`, a fragment's
     is empty."""
     attributes: dict[str, str]
-    """Those that are strings, or literals in braces, have their value; `/` is one of a tag that
-    closes itself, and `source` is that of an expression."""
+    """Values of attributes. Of one in braces, whose name gets a `=`, it is the expression;
+    `source` is that of an expression, and `/` is one of a tag that closes itself."""
 
 
 def mdx(md: MarkdownIt) -> None:
@@ -134,15 +133,15 @@ def _tag(source: str, start: int, limit: int) -> Part | None:
             attributes["/"] = ""
         if match["end"]:
             return Part(at, name, attributes)
-        value = match["double"] or match["single"] or ""
-        if match["spread"] or match["value"]:
-            end = _ends(source).of_brace(at - 1, limit)
-            if end is None:
-                return None
-            literal = _LITERAL.fullmatch(source, at - 1, end)
-            value, at = literal[2] if literal else "", end
+        if not (match["spread"] or match["value"]):
+            attributes[match["name"]] = match["double"] or match["single"] or ""
+            continue
+        begin, end = at, _ends(source).of_brace(at - 1, limit)
+        if end is None:
+            return None
+        at = end
         if match["name"]:
-            attributes[match["name"]] = value
+            attributes[f"{match['name']}="] = source[begin : end - 1]
     return None
 
 

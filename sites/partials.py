@@ -31,6 +31,7 @@ _HIDDEN = frozenset({"head", "style", "script"})
 _FILLED = frozenset({"mdx_expression", "mdx_tag"})
 _CLOSERS = frozenset({"paragraph_close", "heading_close", "table_close"})
 
+Tag = tuple[str, dict[str, str]]
 Rules = Callable[[str, Mapping[str, Any]], tuple[Dialect, MarkdownIt]]
 """Returns the dialect and the parser for a file, by its path and front matter."""
 
@@ -64,6 +65,7 @@ class Partials:
         """Return the tokens of a page; `above` counts its lines of front matter."""
         self._rules = rules
         self._includes = Includes(self._files, self._folder, path)
+        self._labels: dict[str, Any] = {}
         file = _File(self._folder / path, path, above, {"frontMatter": meta})
         tokens = list(self._insert(rules(path, meta)[1].parse(body), file))
         self._includes.report()
@@ -100,17 +102,19 @@ class Partials:
                 words = self._words(child.content, near, file)
                 children[at] = child.copy(meta={"words": words})
             elif child.type == "mdx_tag":
-                name, attributes = child.meta["tags"][0]
+                name, attributes = tag = self._filled(child.meta["tags"][0], file)
+                children[at] = child.copy(meta={"tags": [tag]})
                 yield from self._component(name, attributes, near, file) or ()
             elif child.type in ("softbreak", "hardbreak") and near.map:
                 near = near.copy(map=[line + 1 for line in near.map])
 
     def _tag(self, token: Token, last: Token, file: _File) -> Iterator[Token]:
         """Yield what a tag or expression that stands alone is for; `last` is before it."""
-        name, attributes = token.meta["tags"][0]
+        name, attributes = tag = self._filled(token.meta["tags"][0], file)
         if name != "{":
             inserted = self._component(name, attributes, token, file)
-            yield from [token] if inserted is None else inserted
+            shown = token.copy(meta={"tags": [tag]})
+            yield from [shown] if inserted is None else inserted
             return
         words = self._words(attributes["source"], token, file)
         opened, options = last.meta["tags"][0] if last.type == "mdx_tags" else ("", {})
@@ -120,14 +124,34 @@ class Partials:
         elif words.strip():
             yield from text_paragraph(words, token)
 
+    def _filled(self, tag: Tag, file: _File) -> Tag:
+        """Return a tag with its attributes as texts; those that are computed are left out."""
+        name, attributes = tag
+        found: dict[str, str] = {}
+        for key, text in attributes.items():
+            value = self._value(text, file) if key.endswith("=") else text
+            if key == "values=" and isinstance(value, list):  # of <Tabs>
+                tabs = [tab for tab in value if isinstance(tab, dict)]
+                self._labels |= {str(tab.get("value")): tab.get("label") for tab in tabs}
+            elif _is_text(value):
+                key = key.removesuffix("=")
+                found[key] = text if value is text else self._includes.filled(str(value), key)
+        label = self._labels.get(found.get("value", "")) if name == "TabItem" else None
+        if isinstance(label, str):
+            found["label"] = self._includes.filled(label, "label")
+        return name, found
+
+    def _value(self, source: str, file: _File) -> Any:
+        return evaluate(source, file.names, partial(self._scripts.load, file.place))
+
     def _words(self, source: str, near: Token, file: _File) -> str:
         """Return the text of an expression; one that is computed is named."""
-        value = evaluate(source, file.names, partial(self._scripts.load, file.place))
+        value = self._value(source, file)
         if isinstance(value, Computed) and (raw := _RAW.fullmatch(value.name)):
             place = self._place(raw["file"], file)
             with self._includes.including(Include(raw["file"], place, at=file.at(near))) as text:
                 return text
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
+        if _is_text(value):
             return self._includes.filled(str(value), f"{{{source.strip()}}}")
         if isinstance(value, Computed | dict | list):
             self._lost(EXPRESSIONS, file, near, f"{{{source.strip()}}}")
@@ -153,8 +177,7 @@ class Partials:
     def _partial(
         self, module: str, attributes: dict[str, str], near: Token, file: _File
     ) -> list[Token]:
-        known = {name: value for name, value in attributes.items() if value}
-        props = {"children": "", **known}  # the content of its tag is read where it stands
+        props = {"children": "", **attributes}  # the content of its tag is read where it stands
         place = self._place(module, file)
         imported = Include(module, place, at=file.at(near), missing=IMPORTS)
         with self._includes.including(imported) as text:
@@ -174,6 +197,10 @@ class Partials:
             give_anchors(tokens, dialect)
             self._parsed[key] = tokens, lines_above(text, body)
         return self._parsed[key]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 def _visible(tokens: Iterable[Token]) -> Iterator[Token]:

@@ -237,6 +237,11 @@ EXPRESSIONS = {
     "front matter": ("---\nx: {long}\n---", "{frontMatter.x}"),
     "raw files": ("import a from '!!raw-loader!./long.txt';", "{a}"),
     "raw files as code": ("import a from '!!raw-loader!./long.txt';", "<CodeBlock>{a}</CodeBlock>"),
+    "attributes": ("export const a = '{long}';", "<Card title={a} />"),
+    "labels": (
+        "export const a = [{value: {}}, {value: 'x', label: '{long}'}];\n\n<Tabs values={a} />",
+        '<TabItem value="x" />',
+    ),
     "properties": ("import P from './_p.mdx';", '<P x="{long}" />'),
 }
 

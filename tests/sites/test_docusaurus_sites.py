@@ -236,7 +236,7 @@ import Cards from '@theme/DocCardList';
 
 <Gone />
 
-<Box text={1} /> <Box>kept</Box> <Cards />
+<Box size={1} /> <Box>kept</Box> <Cards />
 
 Sum {items.length} and {'{'} and {year}.
 
@@ -458,6 +458,52 @@ Since {frontMatter.since} or {data.version} or {data.all.a}: {LIMIT}, {names.key
         ("_part.mdx:1", "{props.other}"),
         ("a.mdx:17", "{frontMatter.no}"),
     }
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "[{label: 'First choice', value: 'one'}, {value: 'two', label: `Second choice`}]",
+        "choices",
+        "shared.all",
+    ],
+)
+def test_labels_that_tabs_are_given_together(tmp_path: Path, values: str) -> None:
+    text = f"""import T from '@theme/Tabs';
+import shared from './shared';
+export const choices = [{{value: 'one', label: 'First choice'}},
+  {{value: 'two', label: 'Second choice'}}];
+
+<Tabs groupId="g" values={{{values}}}>
+<TabItem value="one">A.</TabItem>
+<TabItem value="two" label="no">
+
+B.
+
+</TabItem>
+</Tabs>
+"""
+    shared = "export default {all: [{value: 'one', label: 'First choice'}, {value: 'two', "
+    files = {"docs/shared.js": shared + "label: 'Second choice'}]}"}
+    words = text_of(read(tmp_path, text, files).pages[0])
+    assert " ".join(words.split()) == "First choice A. Second choice B."
+
+
+def test_attributes_that_are_expressions(tmp_path: Path) -> None:
+    text = """import P from './_p.mdx';
+export const kind = 'own';
+
+<P count={3} name={kind} flag={true} other={{a: 1}} text={`very ${kind}`} />
+
+<Card title={kind + ' title'} header={unknown} style={{a: 1}} onClick={() => '}'}>Inner</Card>
+
+<h2 id={'an-' + kind}>Heading</h2>
+"""
+    part = "Of {props.count}, {props.name} {props.text}."
+    book = read(tmp_path, text, {"docs/_p.mdx": part})
+    assert text_of(book.pages[0]) == "Of 3, own very own.\n\nown title Inner"
+    assert [section.anchor for section in book.pages[0].sections] == ["", "an-own"]
+    assert book.losses == ()
 
 
 def test_partials_are_in_the_format_of_their_own_file(tmp_path: Path) -> None:
