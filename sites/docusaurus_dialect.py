@@ -1,4 +1,7 @@
-"""The Markdown of Docusaurus, as @docusaurus/mdx-loader reads it."""
+"""The Markdown of Docusaurus, as @docusaurus/mdx-loader and the classic theme show it.
+
+https://docusaurus.io/docs/markdown-features and the pages below it.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Addresses, ids and order of Docusaurus pages.
 
 The rules follow @docusaurus/plugin-content-docs (slug.js, docs.js, numberPrefix.js) and
-@docusaurus/plugin-content-blog (blogUtils.js).
+@docusaurus/plugin-content-blog (blogUtils.js), in packages/ of
+https://github.com/facebook/docusaurus.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Put together an MDX page: the partials it imports, its constants and its code blocks."""
+"""Put together an MDX page: the partials it imports, its constants, code blocks and tabs.
+
+https://docusaurus.io/docs/markdown-features/react
+"""
 
 from __future__ import annotations
 
