@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from markdown_it import MarkdownIt
 
 from rag.models import Page
-from sites.docusaurus_dialect import dialect
+from sites.docusaurus_dialect import rules
 from sites.docusaurus_paths import (
     doc_id,
     doc_order,
@@ -28,7 +28,7 @@ from sites.files import real_path
 from sites.front_matter import lines_above, load_yaml, split_front_matter
 from sites.globs import matches
 from sites.markdown import Dialect, read_tokens
-from sites.partials import PageText, Partials
+from sites.partials import Partials
 from sites.sidebars import arrange, read_sidebars
 from sites.site_config import Config, Scripts
 from sites.source import Book, Request, find_above, site_path
@@ -68,44 +68,42 @@ def read(request: Request) -> Book:
 
 def _settings(request: Request) -> tuple[Site, list[Source]]:
     """Return the site and the folders of pages to read."""
-    files, base = request.files, request.base_path
-    folder = real_path(request.folder)
+    site, sources = _find_sources(request)
+    if request.base_path is not None:
+        main = next((source for source in sources if source.kind == "docs"), sources[0])
+        folder, whole = real_path(request.folder), main.folder
+        folder = folder if whole is None or folder.is_relative_to(whole) else whole
+        sources[sources.index(main)] = replace(main, base=request.base_path, folder=folder)
+    return site, sources
+
+
+def _find_sources(request: Request) -> tuple[Site, list[Source]]:
+    files, folder = request.files, real_path(request.folder)
     found = request.find_site(CONFIGS, LEVELS)
     if found is None:
         scripts = Scripts(files, folder)
         site = Site(folder, Config(files, folder, "", scripts), scripts)
-        source = _default(site, real_path(_only_docs(request) or folder))
-        return site, [source if base is None else replace(source, base=base)]
+        return site, [_default(site, real_path(_only_docs(request) or folder))]
     if not folder.is_relative_to(found.parent):
         files.widen(found.parent.parent)
     site = read_site(files, found)
     known = read_sources(files, site)
     docs = next((each for each in known if each.kind == "docs" and each.published), None)
+    there = [each for each in known if each.folder and os.path.isdir(each.folder)]
     if site.folder.is_relative_to(folder):
-        sources = [source for source in known if source.published and _is_folder(source)]
-        sources = sources or [_default(site, site.folder, docs)]
-        main = next((source for source in sources if source.kind == "docs"), sources[0])
-        if base is not None:
-            sources[sources.index(main)] = replace(main, base=base)
-        return site, sources
-    inside = [each for each in known if each.folder and folder.is_relative_to(each.folder)]
-    if inside:
-        source = max(inside, key=lambda each: len(str(each.folder)))
-        return site, [source if base is None else replace(source, folder=folder, base=base)]
-    below = [each for each in known if each.folder and each.folder.is_relative_to(folder)]
-    below = [each for each in below if _is_folder(each)]
-    source = _default(site, folder, docs)
-    return site, below or [source if base is None else replace(source, base=base)]
-
-
-def _is_folder(source: Source) -> bool:
-    return source.folder is not None and os.path.isdir(source.folder)
+        published = [each for each in there if each.published]
+        return site, published or [_default(site, site.folder, docs)]
+    if inside := [each for each in there if each.folder and folder.is_relative_to(each.folder)]:
+        return site, [max(inside, key=lambda each: len(str(each.folder)))]
+    below = [each for each in there if each.folder and each.folder.is_relative_to(folder)]
+    return site, below or [_default(site, folder, docs)]
 
 
 def _default(site: Site, folder: Path, docs: Source | None = None) -> Source:
     """Return a folder that no plugin names as docs."""
-    plain = Source("docs", "default", folder, "docs", site.language, {})
-    return replace(docs, folder=folder) if docs else plain
+    if docs:
+        return replace(docs, folder=folder)
+    return Source("docs", "default", folder, "docs", site.language, {})
 
 
 def _only_docs(request: Request) -> Path | None:
@@ -131,7 +129,6 @@ class _Reader:
         """Source paths of pages are relative to `top`."""
         self._request, self._site, self._top = request, site, top
         self._partials = Partials(request.files, top, site.folder, site.scripts)
-        self._parsers: dict[int, MarkdownIt] = {}
 
     def read(self, source: Source) -> Sequence[Page]:
         """Return a folder's pages in their order."""
@@ -177,11 +174,11 @@ class _Reader:
             return None
         slug, key = self._address(source, inner, meta, positions)
         slug = site_path(source.base, slug).replace("#", "%23").replace("?", "%3F")
-        page = PageText(meta, body, lines_above(text, body))
-        tokens = self._partials.read(path, page, partial(self._rules, source))
-        rules, _ = self._rules(source, path, meta)
+        above = lines_above(text, body)
+        tokens = self._partials.read(path, meta, body, above, partial(self._rules, source))
+        dialect, _ = self._rules(source, path, meta)
         fallback = str(meta.get("id") or strip_number(PurePosixPath(inner).stem)[0])
-        document = read_tokens(tokens, rules, str(meta.get("title") or ""), fallback)
+        document = read_tokens(tokens, dialect, str(meta.get("title") or ""), fallback)
         self._request.report.add_all(path, document.warnings)
         slash = self._site.trailing_slash
         if slash is not None:
@@ -213,10 +210,7 @@ class _Reader:
         form = own.get("format") if isinstance(own, dict) else None
         form = form or self._site.markdown
         is_mdx = form != "md" and (form != "detect" or path.endswith(".mdx"))
-        rules = dialect(is_mdx=is_mdx, math=source.math)
-        if id(rules) not in self._parsers:
-            self._parsers[id(rules)] = rules.parser()
-        return rules, self._parsers[id(rules)]
+        return rules(is_mdx=is_mdx, math=source.math, magic_comments=self._site.magic_comments)
 
 
 def _prefix(place: Path, root: Path) -> str:
@@ -229,7 +223,7 @@ def _category_positions(root: Path, request: Request) -> dict[str, float]:
     positions: dict[str, float] = {}
     for path in request.files.find(root, _CATEGORIES, quiet=True):
         data = load_yaml(request.files, root, path)  # JSON is YAML
-        position = number(data.get("position"), None)
+        position = number(data.get("position"))
         if position is not None:
             positions[path.rpartition("/")[0]] = position
     return positions

@@ -1,10 +1,13 @@
-"""The Markdown of Docusaurus, as @docusaurus/mdx-loader reads it."""
+"""The Markdown of Docusaurus, as @docusaurus/mdx-loader and the classic theme show it.
+
+https://docusaurus.io/docs/markdown-features and the pages below it.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
@@ -13,20 +16,37 @@ from markdown_it.token import Token
 from sites.directives import directives
 from sites.dollar_math import dollar_math
 from sites.fences import fence_titles, named_title
+from sites.html_blocks import tag_words
 from sites.inline_text import plain_text
 from sites.markdown import Dialect
 from sites.mdx import mdx
 from sites.slugs import github_slugger
 
+MAGIC_COMMENTS = ("highlight-next-line", "highlight-start", "highlight-end")
+"""Comments in code that mark lines, if `themeConfig.prism.magicComments` names no others."""
+_MAGIC_LINE = (
+    r"^[ \t]*(?://|#|--|%|;;?|'|REM\b|/\*|\{[ \t]*/\*|<!--)[ \t]*(?:MARKS)[ \t]*"
+    r"(?:\*/(?:[ \t]*\})?|-->)?[ \t]*(?:\n|\Z)"
+)
+_RANGE = re.compile(r"\{[\d,-]+\}")
+_TEXT_ATTRIBUTE = re.compile(
+    r"(?!aria)\w*(?:title|label|text|heading|header|caption|description|summary)|alt",
+    re.IGNORECASE,
+)
+"""Names that components give to attributes which they show."""
 _TEXT_DIRECTIVE = re.compile(r"(?<!:):[A-Za-z][\w-]*(?![\w:-])")
 _CLASSIC_ID = re.compile(r"(?<!\s)\s*+\{#((?:.(?!\{#|\}))*+.)\}$")
 _COMMENT_ID = re.compile(r"\s*/\*\s*#([^\s*]++).*\*/\s*", re.DOTALL)
 
 
-@lru_cache(maxsize=4)
-def dialect(*, is_mdx: bool, math: bool) -> Dialect:
-    """Return the rules for MDX, or for CommonMark as `markdown.format` may say."""
-    return Dialect(
+@lru_cache(maxsize=8)
+def rules(
+    *, is_mdx: bool, math: bool, magic_comments: tuple[str, ...]
+) -> tuple[Dialect, MarkdownIt]:
+    """Return the dialect and a parser for MDX, or for CommonMark as `markdown.format` may say."""
+    marks = "|".join(map(re.escape, magic_comments)) or "(?!)"
+    mark = re.compile(_MAGIC_LINE.replace("MARKS", marks), re.MULTILINE)
+    dialect = Dialect(
         slugger=github_slugger,
         plugins=(
             *((mdx,) if is_mdx else ()),
@@ -38,8 +58,10 @@ def dialect(*, is_mdx: bool, math: bool) -> Dialect:
         anchor_text=_anchor_text,
         heading_id=_heading_id,
         h1_has_anchor=False,
-        shown_code=_shown_code,
+        tag_words=_tag_words,
+        shown_code=partial(_shown_code, mark),
     )
+    return dialect, dialect.parser()
 
 
 def _mdx_code_blocks(md: MarkdownIt) -> None:
@@ -93,14 +115,13 @@ def _heading_id(tokens: list[Token]) -> str:
     return ""
 
 
-_RANGE = re.compile(r"\{[\d,-]+\}")
-_MAGIC = re.compile(
-    r"^[ \t]*(?://|#|--|%|;|/\*|\{/\*|<!--)[ \t]*highlight-(?:next-line|start|end)[^\n]*\n?",
-    re.MULTILINE,
-)
+def _tag_words(name: str, attributes: dict[str, str]) -> str:
+    """Return the text that a tag's attributes put on the page."""
+    if not name[:1].isupper() or name == "TabItem":
+        return tag_words(name, attributes)
+    return "\n".join(text for key, text in attributes.items() if _TEXT_ATTRIBUTE.fullmatch(key))
 
 
-def _shown_code(code: str, info: str) -> str:
+def _shown_code(mark: re.Pattern[str], code: str, info: str) -> str:
     """Remove comments that only control highlighting; they are text beside a range of lines."""
-    by_comment = "highlight-" in code and not _RANGE.search(info)
-    return _MAGIC.sub("", code) if by_comment else code
+    return code if _RANGE.search(info) else mark.sub("", code)

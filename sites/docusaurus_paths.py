@@ -1,12 +1,14 @@
 """Addresses, ids and order of Docusaurus pages.
 
 The rules follow @docusaurus/plugin-content-docs (slug.js, docs.js, numberPrefix.js) and
-@docusaurus/plugin-content-blog (blogUtils.js).
+@docusaurus/plugin-content-blog (blogUtils.js), in packages/ of
+https://github.com/facebook/docusaurus.
 """
 
 from __future__ import annotations
 
 import re
+from math import inf
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -23,56 +25,52 @@ def strip_number(name: str) -> tuple[str, int | None]:
     return (match[2], int(match[1])) if match else (name, None)
 
 
+def _name(part: str, meta: dict[str, Any]) -> str:
+    """Return a folder or file as addresses and ids name it."""
+    return part if meta.get("parse_number_prefixes") is False else strip_number(part)[0]
+
+
 def doc_slug(path: str, meta: dict[str, Any]) -> str:
     """Return a document's path below the base path, as getSlug() computes it."""
-    strip = meta.get("parse_number_prefixes", True) is not False
-    source = PurePosixPath(path)
-    folders = list(source.parts[:-1])
-    stem = strip_number(source.stem)[0] if strip else source.stem
-    prefix = "/".join(strip_number(part)[0] if strip else part for part in folders)
-    prefix = file_address(prefix)
-    slug = meta.get("slug")
+    source, slug = PurePosixPath(path), meta.get("slug")
     if isinstance(slug, str) and slug.startswith("/"):
         return slug
-    if not slug:
-        parent = folders[-1].lower() if folders else "."
-        if source.stem.lower() in ("index", "readme", parent):
-            return prefix + "/"
-        return f"{prefix}/{file_address(str(meta.get('id') or stem))}"
-    return f"{prefix}/{slug}"
+    folders = source.parts[:-1]
+    prefix = file_address("/".join(_name(part, meta) for part in folders))
+    if slug:
+        return f"{prefix}/{slug}"
+    if source.stem.lower() in ("index", "readme", folders[-1].lower() if folders else "."):
+        return f"{prefix}/"
+    return f"{prefix}/{file_address(str(meta.get('id') or _name(source.stem, meta)))}"
 
 
 def doc_id(path: str, meta: dict[str, Any]) -> str:
     """Return the id that sidebars use: the folders and name without number prefixes."""
-    strip = meta.get("parse_number_prefixes", True) is not False
     source = PurePosixPath(path)
     parts = [*source.parts[:-1], str(meta.get("id") or source.stem)]
-    return "/".join(strip_number(part)[0] if strip else part for part in parts)
+    return "/".join(_name(part, meta) for part in parts)
 
 
 def doc_order(path: str, meta: dict[str, Any], positions: dict[str, float]) -> list[Any]:
-    """Return the sort key of the generated sidebar: position, then name, at each level."""
-    key: list[Any] = []
-    parts = path.split("/")
-    for depth, name in enumerate(parts):
-        last = depth == len(parts) - 1
-        stem = PurePosixPath(name).stem if last else name
-        position: float | None = strip_number(stem)[1]
-        if last:
-            position = number(meta.get("sidebar_position"), position)
-            is_index = stem.lower() in ("index", "readme")
-            rank = 0 if is_index and position is None else 1
-        else:
-            position = positions.get("/".join(parts[: depth + 1]), position)
-            rank = 1
-        place = float("inf") if position is None else float(position)
-        key.append((rank, place, natural_key(stem)))
+    """Return the sort key of the generated sidebar: position, then name, at each level.
+
+    `positions` are those that folders are given.
+    """
+    names = [*PurePosixPath(path).parts[:-1], PurePosixPath(path).stem]
+    given = [positions.get("/".join(names[:depth])) for depth in range(1, len(names))]
+    given.append(number(meta.get("sidebar_position")))
+    key = []
+    for name, own in zip(names, given, strict=True):
+        place = strip_number(name)[1] if own is None else own
+        key.append((inf if place is None else place, natural_key(name)))
+    if key[-1][0] == inf and names[-1].lower() in ("index", "readme"):
+        key[-1] = (-inf, key[-1][1])
     return key
 
 
-def number(value: Any, default: float | None) -> float | None:
+def number(value: Any) -> float | None:
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if numeric else default
+    return float(value) if numeric else None
 
 
 def post_slug(path: str, meta: dict[str, Any]) -> tuple[str, str]:

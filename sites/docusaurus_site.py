@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sites.docusaurus_dialect import MAGIC_COMMENTS
 from sites.files import Files, real_path
 from sites.script_types import Computed
 from sites.sidebars import find_sidebars
@@ -67,6 +68,7 @@ class Site:
     trailing_slash: bool | None = None
     markdown: str = "mdx"
     """mdx, md or detect: the format of pages that do not say it themselves."""
+    magic_comments: tuple[str, ...] = MAGIC_COMMENTS
 
 
 def read_site(files: Files, place: Path) -> Site:
@@ -83,7 +85,20 @@ def read_site(files: Files, place: Path) -> Site:
         config.text("i18n", "defaultLocale") or "en",
         config.flag("trailingSlash"),
         config.text("markdown", "format") or "mdx",
+        _magic_comments(config),
     )
+
+
+def _magic_comments(config: Config) -> tuple[str, ...]:
+    """Return the comments that the theme takes as marks for lines of code."""
+    value = config.root
+    for key in ("themeConfig", "prism", "magicComments"):
+        value = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(value, list):
+        return MAGIC_COMMENTS
+    paths = (("line",), ("block", "start"), ("block", "end"))
+    found = [config.text(*path, within=each) for each in value if each for path in paths]
+    return tuple(filter(None, found))
 
 
 def read_sources(files: Files, site: Site) -> list[Source]:
@@ -97,7 +112,7 @@ def _plugins(config: Config) -> Iterator[tuple[str, Any]]:
     """Yield (kind, options) of the plugins that publish Markdown."""
     docs = False
     for preset in config.items("presets"):
-        name, options = _named(config, preset, "presets")
+        name, options = _name(preset), _options(config, preset, "presets")
         docs = docs or "preset" in name or "classic" in name
         for kind in _DEFAULTS if docs else ():
             chosen = config.get(kind, within=options) if options is not None else None
@@ -105,7 +120,7 @@ def _plugins(config: Config) -> Iterator[tuple[str, Any]]:
                 yield kind, chosen if isinstance(chosen, dict) else {}
     plugins = config.get("plugins")
     for at, plugin in enumerate(plugins if isinstance(plugins, list) else ()):
-        name, options = _named(config, plugin, "plugins")
+        name, options = _name(plugin), _options(config, plugin, "plugins")
         kind = name.rpartition("content-")[2]
         if "content-" in name and kind in _DEFAULTS:
             docs = docs or kind == "docs"
@@ -116,12 +131,15 @@ def _plugins(config: Config) -> Iterator[tuple[str, Any]]:
         yield "docs", {}
 
 
-def _named(config: Config, entry: Any, key: str) -> tuple[str, Any]:
-    """Return the name and the options of a preset or plugin: `name` or `[name, options]`."""
-    name, options = (*entry, None, None)[:2] if isinstance(entry, list) else (entry, None)
-    if isinstance(name, Computed):
-        name = name.name
-    return (name if isinstance(name, str) else ""), config.known(options, key)
+def _name(entry: Any) -> str:
+    """Return the name of a preset or plugin, which is `name` or `[name, options]`."""
+    name = entry[0] if isinstance(entry, list) and entry else entry
+    name = name.name if isinstance(name, Computed) else name
+    return name if isinstance(name, str) else ""
+
+
+def _options(config: Config, entry: Any, key: str) -> Any:
+    return config.known(entry[1], key) if isinstance(entry, list) and len(entry) > 1 else None
 
 
 def _sources(files: Files, site: Site, plugin: tuple[str, Any]) -> Iterator[Source]:
@@ -219,8 +237,7 @@ def _reads_math(config: Config, options: Any) -> bool:
     for key in ("remarkPlugins", "beforeDefaultRemarkPlugins", "rehypePlugins"):
         value = options.get(key) if isinstance(options, dict) else None
         for at, entry in enumerate(value if isinstance(value, list) else ()):
-            plugin = entry[0] if isinstance(entry, list) and entry else entry
-            name = plugin.name if isinstance(plugin, Computed) else str(plugin)
+            name = _name(entry)
             math = math or (key != "rehypePlugins" and "math" in name.lower())
             if not any(word in name.lower() for word in _KNOWN_PLUGINS):
                 kind = "plugins for Markdown were not run"

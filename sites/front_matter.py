@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from sites.files import Files, Report
 
 MAX_FRONT_MATTER = 64_000
 """Characters; anything longer is not front matter."""
+_FRONT_MATTER = re.compile(
+    r"---[- \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
+)
 MAX_YAML = 200_000
 """Characters of a configuration."""
 MAX_YAML_DEPTH = 50
@@ -22,9 +26,13 @@ class BadYaml(Exception):
     """The text is not YAML or more than is read; the message says why."""
 
     def __init__(self, reason: str, line: int | None = None) -> None:
+        """`line` counts from 0."""
         super().__init__(reason)
-        self.line = line
-        """Counted from 0."""
+        self._line = line
+
+    def where(self, above: int = 0) -> str:
+        """Return ` in line 7`, or "" if it is not known. `above` lines stand before the text."""
+        return "" if self._line is None else f" in line {self._line + 1 + above}"
 
 
 def parse_yaml(text: str) -> Any:
@@ -44,7 +52,7 @@ def parse_yaml(text: str) -> Any:
     except (yaml.YAMLError, RecursionError):
         raise BadYaml("it cannot be parsed") from None
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):
-        # PyYAML lets these out for values such as `!!bool maybe` and `2020-99-99`.
+        # PyYAML lets these out for values such as `!!bool maybe`.
         raise BadYaml("a value is not of its type") from None
 
 
@@ -79,6 +87,14 @@ def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
     return _text(loader, node) if too_long else loader.construct_yaml_int(node)
 
 
+def _date(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+    """Return a date; one that no calendar has, such as 2017-02-29, is text."""
+    try:
+        return loader.construct_yaml_timestamp(node)
+    except ValueError:
+        return _text(loader, node)
+
+
 def _plain(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
         return loader.construct_mapping(node, deep=True)
@@ -92,6 +108,7 @@ def _plain(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
 
 _PlainLoader.add_constructor("tag:yaml.org,2002:str", _text)
 _PlainLoader.add_constructor("tag:yaml.org,2002:int", _integer)
+_PlainLoader.add_constructor("tag:yaml.org,2002:timestamp", _date)
 _PlainLoader.add_multi_constructor("!", _plain)
 _PlainLoader.add_multi_constructor("tag:yaml.org,2002:python/", _plain)
 
@@ -101,8 +118,7 @@ def load_yaml(files: Files, folder: Path, path: str) -> dict[str, Any]:
     try:
         data = parse_yaml(files.config(folder, path))
     except BadYaml as error:
-        where = f" in line {error.line + 1}" if error.line is not None else ""
-        files.report.add(path, f"is not valid YAML{where} ({error}); it was ignored.")
+        files.report.add(path, f"is not valid YAML{error.where()} ({error}); it was ignored.")
         return {}
     return data if isinstance(data, dict) else {}
 
@@ -137,23 +153,14 @@ def split_front_matter(text: str, path: str, report: Report) -> tuple[dict[str, 
 
     Invalid front matter is reported as a problem and dropped.
     """
-    if not text.startswith("---"):
+    match = _FRONT_MATTER.match(text, 0, MAX_FRONT_MATTER)
+    if match is None:
         return {}, text
-    first, _, rest = text.partition("\n")
-    if first.strip("- \t"):
-        return {}, text
-    end = 0
-    for line in rest[:MAX_FRONT_MATTER].splitlines(keepends=True):
-        if line.rstrip() in ("---", "..."):
-            break
-        end += len(line)
-    else:
-        return {}, text
-    head, body = rest[:end], rest[end:].partition("\n")[2]
+    head, body = match[1], text[match.end() :]
     try:
         data = parse_yaml(head)
     except BadYaml as error:
-        where = f" in line {error.line + 2}" if error.line is not None else ""
+        where = error.where(above=1)
         report.add(path, f"has broken front matter{where} ({error}); the page is read without it.")
         return {}, body
     if data is None:

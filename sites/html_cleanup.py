@@ -7,9 +7,21 @@ import re
 MAX_TAG = 4_000
 """Characters of a tag; longer ones are text."""
 _TAG = re.compile(r"<[A-Za-z/!?]")
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-"""One that is never closed hides the rest, as in a browser."""
+_COMMENT = re.compile(
+    r"<!--.*?(?:-->|\Z)"
+    r"|(<(script|style|title|textarea)(?=[\s/>]).*?(?:</\2|\Z)"
+    r"|<[a-z](?:[^<>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+>)",
+    re.DOTALL | re.IGNORECASE,
+)
+"""A comment, or what may hold `<!--` as text: a tag's attributes, a script, a title.
+
+A comment that is never closed hides the rest, as in a browser.
+"""
 _DATA = re.compile(r"(\b(?:src|href|srcset)=)([\"'])data:[^\"'>]*\2")
+
+
+def _without_comments(match: re.Match[str]) -> str:
+    return (match[1] or "").replace("<!--", "&lt;!--")
 
 
 def prepare_html(html: str) -> str:
@@ -18,7 +30,7 @@ def prepare_html(html: str) -> str:
     Comments and data URLs are removed. A `<` without a `>` soon after becomes `&lt;`, because
     the parser takes quadratic time for tags that are never closed.
     """
-    html = _DATA.sub(r"\1\2\2", _COMMENT.sub("", html))
+    html = _DATA.sub(r"\1\2\2", _COMMENT.sub(_without_comments, html))
     parts, begin, close = [], 0, -1
     for match in _TAG.finditer(html):
         start = match.start()

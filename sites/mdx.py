@@ -1,39 +1,56 @@
 """MDX for markdown-it: JSX tags, `{expressions}` and import/export, as MDX 3 parses them.
 
 Tags and expressions become tokens of their own, so the content between them is parsed as
-Markdown. MDX has no indented code, raw HTML or `<autolink>`.
+Markdown. MDX has no indented code, raw HTML or `<autolink>`: https://mdxjs.com/docs/what-is-mdx/.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 from markdown_it import MarkdownIt
 from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
-_NAME = re.compile(r"</?\s*([A-Za-z_$][\w$.:-]*)?\s*")
-_ATTRIBUTE = re.compile(r"([A-Za-z_$][\w$.:-]*)\s*(=\s*)?")
-_SPACE = re.compile(r"\s*")
-_LITERAL = re.compile(r"\{\s*(['\"`])((?:[^'\"`\n\\$]|\$(?!\{))*+)\1\s*\}")
+_NAME = re.compile(r"<(?!\s)(/?)\s*+([A-Za-z_$][\w$.:-]*+)?+")
+_ATTRIBUTE = re.compile(
+    r"""\s*+(?:(?P<closed>/)?+\s*+(?P<end>>)|(?P<spread>\{)
+    |(?P<name>[A-Za-z_$][\w$.:-]*+)
+     (?:\s*+=\s*+(?:"(?P<double>[^"]*+)"|'(?P<single>[^']*+)'|(?P<value>\{)))?+)""",
+    re.VERBOSE,
+)
 _ESM = re.compile(
     r"import\s+['\"{*]|import\s+[\w$]+\s*(,|from\b)"
     r"|export\s+(default|const|let|var|function|class|async)\b|export\s*[{*]"
 )
-_BRACE = re.compile(r"[{}'\"`]|/\*")
-_STRINGS = {
-    "'": re.compile(r"'(?:[^'\\\n]|\\.)*+('?)", re.DOTALL),
-    '"': re.compile(r'"(?:[^"\\\n]|\\.)*+("?)', re.DOTALL),
-    "/*": re.compile(r"/\*(?:[^*]|\*(?!/))*+((?:\*/)?)"),
-}
-"""What may hold braces that do not count, and what closes it."""
-_TEMPLATE = re.compile(r"(?:[^`\\$]|\\.|\$(?!\{))*+(`|\$\{|)", re.DOTALL)
+_CODE = re.compile(
+    r"""(?<!\w)'(?:[^'\\\n]++|\\.)*+' | (?<!\w)"(?:[^"\\\n]++|\\.)*+"
+    | /\*.*?(?:\*/|\Z) | [{}`]""",
+    re.VERBOSE | re.DOTALL,
+)
+"""Braces and backticks, and what may hold some that do not count. In text, as in don't, a quote
+begins no string."""
+_TEMPLATE = re.compile(r"\\.|`|\$\{", re.DOTALL)
 BRACE_READINGS = 20
 """How often a page may be read over to pair its braces."""
+_NEVER_CLOSED = "mdx_esm_never_closed"
 MAX_TAG = 20_000
 """Characters; a longer tag is text."""
+
+
+class Part(NamedTuple):
+    """A tag, comment or expression, and where it ends."""
+
+    end: int
+    name: str
+    """A closing tag's starts with `/`, a comment's is `!--`, an expression's `{`, a fragment's
+    is empty."""
+    attributes: dict[str, str]
+    """Values of attributes. Of one in braces, whose name gets a `=`, it is the expression;
+    `source` is that of an expression, and `/` is one of a tag that closes itself."""
 
 
 def mdx(md: MarkdownIt) -> None:
@@ -45,167 +62,111 @@ def mdx(md: MarkdownIt) -> None:
     md.inline.ruler.before("html_inline", "mdx_text", _inline)
 
 
-class _Braces:
-    """Finds the `}` for each `{` in a source, as JavaScript reads it."""
+class _Ends:
+    """Finds where the comments and expressions of a source end, in linear time."""
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._ends: dict[int, int | None] = {}
+        self._last_comment = source.rfind("-->")
+        self._braces: dict[int, int | None] = {}
         self._left = BRACE_READINGS * (len(source) + 100)
-        self._in_templates: set[int] = set()
-        """The braces that open an expression in a template."""
 
-    def get(self, start: int) -> int | None:
-        """Return the position after the `}`, or None."""
-        if start not in self._ends:
-            self._read(start)
-        return self._ends[start]
+    def of_comment(self, start: int, limit: int) -> int | None:
+        """Return the position after the `-->` of a comment, or None."""
+        within = self._last_comment >= start
+        end = self._source.find("-->", start + 4, limit) if within else -1
+        return end + 3 if end >= 0 else None
 
-    def _read(self, start: int) -> None:
+    def of_brace(self, start: int, limit: int) -> int | None:
+        """Return the position after the `}` for a `{`, as JavaScript reads it, or None."""
+        if start not in self._braces:
+            self._pair(start)
+        end = self._braces[start]
+        return end if end is not None and end <= limit else None
+
+    def _pair(self, start: int) -> None:
         """Read from a `{` to its `}`, which also pairs the braces between them."""
-        stack, at = [start], start + 1
-        while stack and self._left > 0 and (match := _BRACE.search(self._source, at)):
-            self._left -= match.end() - at
-            at, sign = match.end(), match[0]
-            if sign == "{":
-                stack.append(match.start())
-            elif sign == "}":
-                self._ends[stack[-1]] = at
-                at = self._template(stack, at) if stack.pop() in self._in_templates else at
+        opened, at = [start], start + 1
+        while opened and self._left > 0:
+            # The start of a template is negative; it cannot be 0, since a brace is before it.
+            match = (_CODE if opened[-1] >= 0 else _TEMPLATE).search(self._source, at)
+            end = match.end() if match else len(self._source)
+            self._left -= end - at
+            if match is None:
+                break
+            at, sign = end, match[0]
+            if sign == "}":
+                self._braces[opened.pop()] = at
+            elif sign in ("{", "${"):
+                opened.append(at - 1)
+            elif sign == "`" and opened[-1] < 0:
+                opened.pop()
             elif sign == "`":
-                at = self._template(stack, at)
-            elif not (sign in "'\"" and self._source[match.start() - 1].isalnum()):  # as in don't
-                string = _STRINGS[sign].match(self._source, match.start())
-                self._left -= string.end() - at if string else 0
-                at = string.end() if string and string[1] else at
-        self._left -= len(self._source) - at if stack else 0
-        self._ends.update(dict.fromkeys(stack))
-
-    def _template(self, stack: list[int], at: int) -> int:
-        """Read a template's text up to an expression or its end; return where to read on."""
-        match = _TEMPLATE.match(self._source, at)
-        self._left -= match.end() - at if match else 0
-        if match is None or not match[1]:
-            return at
-        if match[1] == "${":
-            stack.append(match.end() - 1)
-            self._in_templates.add(match.end() - 1)
-        return match.end()
+                opened.append(-at)
+        self._braces.update(dict.fromkeys(opened))
 
 
 @lru_cache(maxsize=4)
-def _braces(source: str) -> _Braces:
-    return _Braces(source)
+def _ends(source: str) -> _Ends:
+    return _Ends(source)
 
 
-@lru_cache(maxsize=4)
-def _last_comment(source: str) -> int:
-    """Return where the last comment ends, or -1."""
-    return source.rfind("-->")
-
-
-def scan_tag(source: str, start: int, limit: int) -> tuple[int, str, dict[str, str]] | None:
-    """Read the JSX tag or HTML comment at `start` as (end, name, attributes), or None.
-
-    A closing tag's name starts with `/`; a comment's is `!--`; a fragment's is empty. Only
-    attributes that are strings (or literals in braces) keep their value.
-    """
+def _part(source: str, start: int, limit: int) -> Part | None:
+    """Read what begins at a `<` or `{`; None if it is text."""
+    if source[start] == "{":
+        end = None if source.startswith("{#", start) else _ends(source).of_brace(start, limit)
+        return Part(end, "{", {"source": source[start + 1 : end - 1]}) if end else None
     if source.startswith("<!--", start):
-        if _last_comment(source) < start:
-            return None
-        end = source.find("-->", start + 4, limit)
-        return (end + 3, "!--", {}) if end >= 0 else None
-    limit = min(limit, start + MAX_TAG)
+        end = _ends(source).of_comment(start, limit)
+        return Part(end, "!--", {}) if end else None
+    return _tag(source, start, min(limit, start + MAX_TAG))
+
+
+def _tag(source: str, start: int, limit: int) -> Part | None:
     head = _NAME.match(source, start, limit)
     if head is None:
         return None
-    name = ("/" if source.startswith("</", start) else "") + (head[1] or "")
-    position = head.end()
-    attributes: dict[str, str] = {}
-    while position < limit:
-        ch = source[position]
-        if ch == ">":
-            return position + 1, name, attributes
-        if ch == "/":
-            position = _skip(source, position + 1, limit)
+    name, at, attributes = head[1] + (head[2] or ""), head.end(), {}
+    while match := _ATTRIBUTE.match(source, at, limit):
+        at = match.end()
+        if match["closed"]:
+            attributes["/"] = ""
+        if match["end"]:
+            return Part(at, name, attributes)
+        if not (match["spread"] or match["value"]):
+            attributes[match["name"]] = match["double"] or match["single"] or ""
             continue
-        if ch == "{":
-            closed = _braces(source).get(position)
-            if closed is None or closed > limit:
-                return None
-            position = _skip(source, closed, limit)
-            continue
-        attribute = _ATTRIBUTE.match(source, position, limit)
-        if attribute is None or name in ("", "/"):
+        begin, end = at, _ends(source).of_brace(at - 1, limit)
+        if end is None:
             return None
-        position, value = attribute.end(), ""
-        if attribute[2]:
-            quote = source[position : position + 1]
-            if quote and quote in "\"'":
-                end = source.find(quote, position + 1, limit)
-                if end < 0:
-                    return None
-                value, position = source[position + 1 : end], end + 1
-            elif quote == "{":
-                closed = _braces(source).get(position)
-                if closed is None or closed > limit:
-                    return None
-                literal = _LITERAL.fullmatch(source, position, closed)
-                value, position = literal[2] if literal else "", closed
-            else:
-                return None
-        attributes[attribute[1]] = value
-        position = _skip(source, position, limit)
+        at = end
+        if match["name"]:
+            attributes[f"{match['name']}="] = source[begin : end - 1]
     return None
 
 
-def _skip(source: str, position: int, limit: int) -> int:
-    match = _SPACE.match(source, position, limit)
-    return match.end() if match else position
-
-
-def _with_slash(source: str, tag: tuple[int, str, dict[str, str]]) -> dict[str, str]:
-    """Return a tag's attributes; `/` is one of them if the tag closes itself."""
-    closed = source[tag[0] - 2] == "/" and tag[1] != "!--"
-    return {**tag[2], "/": ""} if closed else tag[2]
-
-
 def _flow_block(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    """Parse lines that contain only tags and expressions, each of which may span lines.
-
-    In the token an expression is a tag called `{`.
-    """
-    position = state.bMarks[start_line] + state.tShift[start_line]
-    if position >= state.eMarks[start_line] or state.src[position] not in "<{":
-        return False
+    """Parse lines that contain only tags and expressions, each of which may span lines."""
+    at = state.bMarks[start_line] + state.tShift[start_line]
     limit = state.eMarks[end_line - 1]
-    parts: list[tuple[str, dict[str, str]]] = []
+    tags: list[tuple[str, dict[str, str]]] = []
     line = start_line
-    while True:
-        if state.src[position] == "{":
-            end = _braces(state.src).get(position)
-            if end is None or end > limit or state.src.startswith("{#", position):
-                return False
-            parts.append(("{", {"source": state.src[position + 1 : end - 1]}))
-            position = end
-        else:
-            tag = scan_tag(state.src, position, limit)
-            if tag is None:
-                return False
-            position = tag[0]
-            parts.append((tag[1], _with_slash(state.src, tag)))
-        while line < end_line - 1 and state.eMarks[line] < position:
-            line += 1
-        while position < state.eMarks[line] and state.src[position] in " \t":
-            position += 1
-        if position >= state.eMarks[line]:
-            break
-        if state.src[position] not in "<{":
+    while not tags or at < state.eMarks[line]:
+        if at >= limit or state.src[at] not in "<{":
             return False
+        part = _part(state.src, at, limit)
+        if part is None:
+            return False
+        tags.append((part.name, part.attributes))
+        while line < end_line - 1 and state.eMarks[line] < part.end:
+            line += 1
+        at = part.end
+        while at < limit and state.src[at] in " \t":
+            at += 1
     if silent:
         return True
     token = state.push("mdx_tags", "", 0)
-    token.meta = {"tags": parts}
+    token.meta = {"tags": tags}
     token.map = [start_line, line + 1]
     state.line = line + 1
     return True
@@ -215,22 +176,19 @@ def _esm_block(state: StateBlock, start_line: int, end_line: int, silent: bool) 
     """Parse import/export at the left margin, up to a blank line outside its braces."""
     if state.level or state.sCount[start_line]:
         return False
-    begin = state.bMarks[start_line]
-    if not _ESM.match(state.src, begin, state.eMarks[start_line]):
+    if not _ESM.match(state.src, state.bMarks[start_line], state.eMarks[start_line]):
         return False
-    depth = 0
-    line = start_line
-    while line < end_line:
-        text = state.src[state.bMarks[line] : state.eMarks[line]]
-        if not text.strip() and depth <= 0:
+    depth, line = 0, start_line
+    while line < end_line and (depth > 0 or not state.isEmpty(line)):
+        if state.isEmpty(line) and _NEVER_CLOSED in state.env:
             break
+        text = state.src[state.bMarks[line] : state.eMarks[line]]
         depth += sum(text.count(ch) for ch in "{([") - sum(text.count(ch) for ch in "})]")
         line += 1
-    else:
-        if depth > 0:  # never closed: take the paragraph only
-            line = start_line
-            while line < end_line and not state.isEmpty(line):
-                line += 1
+    if depth > 0:  # never closed: take the paragraph only, and look no further in the next ones
+        state.env[_NEVER_CLOSED] = True
+        lines = range(start_line, end_line)
+        line = next((number for number in lines if state.isEmpty(number)), end_line)
     if silent:
         return True
     token = state.push("mdx_esm", "", 0)
@@ -240,26 +198,18 @@ def _esm_block(state: StateBlock, start_line: int, end_line: int, silent: bool) 
 
 
 def _inline(state: StateInline, silent: bool) -> bool:
-    ch = state.src[state.pos]
-    if ch == "{" and not state.src.startswith("{#", state.pos):
-        end = _braces(state.src).get(state.pos)
-        if end is None or end > state.posMax:
-            return False
-        if not silent:
-            token = state.push("mdx_expression", "", 0)
-            token.content = state.src[state.pos + 1 : end - 1]
-            literal = _LITERAL.fullmatch(state.src, state.pos, end)
-            token.meta = {"words": literal[2] if literal else ""}
-        state.pos = end
-        return True
-    if ch == "<":
-        tag = scan_tag(state.src, state.pos, state.posMax)
-        if tag is None:
-            return False
-        if not silent:
-            token = state.push("mdx_tag", "", 0)
-            token.content = state.src[state.pos : tag[0]]
-            token.meta = {"tags": [(tag[1], _with_slash(state.src, tag))]}
-        state.pos = tag[0]
-        return True
-    return False
+    if state.src[state.pos] not in "<{":
+        return False
+    part = _part(state.src, state.pos, state.posMax)
+    if part is None:
+        return False
+    if not silent and part.name == "{":
+        token = state.push("mdx_expression", "", 0)
+        token.content = part.attributes["source"]
+        token.meta = {"words": ""}
+    elif not silent:
+        token = state.push("mdx_tag", "", 0)
+        token.content = state.src[state.pos : part.end]
+        token.meta = {"tags": [(part.name, part.attributes)]}
+    state.pos = part.end
+    return True

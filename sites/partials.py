@@ -1,7 +1,11 @@
-"""Put together an MDX page: the partials it imports, its constants and its code blocks."""
+"""Put together an MDX page: the partials it imports, its constants, code blocks and tabs.
+
+https://docusaurus.io/docs/markdown-features/react
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,7 +28,8 @@ COMPONENTS = "components were left out"
 EXPRESSIONS = "expressions could not be read without running a program"
 _OWN = ("@theme", "@docusaurus/")
 """Modules of the generator itself: tabs, cards and other frames around the text."""
-_RAW = "!!raw-loader!"
+_RAW = re.compile(r"(?:-?!{0,2}raw-loader!|!{0,2}(?=[^!]+\?raw$))(?P<file>.+?)(?:\?raw)?")
+"""An import of a file as text, by a loader or, in webpack's own way, by `?raw`."""
 _HIDDEN = frozenset({"head", "style", "script"})
 _FILLED = frozenset({"mdx_expression", "mdx_tag"})
 _CLOSERS = frozenset({"paragraph_close", "heading_close", "table_close"})
@@ -47,15 +52,6 @@ class _File(NamedTuple):
         return f"{self.name}:{self.above + token.map[0] + 1}" if token.map else self.name
 
 
-class PageText(NamedTuple):
-    """A page without its front matter."""
-
-    meta: Mapping[str, Any]
-    body: str
-    above: int
-    """Lines of front matter."""
-
-
 class Partials:
     """Parses pages and inserts what they import."""
 
@@ -66,13 +62,15 @@ class Partials:
         self._parsed: dict[tuple[Path, int], tuple[list[Token], int]] = {}
         self._includes = Includes(files, folder, "")
 
-    def read(self, path: str, page: PageText, rules: Rules) -> list[Token]:
-        """Return the tokens of a page."""
-        names = {"frontMatter": page.meta}
+    def read(
+        self, path: str, meta: Mapping[str, Any], body: str, above: int, rules: Rules
+    ) -> list[Token]:
+        """Return the tokens of a page; `above` counts its lines of front matter."""
         self._rules = rules
         self._includes = Includes(self._files, self._folder, path)
-        file = _File(self._folder / path, path, page.above, names)
-        tokens = list(self._insert(rules(path, page.meta)[1].parse(page.body), file))
+        self._labels: dict[str, Any] = {}
+        file = _File(self._folder / path, path, above, {"frontMatter": meta})
+        tokens = list(self._insert(rules(path, meta)[1].parse(body), file))
         self._includes.report()
         return tokens
 
@@ -85,9 +83,11 @@ class Partials:
         if script:
             file = file._replace(names={**file.names, **read_module(script).names})
         waiting: list[Token] = []
-        for token in _whole_code(_visible(tokens)):
+        before = Token("", "", 0)
+        for token in _visible(tokens):
+            last, before = before, token
             if token.type == "mdx_tags":
-                yield from self._flow(token, file)
+                yield from self._tag(token, last, file)
                 continue
             if token.type == "inline" and any(c.type in _FILLED for c in token.children or ()):
                 # A copy, since a partial may stand in several places.
@@ -101,66 +101,73 @@ class Partials:
     def _inline(self, near: Token, children: list[Token], file: _File) -> Iterator[Token]:
         """Give expressions their words; yield the partials that stand in the text."""
         for at, child in enumerate(children):
-            if child.type == "mdx_expression" and not child.meta["words"]:
+            if child.type == "mdx_expression":
                 words = self._words(child.content, near, file)
                 children[at] = child.copy(meta={"words": words})
             elif child.type == "mdx_tag":
-                yield from self._component(child.meta["tags"][0], near, file) or ()
+                name, attributes = tag = self._filled(child.meta["tags"][0], file)
+                children[at] = child.copy(meta={"tags": [tag]})
+                yield from self._component(name, attributes, near, file) or ()
             elif child.type in ("softbreak", "hardbreak") and near.map:
                 near = near.copy(map=[line + 1 for line in near.map])
 
-    def _flow(self, token: Token, file: _File) -> Iterator[Token]:
-        """Yield what a line of tags and expressions stands for."""
-        tags: list[Tag] = token.meta["tags"]
-        at = 0
-        while at < len(tags):
-            name, attributes = tags[at]
-            at += 1
-            if name == "{":
-                if words := self._words(attributes["source"], token, file).strip():
-                    yield from text_paragraph(words, token)
-            elif name == "CodeBlock" and tags[at : at + 1] and tags[at][0] == "{":
-                yield from self._code(attributes, tags[at][1]["source"], token, file)
-                at += 1
-            elif (inserted := self._component((name, attributes), token, file)) is not None:
-                yield from inserted
-            else:
-                yield Token("mdx_tags", "", 0, meta={"tags": [(name, attributes)]}, map=token.map)
+    def _tag(self, token: Token, last: Token, file: _File) -> Iterator[Token]:
+        """Yield what a tag or expression that stands alone is for; `last` is before it."""
+        name, attributes = tag = self._filled(token.meta["tags"][0], file)
+        if name != "{":
+            inserted = self._component(name, attributes, token, file)
+            shown = token.copy(meta={"tags": [tag]})
+            yield from [shown] if inserted is None else inserted
+            return
+        words = self._words(attributes["source"], token, file)
+        opened, options = last.meta["tags"][0] if last.type == "mdx_tags" else ("", {})
+        if opened == "CodeBlock":
+            code, language = words.strip("\n") + "\n", options.get("language", "")
+            yield Token("fence", "code", 0, content=code, info=language, map=token.map)
+        elif words.strip():
+            yield from text_paragraph(words, token)
 
-    def _code(
-        self, attributes: dict[str, str], source: str, near: Token, file: _File
-    ) -> Iterator[Token]:
-        """Yield `<CodeBlock language="js" title="a.js">{`…`}</CodeBlock>` as title and fence."""
-        if title := attributes.get("title"):
-            yield from text_paragraph(title, near)
-        code = self._words(source, near, file).strip("\n") + "\n"
-        info = attributes.get("language", "")
-        yield Token("fence", "code", 0, content=code, info=info, map=near.map)
+    def _filled(self, tag: Tag, file: _File) -> Tag:
+        """Return a tag with its attributes as texts; those that are computed are left out."""
+        name, attributes = tag
+        found: dict[str, str] = {}
+        for key, text in attributes.items():
+            value = self._value(text, file) if key.endswith("=") else text
+            if key == "values=" and isinstance(value, list):  # of <Tabs>
+                tabs = [tab for tab in value if isinstance(tab, dict)]
+                self._labels |= {str(tab.get("value")): tab.get("label") for tab in tabs}
+            elif _is_text(value):
+                key = key.removesuffix("=")
+                found[key] = text if value is text else self._includes.filled(str(value), key)
+        label = self._labels.get(found.get("value", "")) if name == "TabItem" else None
+        if isinstance(label, str):
+            found["label"] = self._includes.filled(label, "label")
+        return name, found
+
+    def _value(self, source: str, file: _File) -> Any:
+        return evaluate(source, file.names, partial(self._scripts.load, file.place))
 
     def _words(self, source: str, near: Token, file: _File) -> str:
         """Return the text of an expression; one that is computed is named."""
-        value = evaluate(source, file.names, partial(self._scripts.load, file.place))
-        if isinstance(value, Computed) and value.name.startswith(_RAW):
-            return self._raw(value.name.removeprefix(_RAW), near, file)
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
+        value = self._value(source, file)
+        if isinstance(value, Computed) and (raw := _RAW.fullmatch(value.name)):
+            place = self._place(raw["file"], file)
+            with self._includes.including(Include(raw["file"], place, at=file.at(near))) as text:
+                return text
+        if _is_text(value):
             return self._includes.filled(str(value), f"{{{source.strip()}}}")
         if isinstance(value, Computed | dict | list):
             self._lost(EXPRESSIONS, file, near, f"{{{source.strip()}}}")
         return value.text if isinstance(value, Computed) else ""
 
-    def _raw(self, name: str, near: Token, file: _File) -> str:
-        """Return the text of a file that is shown as code."""
-        place = self._place(name, file)
-        with self._includes.including(Include(name, place, at=file.at(near))) as text:
-            return text
-
     def _place(self, name: str, file: _File) -> Path:
         below = name.startswith("@site/")
         return real_path(self._site / name[6:] if below else file.place.parent / name)
 
-    def _component(self, tag: Tag, near: Token, file: _File) -> list[Token] | None:
+    def _component(
+        self, name: str, attributes: dict[str, str], near: Token, file: _File
+    ) -> list[Token] | None:
         """Return the partial that a tag stands for; None for any other tag."""
-        name, attributes = tag
         value = file.names.get(name)
         module = value.module if isinstance(value, Imported) else ""
         if module.endswith((".md", ".mdx")) and value == Imported(module, "default"):
@@ -173,8 +180,7 @@ class Partials:
     def _partial(
         self, module: str, attributes: dict[str, str], near: Token, file: _File
     ) -> list[Token]:
-        known = {name: value for name, value in attributes.items() if value}
-        props = {"children": "", **known}  # the content of its tag is read where it stands
+        props = {"children": "", **attributes}  # the content of its tag is read where it stands
         place = self._place(module, file)
         imported = Include(module, place, at=file.at(near), missing=IMPORTS)
         with self._includes.including(imported) as text:
@@ -196,35 +202,25 @@ class Partials:
         return self._parsed[key]
 
 
-def _visible(tokens: Sequence[Token]) -> Iterator[Token]:
-    """Yield the tokens without the contents of `<head>`, `<style>` and `<script>`."""
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def _visible(tokens: Iterable[Token]) -> Iterator[Token]:
+    """Yield the tokens, one for each tag, without the contents of `<head>` and the like."""
     hidden = ""
-    for token in tokens:
-        if token.type == "mdx_tags":
-            names = [name.lower() for name, _ in token.meta["tags"]]
-            opened = next((name for name in names if name in _HIDDEN), "")
-            if hidden or opened:
-                hidden = "" if f"/{hidden or opened}" in names else hidden or opened
-                continue
-        if not hidden:
-            yield token
-
-
-def _whole_code(tokens: Iterable[Token]) -> Iterator[Token]:
-    """Yield the tokens, with a `<CodeBlock>` and the expression on the next line as one."""
-    opened: Token | None = None
-    for token in tokens:
-        if opened and token.type == "mdx_tags":
-            meta = {"tags": [*opened.meta["tags"], *token.meta["tags"]]}
-            yield Token("mdx_tags", "", 0, meta=meta, map=token.map, level=opened.level)
-            opened = None
-            continue
-        if opened:
-            yield opened
-            opened = None
-        if token.type == "mdx_tags" and token.meta["tags"][-1][0] == "CodeBlock":
-            opened = token
+    for token in _one_tag_each(tokens):
+        name, attributes = token.meta["tags"][0] if token.type == "mdx_tags" else ("", {})
+        if hidden:
+            hidden = "" if name.lower() == f"/{hidden}" else hidden
+        elif name.lower() in _HIDDEN:
+            hidden = "" if "/" in attributes else name.lower()
         else:
             yield token
-    if opened:
-        yield opened
+
+
+def _one_tag_each(tokens: Iterable[Token]) -> Iterator[Token]:
+    """Yield the tokens, those of lines of tags as one for each tag."""
+    for token in tokens:
+        tags = token.meta["tags"] if token.type == "mdx_tags" else ()
+        yield from (token.copy(meta={"tags": [tag]}) for tag in tags) if tags else [token]

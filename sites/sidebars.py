@@ -71,16 +71,14 @@ def arrange(documents: Sequence[tuple[str, str, T]], entries: Sequence[Entry]) -
     """
     left = {path: (name, document) for name, path, document in documents}
     by_id = {name: path for name, path, _ in documents}
+    named = {entry.name for entry in entries if not entry.folder}
     ordered: list[T] = []
     for entry in entries:
-        if entry.folder:
-            below = f"{entry.name}/" if entry.name else ""
-            # A document with an entry of its own goes there instead.
-            named = {other.name for other in entries if not other.folder}
-            paths = [
-                p for p, (name, _) in left.items() if p.startswith(below) and name not in named
-            ]
-        else:
+        below = f"{entry.name}/" if entry.name else ""
+        if not entry.folder:
             paths = [by_id[entry.name]] if by_id.get(entry.name) in left else []
+        else:  # a document with an entry of its own goes there instead
+            inside = [path for path in left if path.startswith(below)]
+            paths = [path for path in inside if left[path][0] not in named]
         ordered += [left.pop(path)[1] for path in paths]
     return [*ordered, *(document for _, document in left.values())]

@@ -63,7 +63,6 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("a: !!bool maybe", "not of its type"),
         ("a: !!timestamp soon", "not of its type"),
         ("a: !!int ''", "not of its type"),
-        ("a: 2020-99-99", "not of its type"),
         ("? [a]\n: b", "unhashable"),
         ("a: [", "expected"),
     ],
@@ -86,6 +85,8 @@ def test_values_that_could_not_be_printed_or_stored() -> None:
     assert str(read["a"]) + str(read["b"])
     repr(read).encode()
     assert read["d"] == "😀"
+    dates = parse_yaml("a: 2020-99-99\nb: 2019-02-29 11:00:00\nc: 2019-02-28T25:00:00Z")
+    assert list(dates.values()) == ["2020-99-99", "2019-02-29 11:00:00", "2019-02-28T25:00:00Z"]
     assert parse_yaml("a: 7\nb: 1.5\nc: yes\nd: !ENV x\ne: 'y: &z'") == {
         "a": 7, "b": 1.5, "c": True, "d": "x", "e": "y: &z",
     }  # fmt: skip
@@ -236,6 +237,11 @@ EXPRESSIONS = {
     "front matter": ("---\nx: {long}\n---", "{frontMatter.x}"),
     "raw files": ("import a from '!!raw-loader!./long.txt';", "{a}"),
     "raw files as code": ("import a from '!!raw-loader!./long.txt';", "<CodeBlock>{a}</CodeBlock>"),
+    "attributes": ("export const a = '{long}';", "<Card title={a} />"),
+    "labels": (
+        "export const a = [{value: {}}, {value: 'x', label: '{long}'}];\n\n<Tabs values={a} />",
+        '<TabItem value="x" />',
+    ),
     "properties": ("import P from './_p.mdx';", '<P x="{long}" />'),
 }
 

@@ -236,7 +236,7 @@ import Cards from '@theme/DocCardList';
 
 <Gone />
 
-<Box text={1} /> <Box>kept</Box> <Cards />
+<Box size={1} /> <Box>kept</Box> <Cards />
 
 Sum {items.length} and {'{'} and {year}.
 
@@ -254,7 +254,33 @@ export const year = 2024;
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        (
+            '<Card header="Action sheets" href="./text" className="no text" aria-label="no">\n'
+            "  <p>Inner.</p>\n</Card>",
+            "Action sheets\n\nInner.",
+        ),
+        (
+            '<Pair\n  doText=\'On one side.\' dontCaption={"Mixed."}\n  icon="/text.png">'
+            "\n\nWhy\n\n</Pair>",
+            "On one side.\nMixed.\n\nWhy",
+        ),
+        ('See <Chip heading="New" kind="no">here</Chip> too', "See New here too"),
+        (
+            '<ThemedImage alt="A plan of the house" sources={{a: 1}}></ThemedImage>',
+            "A plan of the house",
+        ),
+    ],
+)
+def test_text_in_the_attributes_of_components(tmp_path: Path, text: str, words: str) -> None:
+    assert text_of(read(tmp_path, text, {}).pages[0]) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
         ("{'{'}a{\"}\"}", "{a}"),
+        ("If a < b and c > d, take {'e'}", "If a < b and c > d, take e"),
+        ("x <= y, 1 < 2 > 0 <b>bold</b>", "x <= y, 1 < 2 > 0 bold"),
         ("{`a}b`} don't {'c'}", "a}b don't c"),
         ("{/* don't { */}after", "after"),
         ("<b a={{b: '}'}}>bold</b>", "bold"),
@@ -311,6 +337,22 @@ import Source from '!!raw-loader!./run.py';
     assert book.problems == ()
 
 
+@pytest.mark.parametrize(
+    "imported",
+    [
+        "import Run from '!!raw-loader!./run.py';\n\n{Run}",
+        "import Run from 'raw-loader!@site/docs/run.py';\n\n<CodeBlock>{Run}</CodeBlock>",
+        "import Run from './run.py?raw';\n\n<CodeBlock>\n  {Run}\n</CodeBlock>",
+        "import Run from '!!@site/docs/run.py?raw';\n\n<CodeBlock>{Run}</CodeBlock>",
+        "<CodeBlock>{require('!!raw-loader!./run.py').default}</CodeBlock>",
+    ],
+)
+def test_files_that_are_imported_as_text(tmp_path: Path, imported: str) -> None:
+    book = read(tmp_path, imported, {"docs/run.py": "print(1)\n"})
+    assert "print(1)" in text_of(book.pages[0])
+    assert book.losses == ()
+
+
 MATH = preset("{remarkPlugins: [remarkMath], rehypePlugins: [[rehypeKatex, {strict: false}]]}")
 
 
@@ -335,6 +377,24 @@ def test_math(tmp_path: Path, text: str, words: str) -> None:
 def test_comments_that_mark_lines(tmp_path: Path, info: str, shown: bool) -> None:
     text = f"``` {info}\n// highlight-next-line\nconst a = 1;\n```\n"
     assert ("highlight-next-line" in text_of(read(tmp_path, text, {}).pages[0])) is shown
+
+
+def test_comments_that_the_theme_names_as_marks(tmp_path: Path) -> None:
+    config = preset("{}", top="themeConfig: {prism: {magicComments: marks}},").replace(
+        "export", "const marks = [{className: 'a', line: 'Add this (line)'}, "
+        "{className: 'b', block: {start: 'Removed from', end: 'Removed to'}}];\nexport"
+    )  # fmt: skip
+    code = (
+        "```jsx\n// Add this (line)\na()\n  {/* Removed from */}\n<b/>\n"
+        "<!-- Removed to -->\n// highlight-next-line\n// Add this (line) twice\n```\n"
+    )
+    (page,) = read(tmp_path, code, {}, config).pages
+    assert text_of(page) == (
+        "```jsx\na()\n<b/>\n// highlight-next-line\n// Add this (line) twice\n```"
+    )
+    code = "```py\n# Removed to\na\n```\n\n```py {1}\n# Removed to\n```"
+    (page,) = read(tmp_path, code, {}, config).pages
+    assert text_of(page).count("Removed to") == 1
 
 
 def test_without_math_braces_are_expressions(tmp_path: Path) -> None:
@@ -400,6 +460,52 @@ Since {frontMatter.since} or {data.version} or {data.all.a}: {LIMIT}, {names.key
     }
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        "[{label: 'First choice', value: 'one'}, {value: 'two', label: `Second choice`}]",
+        "choices",
+        "shared.all",
+    ],
+)
+def test_labels_that_tabs_are_given_together(tmp_path: Path, values: str) -> None:
+    text = f"""import T from '@theme/Tabs';
+import shared from './shared';
+export const choices = [{{value: 'one', label: 'First choice'}},
+  {{value: 'two', label: 'Second choice'}}];
+
+<Tabs groupId="g" values={{{values}}}>
+<TabItem value="one">A.</TabItem>
+<TabItem value="two" label="no">
+
+B.
+
+</TabItem>
+</Tabs>
+"""
+    shared = "export default {all: [{value: 'one', label: 'First choice'}, {value: 'two', "
+    files = {"docs/shared.js": shared + "label: 'Second choice'}]}"}
+    words = text_of(read(tmp_path, text, files).pages[0])
+    assert " ".join(words.split()) == "First choice A. Second choice B."
+
+
+def test_attributes_that_are_expressions(tmp_path: Path) -> None:
+    text = """import P from './_p.mdx';
+export const kind = 'own';
+
+<P count={3} name={kind} flag={true} other={{a: 1}} text={`very ${kind}`} />
+
+<Card title={kind + ' title'} header={unknown} style={{a: 1}} onClick={() => '}'}>Inner</Card>
+
+<h2 id={'an-' + kind}>Heading</h2>
+"""
+    part = "Of {props.count}, {props.name} {props.text}."
+    book = read(tmp_path, text, {"docs/_p.mdx": part})
+    assert text_of(book.pages[0]) == "Of 3, own very own.\n\nown title Inner"
+    assert [section.anchor for section in book.pages[0].sections] == ["", "an-own"]
+    assert book.losses == ()
+
+
 def test_partials_are_in_the_format_of_their_own_file(tmp_path: Path) -> None:
     files = {
         "docusaurus.config.js": "export default {markdown: {format: 'detect'}}",
@@ -447,6 +553,9 @@ def test_only_translations_of_pages_are_published(
         "import Head from '@docusaurus/Head';\n\n<Head>\n\n<title>Hidden</title>\n\n</Head>",
         "<style>{`.hidden { color: red }`}</style>",
         "<head><script>{`hidden()`}</script></head>",
+        '<script src="/hidden.js" async />',
+        "<head>\n  <style />\n  <title>Hidden</title>\n</head>",
+        "<Head/>\n\n<style\n  data-x={1}\n/>",
     ],
 )
 def test_what_belongs_to_the_head_is_no_text(tmp_path: Path, hidden: str) -> None:

@@ -92,6 +92,7 @@ def test_every_reader_handles_circular_links_and_open_comments(
         "|" * 100_000,
         "`" * 15_000 + "a",
         "import {\n" * 5_000,
+        "import {\n\n" * 5_000,
     ],
     ids=lambda text: repr(text[:12]),
 )
