@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ _FRONT_MATTER = re.compile(
 MAX_YAML = 200_000
 """Characters of a configuration."""
 MAX_YAML_DEPTH = 50
+MAX_REPEATED = 5_000
+"""Values that the aliases of a YAML text may repeat together."""
 MAX_DIGITS = 40
 """Longer numbers are text: Python refuses to print an integer of 4,300 digits."""
 
@@ -61,15 +64,48 @@ def _check(text: str) -> None:
     levels = sum(map(text.count, "-?:[{"))  # each level begins with one of these
     if levels <= MAX_YAML_DEPTH and "&" not in text and "*" not in text:
         return
-    depth = 0
+    anchored: dict[str, tuple[int, int]] = {}
+    open_nodes = [_Size()]
+    repeated = 0
     for event in yaml.parse(text, Loader=_PlainLoader):
         line = event.start_mark.line if event.start_mark else None
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise BadYaml("aliases and anchors (* and &) are not read", line)
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_YAML_DEPTH:
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_nodes.append(_Size(event.anchor))
+            ended = None
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor not in anchored:
+                raise BadYaml("an alias names nothing above it, or what contains it", line)
+            ended = _Size("", *anchored[event.anchor])
+            repeated += ended.nodes
+        elif isinstance(event, yaml.ScalarEvent):
+            ended = _Size(event.anchor, 1)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            ended = open_nodes.pop()
+            ended.add(1, 0)
+            ended.levels += 1
+        else:
+            continue
+        if ended:
+            open_nodes[-1].add(ended.nodes, ended.levels)
+            if ended.anchor:
+                anchored[ended.anchor] = ended.nodes, ended.levels
+        if len(open_nodes) - 1 + open_nodes[-1].levels > MAX_YAML_DEPTH:
             raise BadYaml(f"it is nested more than {MAX_YAML_DEPTH} levels deep", line)
+        if repeated > MAX_REPEATED:
+            raise BadYaml(f"its aliases repeat more than {MAX_REPEATED:,} values", line)
+
+
+@dataclass(slots=True)
+class _Size:
+    """The values of a YAML node with those of its aliases, and its levels."""
+
+    anchor: str | None = None
+    nodes: int = 0
+    levels: int = 0
+
+    def add(self, nodes: int, levels: int) -> None:
+        self.nodes += nodes
+        self.levels = max(self.levels, levels)
 
 
 class _PlainLoader(yaml.SafeLoader):

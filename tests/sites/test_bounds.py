@@ -45,15 +45,20 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
 )
 
 
+CHAIN = "a0: &a0 [[[[[x]]]]]\n" + "".join(
+    f"a{n}: &a{n} [[[[[*a{n - 1}]]]]]\n" for n in range(1, 20)
+)
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (BOMB, "aliases and anchors"),
-        ("a: &a [1]", "aliases and anchors"),
-        ("a: &x y\nb: *x", "aliases and anchors"),
-        ("a: &a\n  b: *a", "aliases and anchors"),
-        ("x: &d {a: 1}\ny:\n  <<: *d", "aliases and anchors"),
-        ("*a : 1", "aliases and anchors"),
+        (BOMB, "repeat more than 5,000 values"),
+        ("a: &a [" + "1," * 90 + "]\nb: [" + "*a," * 60 + "]", "repeat more than 5,000 values"),
+        ("a: &a\n  b: *a", "what contains it"),
+        ("a: &a [1, *a]", "what contains it"),
+        ("*a : 1", "names nothing above it"),
+        (CHAIN, "nested more than"),
         ("[" * 50_000, "nested more than"),
         ("{a: " * 50_000, "nested more than"),
         ("- " * 50_000 + "a", "nested more than"),
@@ -90,6 +95,24 @@ def test_values_that_could_not_be_printed_or_stored() -> None:
     assert parse_yaml("a: 7\nb: 1.5\nc: yes\nd: !ENV x\ne: 'y: &z'") == {
         "a": 7, "b": 1.5, "c": True, "d": "x", "e": "y: &z",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a: &a [1]\nb: [*a, *a]", {"a": [1], "b": [[1], [1]]}),
+        ("a: &x y\nb: *x", {"a": "y", "b": "y"}),
+        ("x: &d {a: 1}\ny:\n  <<: *d\n  b: 2", {"x": {"a": 1}, "y": {"a": 1, "b": 2}}),
+        ("? &k a\n: 1\n*k : 2", {"a": 2}),
+    ],
+)
+def test_aliases_stand_for_what_they_name(text: str, value: object) -> None:
+    assert parse_yaml(text) == value
+
+
+def test_aliases_are_checked_in_linear_time() -> None:
+    text = "a: &a {b: 1}\nc:\n" + "".join(f"- &n{n} [*a]\n" for n in range(1_600))
+    assert len(parse_yaml(text)["c"]) == 1_600
 
 
 def test_broken_configurations_are_named_and_the_pages_are_read(tmp_path: Path) -> None:
