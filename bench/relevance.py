@@ -268,7 +268,7 @@ async def measure(books: Sequence[Book]) -> list[str]:
             *in_use,
             embedded=lambda chunk: replace(chunk, title="").embedded_text,
         ),
-        *(await matched(books, (1.0, MATCH_WEIGHT, 3.0, 4.0))),
+        *(await matched(books, (0.5, MATCH_WEIGHT, 2.0, 4.0))),
         *(await conversations(books)),
         "",
         *(await limits(books)),

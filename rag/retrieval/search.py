@@ -29,8 +29,9 @@ RERANKED = 30
 """Number of passages that are sent to the reranker."""
 MATCHED = 8
 """Number of passages that are compared with the question token by token."""
-MATCH_WEIGHT = 2.0
-"""Weight of the similarity by tokens, relative to the relevance."""
+MATCH_WEIGHT = 1.0
+"""Weight of the similarity by tokens, relative to the relevance. With 2, four manuals gain a point
+at the first place, but SciFact loses half a point (nDCG@10 0.728 for 0.733)."""
 FOREIGN = 0.8
 """Factor for passages in another language than the question, if others are in its language."""
 
