@@ -19,7 +19,7 @@ _DROPPED_CLASSES = frozenset(
     {"hash-link", "headerlink", "header-anchor", "anchor-link", "linenos", "toc", "toctree"}
     | {"table-of-contents", "theme-doc-toc-mobile", "theme-doc-breadcrumbs", "pagination-nav"}
     | {"md-source-file", "md-feedback", "md-content__button", "sr-only", "visually-hidden"}
-    | {"VPDocFooter", "line-numbers-wrapper"}
+    | {"VPDocFooter", "line-numbers-wrapper", "boring"}
     | {"footnote-ref", "footnote-reference", "footnote-backref", "data-footnote-backref"}
 )
 _VOID = frozenset(
@@ -156,7 +156,8 @@ class _Reader(HTMLParser):
         classes = frozenset(attributes.get("class", "").split())
         if tag in ("html", "body", "main"):
             self.language = attributes.get("lang") or attributes.get("xml:lang") or self.language
-        if tag in _DROPPED or (classes & _DROPPED_CLASSES and tag not in _VOID):
+        slot = tag == "template" and any(name.startswith(("#", "v-")) for name in attributes)
+        if (tag in _DROPPED and not slot) or (classes & _DROPPED_CLASSES and tag not in _VOID):
             self._dropping.append(tag)
         elif tag == "title":
             self._in_title = not self.title

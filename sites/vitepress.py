@@ -128,7 +128,10 @@ def read(request: Request) -> Book:
         Filling(meta, includes, request.report.losses).fill(tokens, body)
         includes.report()
         source = PurePosixPath(path)
-        document = read_tokens(tokens, site.dialect, str(meta.get("title") or ""), source.stem)
+        hero = meta.get("hero")
+        names = [hero.get("name"), hero.get("text")] if isinstance(hero, dict) else []
+        name = next((name for name in names if isinstance(name, str)), source.stem)
+        document = read_tokens(tokens, site.dialect, str(meta.get("title") or ""), name)
         request.report.add_all(path, document.warnings)
         inside = site.rewrites.apply((below / path).as_posix())
         place = PurePosixPath(inside if request.base_path is None else path)

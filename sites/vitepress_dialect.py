@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
 from textwrap import dedent
 
 from markdown_it import MarkdownIt
@@ -25,6 +26,10 @@ _MARK = re.compile(
     r"(?<![ \t])[ \t]*+(?://|#|--|/\*|<!--)[ \t]*+\[!code [^\]\n]{0,200}\][ \t]*+(?:\*/|-->)?"
 )
 _COLOUR = re.compile(r"\x1b\[[0-9;]*+m")
+_TWOSLASH = re.compile(
+    r"[ \t]*+//[ \t]*+(?:---cut(?P<cut>|-before|-after|-start|-end)---|\^[?|^].*"
+    r"|@(?!(?:filename|log|warn|error|annotate)\b)[A-Za-z]\w*+(?::.*)?)\s*"
+)
 _SNIPPET = re.compile(
     r"<<<[ \t]*+(?P<path>[^{}\n]{1,500}?)(?:(?P<region>\#[\w-]++))?"
     r"[ \t]*+(?:\{(?P<options>[^{}\n]*)\})?[ \t]*+(?:\[(?P<label>[^\[\]\n]*)\])?[ \t]*+"
@@ -59,8 +64,25 @@ def _keep_entities(md: MarkdownIt) -> None:
 
 def _shown_code(code: str, info: str) -> str:
     """Remove `[!code …]` marks and the colours of terminals, which only control highlighting."""
+    code = _without_hidden(code) if "twoslash" in info.split() else code
     code = _COLOUR.sub("", code) if "\x1b" in code else code
     return _MARK.sub("", code) if "[!code" in code else code
+
+
+def _without_hidden(code: str) -> str:
+    """Remove what Twoslash hides: https://twoslash.netlify.app/refs/notations."""
+    lines, hides = list[str](), False
+    for line in code.split("\n"):
+        note = _TWOSLASH.fullmatch(line)
+        if note is None:
+            lines += [] if hides else [line]
+        elif note["cut"] in ("", "-before"):
+            lines = []
+        elif note["cut"] == "-after":
+            break
+        elif note["cut"]:
+            hides = note["cut"] == "-start"
+    return "\n".join(lines)
 
 
 def _tag_words(name: str, attributes: dict[str, str]) -> str:
@@ -71,6 +93,7 @@ def _tag_words(name: str, attributes: dict[str, str]) -> str:
 def _snippets(md: MarkdownIt) -> None:
     """Make a parser read `<<< @/file.js#region {1 ts} [label]` as an empty fence."""
     add_block(md, "snippet", ("<<<",), _SNIPPET.fullmatch, _snippet)
+    md.core.ruler.push("snippet_titles", _snippet_titles)
 
 
 def _snippet(state: StateBlock, match: re.Match[str], first: int, end: int) -> int:
@@ -82,6 +105,19 @@ def _snippet(state: StateBlock, match: re.Match[str], first: int, end: int) -> i
     token.map = [first, first + 1]
     token.meta = {"snippet": match["path"], "region": (match["region"] or "")[1:]}
     return first + 1
+
+
+def _snippet_titles(state: StateCore) -> None:
+    """Use the file's name as the title of a snippet that has none and is in a code group."""
+    snippets = [token for token in state.tokens if "snippet" in token.meta]
+    in_group, groups = False, list[bool]()
+    for line in state.src.split("\n") if snippets else ():
+        colons = line.lstrip(" \t>")
+        in_group = "code-group" in colons if colons.startswith(":::") else in_group
+        groups.append(in_group)
+    for token in snippets:
+        if token.map and groups[token.map[0]] and not label(token.info):
+            token.info += f" [{PurePosixPath(token.meta['snippet']).name}]"
 
 
 def _without_contents(md: MarkdownIt) -> None:
