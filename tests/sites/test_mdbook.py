@@ -55,8 +55,12 @@ def test_a_missing_include_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("heading", "anchor"),
-    [("हिन्दी", "हिनदी"), ("ที่นี่", "ทีนี"), ("தமிழ்", "தமிழ"), ("நூல் 1", "நூல-1"), ("e\u0301", "e")],
-)
+    [
+        ("हिन्दी", "हिनदी"), ("ที่นี่", "ทีนี"), ("தமிழ்", "தமிழ"), ("நூல் 1", "நூல-1"), ("e\u0301", "e"),
+        ("\u0670\u0656\u0657x", "\u0670\u0656\u0657x"), ("\u05d0\u05c4\u0591", "\u05d0\u05c4"),
+        ("Ⓐ Ⓑ", "ⓐ-ⓑ"), ("\U000111c1\U000111c9\U000111ca", "\U000111c1"),
+    ],
+)  # fmt: skip
 def test_marks_that_rust_takes_for_letters(heading: str, anchor: str) -> None:
     assert mdbook_slug(heading) == anchor
 
