@@ -48,7 +48,7 @@ def _numbered(slug: Callable[[str], str]) -> Callable[[Iterable[str]], Slugger]:
 github_slugger = _numbered(github_slug)
 
 
-_VITE_SPECIAL = re.compile(r"[\s~`!@#$%^&*()\-_+=\[\]{}|\\;:\"'“”‘’<>,.?/]+")
+_VITE_SPECIAL = re.compile(r"[\s\ufeff~`!@#$%^&*()\-_+=\[\]{}|\\;:\"'“”‘’<>,.?/]+")
 
 
 def vitepress_slug(text: str) -> str:
