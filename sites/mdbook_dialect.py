@@ -13,7 +13,7 @@ from typing import Any
 from markdown_it.token import Token
 from mdit_py_plugins.deflist import deflist_plugin
 
-from sites.html_blocks import tag_words
+from sites.html_tags import tag_words
 from sites.inline_text import plain_text
 from sites.markdown import Dialect
 from sites.slugs import mdbook_slugger

@@ -17,7 +17,7 @@ from sites.block_rules import add_block
 from sites.curly_attributes import CurlyAttributes
 from sites.directives import directives
 from sites.fences import fence_titles, label
-from sites.html_blocks import tag_words
+from sites.html_tags import tag_words
 from sites.markdown import Dialect
 from sites.slugs import Slugger, vitepress_slugger
 
