@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
-from textwrap import dedent
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
@@ -129,53 +128,6 @@ def _without_contents(md: MarkdownIt) -> None:
                 token.content = ""
 
     md.core.ruler.after("block", "without_contents", rule)
-
-
-_REGION = re.compile(
-    r"[ \t]*(?://|<!--|/\*|--|::|@?REM\b|#)[ \t]*#?(?P<end>end[ \t]?)?[rR]egion\b"
-    r"[ \t]*(?P<name>\w[\w-]*)?"
-)
-
-
-def find_region(text: str, name: str) -> str | None:
-    """Return the lines between `#region name` and its `#endregion`, or None.
-
-    The marks stand in comments of any language, as in VitePress's findRegion().
-    """
-    kept: list[str] | None = None
-    depth = 0
-    for line in text.split("\n"):
-        match = _REGION.match(line)
-        if match is None:
-            if kept is not None:
-                kept.append(line)
-        elif kept is None:
-            kept = [] if not match["end"] and match["name"] == name else None
-        elif not match["end"]:
-            depth += 1
-        elif match["name"] == name or not depth:
-            return dedent("\n".join(kept))
-        else:
-            depth -= 1
-    return None if kept is None else dedent("\n".join(kept))
-
-
-def section_under(text: str, anchor: str, rules: Dialect) -> str | None:
-    """Return what stands below the heading with an anchor, or None."""
-    tokens = rules.parser().parse(text)
-    slug = vitepress_slugger()
-    begin, level = -1, ""
-    lines = text.split("\n")
-    for at, token in enumerate(tokens):
-        if token.type != "heading_open" or not token.map:
-            continue
-        if begin >= 0 and token.tag <= level:
-            return "\n".join(lines[begin : token.map[0]])
-        children = list(tokens[at + 1].children or [])
-        explicit = rules.heading_id(children)
-        if begin < 0 and slug(rules.anchor_text(children), explicit) == anchor:
-            begin, level = token.map[1], token.tag
-    return "\n".join(lines[begin:]) if begin >= 0 else None
 
 
 def _explicit_only(_taken: Iterable[str] = ()) -> Slugger:

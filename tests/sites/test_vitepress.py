@@ -8,7 +8,7 @@ import pytest
 
 from sites import Book, read_book
 from sites.rewrites import Rewrites, Unreadable
-from sites.vitepress_dialect import find_region
+from sites.vitepress_includes import find_region
 from tests.sites.test_docusaurus import text_of, write
 
 
