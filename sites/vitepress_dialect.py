@@ -97,10 +97,10 @@ def _snippets(md: MarkdownIt) -> None:
 
 def _snippet(state: StateBlock, match: re.Match[str], first: int, end: int) -> int:
     words = [word.partition(":")[0] for word in (match["options"] or "").split()]
-    named = [word for word in words if word.isidentifier()]
-    language = named[0] if named else match["path"].rpartition(".")[2].partition("/")[0]
+    named = [word for word in words if word.isidentifier()]  # the language first, then attributes
+    info = " ".join(named) or PurePosixPath(match["path"]).suffix[1:]
     token = state.push("fence", "code", 0)
-    token.info = f"{language} [{match['label']}]" if match["label"] else language
+    token.info = f"{info} [{match['label']}]" if match["label"] else info
     token.map = [first, first + 1]
     token.meta = {"snippet": match["path"], "region": (match["region"] or "")[1:]}
     return first + 1

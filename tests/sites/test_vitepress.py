@@ -442,6 +442,13 @@ def test_what_twoslash_hides(tmp_path: Path, code: str, shown: str) -> None:
     assert text_of(book.pages[0]) == f"```ts\n{shown}\n```\n\n```ts\n{code.rstrip()}\n```"
 
 
+def test_what_twoslash_hides_in_a_snippet(tmp_path: Path) -> None:
+    files = {"a.md": "# A\n\n<<< ./a.code{1 ts twoslash}\n\n<<< ./Makefile\n"}
+    code = {"a.code": "x\n// ---cut---\ny\n", "Makefile": "// ---cut---\n"}
+    book = site(tmp_path, "export default {}", {**files, **code})
+    assert text_of(book.pages[0]) == "```ts\ny\n```\n\n```\n// ---cut---\n```"
+
+
 def test_the_title_of_a_home_page(tmp_path: Path) -> None:
     hero = "---\nlayout: home\nhero:\n  name: Kite\n  text: Flies\n---\n"
     files = {"index.md": hero, "x/index.md": hero.replace("  name: Kite\n", ""), "y.md": "y"}
