@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
+
+from rag.models import Block
 
 _POWER = re.compile(r"(?:(\^)\((\w+)\)|\^\([^\w)]{0,40}\))")
+
+
+def linked(kind: Literal["paragraph", "list"], text: str, links: set[str]) -> Block | None:
+    """Return a block of a kind, or one of links if it has nothing else.
+
+    `links` tells where they lead, "page" or "site", and "text" for words outside of them. A list
+    that only leads to the page itself is a table of contents and is left out.
+    """
+    if not links or "text" in links:
+        return Block(kind, text)
+    return None if kind == "list" and "site" not in links else Block("links", text)
 
 
 def raised(text: str) -> str:

@@ -5,6 +5,8 @@ https://github.com/arve0/markdown-it-attrs
 
 from __future__ import annotations
 
+import re
+
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
@@ -60,5 +62,5 @@ class CurlyAttributes:
 
 
 def _id_of(inner: str) -> str:
-    ids = [word[1:] for word in inner.split() if word.startswith("#")]
-    return ids[-1].partition(".")[0] if ids else ""
+    ids = re.findall(r"(?<!\S)(?:#|id=)(?:\"([^\"]*)\"|([^\s\"]+))", inner)
+    return "".join(ids[-1]) if ids else ""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+_BRACES = re.compile(r"\{([^{}]*)\}")
 MAX_FORMS = 64
 """Alternatives of one glob; further ones are ignored."""
 
@@ -49,17 +50,14 @@ def ignored(path: str, lines: Iterable[str]) -> bool:
 
 def _forms(glob: str) -> list[str]:
     """Write out the alternatives in braces."""
-    done: list[str] = []
-    left = [glob]
+    done, left = list[str](), [glob]
     while left and len(done) + len(left) <= MAX_FORMS:
         form = left.pop()
-        begin = form.find("{")
-        end = form.find("}", begin)
-        if begin < 0 or end < 0:
+        if braces := _BRACES.search(form):
+            begin, end = form[: braces.start()], form[braces.end() :]
+            left += [begin + part + end for part in braces[1].split(",")]
+        else:
             done.append(form)
-            continue
-        begin = form.rfind("{", 0, end)
-        left += [form[:begin] + part + form[end + 1 :] for part in form[begin + 1 : end].split(",")]
     return done
 
 

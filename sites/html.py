@@ -10,7 +10,7 @@ from typing import Any
 
 from rag.models import Page
 from sites.files import MARKDOWN
-from sites.html_blocks import HtmlPage, read_page
+from sites.html_page import HtmlPage, read_page
 from sites.sections import in_sections
 from sites.source import Book, Request, file_address, humanize, natural_key, site_path
 

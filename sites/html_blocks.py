@@ -1,25 +1,25 @@
-"""Convert HTML to blocks and headings: whole pages, or raw HTML inside Markdown."""
+"""Convert HTML to blocks and headings."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
 from rag.models import Block
-from sites.block_text import code_language, code_span, fenced, markdown_table, raised
+from sites.block_text import code_language, code_span, fenced, linked, markdown_table, raised
 from sites.html_cleanup import prepare_html
+from sites.html_tags import TagWords, tag_words
 
 _DROPPED = frozenset(
-    {"script", "style", "template", "svg", "math", "noscript", "iframe", "object"}
+    {"script", "style", "title", "template", "svg", "math", "noscript", "iframe", "object"}
     | {"nav", "footer", "button", "form", "select", "dialog"}
 )
 _DROPPED_CLASSES = frozenset(
     {"hash-link", "headerlink", "header-anchor", "anchor-link", "linenos", "toc", "toctree"}
     | {"table-of-contents", "theme-doc-toc-mobile", "theme-doc-breadcrumbs", "pagination-nav"}
     | {"md-source-file", "md-feedback", "md-content__button", "sr-only", "visually-hidden"}
-    | {"VPDocFooter", "line-numbers-wrapper"}
+    | {"VPDocFooter", "line-numbers-wrapper", "boring"}
     | {"footnote-ref", "footnote-reference", "footnote-backref", "data-footnote-backref"}
 )
 _VOID = frozenset(
@@ -48,95 +48,28 @@ class HeadingMark:
     anchor: str
 
 
-@dataclass(frozen=True, slots=True)
-class HtmlPage:
-    """The main part of a page and its metadata."""
-
-    items: tuple[Block | HeadingMark, ...]
-    title: str
-    language: str
-    redirects: bool
-
-
-TagWords = Callable[[str, dict[str, str]], str]
-"""(name, attributes) of an opening tag -> text that its attributes show, or ""."""
-
-
-def tag_words(name: str, attributes: dict[str, str]) -> str:
-    """Return the text that attributes put on the page: labels, titles, alt texts."""
-    if name == "img":
-        return attributes.get("alt", "")
-    if name == "TabItem":
-        return attributes.get("label") or attributes.get("value", "")
-    if name[:1].isupper():
-        return attributes.get("title") or attributes.get("label", "")
-    return ""
-
-
 def read_fragment(html: str, words_of: TagWords = tag_words) -> list[Block | HeadingMark]:
     """Return the visible content of a piece of HTML, in order."""
-    return list(_read(html, words_of).items)
+    reader = BlockReader(words_of)
+    reader.read(html)
+    return reader.items
 
 
-def read_page(html: str) -> HtmlPage:
-    """Read the page's only article, else its main part, else its body."""
-    reader = _read(html, tag_words)
-    begin, end = reader.main or (0, len(reader.items))
-    inside = [(b, e) for b, e in reader.articles if begin <= b and e <= end]
-    if len(inside) == 1 and (inside[0][1] - inside[0][0]) * 2 >= end - begin:
-        begin, end = inside[0]
-    items = tuple(reader.items[begin:end])
-    title = " ".join(reader.title.split())
-    return HtmlPage(items, title, reader.language, reader.redirects)
+class BlockReader(HTMLParser):
+    """Collects blocks and headings."""
 
-
-def read_tag(html: str) -> tuple[str, dict[str, str]]:
-    """Return the name and attributes of one tag; a closing tag's name starts with `/`."""
-    reader = _TagReader()
-    reader.feed(html)
-    return reader.tag
-
-
-class _TagReader(HTMLParser):
-    tag: tuple[str, dict[str, str]] = ("!--", {})
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tag = (tag, {name: value or "" for name, value in attrs})
-
-    handle_startendtag = handle_starttag
-
-    def handle_endtag(self, tag: str) -> None:
-        self.tag = (f"/{tag}", {})
-
-
-def _read(html: str, words_of: TagWords) -> _Reader:
-    reader = _Reader(words_of)
-    reader.feed(prepare_html(html))
-    reader.close()
-    reader.finish()
-    return reader
-
-
-class _Reader(HTMLParser):
-    def __init__(self, words_of: TagWords) -> None:
+    def __init__(self, words_of: TagWords = tag_words) -> None:
         super().__init__(convert_charrefs=True)
         self.items: list[Block | HeadingMark] = []
-        self.title = self.language = ""
-        self.redirects = False
-        self.main: tuple[int, int] | None = None
-        """Start and end (exclusive) of the main part in `items`."""
-        self.articles: list[tuple[int, int]] = []
-        self._article_begins: list[int] = []
-        self._main_tag, self._main_depth, self._main_begin = "", 0, 0
         self._words_of = words_of
-        self._dropping: list[str] = []
-        self._in_title = False
+        self.dropping: list[str] = []
+        """Open elements of which nothing is read."""
         self._text: list[str] = []
         self._pre: str | None = None
         """Language of the code being read; None outside code."""
         self._code = self._code_at = 0
         self._in_link, self._links = False, set[str]()
-        """Where the block's links lead, "page" or "site", and "text" for words outside of them."""
+        """The links are as `linked` takes them."""
         self._heading: int | None = None
         self._anchor = ""
         self._lists: list[int] = []
@@ -145,23 +78,24 @@ class _Reader(HTMLParser):
         self._marker = ""
         self._rows: list[list[str]] | None = None
 
+    def read(self, html: str) -> None:
+        """Read a whole document or fragment."""
+        self.feed(prepare_html(html))
+        self.close()
+        self.finish()
+
     # ------------------------------------------------------------ events
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if self._dropping:
-            if tag == self._dropping[-1]:
-                self._dropping.append(tag)
+        if self.dropping:
+            if tag == self.dropping[-1]:
+                self.dropping.append(tag)
             return
         attributes = {name: value or "" for name, value in attrs}
         classes = frozenset(attributes.get("class", "").split())
-        if tag in ("html", "body", "main"):
-            self.language = attributes.get("lang") or attributes.get("xml:lang") or self.language
-        if tag in _DROPPED or (classes & _DROPPED_CLASSES and tag not in _VOID):
-            self._dropping.append(tag)
-        elif tag == "title":
-            self._in_title = not self.title
-        elif tag == "meta":
-            self._meta(attributes.get("http-equiv", "").lower(), attributes.get("content", ""))
+        slot = tag == "template" and any(name.startswith(("#", "v-")) for name in attributes)
+        if (tag in _DROPPED and not slot) or (classes & _DROPPED_CLASSES and tag not in _VOID):
+            self.dropping.append(tag)
         elif self._pre is not None:
             self._pre = self._pre or code_language(attributes)
             if tag == "br":
@@ -171,22 +105,17 @@ class _Reader(HTMLParser):
             if words := self._words_of(tag, attributes):
                 inline = tag == "img"
                 if not inline:
-                    self._flush()
+                    self.flush()
                 self._text.append(words)
                 if not inline:
-                    self._flush()
-
-    def _meta(self, name: str, content: str) -> None:
-        self.redirects = self.redirects or name == "refresh"
-        if name == "content-language":
-            self.language = self.language or content.partition(",")[0]
+                    self.flush()
 
     def _open(self, tag: str, attributes: dict[str, str]) -> None:
         anchor = attributes.get("id", "")
         starts_heading = _HEADING.fullmatch(tag)
         in_heading = self._heading is not None and anchor and not starts_heading
         if tag in _BREAKING and not in_heading:
-            self._flush()
+            self.flush()
         if starts_heading:
             self._heading = int(tag[1])
             self._anchor = anchor or self._anchor
@@ -204,7 +133,7 @@ class _Reader(HTMLParser):
         elif tag == "table":
             self._rows = self._rows or []
         elif self._rows is not None and tag in _CELLS:
-            self._flush()
+            self.flush()
             if tag == "tr" or not self._rows:
                 self._rows.append([])
             if tag != "tr":
@@ -223,26 +152,17 @@ class _Reader(HTMLParser):
             self._anchor = self._anchor or anchor
         elif tag in ("section", "div"):  # Sphinx and others put the id around the heading
             self._anchor = anchor
-        if tag == "article":
-            self._article_begins.append(len(self.items))
-        if self._main_depth and tag == self._main_tag:
-            self._main_depth += 1
-        elif (tag == "main" or attributes.get("role") == "main") and not self._main_tag:
-            self._flush()
-            self._main_tag, self._main_depth, self._main_begin = tag, 1, len(self.items)
 
     def handle_endtag(self, tag: str) -> None:
-        if self._dropping:
-            if tag == self._dropping[-1]:
-                self._dropping.pop()
+        if self.dropping:
+            if tag == self.dropping[-1]:
+                self.dropping.pop()
             return
-        if tag == "title":
-            self._in_title = False
-        elif self._pre is not None:
+        if self._pre is not None:
             if tag == "pre":
                 self._end_pre()
         elif tag in _LISTS:
-            self._flush()
+            self.flush()
             del self._lists[-1:]
             if not self._lists:
                 self._end_list()
@@ -257,19 +177,10 @@ class _Reader(HTMLParser):
         elif tag == "sup":
             self._text.append(")")
         elif tag in _BREAKING or tag in _CELLS:
-            self._flush()
-        if tag == "article" and self._article_begins:
-            self.articles.append((self._article_begins.pop(), len(self.items)))
-        if self._main_depth and tag == self._main_tag:
-            self._main_depth -= 1
-            if not self._main_depth:
-                self._flush()
-                self.main = (self._main_begin, len(self.items))
+            self.flush()
 
     def handle_data(self, data: str) -> None:
-        if self._in_title:
-            self.title += data
-        elif not self._dropping:
+        if not self.dropping:
             self._text.append(data.replace(_BREAK, ""))
             if not self._in_link and any(map(str.isalnum, data)):
                 self._links.add("text")
@@ -278,15 +189,13 @@ class _Reader(HTMLParser):
         """Close everything the document left open."""
         if self._pre is not None:
             self._end_pre()
-        self._flush()
+        self.flush()
         self._end_list()
         self._end_table()
-        if self._main_depth:
-            self.main = (self._main_begin, len(self.items))
 
     # ------------------------------------------------------------ pieces
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """Finish the current heading, paragraph, list item or cell."""
         raw, self._text, self._code_at = raised("".join(self._text)), [], 0
         lines = (" ".join(line.split()) for line in raw.split(_BREAK))
@@ -309,7 +218,7 @@ class _Reader(HTMLParser):
             self._lines.append(f"{indent}{self._marker or '  '}{body}")
             self._marker = ""
         else:
-            self._add(Block("links" if self._only_links() else "paragraph", text))
+            self._add(linked("paragraph", text, self._links))
 
     def _end_pre(self) -> None:
         raw, self._text = "".join(self._text).strip("\n"), []
@@ -324,19 +233,17 @@ class _Reader(HTMLParser):
             self._add(Block("code", code))
 
     def _end_list(self) -> None:
-        if self._lines and not (self._only_links() and "site" not in self._links):
-            self._add(Block("links" if self._only_links() else "list", "\n".join(self._lines)))
+        if self._lines:
+            self._add(linked("list", "\n".join(self._lines), self._links))
         self._lines, self._marker = [], ""
 
     def _end_table(self) -> None:
-        self._flush()
+        self.flush()
         rows, self._rows = [row for row in self._rows or [] if any(row)], None
         if rows:
             self._add(Block("table", markdown_table(rows)))
 
-    def _add(self, item: Block | HeadingMark) -> None:
-        self.items.append(item)
-        self._links = set()
-
-    def _only_links(self) -> bool:
-        return bool(self._links) and "text" not in self._links
+    def _add(self, item: Block | HeadingMark | None) -> None:
+        if item:
+            self.items.append(item)
+            self._links = set()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from markdown_it.token import Token
 
 from sites.block_text import code_span, raised
-from sites.html_blocks import TagWords, read_tag
+from sites.html_tags import TagWords, read_tag
 
 
 def plain_text(tokens: Sequence[Token]) -> str:
@@ -24,24 +23,6 @@ def plain_text(tokens: Sequence[Token]) -> str:
     return "".join(parts)
 
 
-@dataclass(slots=True)
-class LinkCount:
-    """Tracks whether a block is all links, and whether they all stay on the page."""
-
-    count: int = 0
-    other: bool = False
-    local: bool = True
-
-    @property
-    def only(self) -> bool:
-        return self.count > 0 and not self.other
-
-    def merge(self, inner: LinkCount) -> None:
-        self.count += inner.count
-        self.other |= inner.other
-        self.local &= inner.local
-
-
 _TAGS_WITHOUT_SPACE = frozenset(
     {"a", "abbr", "b", "bdi", "bdo", "cite", "code", "del", "dfn", "em", "font", "i", "ins"}
     | {"kbd", "mark", "q", "s", "samp", "small", "span", "strong", "sub", "sup", "tt", "u"}
@@ -53,7 +34,8 @@ class InlineText:
     """The text that the page shows for inline tokens."""
 
     def __init__(self, tokens: Sequence[Token], words_of: TagWords) -> None:
-        self.links = LinkCount()
+        self.links = set[str]()
+        """As `linked` takes them."""
         self._words_of = words_of
         self._parts: list[str] = []
         self._in_link = 0
@@ -76,8 +58,7 @@ class InlineText:
             self._put(plain_text(token.children or ()))
         elif kind == "link_open":
             self._in_link += 1
-            self.links.count += 1
-            self.links.local &= str(token.attrs.get("href")).startswith("#")
+            self.links.add("page" if str(token.attrs.get("href")).startswith("#") else "site")
         elif kind == "link_close":
             self._in_link -= 1
         elif kind == "mdx_expression":
@@ -104,4 +85,4 @@ class InlineText:
     def _put(self, text: str) -> None:
         self._parts.append(text)
         if not self._in_link and any(ch.isalnum() for ch in text):
-            self.links.other = True
+            self.links.add("text")

@@ -14,8 +14,9 @@ from rag.errors import NotFound, SourceError
 from sites.fetch import Fetcher
 from sites.files import MAX_FILE_BYTES, Files, Refused
 from sites.html import SUFFIXES
-from sites.html_blocks import HeadingMark, read_page
+from sites.html_blocks import HeadingMark
 from sites.html_links import read_targets
+from sites.html_page import read_page
 from sites.source import address_hint, count_words, is_address
 
 

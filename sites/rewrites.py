@@ -1,15 +1,28 @@
-"""Rewrite paths by VitePress's `rewrites`: `{"packages/:pkg/doc.md": ":pkg/index.md"}`."""
+"""Rewrite paths by VitePress's `rewrites`: `{"packages/:pkg/doc.md": ":pkg/index.md"}`.
+
+https://vitepress.dev/guide/routing#route-rewrites. Patterns are those of path-to-regexp.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 MAX_STEPS = 2_000
 """Attempts to match one path."""
+_PIECE = re.compile(r":(\w+)([*+?]|\(\.\*\))?|(\(\.\*\))|([^:(){}*+?]+|:)")
 
 
 class Unreadable(Exception):
     """A pattern of more than names, `*`, `+` and `?`."""
+
+
+class _Piece(NamedTuple):
+    """A text, or a name with its sign: `:`, `*`, `+` or `?`."""
+
+    sign: str
+    text: str
 
 
 class Rewrites:
@@ -23,40 +36,26 @@ class Rewrites:
         for old, new in self._rules:
             found = _Match(path).match(old)
             if found is not None:
-                return "".join(
-                    found.get(piece[1:], "") if _named(piece) else piece for piece in new
-                )
+                return "".join(found.get(text, "") if sign else text for sign, text in new)
         return path
 
 
-def _named(piece: str) -> bool:
-    return piece[:1] in (":", "*", "+", "?") and len(piece) > 1
-
-
-def _pieces(pattern: str) -> list[str]:
-    """Split a pattern into text and names; `:a*` becomes `*a`, `:a` stays `:a`."""
-    pieces, at = [""], 0
+def _pieces(pattern: str) -> list[_Piece]:
+    pieces, at = list[_Piece](), 0
     pattern = pattern.lstrip("/")
     while at < len(pattern):
-        ch = pattern[at]
-        if ch == ":":
-            end = at + 1
-            while end < len(pattern) and (pattern[end].isalnum() or pattern[end] == "_"):
-                end += 1
-            sign = pattern[end] if pattern[end : end + 1] in ("*", "+", "?") else ":"
-            if pattern[end : end + 4] == "(.*)":
-                sign, end = "*", end + 3
-            pieces += [sign + pattern[at + 1 : end - (sign == "*" and pattern[end] == ")") * 3], ""]
-            at = end + (sign != ":")
-        elif pattern.startswith("(.*)", at):
-            pieces += [f"*{sum(map(_named, pieces))}", ""]
-            at += 4
-        elif ch in "(){}*+?":
+        found = _PIECE.match(pattern, at)
+        if found is None:
             raise Unreadable(pattern)
+        name, sign, everything, text = found.groups()
+        if text:
+            pieces.append(_Piece("", text))
+        elif everything:
+            pieces.append(_Piece("*", str(sum(bool(piece.sign) for piece in pieces))))
         else:
-            pieces[-1] += ch
-            at += 1
-    return [piece for piece in pieces if piece]
+            pieces.append(_Piece("*" if sign == "(.*)" else sign or ":", name))
+        at = found.end()
+    return pieces
 
 
 class _Match:
@@ -66,18 +65,17 @@ class _Match:
         self._path = path
         self._left = MAX_STEPS
 
-    def match(self, pieces: Sequence[str], at: int = 0) -> dict[str, str] | None:
+    def match(self, pieces: Sequence[_Piece], at: int = 0) -> dict[str, str] | None:
         """Return the names' values if the pieces match the rest of the path."""
         self._left -= 1
         if self._left < 0 or not pieces:
             return {} if at == len(self._path) and not pieces else None
-        piece, rest = pieces[0], pieces[1:]
-        if not _named(piece):
-            return self.match(rest, at + len(piece)) if self._path.startswith(piece, at) else None
-        whole = piece[0] in "*+"
-        end = len(self._path) if whole else self._path.find("/", at)
+        (sign, text), *rest = pieces
+        if not sign:
+            return self.match(rest, at + len(text)) if self._path.startswith(text, at) else None
+        end = len(self._path) if sign in "*+" else self._path.find("/", at)
         end = len(self._path) if end < 0 else end
-        for stop in range(end, at - (piece[0] in "*?"), -1):
+        for stop in range(end, at - (sign in "*?"), -1):
             if (found := self.match(rest, stop)) is not None:
-                return {piece[1:]: self._path[at:stop], **found}
+                return {text: self._path[at:stop], **found}
         return None

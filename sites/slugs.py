@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable
 
 from rag.language.visible import normalize
+from sites.alphabetic import is_alphanumeric
 
 Slugger = Callable[[str, str], str]
 """(text of the heading, id written by the author or "") -> id on the page."""
@@ -47,7 +48,7 @@ def _numbered(slug: Callable[[str], str]) -> Callable[[], Slugger]:
 github_slugger = _numbered(github_slug)
 
 
-_VITE_SPECIAL = re.compile(r"[\s~`!@#$%^&*()\-_+=\[\]{}|\\;:\"'“”‘’<>,.?/]+")
+_VITE_SPECIAL = re.compile(r"[\s\ufeff~`!@#$%^&*()\-_+=\[\]{}|\\;:\"'“”‘’<>,.?/]+")
 
 
 def vitepress_slug(text: str) -> str:
@@ -74,27 +75,11 @@ def mdbook_slug(text: str) -> str:
     """
     result = []
     for ch in text.strip().lower():
-        if ch.isalnum() or ch in "_-" or _rust_letter(ch):
+        if is_alphanumeric(ch) or ch in "_-":
             result.append(ch)
         elif ch.isspace():
             result.append("-")
     return "".join(result)
-
-
-_NOT_LETTERS = frozenset(
-    "\u034f\u0afd\u0afe\u0aff\u0b55\u0c04\u0e47\u0e4c\u0e4e\u0ecc\u0f3e\u0f3f\u17b4\u17b5"
-    "\u17c9\u17ca\u17cb\u17cc\u17cd\u17ce\u17cf\u17d0\u17d1\u17d3\u180b\u180c\u180d\u180f"
-    "\u1ce1\u1cf7\uabec"
-)
-
-
-def _rust_letter(mark: str) -> bool:
-    """Return whether Rust's `is_alphanumeric` accepts a mark: vowel signs, not viramas or tones."""
-    if unicodedata.category(mark) not in ("Mn", "Mc") or "\ufe00" <= mark <= "\ufe0f":
-        return False
-    order = unicodedata.combining(mark)
-    vowel = order == 0 or 10 <= order <= 36 or order in (84, 91, 103, 118, 129, 130, 132)
-    return vowel and mark not in _NOT_LETTERS
 
 
 mdbook_slugger = _numbered(mdbook_slug)

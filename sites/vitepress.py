@@ -1,34 +1,33 @@
-"""VitePress: https://vitepress.dev."""
+"""VitePress: https://vitepress.dev.
+
+Every Markdown file of the source folder is a page, `a.md` at `a.html` (`a` with `cleanUrls`):
+https://vitepress.dev/guide/routing. The settings are those of
+https://vitepress.dev/reference/site-config.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from markdown_it.token import Token
-
 from rag.models import Block, Page, Section
-from sites.files import Refused, Report, real_path
+from sites.files import real_path
 from sites.front_matter import lines_above, split_front_matter
 from sites.globs import matches
-from sites.includes import Include, Includes
+from sites.includes import Includes
 from sites.markdown import Dialect, give_anchors, read_tokens
 from sites.rewrites import Rewrites, Unreadable
 from sites.site_config import Config
 from sites.source import Book, Request, file_address, natural_key, site_path
-from sites.vitepress_dialect import dialect, find_region, section_under
+from sites.vitepress_dialect import dialect
+from sites.vitepress_includes import INCLUDE, find, snippet
 from sites.vue import Filling
 
 CONFIGS = tuple(f".vitepress/config.{ending}" for ending in ("ts", "mts", "js", "mjs", "cjs"))
 CONFIGS += tuple(f".vitepress/config/index.{ending}" for ending in ("ts", "mts", "js", "mjs"))
-_INCLUDE = re.compile(
-    r"<!--\s*@include:\s*((?:(?!<!--)[^\s{#]| (?! )){1,500}?)(?:#([^\s{}<>]+?))?"
-    r"(?:\{([0-9]{0,9})(?:,([0-9]{0,9}))?\})?\s*-->"
-)
 
 
 def recognise(request: Request) -> bool:
@@ -59,40 +58,46 @@ class _Site:
         self.locales = locales if isinstance(locales, dict) else {}
         self.language = config.text("locales", "root", "lang") or config.text("lang") or "en"
         self.rewrites = self._rewrites()
-        self.order = {link: rank for rank, link in reversed(list(enumerate(self._links())))}
+        self.ranks = self._ranks()
         self.dialect = self._dialect()
 
     def _dialect(self) -> Dialect:
         config, anchor = self.config, ("markdown", "anchor", "slugify")
         own = config.get("markdown", "anchor")
-        own = own if isinstance(own, dict) else {}
-        if "slugify" in own:
+        slugs = not isinstance(own, dict) or "slugify" not in own
+        if not slugs:
             kind = "rules for anchors are not run, so citations link to whole pages"
             config.ignored(*anchor, kind=kind)
         left = config.text("markdown", "attrs", "leftDelimiter") or "{"
         right = config.text("markdown", "attrs", "rightDelimiter") or "}"
-        return dialect(left, right, slugs="slugify" not in own)
+        return dialect(left, right, slugs=slugs)
 
     def _rewrites(self) -> Rewrites:
         rules = self.config.get("rewrites")
-        known = rules if isinstance(rules, dict) else {}
-        texts = {old: new for old, new in known.items() if isinstance(new, str)}
+        known = rules.items() if isinstance(rules, dict) else ()
+        texts = {old: new for old, new in known if isinstance(new, str)}
+        if rules not in (None, texts):
+            self.config.ignored("rewrites")
         try:
-            if rules is None or (isinstance(rules, dict) and len(texts) == len(known)):
-                return Rewrites(texts)
+            return Rewrites(texts)
         except Unreadable as pattern:
             self.config.ignored("rewrites", what=f"rewrites: {pattern}")
             return Rewrites({})
-        self.config.ignored("rewrites")
-        return Rewrites(texts)
 
-    def _links(self) -> Iterator[str]:
-        """Yield the links of the sidebars and menus, in order."""
+    def _ranks(self) -> dict[str, int]:
+        """Return the position of each link in the sidebars and menus."""
         themes = [self.config.get("themeConfig")]
         themes += [self.config.get("locales", name, "themeConfig") for name in self.locales]
-        for key in ("sidebar", "nav"):
-            for theme in themes:
-                yield from _links(theme.get(key) if isinstance(theme, dict) else None)
+        known = [theme for theme in themes if isinstance(theme, dict)]
+        menus = [theme.get(key) for key in ("sidebar", "nav") for theme in known]
+        return {link: rank for rank, link in reversed(list(enumerate(_links(menus))))}
+
+    def position(self, path: str) -> tuple[int, list[tuple[int, str]]]:
+        """Return the sort key of a page by its path after rewriting."""
+        name = path.removesuffix(".md").removesuffix("index")
+        links = (f"/{name}", f"/{name}/", f"/{path}", f"/{name}.html")
+        rank = next((self.ranks[link] for link in links if link in self.ranks), 10**6)
+        return rank, natural_key(name)
 
     def language_of(self, path: str) -> str:
         """Return the language of a page by its path after rewriting."""
@@ -100,59 +105,60 @@ class _Site:
         known = "/" in path and name in self.locales and name != "root"
         return (self.config.text("locales", name, "lang") or name) if known else self.language
 
-    def published(self, path: str) -> bool:
-        return not matches(path, self.excluded)
+    def slug(self, base: str, path: str) -> str:
+        """Return the address of a page below a base path."""
+        place = PurePosixPath(path)
+        index = place.stem == "index"
+        last = "" if index else place.stem if self.clean else f"{place.stem}.html"
+        slug = site_path(base, file_address(f"{place.parent}/{last}"))
+        return site_path(slug, "") if index and slug else slug
 
 
 def read(request: Request) -> Book:
     """Read every page: first those in the sidebar, in its order."""
-    site, files = _Site(request), request.files
+    site, files, report = _Site(request), request.files, request.report
     root, config = site.folder, site.config
     parser = site.dialect.parser()
     below = root.relative_to(site.source) if root.is_relative_to(site.source) else Path()
+    find_include = partial(find, site.source, site.dialect)
 
     def parse(path: str, text: str) -> tuple[Any, Page] | None:
         """Return the page and its sort key."""
         if "[" in path:
-            kind = "pages could not be read without running a program"
-            request.report.losses.add(kind, path)
+            report.losses.add("pages could not be read without running a program", path)
             return None
-        meta, body = split_front_matter(text, path, request.report)
+        meta, body = split_front_matter(text, path, report)
         includes = Includes(files, root, path, lines_above(text, body))
-        body = includes.expand(body, _INCLUDE, partial(_include, site))
+        body = includes.expand(body, INCLUDE, find_include)
         tokens = parser.parse(body)
         for token in tokens:
             if token.type == "fence" and "snippet" in token.meta:
-                token.content = _snippet(token, site.source, root / path, includes)
+                token.content = snippet(token, site.source, root / path, includes)
         give_anchors(tokens, site.dialect)  # of the braces, not of what is filled in
-        Filling(meta, includes, request.report.losses).fill(tokens, body)
+        Filling(meta, includes, report.losses).fill(tokens, body)
         includes.report()
-        source = PurePosixPath(path)
-        document = read_tokens(tokens, site.dialect, str(meta.get("title") or ""), source.stem)
-        request.report.add_all(path, document.warnings)
+        hero, features = _home(meta)
+        name = next(iter(hero), PurePosixPath(path).stem)
+        document = read_tokens(tokens, site.dialect, str(meta.get("title") or ""), name)
+        report.add_all(path, document.warnings)
+        sections = document.sections
+        if blocks := tuple(Block("paragraph", text) for text in hero + features):
+            sections = (Section(document.title, 1, "", (), blocks), *sections)
         inside = site.rewrites.apply((below / path).as_posix())
-        place = PurePosixPath(inside if request.base_path is None else path)
-        index = place.stem == "index"
-        last = "" if index else place.stem if site.clean else f"{place.stem}.html"
-        slug = site_path(request.base_path or "", file_address(f"{place.parent}/{last}"))
-        slug = site_path(slug, "") if index and slug else slug
-        home = _home(meta, document.title)
-        sections = (home, *document.sections) if home else document.sections
         language = str(meta.get("lang") or site.language_of(inside))
+        base = request.base_path
+        slug = site.slug("", inside) if base is None else site.slug(base, path)
         page = Page(path, document.title, slug, sections, language)
-        name = inside.removesuffix(".md").removesuffix("index")
-        places = (f"/{name}", f"/{name}/", f"/{inside}", f"/{name}.html")
-        rank = next((site.order[each] for each in places if each in site.order), 10**6)
-        return (0 if path == "index.md" else 1, rank, natural_key(name)), page
+        return (path != "index.md", site.position(inside)), page
 
-    paths = [path for path in files.find(root, (".md",)) if site.published(str(below / path))]
+    found = files.find(root, (".md",))
+    paths = [path for path in found if not matches(str(below / path), site.excluded)]
     pages = files.pages(root, paths, parse)
     pages.sort(key=lambda item: item[0])
     title = config.text("title") or config.text("locales", "root", "title") or ""
     host, base = config.text("sitemap", "hostname") or "", (config.text("base") or "").strip("/")
     url = host if base in host else f"{host.rstrip('/')}/{base}"
-    ordered = tuple(page for _, page in pages)
-    return Book(title, site.language, "vitepress", ordered, site_url=url)
+    return Book(title, site.language, "vitepress", tuple(page for _, page in pages), site_url=url)
 
 
 def _links(items: Any, base: str = "") -> Iterator[str]:
@@ -165,58 +171,22 @@ def _links(items: Any, base: str = "") -> Iterator[str]:
         link = items.get("link")
         if isinstance(link, str):
             yield f"/{site_path(base, link)}"
-        nested = [inner for key, inner in items.items() if key == "items" or key[:1] == "/"]
-        for inner in nested:
-            yield from _links(inner, base)
+        for key, inner in items.items():
+            if key == "items" or key[:1] == "/":
+                yield from _links(inner, base)
 
 
-def _include(site: _Site, match: re.Match[str], folder: Path) -> list[Include | str]:
-    """Return the file that an `<!--@include: ./part.md-->` names, with the part it selects."""
-    name = match[1]
-    place = site.source / name[1:].lstrip("/") if name.startswith("@") else folder / name
-    return [Include(name, place, partial(_cut, site.dialect, match))]
+def _home(meta: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the texts of a home page's front matter: its hero, whose name is first, and features.
 
-
-def _cut(rules: Dialect, match: re.Match[str], text: str) -> str:
-    """Return the region, or the section below a heading, and of it the lines."""
-    region, first, last = match[2], match[3], match[4]
-    if region:
-        found = find_region(text, region)
-        found = section_under(text, region, rules) if found is None else found
-        text = text if found is None else found
-    if first is None:
-        return text if region else split_front_matter(text, "", Report())[1]
-    last = first if last is None else last
-    return "\n".join(text.split("\n")[int(first or 1) - 1 : int(last) if last else None])
-
-
-def _snippet(token: Token, source: Path, page: Path, includes: Includes) -> str:
-    """Return the code that a `<<<` line shows."""
-    name, region = token.meta["snippet"], token.meta["region"]
-    place = source / name[1:].lstrip("/") if name.startswith("@") else page.parent / name
-    shown = f"{name}#{region}" if region else name
-
-    def cut(text: str) -> str:
-        found = find_region(text, region) if region else text
-        if found is None:
-            raise Refused("has no region of that name")
-        return found
-
-    at = includes.origin(token.map[0] if token.map else 0)
-    with includes.including(Include(shown, place, cut, at)) as text:
-        return text.strip("\n") + "\n" if text.strip() else ""
-
-
-def _home(meta: dict[str, Any], title: str) -> Section | None:
-    """Return the text of a home page's front matter, hero and features, as a section."""
+    https://vitepress.dev/reference/default-theme-home-page
+    """
     hero, features = meta.get("hero"), meta.get("features")
-    parts: list[Any] = []
-    if isinstance(hero, dict):
-        parts += [hero.get("name"), hero.get("text"), hero.get("tagline")]
-    for feature in features if isinstance(features, list) else []:
-        if isinstance(feature, dict):
-            pair = (feature.get("title"), feature.get("details"))
-            parts.append(": ".join(part for part in pair if isinstance(part, str)))
-    texts = [part.strip() for part in parts if isinstance(part, str) and part.strip()]
-    blocks = tuple(Block("paragraph", " ".join(text.split())) for text in texts)
-    return Section(title, 1, "", (), blocks) if blocks else None
+    parts = [hero.get(key) for key in ("name", "text", "tagline")] if isinstance(hero, dict) else []
+    details = [
+        ": ".join(part for key in ("title", "details") if isinstance(part := feature.get(key), str))
+        for feature in (features if isinstance(features, list) else ())
+        if isinstance(feature, dict)
+    ]
+    heroes = [" ".join(part.split()) for part in parts if isinstance(part, str) and part.strip()]
+    return heroes, [" ".join(text.split()) for text in details if text.strip()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from textwrap import dedent
+from pathlib import PurePosixPath
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
@@ -16,7 +16,7 @@ from sites.block_rules import add_block
 from sites.curly_attributes import CurlyAttributes
 from sites.directives import directives
 from sites.fences import fence_titles, label
-from sites.html_blocks import tag_words
+from sites.html_tags import tag_words
 from sites.markdown import Dialect
 from sites.slugs import Slugger, vitepress_slugger
 
@@ -25,6 +25,10 @@ _MARK = re.compile(
     r"(?<![ \t])[ \t]*+(?://|#|--|/\*|<!--)[ \t]*+\[!code [^\]\n]{0,200}\][ \t]*+(?:\*/|-->)?"
 )
 _COLOUR = re.compile(r"\x1b\[[0-9;]*+m")
+_TWOSLASH = re.compile(
+    r"[ \t]*+//[ \t]*+(?:---cut(?P<cut>|-before|-after|-start|-end)---|\^[?|^].*"
+    r"|@(?!(?:filename|log|warn|error|annotate)\b)[A-Za-z]\w*+(?::.*)?)\s*"
+)
 _SNIPPET = re.compile(
     r"<<<[ \t]*+(?P<path>[^{}\n]{1,500}?)(?:(?P<region>\#[\w-]++))?"
     r"[ \t]*+(?:\{(?P<options>[^{}\n]*)\})?[ \t]*+(?:\[(?P<label>[^\[\]\n]*)\])?[ \t]*+"
@@ -59,8 +63,25 @@ def _keep_entities(md: MarkdownIt) -> None:
 
 def _shown_code(code: str, info: str) -> str:
     """Remove `[!code …]` marks and the colours of terminals, which only control highlighting."""
+    code = _without_hidden(code) if "twoslash" in info.split() else code
     code = _COLOUR.sub("", code) if "\x1b" in code else code
     return _MARK.sub("", code) if "[!code" in code else code
+
+
+def _without_hidden(code: str) -> str:
+    """Remove what Twoslash hides: https://twoslash.netlify.app/refs/notations."""
+    lines, hides = list[str](), False
+    for line in code.split("\n"):
+        note = _TWOSLASH.fullmatch(line)
+        if note is None:
+            lines += [] if hides else [line]
+        elif note["cut"] in ("", "-before"):
+            lines = []
+        elif note["cut"] == "-after":
+            break
+        elif note["cut"]:
+            hides = note["cut"] == "-start"
+    return "\n".join(lines)
 
 
 def _tag_words(name: str, attributes: dict[str, str]) -> str:
@@ -71,17 +92,31 @@ def _tag_words(name: str, attributes: dict[str, str]) -> str:
 def _snippets(md: MarkdownIt) -> None:
     """Make a parser read `<<< @/file.js#region {1 ts} [label]` as an empty fence."""
     add_block(md, "snippet", ("<<<",), _SNIPPET.fullmatch, _snippet)
+    md.core.ruler.push("snippet_titles", _snippet_titles)
 
 
 def _snippet(state: StateBlock, match: re.Match[str], first: int, end: int) -> int:
     words = [word.partition(":")[0] for word in (match["options"] or "").split()]
-    named = [word for word in words if word.isidentifier()]
-    language = named[0] if named else match["path"].rpartition(".")[2].partition("/")[0]
+    named = [word for word in words if word.isidentifier()]  # the language first, then attributes
+    info = " ".join(named) or PurePosixPath(match["path"]).suffix[1:]
     token = state.push("fence", "code", 0)
-    token.info = f"{language} [{match['label']}]" if match["label"] else language
+    token.info = f"{info} [{match['label']}]" if match["label"] else info
     token.map = [first, first + 1]
     token.meta = {"snippet": match["path"], "region": (match["region"] or "")[1:]}
     return first + 1
+
+
+def _snippet_titles(state: StateCore) -> None:
+    """Use the file's name as the title of a snippet that has none and is in a code group."""
+    snippets = [token for token in state.tokens if "snippet" in token.meta]
+    in_group, groups = False, list[bool]()
+    for line in state.src.split("\n") if snippets else ():
+        colons = line.lstrip(" \t>")
+        in_group = "code-group" in colons if colons.startswith(":::") else in_group
+        groups.append(in_group)
+    for token in snippets:
+        if token.map and groups[token.map[0]] and not label(token.info):
+            token.info += f" [{PurePosixPath(token.meta['snippet']).name}]"
 
 
 def _without_contents(md: MarkdownIt) -> None:
@@ -93,53 +128,6 @@ def _without_contents(md: MarkdownIt) -> None:
                 token.content = ""
 
     md.core.ruler.after("block", "without_contents", rule)
-
-
-_REGION = re.compile(
-    r"[ \t]*(?://|<!--|/\*|--|::|@?REM\b|#)[ \t]*#?(?P<end>end[ \t]?)?[rR]egion\b"
-    r"[ \t]*(?P<name>\w[\w-]*)?"
-)
-
-
-def find_region(text: str, name: str) -> str | None:
-    """Return the lines between `#region name` and its `#endregion`, or None.
-
-    The marks stand in comments of any language, as in VitePress's findRegion().
-    """
-    kept: list[str] | None = None
-    depth = 0
-    for line in text.split("\n"):
-        match = _REGION.match(line)
-        if match is None:
-            if kept is not None:
-                kept.append(line)
-        elif kept is None:
-            kept = [] if not match["end"] and match["name"] == name else None
-        elif not match["end"]:
-            depth += 1
-        elif match["name"] == name or not depth:
-            return dedent("\n".join(kept))
-        else:
-            depth -= 1
-    return None if kept is None else dedent("\n".join(kept))
-
-
-def section_under(text: str, anchor: str, rules: Dialect) -> str | None:
-    """Return what stands below the heading with an anchor, or None."""
-    tokens = rules.parser().parse(text)
-    slug = vitepress_slugger()
-    begin, level = -1, ""
-    lines = text.split("\n")
-    for at, token in enumerate(tokens):
-        if token.type != "heading_open" or not token.map:
-            continue
-        if begin >= 0 and token.tag <= level:
-            return "\n".join(lines[begin : token.map[0]])
-        children = list(tokens[at + 1].children or [])
-        explicit = rules.heading_id(children)
-        if begin < 0 and slug(rules.anchor_text(children), explicit) == anchor:
-            begin, level = token.map[1], token.tag
-    return "\n".join(lines[begin:]) if begin >= 0 else None
 
 
 def _explicit_only() -> Slugger:

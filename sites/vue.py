@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
+from html import escape
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -16,8 +16,8 @@ from sites.losses import Losses
 from sites.partials import COMPONENTS, EXPRESSIONS
 from sites.script import evaluate, read_module
 
-_VALUE = re.compile(r"\{\{((?:[^{}]|\{(?!\{)|\}(?!\}))*+)\}\}")
-_SCRIPT = re.compile(r"\s*+<script\b[^>]*+>", re.IGNORECASE)
+_VALUE = re.compile(r"<!--.*?(?:-->|\Z)|\{\{((?:[^{}]|\{(?!\{)|\}(?!\}))*+)\}\}", re.DOTALL)
+_SCRIPT = re.compile(r"\s*+<(script|style)\b[^>]*+>", re.IGNORECASE)
 _COMPONENT = re.compile(
     r"<(?P<name>[A-Z][\w.]*+|[a-z][a-z0-9]*+-[\w-]++)"
     r"(?P<rest>(?:[^<>\"']|\"[^\"]*\"|'[^']*')*+)>(?P<empty>\s*</(?P=name)\s*>)?"
@@ -38,31 +38,42 @@ class Filling:
     def fill(self, tokens: Sequence[Token], body: str) -> None:
         """Fill in the tokens of a page's body."""
         self._keeps_braces = "v-pre" in body
-        for token in tokens:
+        scripts = set[int]()
+        for at, token in enumerate(tokens):
             script = _SCRIPT.match(token.content) if token.type == "html_block" else None
             if script:
-                end = token.content.rfind("</")
-                self._names |= read_module(token.content[script.end() : end]).names
-        for token in tokens:
+                scripts.add(at)
+                code = token.content[script.end() : token.content.rfind("</")]
+                self._names |= read_module(code).names if script[1].lower() == "script" else {}
+        for at, token in enumerate(tokens):
             line = token.map[0] if token.map else 0
-            if token.type == "html_block":
+            if token.type == "html_block" and at not in scripts:
                 self._components(token.content, line)
+                self._values(token, line)
             for kind, run in groupby(token.children or (), key=attrgetter("type")):
                 children = list(run)
                 if kind == "html_inline":
                     self._components("".join(child.content for child in children), line)
-                for child in children if kind == "text" else ():
-                    child.content = _VALUE.sub(partial(self._value, line), child.content)
+                for child in children if kind in ("text", "code_inline") else ():
+                    self._values(child, line)
                 line += len(children) if kind in ("softbreak", "hardbreak") else 0
 
-    def _value(self, line: int, match: re.Match[str]) -> str:
-        value = evaluate(match[1], self._names)
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            return self._origin.filled(str(value), match[0])
-        if self._keeps_braces:
-            return match[0]
-        self._losses.add(EXPRESSIONS, self._origin.origin(line), match[0])
-        return ""
+    def _values(self, token: Token, line: int) -> None:
+        """Fill in the values in a token that begins at a line."""
+
+        def shown(match: re.Match[str]) -> str:
+            value = None if match[1] is None else evaluate(match[1], self._names)
+            if isinstance(value, str | int | float) and not isinstance(value, bool):
+                text = self._origin.filled(str(value), match[0])
+                return escape(text, quote=False) if token.type == "html_block" else text
+            if match[1] is None or self._keeps_braces or token.type == "code_inline":
+                return match[0]
+            place = self._origin.origin(line + token.content.count("\n", 0, match.start()))
+            self._losses.add(EXPRESSIONS, place, match[0])
+            return ""
+
+        if "{{" in token.content:
+            token.content = _VALUE.sub(shown, token.content)
 
     def _components(self, html: str, line: int) -> None:
         for match in _COMPONENT.finditer(html):

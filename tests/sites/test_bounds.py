@@ -20,7 +20,7 @@ from sites.crawler import read_site
 from sites.fetch import Limits as CrawlLimits
 from sites.files import Limits, Report
 from sites.front_matter import BadYaml, parse_yaml, split_front_matter
-from sites.html_blocks import read_page
+from sites.html_page import read_page
 from sites.markdown import Dialect
 from sites.script import read_module
 from sites.script_types import Computed

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from sites.html_blocks import read_page
 from sites.html_cleanup import prepare_html
 from sites.html_links import read_targets
+from sites.html_page import read_page
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,12 @@ def test_a_missing_include_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("heading", "anchor"),
-    [("हिन्दी", "हिनदी"), ("ที่นี่", "ทีนี"), ("தமிழ்", "தமிழ"), ("நூல் 1", "நூல-1"), ("e\u0301", "e")],
-)
+    [
+        ("हिन्दी", "हिनदी"), ("ที่นี่", "ทีนี"), ("தமிழ்", "தமிழ"), ("நூல் 1", "நூல-1"), ("e\u0301", "e"),
+        ("\u0670\u0656\u0657x", "\u0670\u0656\u0657x"), ("\u05d0\u05c4\u0591", "\u05d0\u05c4"),
+        ("Ⓐ Ⓑ", "ⓐ-ⓑ"), ("\U000111c1\U000111c9\U000111ca", "\U000111c1"),
+    ],
+)  # fmt: skip
 def test_marks_that_rust_takes_for_letters(heading: str, anchor: str) -> None:
     assert mdbook_slug(heading) == anchor
 
@@ -108,3 +112,16 @@ def test_redirects_make_no_pages(tmp_path: Path) -> None:
     toml = "[output.html.redirect]\n'/old.html' = 'a.html'\n'/a.html#x' = 'b.html#y'"
     made = book(tmp_path, toml, {"a.md": "# A\n\nx", "b.md": "# B\n\ny"})
     assert [page.slug for page in made.pages] == ["a.html", "b.html"]
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ('<span class="boring">use a;\n</span>b();\n<span class="boring">}\n</span>', "b();"),
+        ('a &lt; <span class="hljs-x"><span class="boring">h</span>b</span>', "a < b"),
+    ],
+)
+def test_hidden_lines_of_a_built_book(tmp_path: Path, code: str, shown: str) -> None:
+    html = f'<main><h1 id="a">A</h1><pre><code class="language-rust">{code}</code></pre></main>'
+    built = read_book(write(tmp_path, {"a.html": html, "b.html": "<h1>B</h1>"})).pages[0]
+    assert texts(built) == [f"```rust\n{shown}\n```"]

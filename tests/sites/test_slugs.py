@@ -37,7 +37,7 @@ def test_explicit_ids_of_docusaurus_are_not_counted() -> None:
 
 def test_vitepress_repetitions() -> None:
     slug = vitepress_slugger()
-    assert [slug("1. Ära: x", "")] + [slug("a", "") for _ in range(3)] == [
+    assert [slug("1. Ära: x\ufeff", "")] + [slug("a", "") for _ in range(3)] == [
         "_1-ara-x",
         "a",
         "a-1",

@@ -8,7 +8,7 @@ import pytest
 
 from sites import Book, read_book
 from sites.rewrites import Rewrites, Unreadable
-from sites.vitepress_dialect import find_region
+from sites.vitepress_includes import find_region
 from tests.sites.test_docusaurus import text_of, write
 
 
@@ -159,6 +159,11 @@ npm i
 
 :::
 
+::: code-group
+<<< ./code/all.py
+> <<< ./code/run.ts#fly
+:::
+
 <<< ./code/all.py
 
 - in a list
@@ -179,10 +184,14 @@ npm i
         "```js\nyes\n```",
         "npm",
         "```sh\nnpm i\n```",
+        "all.py",
+        "```py\nprint(1)\n```",
+        "run.ts",
+        "```ts\nyes\n```",
         "```py\nprint(1)\n```",
         "- in a list\n  ```py\n  print(1)\n  ```",
     ]
-    assert "1 include could not be found: a.md:19: ./code/gone.js." in said(book)
+    assert "1 include could not be found: a.md:24: ./code/gone.js." in said(book)
     assert "a.md includes ./code/run.ts#nowhere, which has no region of that name" in said(book)
 
 
@@ -272,6 +281,15 @@ def test_a_computed_title_is_named(tmp_path: Path, title: str) -> None:
     book = site(tmp_path, f"export default {{ title: {title} }}", {"index.md": "# Kite"})
     assert book.title == ""
     assert ".vitepress/config.mts:1: title" in said(book)
+
+
+@pytest.mark.parametrize(
+    ("heading", "anchor"),
+    [("A {#b.c-d}", "b.c-d"), ("A {id=b}", "b"), ('A {.x id="b.c" y}', "b.c"), ("A {#b .c}", "b")],
+)
+def test_ids_of_headings(tmp_path: Path, heading: str, anchor: str) -> None:
+    book = site(tmp_path, "export default {}", {"a.md": f"# {heading}\n\nx\n"})
+    assert (book.pages[0].title, book.pages[0].sections[0].anchor) == ("A", anchor)
 
 
 ATTRIBUTES = """# Head {#hid .c}
@@ -365,6 +383,77 @@ def test_values_are_filled_in(tmp_path: Path) -> None:
     assert text_of(book.pages[0]).startswith("more, K, 3, `{{ code }}`, end")
     assert "```vue\n{{ code }}\n```" in text_of(book.pages[0])
     assert "1 expression could not be read without running a program: a.md:13: " in said(book)
+
+
+HTML_VALUES = """# A
+
+<script setup>
+const one = 'a < b'
+</script>
+
+<div>
+{{ one }}, {{ 'x' + 'y' }}
+
+<!-- {{ hidden }} -->
+
+<p v-for="row in rows">
+  {{ row.name }}</p>
+</div>
+
+<style>.a { color: {{ no }} }</style>
+
+`{{ one }}` and `{{ kept }}`
+"""
+
+
+def test_values_in_html_and_in_code(tmp_path: Path) -> None:
+    book = site(tmp_path, "export default {}", {"a.md": HTML_VALUES})
+    assert text_of(book.pages[0]).split("\n\n") == ["a < b, xy", "`a < b` and `{{ kept }}`"]
+    assert {(loss.place, loss.detail) for loss in book.losses} == {("a.md:13", "{{ row.name }}")}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("<Own>\n<template #lead>\nSlot\n</template>\n</Own>", "Slot"),
+        ("<Own>\n<template v-slot:x.y='{ a }'>One</template> Two\n</Own>", "One Two"),
+        ("<div><template v-if='x'>If</template><template v-else>Else</template></div>", "IfElse"),
+        ("<div>Out <template>Not shown</template></div>", "Out"),
+    ],
+)
+def test_slots(tmp_path: Path, text: str, shown: str) -> None:
+    book = site(tmp_path, "export default {}", {"a.md": f"# A\n\n{text}\n"})
+    assert text_of(book.pages[0]) == shown
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("import a from 'a'\n// ---cut---\na()\n", "a()"),
+        ("// @errors: 2345\n1\n// ---cut-before---\n2\n// ^?\n// ---cut-after---\n3\n", "2"),
+        ("1\n// ---cut-start---\n2\n// ---cut-end---\n3\n  //   ^|\n", "1\n3"),
+        ("// @ts-ignore\n// an @example\n2\n", "// @ts-ignore\n// an @example\n2"),
+        ("// @filename: a.ts\n// @noErrors\n1\n// @log: x\n", "// @filename: a.ts\n1\n// @log: x"),
+    ],
+)
+def test_what_twoslash_hides(tmp_path: Path, code: str, shown: str) -> None:
+    text = f"# A\n\n```ts {{1}} twoslash\n{code}```\n\n```ts\n{code}```\n"
+    book = site(tmp_path, "export default {}", {"a.md": text})
+    assert text_of(book.pages[0]) == f"```ts\n{shown}\n```\n\n```ts\n{code.rstrip()}\n```"
+
+
+def test_what_twoslash_hides_in_a_snippet(tmp_path: Path) -> None:
+    files = {"a.md": "# A\n\n<<< ./a.code{1 ts twoslash}\n\n<<< ./Makefile\n"}
+    code = {"a.code": "x\n// ---cut---\ny\n", "Makefile": "// ---cut---\n"}
+    book = site(tmp_path, "export default {}", {**files, **code})
+    assert text_of(book.pages[0]) == "```ts\ny\n```\n\n```\n// ---cut---\n```"
+
+
+def test_the_title_of_a_home_page(tmp_path: Path) -> None:
+    hero = "---\nlayout: home\nhero:\n  name: Kite\n  text: Flies\n---\n"
+    files = {"index.md": hero, "x/index.md": hero.replace("  name: Kite\n", ""), "y.md": "y"}
+    book = site(tmp_path, "export default {}", files)
+    assert [page.title for page in book.pages] == ["Kite", "Flies", "y"]
 
 
 def test_braces_that_vue_leaves_alone(tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from rag.models import Source, Turn
 from rag.settings import PLATFORMS
 from sites.discovery import read_sitemap
 from sites.fetch import AGENT, Response, origin
-from sites.html_blocks import read_page
 from sites.html_links import read_targets
+from sites.html_page import read_page
 from sites.robots import Robots
 from sites.scope import Scope
 from tests.test_parsers import JSON, MARKUP, TEXT

@@ -1,0 +1,69 @@
+"""The Markdown of mdBook: its rule for anchors, hidden lines of code and listings.
+
+https://rust-lang.github.io/mdBook/format/mdbook.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from markdown_it.token import Token
+from mdit_py_plugins.deflist import deflist_plugin
+
+from sites.html_tags import tag_words
+from sites.inline_text import plain_text
+from sites.markdown import Dialect
+from sites.slugs import mdbook_slugger
+
+_HIDDEN = re.compile(r"[ \t]*#(?:[ \t]|$)")
+
+
+def dialect(html: Mapping[str, Any], hidden: Mapping[str, Any]) -> Dialect:
+    """Return the dialect for `[output.html]` and its prefixes of hidden lines by language."""
+    terms = html.get("definition-lists") is not False
+    return Dialect(
+        slugger=mdbook_slugger,
+        plugins=(deflist_plugin,) if terms else (),
+        anchor_text=partial(_anchor_text, html.get("smart-punctuation") is not False),
+        terms_have_anchors=terms,
+        tag_words=_tag_words,
+        shown_code=partial(_shown_code, hidden),
+    )
+
+
+def _anchor_text(smart: bool, tokens: Sequence[Token]) -> str:
+    """Return a heading's text; smart punctuation turns `--` into a dash."""
+    parts = []
+    for token in tokens:
+        if token.type == "text":
+            parts.append(re.sub("-{2,}", "", token.content) if smart else token.content)
+        elif token.type != "image":
+            parts.append(plain_text([token]))
+    return "".join(parts)
+
+
+def _shown_code(prefixes: Mapping[str, Any], code: str, info: str) -> str:
+    """Remove the lines that the page hides: in Rust those that begin with `# `."""
+    language, *options = re.split(r"[\s,]+", info)
+    lines = code.split("\n")
+    if language == "rust":
+        shown = (line for line in lines if not _HIDDEN.match(line))
+        return "\n".join(re.sub(r"^(\s*)##", r"\1#", line) for line in shown)
+    given = [word.removeprefix("hidelines=") for word in options if word.startswith("hidelines=")]
+    prefix = str(given[0] if given else prefixes.get(language, ""))
+    return "\n".join(line for line in lines if not prefix or not line.lstrip().startswith(prefix))
+
+
+def _tag_words(name: str, attributes: dict[str, str]) -> str:
+    """Show the number, file and caption of a `<Listing>`, which the Rust books use."""
+    if name != "listing":
+        return tag_words(name, attributes)
+    number, caption = attributes.get("number", ""), attributes.get("caption", "")
+    words = f"Listing {number}" if number else "Listing" if caption else ""
+    if file := attributes.get("file-name"):
+        words = f"{words} ({file})".strip()
+    caption = re.sub("<[^<>]*>", "", caption)
+    return f"{words}: {caption}" if caption else words
