@@ -25,8 +25,8 @@ from sites.slugs import github_slugger
 MAGIC_COMMENTS = ("highlight-next-line", "highlight-start", "highlight-end")
 """Comments in code that mark lines, if `themeConfig.prism.magicComments` names no others."""
 _MAGIC_LINE = (
-    r"^[ \t]*(?://|#|--|%|;;?|'|REM\b|/\*|\{[ \t]*/\*|<!--)[ \t]*(?:MARKS)[ \t]*"
-    r"(?:\*/(?:[ \t]*\})?|-->)?[ \t]*(?:\n|\Z)"
+    r"^[ \t]*+(?://|#|--|%|;;?|'|REM\b|/\*|\{[ \t]*+/\*|<!--)[ \t]*+(?:MARKS)[ \t]*+"
+    r"(?:\*/(?:[ \t]*+\})?|-->)?[ \t]*+(?:\n|\Z)"
 )
 _RANGE = re.compile(r"\{[\d,-]+\}")
 _TEXT_ATTRIBUTE = re.compile(

@@ -53,7 +53,7 @@ _USUAL = ("toc", "tables", "pymdownx.highlight", "pymdownx.superfences")
 """MkDocs loads the first two and fenced code, of which SuperFences accepts every form."""
 _PLAIN = re.compile(r"(?:[^\n\\`*_\[\]<>&{}~$:^|+=\x02]|:(?![\w+-])|(?<! )\n|[+=](?![+=]))*+")
 _PROSE = re.compile(
-    r"(?:[^\W\d_]|[ ,;)]|\d++(?![\w/])|[.:](?!\S)|-(?![->])|[!?](?!\d)|\((?!(?:tm|c|r)\))"
+    r"(?:[^\W\d_]|[ ,;)]|(?<!\d)\d++(?![\w/])|[.:](?!\S)|-(?![->])|[!?](?!\d)|\((?!(?:tm|c|r)\))"
     r"|(?<! )\n)*+"
 )
 """Text without markup, and that which remains so with the extensions below."""

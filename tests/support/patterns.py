@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.answering import code_reader, text_fragments
+from sites import docusaurus_dialect, include_markdown
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("rag", "handlers", "web", "sites", "router.py", "ingest.py")
@@ -52,6 +53,16 @@ REVIEWED: dict[tuple[str, str], list[str | bytes]] = {
     ("rag.indexing.chunking", "f'^ {{0,{min(below, default=0)}}}'"): [
         "(?m)^ {0,0}",
         "(?m)^ {0,40}",
+    ],
+    ("sites.docusaurus_dialect", "_MAGIC_LINE.replace('MARKS', marks)"): [
+        "(?m)" + docusaurus_dialect._MAGIC_LINE.replace("MARKS", "highlight-start|a-b")
+    ],
+    (
+        "sites.include_markdown",
+        "_DIRECTIVE.format(*(re.escape(str(tag)) for tag in tags))",
+    ): [
+        include_markdown._DIRECTIVE.format(r"\{%", "%}"),
+        include_markdown._DIRECTIVE.format("<", ">"),
     ],
     ("rag.language.detect", "letters"): ["[\u3040-\u30ff]"],
     ("rag.language.tokens", "'|'.join(longest_first)"): ["何ですか|です|か|を"],
