@@ -274,7 +274,7 @@ def test_bad_files_are_a_sentence_each_and_the_rest_is_indexed(
     (book / "dangling.md").symlink_to("nowhere.md")
     (book / "loop.md").symlink_to("loop.md")
     (book / "environment.md").symlink_to("/proc/self/environ")
-    (book / "bomb.md").write_text("---\na: &a [1]\nb: *a\n---\n\n# Bomb\n\nText.\n")
+    (book / "bomb.md").write_text("---\na: &a [*a]\n---\n\n# Bomb\n\nText.\n")
     (book / "title.md").write_text(f"---\ntitle: 0x{'f' * 5_000}\n---\n\nText.\n")
     Path(os.fsdecode(os.fsencode(book) + b"/caf\xe9.md")).write_text("text")
     assert call(tmp_path / "d", book) == 0
