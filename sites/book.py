@@ -14,7 +14,7 @@ from rag.models import Page
 from sites import docusaurus, html, mdbook, mkdocs, plain, vitepress
 from sites.files import MAX_FILE_BYTES, Files, Limits, Refused, Report, real_path, shown
 from sites.languages import settle_languages
-from sites.other_generators import refuse_other_generators, unread_files
+from sites.other_generators import refuse_other_generators, sites_inside, unread_files
 from sites.source import Book, Request, address_hint, is_address, public_url
 
 
@@ -105,7 +105,11 @@ def _recognised(request: Request) -> str:
     if html.is_built(request):
         return "html"  # perhaps built output inside a generator's project
     refuse_other_generators(request)
-    return next(name for name, reader in READERS.items() if reader.recognise(request))
+    generator = next(name for name, reader in READERS.items() if reader.recognise(request))
+    for folder in sites_inside(request) if generator == "plain" else ():
+        kind = "folders with a site's settings are read as plain files; index each by itself"
+        request.report.losses.add(kind, folder)
+    return generator
 
 
 def read_path(

@@ -1,13 +1,14 @@
-"""Recognise the generators whose sources are not read, and say how to index the built site."""
+"""Recognise what a folder holds that is not read, and say what to index instead."""
 
 from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from rag.errors import SourceError
+from sites.files import MARKDOWN
 from sites.mkdocs_config import CONFIGS
 from sites.source import Request, folders_above
 
@@ -124,6 +125,13 @@ def _sentence(generator: _Generator, name: str, folder: str) -> str:
         f"{start}Index the built site: `{generator.build}`{where}, then "
         f"`python ingest.py {folder}{generator.output}`; or index its address."
     )
+
+
+def sites_inside(request: Request) -> list[str]:
+    """Find the folders above some of the pages that have a readable generator's settings."""
+    paths = request.files.find(request.folder, MARKDOWN, quiet=True)
+    above = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
+    return sorted(name for name in above - {"."} if _has_own(request.folder / name))
 
 
 def unread_files(request: Request) -> list[str]:

@@ -119,6 +119,29 @@ def test_a_path_that_is_no_address(source: str) -> None:
         read_book(Path(source))
 
 
+@pytest.mark.parametrize(
+    ("settings", "page"),
+    [
+        ("packages/docs/.vitepress/config.ts", "packages/docs/guide/a.md"),
+        ("apps/manual/docusaurus.config.ts", "apps/manual/docs/a.md"),
+        ("guide/mkdocs.yml", "guide/docs/a.md"),
+        ("books/one/book.toml", "books/one/src/a.md"),
+    ],
+)
+def test_a_site_inside_a_folder_is_named(tmp_path: Path, settings: str, page: str) -> None:
+    inside = (
+        settings.partition("/.vitepress")[0] if "/." in settings else settings.rpartition("/")[0]
+    )
+    files = {"README.md": "# All\n\nx", "other/b.md": "# B\n\nx", settings: "", page: "# A\n\nx"}
+    write(tmp_path, files)
+    book = read_book(tmp_path)
+    assert (book.generator, len(book.pages)) == ("plain", 3)
+    kind = "folders with a site's settings are read as plain files; index each by itself"
+    assert [(loss.kind, loss.place) for loss in book.losses] == [(kind, inside)]
+    assert read_book(tmp_path, generator="plain").losses == ()
+    assert read_book(tmp_path / inside).losses == ()
+
+
 def test_one_language(tmp_path: Path) -> None:
     write(tmp_path, {"a.md": "---\nlang: pt-BR\n---\n# A\n\nx", "b.md": "# B\n\nx"})
     book = read_book(tmp_path)
