@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+from time import process_time
+from timeit import timeit
 from typing import get_args
 
 import pytest
@@ -200,7 +201,6 @@ def test_phrases_one_after_the_other_are_the_weightiest(
 @pytest.mark.parametrize("part", ["hi ", "what is ", "help me", "👍", "?", "a", "é", "ﷺ", "- "])
 def test_a_long_question_takes_no_longer_than_its_length_demands(part: str) -> None:
     classify_small_talk("")
-    begun = time.process_time()
-    classify_small_talk((part * 2000)[:2000])
-    classify_small_talk((part * 2000)[:2000] + "z")
-    assert time.process_time() - begun < 0.5
+    text = (part * 2000)[:2000]
+    assert timeit(lambda: classify_small_talk(text), timer=process_time, number=1) < 0.25
+    assert timeit(lambda: classify_small_talk(text + "z"), timer=process_time, number=1) < 0.25
