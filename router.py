@@ -21,23 +21,6 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from handlers import (
-    admin,
-    book,
-    chat,
-    config,
-    delete,
-    export,
-    feedback,
-    health,
-    history,
-    llms_txt,
-    mcp,
-    mcp_card,
-    openai_api,
-    page,
-    search,
-)
 from rag import VERSION, output
 from rag.engines import check_database_url, check_platform, stop_engines
 from rag.errors import BookError, ConfigurationError, IndexMissing
@@ -56,37 +39,37 @@ from web.server import (
 log = logging.getLogger("router")
 
 Handler: TypeAlias = Callable[..., Awaitable[Any]]
-Route: TypeAlias = tuple[str, str, Handler]
 TEXT = {"type": "string"}
 
 WARM_UP_SECONDS = 0.25
 """Delay of the warm-up after the start, so that health checks are not blocked."""
 
-ROUTES: tuple[Route, ...] = (
-    ("POST", "/chat", chat.chat),
-    ("GET", "/chat/sessions/{session_id}", history.history),
-    ("DELETE", "/chat/sessions/{session_id}", delete.delete),
-    ("GET", "/chat/sessions/{session_id}/export", export.export),
-    ("POST", "/chat/sessions/{session_id}/turns/{n}/feedback", feedback.feedback),
-    ("POST", "/search", search.search),
-    ("GET", "/health", health.health),
-    ("GET", "/config", config.config),
-    ("GET", "/", page.page),
-    ("GET", "/widget.js", page.widget),
-    ("GET", "/widget-languages.js", page.widget_languages),
-    ("GET", "/widget-assistant.js", page.widget_assistant),
-    ("GET", "/book/{slug:path}", book.book),
-    ("GET", "/llms.txt", llms_txt.llms_txt),
-    ("GET", "/llms-full.txt", llms_txt.llms_full_txt),
-    ("POST", "/mcp", mcp.mcp),
-    ("GET", "/.well-known/mcp", mcp_card.discovery),
-    ("GET", "/.well-known/mcp/server-card.json", mcp_card.server_card),
-    ("GET", "/.well-known/mcp/catalog.json", mcp_card.catalog),
-    ("POST", "/v1/chat/completions", openai_api.completions),
-    ("GET", "/v1/models", openai_api.models),
-    ("GET", "/admin", admin.admin),
-    ("GET", "/admin/{table}", admin.insights),
+ROUTES = (
+    ("POST", "/chat", "chat.chat"),
+    ("GET", "/chat/sessions/{session_id}", "history.history"),
+    ("DELETE", "/chat/sessions/{session_id}", "delete.delete"),
+    ("GET", "/chat/sessions/{session_id}/export", "export.export"),
+    ("POST", "/chat/sessions/{session_id}/turns/{n}/feedback", "feedback.feedback"),
+    ("POST", "/search", "search.search"),
+    ("GET", "/health", "health.health"),
+    ("GET", "/config", "config.config"),
+    ("GET", "/", "page.page"),
+    ("GET", "/widget.js", "page.widget"),
+    ("GET", "/widget-languages.js", "page.widget_languages"),
+    ("GET", "/widget-assistant.js", "page.widget_assistant"),
+    ("GET", "/book/{slug:path}", "book.book"),
+    ("GET", "/llms.txt", "llms_txt.llms_txt"),
+    ("GET", "/llms-full.txt", "llms_txt.llms_full_txt"),
+    ("POST", "/mcp", "mcp.mcp"),
+    ("GET", "/.well-known/mcp", "mcp_card.discovery"),
+    ("GET", "/.well-known/mcp/server-card.json", "mcp_card.server_card"),
+    ("GET", "/.well-known/mcp/catalog.json", "mcp_card.catalog"),
+    ("POST", "/v1/chat/completions", "openai_api.completions"),
+    ("GET", "/v1/models", "openai_api.models"),
+    ("GET", "/admin", "admin.admin"),
+    ("GET", "/admin/{table}", "admin.insights"),
 )
+"""Method, path, and the handler by its module and function."""
 
 
 class App(FastAPI):
@@ -116,12 +99,13 @@ class App(FastAPI):
         return document
 
 
-def create_app(routes: Sequence[Route] = ROUTES) -> App:
-    """Create an app with these routes.
+def create_app(routes: Sequence[tuple[str, str, str | Handler]] = ROUTES) -> App:
+    """Create an app with these routes, importing no other handlers.
 
     Raises ConfigurationError if a secret that they need is missing.
     """
-    get_settings().require(needed for _, _, handler in routes for needed in _module(handler).NEEDS)
+    loaded = [(method, path, _load(handler)) for method, path, handler in routes]
+    get_settings().require(needed for _, _, handler in loaded for needed in _module(handler).NEEDS)
     # FastAPI's documentation pages load scripts from a third party, and its redirects trust the
     # Host header.
     app = App(
@@ -133,7 +117,7 @@ def create_app(routes: Sequence[Route] = ROUTES) -> App:
         redirect_slashes=False,
     )
     error_handlers.install(app)
-    for method, path, handler in routes:
+    for method, path, handler in loaded:
         app.add_api_route(
             path,
             handler,
@@ -147,7 +131,7 @@ def create_app(routes: Sequence[Route] = ROUTES) -> App:
     return app
 
 
-def selected_routes() -> Sequence[Route]:
+def selected_routes() -> Sequence[tuple[str, str, str]]:
     """Return the routes of the handlers that the setting ROUTES names, or all.
 
     The author's view is mounted only if ADMIN_TOKEN is set. The OpenAI-compatible API is mounted
@@ -227,12 +211,20 @@ async def _warn_about_index() -> None:
         pass
 
 
+def _load(handler: str | Handler) -> Handler:
+    if not isinstance(handler, str):
+        return handler
+    module, _, function = handler.partition(".")
+    loaded: Handler = getattr(importlib.import_module(f"handlers.{module}"), function)
+    return loaded
+
+
+def _name(handler: str) -> str:
+    return handler.partition(".")[0]
+
+
 def _module(handler: Handler) -> ModuleType:
     return sys.modules[handler.__module__]
-
-
-def _name(handler: Handler) -> str:
-    return handler.__module__.rpartition(".")[2]
 
 
 def _returned(handler: Handler) -> Sequence[Any]:
