@@ -12,9 +12,10 @@ from typing import Protocol
 from rag.errors import SourceError
 from rag.models import Page
 from sites import docusaurus, html, mdbook, mkdocs, plain, vitepress
-from sites.files import MAX_FILE_BYTES, Files, Limits, Refused, Report, real_path, shown
+from sites.files import MAX_FILE_BYTES, Files, Limits, Refused, real_path, shown
 from sites.languages import settle_languages
 from sites.other_generators import refuse_other_generators, sites_inside, unread_files
+from sites.report import Report
 from sites.source import Book, Request, address_hint, is_address, public_url
 
 

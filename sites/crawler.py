@@ -16,11 +16,11 @@ from rag.language.detect import primary_subtag
 from rag.models import Page
 from sites.discovery import list_pages
 from sites.fetch import Excluded, Fetcher, Limits, Response, Unavailable, Unreadable
-from sites.files import Report
 from sites.html import NOT_PAGES, make_page, site_title
 from sites.html_links import Targets, read_targets
 from sites.html_page import read_page
 from sites.languages import language_tag, settle_languages
+from sites.report import Report
 from sites.scope import Scope, join, other_versions, same_page
 from sites.source import Book, count_words, file_address, humanize, page_words
 from sites.time_limit import TooSlow, page_time_limit

@@ -6,13 +6,15 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from rag.errors import SourceError
+from sites import processes
 from sites.charsets import decode_html
-from sites.losses import Losses
+from sites.report import Report
 from sites.time_limit import PAGE_SECONDS, TooSlow, page_time_limit
 
 T = TypeVar("T")
@@ -24,6 +26,8 @@ MAX_CHARACTERS = 100_000_000
 """Characters of a book by default: about fifty times the longest real book."""
 REPOSITORY_LEVELS = 4
 """Folders above a site in which its repository is looked for."""
+PAGES_AT_ONCE = 16
+"""Pages of which a process sends the results together."""
 SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__"})
 MARKDOWN = (".md", ".mdx", ".markdown")
 _PSEUDO = ("/proc", "/sys", "/dev")
@@ -33,36 +37,6 @@ _PSEUDO = ("/proc", "/sys", "/dev")
 def real_path(path: Path) -> Path:
     """Resolve a path. Unlike `Path.resolve`, circular links do not raise."""
     return Path(os.path.realpath(path))
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A file that could not be used, or only in part; the message names it and says why."""
-
-    source_path: str
-    message: str
-    skipped: bool = False
-    """Whether nothing of the file was read."""
-
-
-@dataclass(slots=True)
-class Report:
-    """Collects the problems of one run."""
-
-    problems: list[Problem] = field(default_factory=list)
-    losses: Losses = field(default_factory=Losses)
-
-    def add(self, source_path: str, message: str, *, skipped: bool = False) -> None:
-        """Add a problem. The message reads on from the path: `has broken front matter.`"""
-        self.problems.append(Problem(source_path, f"{source_path} {message}", skipped))
-
-    def add_all(self, source_path: str, messages: Sequence[str]) -> None:
-        for message in messages:
-            self.add(source_path, message)
-
-    def skip(self, source_path: str, reason: str) -> None:
-        """Add a file that is left out. The reason reads on from the path: `is empty`."""
-        self.add(source_path, f"{reason}, so it was skipped.", skipped=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +57,15 @@ class Limits:
 
 class Refused(Exception):
     """A file that is not read; the message reads on from its path."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part(Generic[T]):
+    """What another process made of some pages."""
+
+    parsed: list[T]
+    characters: int
+    report: Report
 
 
 class Files:
@@ -248,8 +231,36 @@ class Files:
     ) -> list[T]:
         """Return the results of `parse(path, text)` for each page, without those that are None.
 
-        A page that cannot be read or parsed is reported and left out.
+        A page that cannot be read or parsed is reported and left out. Many pages are parsed in
+        several processes, so `parse` may keep nothing but what it returns and reports.
         """
+        paths = list(paths)
+        number = processes.how_many(len(paths))
+        if number == 1:
+            return self._parsed(folder, paths, parse)
+        parts = [paths[at : at + PAGES_AT_ONCE] for at in range(0, len(paths), PAGES_AT_ONCE)]
+        work = partial(self._part, folder, parse)
+        parsed: list[T] = []
+        for part, done in zip(parts, processes.compute(work, parts, number), strict=True):
+            if done.characters > self._left:  # the limit is reached in one of its pages
+                parsed += self._parsed(folder, part, parse)
+            else:
+                parsed += done.parsed
+                self._left -= done.characters
+                self.report.merge(done.report)
+        return parsed
+
+    def _part(
+        self, folder: Path, parse: Callable[[str, str], T | None], paths: Sequence[str]
+    ) -> _Part[T]:
+        """Parse some pages in a process that does nothing else."""
+        left = self._left
+        self.report.clear()
+        return _Part(self._parsed(folder, paths, parse), left - self._left, self.report)
+
+    def _parsed(
+        self, folder: Path, paths: Iterable[str], parse: Callable[[str, str], T | None]
+    ) -> list[T]:
         parsed: list[T] = []
         for path in paths:
             text = self.text(folder, path)

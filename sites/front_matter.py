@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from sites.files import Files, Report
+from sites.files import Files
+from sites.report import Report
 
 MAX_FRONT_MATTER = 64_000
 """Characters; anything longer is not front matter."""

@@ -53,12 +53,9 @@ def _pages_and_sources(request: Request) -> tuple[set[str], list[str]]:
 
 def read(request: Request) -> Book:
     """Read every page. Its slug is its path; for `index.html`, its folder's path."""
-    titles: list[str] = []
-    language = first = ""
 
-    def parse(path: str, text: str) -> tuple[Any, Page] | None:
-        """Return the page and its sort key."""
-        nonlocal language, first
+    def parse(path: str, text: str) -> tuple[Any, Page, str] | None:
+        """Return the sort key, the page and the text of its `<title>`."""
         html = read_page(text)
         if html.redirects:
             return None
@@ -67,19 +64,22 @@ def read(request: Request) -> Book:
             slug = site_path(request.base_path or "", file_address(str(source.parent)), "")
         else:
             slug = site_path(request.base_path or "", file_address(path))
-        if path == f"index{source.suffix}":
-            language, first = html.language, html.title
-        titles.append(html.title)
         page = make_page(html, path, slug, humanize(source.stem))
         place = [natural_key(part) for part in source.with_suffix("").parts]
-        return (source.stem != "index", place), page
+        return (source.stem != "index", place), page, html.title
 
     found = request.files.find(request.folder, SUFFIXES)
     paths = [path for path in found if not NOT_PAGES.search(path)]
     pages = request.files.pages(request.folder, paths, parse)
     pages.sort(key=lambda item: item[0])
-    title = site_title(titles) or first
-    return Book(title, language, "html", tuple(page for _, page in pages))
+    starts = [
+        (page.language, title)
+        for _, page, title in pages
+        if PurePosixPath(page.source_path).with_suffix("") == PurePosixPath("index")
+    ]
+    language, first = starts[-1] if starts else ("", "")
+    title = site_title([title for _, _, title in pages]) or first
+    return Book(title, language, "html", tuple(page for _, page, _ in pages))
 
 
 def make_page(html: HtmlPage, source: str, slug: str, fallback: str) -> Page:

@@ -39,6 +39,14 @@ class Losses:
         if self.page:
             pages[self.page] = None
 
+    def merge(self, other: Losses) -> None:
+        """Add the losses of another run."""
+        for loss, pages in other._found.items():
+            self._found.setdefault(loss, {}).update(pages)
+
+    def clear(self) -> None:
+        self._found.clear()
+
     def __iter__(self) -> Iterator[Loss]:
         return (loss._replace(pages=tuple(pages)) for loss, pages in self._found.items())
 

@@ -19,11 +19,11 @@ from markdown_it import MarkdownIt
 
 from rag.models import Page
 from sites import mdbook_directives
-from sites.files import Report
 from sites.includes import Includes
 from sites.inline_text import plain_text
 from sites.markdown import read_markdown
 from sites.mdbook_dialect import dialect
+from sites.report import Report
 from sites.source import Book, Request, file_address, is_address, site_path
 
 _MAX_DOTS = 100

@@ -15,10 +15,11 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from sites.fences import text_paragraph
-from sites.files import Files, Report, real_path
+from sites.files import Files, real_path
 from sites.front_matter import lines_above, split_front_matter
 from sites.includes import Include, Includes, relative_name
 from sites.markdown import Dialect, give_anchors
+from sites.report import Report
 from sites.script import evaluate, read_module
 from sites.script_types import Computed, Imported
 from sites.site_config import Scripts

@@ -10,8 +10,9 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from rag.models import Page
-from sites.files import Files, Problem, Report, real_path
+from sites.files import Files, real_path
 from sites.losses import Loss, sentences
+from sites.report import Problem, Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ from textwrap import dedent
 
 from markdown_it.token import Token
 
-from sites.files import Refused, Report
+from sites.files import Refused
 from sites.front_matter import split_front_matter
 from sites.includes import Include, Includes
 from sites.markdown import Dialect
+from sites.report import Report
 from sites.slugs import vitepress_slugger
 
 INCLUDE = re.compile(

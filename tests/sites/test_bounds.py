@@ -18,10 +18,11 @@ from sites.attributes import trailing_id
 from sites.book import READERS
 from sites.crawler import read_site
 from sites.fetch import Limits as CrawlLimits
-from sites.files import Limits, Report
+from sites.files import Limits
 from sites.front_matter import BadYaml, parse_yaml, split_front_matter
 from sites.html_page import read_page
 from sites.markdown import Dialect
+from sites.report import Report
 from sites.script import read_module
 from sites.script_types import Computed
 from sites.time_limit import TooSlow, page_time_limit
