@@ -49,8 +49,8 @@ class LocalEmbedder:
     """An `Embedder` that loads on first use and computes in worker threads."""
 
     model = f"all-MiniLM-L6-v2 int8 {MAX_TOKENS}"
-    is_paid = False
     """Includes the token limit, so that vectors made with another limit are not mixed in."""
+    is_paid = False
     dimensions = WIDTH
     cosine_range = (0.1, 0.8)
     is_multilingual = False
