@@ -12,6 +12,9 @@ from typing import Any, TypeAlias
 
 from pydantic_core import to_json
 
+from rag import request_log
+from rag.errors import BookError
+
 Event: TypeAlias = tuple[str, dict[str, Any]]
 """An event's name and its JSON data."""
 Queue: TypeAlias = asyncio.Queue[Event | BaseException | None]
@@ -72,7 +75,11 @@ async def stream(
                 return
         await asyncio.wait([pump])
         if error := pump.exception():
-            log.error("stream failed", exc_info=error)
+            if isinstance(error, BookError):
+                request_log.note(error=error.code)
+                log.error("%s: %s", error.code, error)
+            else:
+                log.error("stream failed", exc_info=error)
             yield encode(("error", problem(error)))
     finally:
         _queues.discard(queue)

@@ -6,8 +6,11 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 
+import pytest
+
+from rag import request_log
 from rag.chat import sse
-from rag.errors import UpstreamError
+from rag.errors import UpstreamError, UpstreamTimeout
 from web.problem_details import problem
 
 RESTART = UpstreamError("stopping", service="book", detail="Please ask again.")
@@ -67,6 +70,32 @@ def test_a_silent_stream_is_ended_too() -> None:
         assert [block async for block in stream] == []
 
     asyncio.run(body())
+
+
+@pytest.mark.parametrize(
+    ("failure", "line", "has_stack"),
+    [
+        (UpstreamTimeout("no passages", service="qdrant"), "upstream_timeout: qdrant:", False),
+        (KeyError("passages"), "stream failed", True),
+    ],
+)
+def test_only_faults_of_this_project_are_logged_with_their_stack(
+    failure: Exception, line: str, has_stack: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def failing() -> AsyncGenerator[sse.Event]:
+        yield "session", {}
+        raise failure
+
+    async def body() -> None:
+        request = request_log.begin()
+        blocks = [block async for block in sse.stream(failing(), problem)]
+        assert name(blocks[-1]) == "event: error"
+        assert request.get("error") == (None if has_stack else "upstream_timeout")
+
+    asyncio.run(body())
+    [record] = caplog.records
+    assert record.getMessage().startswith(line)
+    assert bool(record.exc_info) is has_stack
 
 
 def test_finished_streams_are_left_alone() -> None:

@@ -64,6 +64,8 @@ class Upstreams:
             "OPENAI_BASE_URL": f"{self.openai.url}/v1",
             "QDRANT_URL": self.qdrant.url,
             "QDRANT_API_KEY": self.qdrant.key,
+            # A model at a local address would be given the time to be loaded.
+            "FIRST_TOKEN_SECONDS": "20",
         }
 
     def heal(self) -> None:
