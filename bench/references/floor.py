@@ -60,7 +60,10 @@ async def retrieve(message: str) -> list[dict[str, Any]]:
             "embedding_types": ["base64"],
         },
     )
-    vector = array("f", base64.b64decode(embedded["embeddings"]["base64"][0])).tolist()
+    return await search(array("f", base64.b64decode(embedded["embeddings"]["base64"][0])).tolist())
+
+
+async def search(vector: list[float]) -> list[dict[str, Any]]:
     sparse = {"indices": [1, 2, 3], "values": [1.0, 1.0, 1.0]}
     best = [
         {"query": vector, "using": "dense", "limit": 50},
