@@ -23,8 +23,9 @@ class _Generator(NamedTuple):
     says: str
     """A pattern that the configuration must contain, or ""."""
     build: str
-    """Command that builds the site; "" if only its publisher can."""
+    """Command that builds the site, or advice; "" if only its publisher can."""
     output: str
+    """Folder of the built site; "" if there is none."""
 
 
 def _in_hugo(stem: str) -> tuple[str, ...]:
@@ -40,7 +41,16 @@ _SITES = ("docs", "doc", "documentation", "site", "website")
 """Folders of a repository in which its site may be."""
 _MINTLIFY = r"mintlify|\"navigation\""
 _SPHINX = r"^(?:extensions|html_theme|master_doc|root_doc|project)[ \t]*="
+_HEXO = r"^(?:new_post_name|default_layout|post_asset_folder|skip_render):"
+_DOCSIFY = r"\$docsify|/docsify@|docsify(?:\.min)?\.js"
+_DOCSIFY_ADVICE = (
+    "It puts its pages together in the browser, so no link can lead to a section. "
+    "To read them all the same: `--generator plain`."
+)
 _GENERATORS = (
+    _Generator("Docusaurus 1", ("siteConfig.js",), "", "npm run build", "build/PROJECT"),
+    _Generator("Docusaurus 1", ("website/siteConfig.js",), "",
+               "npm --prefix website run build", "website/build/PROJECT"),
     _Generator("Astro Starlight", _scripts("astro.config"), "starlight", "npm run build", "dist"),
     _Generator("Astro", _scripts("astro.config"), "", "npm run build", "dist"),
     _Generator("Nextra", _scripts("next.config"), "nextra", "npm run build", "out"),
@@ -49,6 +59,13 @@ _GENERATORS = (
     _Generator("Fumadocs", _scripts("source.config"), "fumadocs", "npm run build", "out"),
     _Generator("VuePress", _scripts(".vuepress/config"), "",
                "npx vuepress build", ".vuepress/dist"),
+    _Generator("Rspress", _scripts("rspress.config"), "", "npx rspress build", "doc_build"),
+    _Generator("Vocs", (*_scripts("vocs.config"), "vocs.config.tsx"), "",
+               "npx vocs build", "docs/dist"),
+    _Generator("Nuxt", _scripts("nuxt.config"), "content|docus",
+               "npx nuxt generate", ".output/public"),
+    _Generator("Gatsby", _scripts("gatsby-config"), "mdx|remark", "npx gatsby build", "public"),
+    _Generator("docsify", ("index.html",), _DOCSIFY, _DOCSIFY_ADVICE, ""),
     _Generator("Mintlify", ("mint.json",), "", "", ""),
     _Generator("Mintlify", ("docs.json",), _MINTLIFY, "", ""),
     _Generator("GitBook", (".gitbook.yaml", ".gitbook.yml"), "", "", ""),
@@ -59,11 +76,18 @@ _GENERATORS = (
     _Generator("Zola", ("config.toml", "zola.toml"), "^base_url", "zola build", "public"),
     _Generator("Jupyter Book", ("_toc.yml", "myst.yml"), "jb-|^project:",
                "jupyter-book build .", "_build/html"),
+    _Generator("Hexo", ("_config.yml",), _HEXO, "npx hexo generate", "public"),
     _Generator("Jekyll", ("_config.yml", "_config.yaml", "_config.toml"), "",
                "bundle exec jekyll build", "_site"),
     _Generator("Eleventy", (".eleventy.js", *_scripts("eleventy.config")), "",
                "npx @11ty/eleventy", "_site"),
     _Generator("Quarto", ("_quarto.yml",), "", "quarto render", "_site"),
+    _Generator("bookdown", ("_bookdown.yml",), "",
+               "Rscript -e 'bookdown::render_book()'", "_book"),
+    _Generator("DocFX", ("docfx.json",), "", "docfx build", "_site"),
+    _Generator("Retype", ("retype.yml", "retype.yaml", "retype.json"), "",
+               "npx retype build", ".retype"),
+    _Generator("Writerside", ("writerside.cfg",), "", "", ""),
     _Generator("Zensical", ("zensical.toml",), "", "zensical build", "site"),
     _Generator("Sphinx", ("conf.py",), _SPHINX, "sphinx-build . build", "build"),
     _Generator("Sphinx", ("source/conf.py",), _SPHINX, "sphinx-build source build", "build"),
@@ -118,8 +142,9 @@ def _text(path: Path) -> str:
 
 def _sentence(generator: _Generator, name: str, folder: str) -> str:
     start = f"{folder}{name}: the sources of {generator.name} are not read. "
-    if not generator.build:
-        return start + "Index the published site: `python ingest.py https://ADDRESS`."
+    if not generator.output:
+        published = "Index the published site: `python ingest.py https://ADDRESS`."
+        return start + (generator.build or published)
     where = f" in {folder}" if folder else ""
     return (
         f"{start}Index the built site: `{generator.build}`{where}, then "

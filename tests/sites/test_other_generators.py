@@ -32,6 +32,17 @@ from tests.sites.test_sites import write
         (".vuepress/config.js", "", "VuePress", ".vuepress/dist"),
         ("_toc.yml", "format: jb-book", "Jupyter Book", "_build/html"),
         ("zensical.toml", "", "Zensical", "site"),
+        ("siteConfig.js", "module.exports = {}", "Docusaurus 1", "build/PROJECT"),
+        ("website/siteConfig.js", "", "Docusaurus 1", "website/build/PROJECT"),
+        ("rspress.config.ts", "export default {}", "Rspress", "doc_build"),
+        ("vocs.config.tsx", "export default {}", "Vocs", "docs/dist"),
+        ("nuxt.config.ts", "export default {modules: ['@nuxt/content']}", "Nuxt", ".output/public"),
+        ("gatsby-config.js", "plugins: ['gatsby-plugin-mdx']", "Gatsby", "public"),
+        ("_config.yml", "title: Bees\nskip_render:", "Hexo", "public"),
+        ("_bookdown.yml", "new_session: yes", "bookdown", "_book"),
+        ("docfx.json", '{"build": {}}', "DocFX", "_site"),
+        ("retype.yml", "input: .", "Retype", ".retype"),
+        ("writerside.cfg", "<ihp/>", "Writerside", "https://"),
     ],
 )
 def test_the_built_site_is_named(
@@ -44,6 +55,31 @@ def test_the_built_site_is_named(
     assert read_book(tmp_path / "content", generator="plain").pages
     write(tmp_path, {"content/mkdocs.yml": "docs_dir: ."})
     assert read_book(tmp_path / "content").generator == "mkdocs"
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["window.$docsify = {}", "", '<script src="//cdn.jsdelivr.net/npm/docsify@4"></script>'],
+)
+def test_docsify_has_no_addresses(tmp_path: Path, script: str) -> None:
+    shell = f"<html><body><div id=app></div><script>{script}</script></body></html>"
+    write(tmp_path, {"index.html": shell, "README.md": "# A\n\nx", "guide/b.md": "# B\n\nx"})
+    if script:
+        for folder in (tmp_path, tmp_path / "guide"):
+            with pytest.raises(SourceError, match=r"docsify are not read.*`--generator plain`"):
+                read_book(folder)
+    assert len(read_book(tmp_path, generator="plain").pages) == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [("nuxt.config.ts", "export default {}"), ("gatsby-config.js", "plugins: []")],
+)
+def test_programs_made_with_a_framework_are_no_sites(
+    tmp_path: Path, config: str, text: str
+) -> None:
+    write(tmp_path, {config: text, "notes/a.md": "# A\n\nx"})
+    assert read_book(tmp_path).generator == "plain"
 
 
 @pytest.mark.parametrize(
