@@ -44,9 +44,12 @@ def fenced(code: str, language: str) -> str:
 
 
 def markdown_table(rows: list[list[str]]) -> str:
-    """Make a Markdown table; the first row is its header."""
+    """Make a Markdown table, with each row on one line; the first row is its header."""
     width = max(len(row) for row in rows)
-    padded = [row + [""] * (width - len(row)) for row in rows]
+    padded = [
+        [cell.replace("\n", " ").replace("|", "\\|") for cell in row] + [""] * (width - len(row))
+        for row in rows
+    ]
     lines = ["| " + " | ".join(row) + " |" for row in padded]
     lines.insert(1, "|" + " --- |" * width)
     return "\n".join(lines)

@@ -208,8 +208,7 @@ class BlockReader(HTMLParser):
         elif not text:
             return
         elif self._rows and self._rows[-1]:
-            cell = text.replace("\n", " ").replace("|", "\\|")
-            self._rows[-1][-1] = f"{self._rows[-1][-1]} {cell}".strip()
+            self._rows[-1][-1] = f"{self._rows[-1][-1]} {text}".strip()
         elif self._lists:
             indent = "  " * (min(len(self._lists), MAX_LIST_DEPTH) - 1)
             body = text.replace("\n", f"\n{indent}  ")

@@ -99,7 +99,7 @@ class SectionReader:
         """Return code as a fenced block or a table as Markdown rows; "" if it is empty."""
         if node.type == "table":
             rows = [
-                [self._inline(cell.inline).text.replace("|", "\\|") for cell in row.children]
+                [self._inline(cell.inline).text for cell in row.children]
                 for part in node.children
                 for row in part.children
             ]

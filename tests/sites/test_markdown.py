@@ -34,6 +34,7 @@ def blocks(text: str) -> list[tuple[str, str]]:
         ("- a\n\n  ```sh\n  b\n  ```", [("list", "- a\n  ```sh\n  b\n  ```")]),
         ("2<sup>n</sup> and 2<sup>n - 1</sup>", [("paragraph", "2^n and 2^(n - 1)")]),
         ("- [x] done", [("list", "- [x] done")]),
+        ("|a|b|\n|-|-|\n|c<br>d|e<br />f|", [("table", f"{HEAD}\n| c d | e f |")]),
         ("|a|b|\n|-|:-:|\n|c \\| d|`e`|", [("table", f"{HEAD}\n| c \\| d | `e` |")]),
         ("```js {1} title=x\na\n\nb\n```", [("code", "```js\na\n\nb\n```")]),
         ("    indented\n      more", [("code", "```\nindented\n  more\n```")]),
