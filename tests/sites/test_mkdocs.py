@@ -620,3 +620,51 @@ def test_include_markdown_with_other_tags(
     write(tmp_path, {"docs/a.txt": "b\nc"})
     config = f"plugins:\n- include-markdown: {{{options}}}\n"
     assert texts(page(tmp_path, config, f"# T\n\n{line}\n")) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('!!! note\n\n    ```py\n    {% include "c.py" %}\n    ```\n\n    End.\n',
+         ["Note", "```py\na = 1\n\nb = 2\n```", "End."]),
+        ('- item\n\n    {% include-markdown "inc.md" %}\n\nEnd.\n',
+         ["- item\n\n  One.\n\n  Two.", "End."]),
+        ('1.  {% include-markdown "inc.md" %}\n\nEnd.\n', ["1. One.\n\n  Two.", "End."]),
+        ('- item\n\n    {% include "inc.md" preserve-includer-indent=false %}\n',
+         ["- item\n\n  One.", "Two."]),
+        ('{% include-markdown "deep.md" dedent=true %}\n', ["Deep."]),
+        ('- item\n\n    {% include "outer.md" %}\n',
+         ["- item\n  - inner\n\n    One.\n\n    Two."]),
+    ],
+)  # fmt: skip
+def test_included_text_is_indented_like_its_directive(
+    tmp_path: Path, text: str, shown: list[str]
+) -> None:
+    files = {
+        "c.py": "a = 1\n\nb = 2\n",
+        "inc.md": "One.\n\nTwo.\n",
+        "deep.md": "    Deep.\n",
+        "outer.md": '- inner\n\n    {% include "inc.md" %}\n',
+    }
+    write(tmp_path, {f"docs/{name}": part for name, part in files.items()})
+    config = "plugins: [include-markdown]\nmarkdown_extensions: [admonition]"
+    book = read(tmp_path, config, {"index.md": f"# T\n\n{text}"})
+    assert texts(next(page for page in book.pages if page.source_path == "index.md")) == shown
+
+
+@pytest.mark.parametrize(
+    ("directive", "shown"),
+    [
+        (r"""{% include "a.txt" start="# \"A\"\n" end='it\'s' %}""", ["one"]),
+        ('{% include "a.txt" start="missing" end="two" %}', ["one it's"]),
+        ('{% include "a.txt" start="missing" %}', []),
+        ('{% include "https://bees.dev/a.txt" %}', []),
+    ],
+)
+def test_marks_of_included_text(tmp_path: Path, directive: str, shown: list[str]) -> None:
+    write(tmp_path, {"docs/a.txt": '# "A"\none\nit\'s two'})
+    book = read(tmp_path, "plugins: [include-markdown]", {"index.md": f"# T\n\n{directive}\n"})
+    assert texts(book.pages[0]) == shown
+    assert [(loss.kind, loss.detail) for loss in book.losses] == [
+        ("includes from addresses are not read", "https://bees.dev/a.txt")
+    ] * ("https" in directive)
