@@ -17,7 +17,14 @@ from sites.mdx_include import EXTENSIONS, mdx_include
 from sites.mkdocs_blog import Blog
 from sites.mkdocs_config import CONFIGS, Site, built_pages, load_site
 from sites.mkdocs_languages import Languages
-from sites.mkdocs_losses import name_jinja, name_objects, name_template, name_unread
+from sites.mkdocs_losses import (
+    hook_source,
+    name_hooked,
+    name_jinja,
+    name_objects,
+    name_template,
+    name_unread,
+)
 from sites.mkdocs_navigation import default_order, navigation
 from sites.pymarkdown import Renderer
 from sites.pymdownx_snippets import Snippets
@@ -77,6 +84,7 @@ class _Pages:
         self._titles = titles
         self._languages = languages
         self._renderer = Renderer(site)
+        self._hooks = hook_source(site)
         options = site.extensions.get("pymdownx.snippets")
         self._snippets = None if options is None else Snippets(options, site)
         self._blogs = [Blog(options) for name, options in site.plugins if name == "blog"]
@@ -91,13 +99,12 @@ class _Pages:
         includes = Includes(self._request.files, site.root, path, lines_above(text, body))
         if (options := site.plugin("include-markdown")) is not None:
             body = include_markdown(body, options, site.root, includes)
-        macros = site.plugin("macros") is not None or site.has("zensical.extensions.macros")
-        if macros and meta.get("render_macros") is not False:
-            name_jinja(body, includes, report.losses)
+        name_jinja(path, meta, body, site, includes)
         if site.has(*EXTENSIONS):
             body = mdx_include(body, site, includes)
         if self._snippets:
             body = self._snippets.insert(body, includes)
+        name_hooked(path, body, self._hooks, includes, report.losses)
         includes.report()
         html = self._renderer.html(body)
         name_objects(self._renderer.objects, body, includes, report.losses)

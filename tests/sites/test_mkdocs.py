@@ -668,3 +668,60 @@ def test_marks_of_included_text(tmp_path: Path, directive: str, shown: list[str]
     assert [(loss.kind, loss.detail) for loss in book.losses] == [
         ("includes from addresses are not read", "https://bees.dev/a.txt")
     ] * ("https" in directive)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ("{}", ["a.md:3: {{ b }}", "c.md:5: {{ b }}"]),
+        ("{j2_variable_start_string: «, j2_variable_end_string: »}", ["c.md:3: « run('x') »"]),
+        ("{j2_block_start_string: '[%', j2_block_end_string: '%]'}",
+         ["a.md:3: {{ b }}", "c.md:1: [% set x %]"]),
+        ("{render_by_default: false}", ["a.md:3: {{ b }}"]),
+        ("{render_by_default: false, force_render_paths: c.md}",
+         ["a.md:3: {{ b }}", "c.md:5: {{ b }}"]),
+    ],
+)  # fmt: skip
+def test_macros_with_options(tmp_path: Path, options: str, named: list[str]) -> None:
+    files = {
+        "a.md": "---\nrender_macros: true\n---\n{{ b }}\n",
+        "c.md": "[% set x %]\n\n« run('x') »\n\n{{ b }}\n",
+        "d.md": "---\nrender_macros: false\n---\n\n{{ b }} « c » [% d %]\n",
+    }
+    book = read(tmp_path, f"plugins:\n- macros: {options}", files)
+    assert [f"{loss.place}: {loss.detail}" for loss in book.losses] == [
+        line.replace("a.md:3", "a.md:4") for line in named
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "named"),
+    [
+        ('re.sub(r"<!-- bee:(\\w+) -->", f, x)', "Go.\n\n<!-- bee:queen of all -->\n",
+         "index.md:3: <!-- bee:queen of all -->"),
+        ('re.sub("<!--\\\\s*HIVE ?-->", f, x)', "<!-- HIVE -->\n", "index.md:1: <!-- HIVE -->"),
+        ('x.replace("<BEE_VERSION>", v)', "```\n<BEE_VERSION>\n```\n", "index.md:2: <BEE_VERSION>"),
+        ('x.replace("<latest_bee>", v)', "At <latest_bee>.\n", "index.md:1: <latest_bee>"),
+        ('re.sub(r"\\{\\{ *version *\\}\\}", v, x)', "{{version}}\n", "index.md:1: {{version}}"),
+        ('re.compile(r"```toml\\b.* swarm-file\\n")', "```toml swarm-file\nx\n```\n",
+         "index.md:1: ```toml swarm-file"),
+        ("if page.file.src_uri == 'index.md':", "Words.\n", "index.md: "),
+        ('x = page.file.src_path=="index.md"', "Words.\n", "index.md: "),
+        ("return {'index.md': 1}", "Words.\n", ""),
+        ('x.replace("<BEE>", v)', "<!-- prettier-ignore -->\n<HIVE>\n{{ v }}\n``` sh\n```\n", ""),
+        ("", "<!-- bee:queen -->\n<BEE_VERSION>\n", ""),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("module", ["h", "beside"])
+def test_pages_that_a_hook_completes_are_named(
+    tmp_path: Path, code: str, text: str, named: str, module: str
+) -> None:
+    write(tmp_path, {"docs/.hooks/h.py": "import beside\n", f"docs/.hooks/{module}.py": code})
+    files = {"index.md": text, "other.md": "Nothing.\n"}
+    write(tmp_path, {"docs/.hooks/huge.py": "#" * 600_000})
+    book = read(tmp_path, "hooks: [docs/.hooks/h.py]", files)
+    assert [f"{loss.place}: {loss.detail}" for loss in book.losses] == [
+        "mkdocs.yml:2: docs/.hooks/h.py",
+        *[named] * bool(named),
+    ]
+    assert not read(tmp_path, "", files).losses
