@@ -98,8 +98,11 @@ def name_hooked(path: str, body: str, code: str, includes: Includes, losses: Los
     """Name a page whose path the hooks ask for, and its first placeholder that they know."""
     if any(f"=={quote}{_bare(path)}{quote}" in code for quote in "'\""):
         losses.add(f"pages are changed by hooks that are not run; {_INSTEAD}", path)
+    marks: dict[str, re.Match[str]] = {}
     for found in _PLACEHOLDER.finditer(body) if code else ():
-        if _bare(found[found.lastindex or 0]) in code:
+        marks.setdefault(_bare(found[found.lastindex or 0]), found)
+    for mark, found in marks.items():
+        if mark in code:
             place = includes.origin(body.count("\n", 0, found.start()))
             losses.add(f"placeholders for hooks are not replaced; {_INSTEAD}", place, found[0])
             break
