@@ -408,8 +408,26 @@ def test_links_alone_are_told_apart(tmp_path: Path) -> None:
     text = "- [A](#a)\n- [B](#b)\n\n[C](c.md) [D](d.md)\n\n1. [E](e.md)\n\nwords [F](f.md)\n"
     (section,) = page(tmp_path, "", text).sections
     assert [(block.kind, block.text) for block in section.blocks] == [
-        ("links", "C D"), ("links", "1. E"), ("paragraph", "words F")
+        ("links", "- A\n- B"), ("links", "C D"), ("links", "1. E"), ("paragraph", "words F")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("contents", "shown"),
+    [
+        ("- [Bees](#bees)\n    - [The hive](#the-hive)\n", []),
+        ("1. [T](#t)\n2. [*The* Hive](#the-hive)\n", []),
+        ("1. [hive](#the-hive)\n2. [bees](#bees)\n", ["1. hive\n2. bees"]),
+        ("- [Bees](#bees)\n- [Bees that swarm](#bees)\n", ["- Bees\n- Bees that swarm"]),
+    ],
+)  # fmt: skip
+def test_only_a_list_of_headings_is_a_table_of_contents(
+    tmp_path: Path, contents: str, shown: list[str]
+) -> None:
+    below = "## Bees\n\nx\n\n## The hive\n\ny\n"
+    for number, text in enumerate((f"# T\n\n{contents}\n{below}", f"{contents}\n# T\n\n{below}")):
+        made = page(tmp_path / str(number), "", text)
+        assert (made.title, texts(made)) == ("T", [*shown, "x", "y"])
 
 
 @pytest.mark.parametrize(
