@@ -19,6 +19,7 @@ from sites.mkdocs_config import CONFIGS, Site, built_pages, load_site
 from sites.mkdocs_languages import Languages
 from sites.mkdocs_losses import (
     hook_source,
+    name_executed,
     name_hooked,
     name_jinja,
     name_objects,
@@ -104,6 +105,7 @@ class _Pages:
             body = mdx_include(body, site, includes)
         if self._snippets:
             body = self._snippets.insert(body, includes)
+        name_executed(body, site, includes)
         name_hooked(path, body, self._hooks, includes, report.losses)
         includes.report()
         html = self._renderer.html(body)

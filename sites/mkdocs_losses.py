@@ -30,6 +30,9 @@ _PLACEHOLDER = re.compile(
     re.MULTILINE,
 )
 """Comments, tags that HTML does not have, expressions, and words after the language of code."""
+_EXECUTED = re.compile(
+    r"^[ \t>]*+[`~]{3,}+([^\n`]*\bexec=[\"']?(?:on|1|true|yes)\b.*)", re.MULTILINE | re.IGNORECASE
+)
 _TEMPLATE = re.compile(r"^template:", re.MULTILINE)
 _INSTEAD = "index the built site instead (`mkdocs build`, then `python ingest.py site`)"
 
@@ -81,6 +84,17 @@ def name_jinja(
     for at, text in sorted(found)[:1]:
         place = includes.origin(body.count("\n", 0, at))
         site.files.report.losses.add(f"macros are not run; {_INSTEAD}", place, text)
+
+
+def name_executed(body: str, site: Site, includes: Includes) -> None:
+    """Name the code of a page that markdown-exec would run, to show its output."""
+    fences = str(site.extensions.get("pymdownx.superfences"))
+    if site.plugin("markdown-exec") is not None or "markdown_exec" in fences:
+        for found in _EXECUTED.finditer(body):
+            place = includes.origin(body.count("\n", 0, found.start(1)))
+            site.files.report.losses.add(
+                f"outputs of code are missing; {_INSTEAD}", place, found[1]
+            )
 
 
 def hook_source(site: Site) -> str:

@@ -743,3 +743,27 @@ def test_pages_that_a_hook_completes_are_named(
         *[named] * bool(named),
     ]
     assert not read(tmp_path, "", files).losses
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        ("plugins:\n- markdown-exec\n", ["mkdocs.yml:3: markdown-exec"]),
+        ("markdown_extensions:\n- pymdownx.superfences:\n    custom_fences:\n    - name: python\n"
+         "      class: python\n      format: !!python/name:markdown_exec.formatter\n", []),
+        ("plugins: []\n", None),
+    ],
+)  # fmt: skip
+def test_code_that_a_build_runs_is_named(
+    tmp_path: Path, config: str, named: list[str] | None
+) -> None:
+    text = (
+        '```python exec="on"\nprint(1)\n```\n\n- item\n\n'
+        "    ~~~bash source='above' exec='1'\n    ls\n    ~~~\n\n"
+        '```python exec="off"\n```\n\n```sh\nx exec="on"\n```\n'
+    )
+    book = read(tmp_path, config, {"index.md": text})
+    fences = ['index.md:1: python exec="on"', "index.md:7: bash source='above' exec='1'"]
+    assert [f"{loss.place}: {loss.detail}" for loss in book.losses] == (
+        [] if named is None else [*named, *fences]
+    )
