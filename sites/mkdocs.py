@@ -15,7 +15,7 @@ from sites.includes import Includes
 from sites.languages import language_tag
 from sites.mdx_include import EXTENSIONS, mdx_include
 from sites.mkdocs_blog import Blog
-from sites.mkdocs_config import CONFIGS, Site, built_pages, load_site
+from sites.mkdocs_config import CONFIGS, MARKDOWN, Site, built_pages, load_site
 from sites.mkdocs_languages import Languages
 from sites.mkdocs_losses import (
     hook_source,
@@ -32,7 +32,6 @@ from sites.pymdownx_snippets import Snippets
 from sites.sections import UNCLOSED_COMMENT, in_sections
 from sites.source import Book, Request, file_address, find_above, humanize, site_path
 
-MARKDOWN = (".markdown", ".mdown", ".mkdn", ".mkd", ".md")
 _TAG = re.compile(r"<[^<>]{0,1000}>")
 
 
@@ -49,7 +48,9 @@ def read(request: Request) -> Book:
     paths = built_pages(site, sorted(files.find(root, MARKDOWN), key=default_order))
     ranks: dict[str, int] = {}
     titles: dict[str, str] = {}
-    for path, name in navigation(site, paths):
+    known = set(paths)
+    bare_paths = {languages.split(path)[1] for path in paths}
+    for path, name in navigation(site, paths, known | bare_paths):
         ranks.setdefault(path, len(ranks))
         titles[path] = titles.get(path) or " ".join(unescape(_TAG.sub("", name)).split())
 
@@ -59,7 +60,6 @@ def read(request: Request) -> Book:
         return locale != languages.default, locale, rank, default_order(bare)
 
     paths.sort(key=order)
-    known = set(paths)
 
     def published(path: str) -> bool:
         source = PurePosixPath(path)

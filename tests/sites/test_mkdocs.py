@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -767,3 +768,34 @@ def test_code_that_a_build_runs_is_named(
     assert [f"{loss.place}: {loss.detail}" for loss in book.losses] == (
         [] if named is None else [*named, *fences]
     )
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        ("nav:\n- a.md\n- Reference:\n  - CLI: ref/cli.md\n  - ./b.md\n",
+         ["mkdocs.yml:5: ref/cli.md", "mkdocs.yml:6: ./b.md"]),
+        ("nav: [a.md, sub/, 'https://bees.dev/x.md', api.html, draft.md]\ndraft_docs: draft.md\n",
+         []),
+        ("nav: [a.md, c.md, d.md]\n"
+         "plugins:\n- i18n: {languages: [{locale: en, default: true}, {locale: fr}]}\n",
+         ["mkdocs.yml:2: d.md"]),
+        ("nav:\n- sub/\n- e.md\nplugins: [literate-nav]\n",
+         ["mkdocs.yml:4: e.md", "sub/SUMMARY.md: gone.md"]),
+    ],
+)  # fmt: skip
+def test_pages_of_the_navigation_that_do_not_exist_are_named(
+    tmp_path: Path, config: str, named: list[str]
+) -> None:
+    files = dict.fromkeys(("a.md", "sub/f.md", "draft.md", "c.fr.md", "c.en.md"), "x")
+    files["sub/SUMMARY.md"] = "- [F](f.md)\n- [Gone](gone.md)\n- [Out](https://bees.dev/a.md)\n"
+    book = read(tmp_path, config, files)
+    assert [f"{loss.place}: {loss.detail}" for loss in book.losses] == named
+
+
+def test_many_missing_pages_are_named_in_time(tmp_path: Path) -> None:
+    nav = "nav:\n" + "".join(f"- gone{number}.md\n" for number in range(2_000))
+    start = process_time()
+    losses = list(read(tmp_path, nav, {"a.md": "x"}).losses)
+    assert process_time() - start < 10
+    assert [loss.place for loss in losses] == [f"mkdocs.yml:{line}" for line in range(3, 2_003)]
