@@ -23,6 +23,7 @@ _READ = frozenset(
     | {"include-markdown", "open-in-new-tab", "panzoom", "htmlproofer", "llmstxt", "mike"}
 )
 """Plugins that are followed, or change neither the text nor the addresses of pages."""
+_JINJA_RUNNERS = ("macros", "zensical.extensions.macros", "markdownextradata", "table-reader")
 _JINJA = {"variable": ("{{", "}}"), "block": ("{%", "%}")}
 _PLACEHOLDER = re.compile(
     r"(<!--\s*+[\w-]++:?)(?:[^\n]{0,80}?-->)?|<(?:[A-Z]|[a-z]++_)[\w-]*+>|\{\{[^{}\n]{1,80}\}\}"
@@ -63,10 +64,9 @@ def name_template(meta: Mapping[str, Any], text: str, site: Site) -> None:
 def name_jinja(
     path: str, meta: Mapping[str, Any], body: str, site: Site, includes: Includes
 ) -> None:
-    """Name a page's first expression of Jinja, which the macros plugin would run."""
-    options = site.plugin("macros")
-    if options is None:
-        options = site.extensions.get("zensical.extensions.macros")
+    """Name a page's first expression of Jinja, which a plugin would run."""
+    named = {**site.extensions, **dict(site.plugins)}
+    options = next((named[name] for name in _JINJA_RUNNERS if name in named), None)
     if options is None:
         return
     forced = str(options.get("force_render_paths") or "").split("\n")

@@ -37,6 +37,8 @@ def navigation(site: Site, paths: Sequence[str], known: Collection[str]) -> list
     for path, _ in listed:
         if site_path(path) not in known and _is_missing(site, path):
             site.lost(_MISSING, "nav", path)
+        elif not path.endswith(MARKDOWN) and os.path.isfile(site.root / path):
+            site.lost("files of the navigation are not Markdown", "nav", path)
     options = site.plugin("literate-nav")
     if options is not None:
         name = str(options.get("nav_file") or "SUMMARY.md")
@@ -51,7 +53,9 @@ def navigation(site: Site, paths: Sequence[str], known: Collection[str]) -> list
 
 
 def _is_missing(site: Site, path: str) -> bool:
-    return path.endswith(MARKDOWN) and not os.path.exists(site.root / path)
+    """Return whether a path, not a wildcard of literate-nav, is of a page that does not exist."""
+    is_page = path.endswith(MARKDOWN) and "*" not in path
+    return is_page and not os.path.exists(site.root / path)
 
 
 def default_order(path: str) -> tuple[Any, ...]:

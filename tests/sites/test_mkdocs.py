@@ -775,20 +775,25 @@ def test_code_that_a_build_runs_is_named(
     [
         ("nav:\n- a.md\n- Reference:\n  - CLI: ref/cli.md\n  - ./b.md\n",
          ["mkdocs.yml:5: ref/cli.md", "mkdocs.yml:6: ./b.md"]),
-        ("nav: [a.md, sub/, 'https://bees.dev/x.md', api.html, draft.md]\ndraft_docs: draft.md\n",
+        ("nav: [api/bees.html, {Notes: n.ipynb}]\n",
+         ["mkdocs.yml:2: api/bees.html", "mkdocs.yml:2: n.ipynb"]),
+        ("nav: [a.md, sub/, 'https://bees.dev/x.md', made.html, draft.md]\ndraft_docs: draft.md\n",
          []),
         ("nav: [a.md, c.md, d.md]\n"
          "plugins:\n- i18n: {languages: [{locale: en, default: true}, {locale: fr}]}\n",
          ["mkdocs.yml:2: d.md"]),
-        ("nav:\n- sub/\n- e.md\nplugins: [literate-nav]\n",
+        ("nav:\n- sub/\n- e.md\n- api/*.md\nplugins: [literate-nav]\n",
          ["mkdocs.yml:4: e.md", "sub/SUMMARY.md: gone.md"]),
     ],
 )  # fmt: skip
-def test_pages_of_the_navigation_that_do_not_exist_are_named(
+def test_pages_of_the_navigation_that_are_not_read_are_named(
     tmp_path: Path, config: str, named: list[str]
 ) -> None:
     files = dict.fromkeys(("a.md", "sub/f.md", "draft.md", "c.fr.md", "c.en.md"), "x")
-    files["sub/SUMMARY.md"] = "- [F](f.md)\n- [Gone](gone.md)\n- [Out](https://bees.dev/a.md)\n"
+    files |= dict.fromkeys(("api/bees.html", "n.ipynb"), "{}")
+    files["sub/SUMMARY.md"] = (
+        "- [F](f.md)\n- [Gone](gone.md)\n- *.md\n- [Out](https://bees.dev/a.md)\n"
+    )
     book = read(tmp_path, config, files)
     assert [f"{loss.place}: {loss.detail}" for loss in book.losses] == named
 
@@ -799,3 +804,13 @@ def test_many_missing_pages_are_named_in_time(tmp_path: Path) -> None:
     losses = list(read(tmp_path, nav, {"a.md": "x"}).losses)
     assert process_time() - start < 10
     assert [loss.place for loss in losses] == [f"mkdocs.yml:{line}" for line in range(3, 2_003)]
+
+
+@pytest.mark.parametrize("plugin", ["markdownextradata", "table-reader"])
+def test_other_plugins_that_run_jinja(tmp_path: Path, plugin: str) -> None:
+    files = {"a.md": "# A\n\n{{ read_csv('b.csv') }}\n", "c.md": "# C\n\nd\n"}
+    losses = read(tmp_path, f"plugins: [{plugin}]", files).losses
+    assert [(loss.place, loss.detail) for loss in losses] == [
+        ("mkdocs.yml:2", plugin),
+        ("a.md:3", "{{ read_csv('b.csv') }}"),
+    ]
