@@ -30,7 +30,7 @@ def include_markdown(body: str, options: Options, root: Path, includes: Includes
     """Return a page with its included files; `root` is the folder of all pages."""
     tags = options.get("opening_tag") or "{%", options.get("closing_tag") or "%}"
     pattern = re.compile(_DIRECTIVE.format(*(re.escape(str(tag)) for tag in tags)))
-    usual = {key.replace("_", "-"): value for key, value in options.items()}
+    usual = {str(key).replace("_", "-"): value for key, value in options.items()}
     return includes.expand(body, pattern, partial(_include, root, usual))
 
 

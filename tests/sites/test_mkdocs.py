@@ -666,7 +666,7 @@ def test_included_text_is_indented_like_its_directive(
         "outer.md": '- inner\n\n    {% include "inc.md" %}\n',
     }
     write(tmp_path, {f"docs/{name}": part for name, part in files.items()})
-    config = "plugins: [include-markdown]\nmarkdown_extensions: [admonition]"
+    config = "plugins:\n- include-markdown: {5: x}\nmarkdown_extensions: [admonition]"
     book = read(tmp_path, config, {"index.md": f"# T\n\n{text}"})
     assert texts(next(page for page in book.pages if page.source_path == "index.md")) == shown
 
