@@ -10,15 +10,18 @@ from rag.models import Block
 _POWER = re.compile(r"(?:(\^)\((\w+)\)|\^\([^\w)]{0,40}\))")
 
 
-def linked(kind: Literal["paragraph", "list"], text: str, links: set[str]) -> Block | None:
+class Contents(Block):
+    """A list that only leads to the page itself: perhaps its table of contents."""
+
+
+def linked(kind: Literal["paragraph", "list"], text: str, links: set[str]) -> Block:
     """Return a block of a kind, or one of links if it has nothing else.
 
-    `links` tells where they lead, "page" or "site", and "text" for words outside of them. A list
-    that only leads to the page itself is a table of contents and is left out.
+    `links` tells where they lead, "page" or "site", and "text" for words outside of them.
     """
     if not links or "text" in links:
         return Block(kind, text)
-    return None if kind == "list" and "site" not in links else Block("links", text)
+    return (Contents if kind == "list" and "site" not in links else Block)("links", text)
 
 
 def raised(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -162,22 +163,33 @@ def load_yaml(files: Files, folder: Path, path: str) -> dict[str, Any]:
 
 def line_of(text: str, key: str, value: str) -> int:
     """Return the line, from 1, of a text below a top-level key of YAML; 0 if it is not there."""
+    return _lines_below(text, key).get(value, 0)
+
+
+@lru_cache(maxsize=4)
+def _lines_below(text: str, key: str) -> dict[str, int]:
+    """Return each text below a top-level key of YAML, with its first line from 1."""
     try:
         root = yaml.compose(text, Loader=_PlainLoader)
     except yaml.YAMLError:
-        return 0
+        return {}
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
     left = [node for name, node in pairs if name.value == key]
-    while left:
-        node = left.pop(0)
+    seen = set[int]()
+    lines: dict[str, int] = {}
+    for node in left:
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
             left += [each for pair in node.value for each in pair]
         elif isinstance(node, yaml.SequenceNode):
             left += node.value
-        elif value in (lines := node.value.split("\n")):
-            line = int(node.start_mark.line) + (node.style in ("|", ">"))
-            return line + int(lines.index(value)) + 1
-    return 0
+        else:
+            first = int(node.start_mark.line) + (node.style in ("|", ">")) + 1
+            for number, line in enumerate(node.value.split("\n"), start=first):
+                lines.setdefault(line, number)
+    return lines
 
 
 def lines_above(text: str, body: str) -> int:

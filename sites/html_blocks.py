@@ -242,7 +242,6 @@ class BlockReader(HTMLParser):
         if rows:
             self._add(Block("table", markdown_table(rows)))
 
-    def _add(self, item: Block | HeadingMark | None) -> None:
-        if item:
-            self.items.append(item)
-            self._links = set()
+    def _add(self, item: Block | HeadingMark) -> None:
+        self.items.append(item)
+        self._links = set()

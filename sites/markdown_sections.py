@@ -76,8 +76,7 @@ class SectionReader:
             self._container(node)
 
     def _add(self, kind: Literal["paragraph", "list"], text: str, links: set[str]) -> None:
-        if block := linked(kind, text, links):
-            self._sections.add(block)
+        self._sections.add(linked(kind, text, links))
 
     def _jsx_heading(self, tokens: Sequence[Token]) -> HeadingMark | None:
         """Read `<h2 id="x">…</h2>` in MDX; without an id it is an ordinary paragraph."""

@@ -15,16 +15,23 @@ from sites.includes import Includes
 from sites.languages import language_tag
 from sites.mdx_include import EXTENSIONS, mdx_include
 from sites.mkdocs_blog import Blog
-from sites.mkdocs_config import CONFIGS, Site, built_pages, load_site
+from sites.mkdocs_config import CONFIGS, MARKDOWN, Site, built_pages, load_site
 from sites.mkdocs_languages import Languages
-from sites.mkdocs_losses import name_jinja, name_objects, name_template, name_unread
+from sites.mkdocs_losses import (
+    hook_source,
+    name_executed,
+    name_hooked,
+    name_jinja,
+    name_objects,
+    name_template,
+    name_unread,
+)
 from sites.mkdocs_navigation import default_order, navigation
 from sites.pymarkdown import Renderer
 from sites.pymdownx_snippets import Snippets
 from sites.sections import UNCLOSED_COMMENT, in_sections
 from sites.source import Book, Request, file_address, find_above, humanize, site_path
 
-MARKDOWN = (".markdown", ".mdown", ".mkdn", ".mkd", ".md")
 _TAG = re.compile(r"<[^<>]{0,1000}>")
 
 
@@ -41,7 +48,9 @@ def read(request: Request) -> Book:
     paths = built_pages(site, sorted(files.find(root, MARKDOWN), key=default_order))
     ranks: dict[str, int] = {}
     titles: dict[str, str] = {}
-    for path, name in navigation(site, paths):
+    known = set(paths)
+    bare_paths = {languages.split(path)[1] for path in paths}
+    for path, name in navigation(site, paths, known | bare_paths):
         ranks.setdefault(path, len(ranks))
         titles[path] = titles.get(path) or " ".join(unescape(_TAG.sub("", name)).split())
 
@@ -51,7 +60,6 @@ def read(request: Request) -> Book:
         return locale != languages.default, locale, rank, default_order(bare)
 
     paths.sort(key=order)
-    known = set(paths)
 
     def published(path: str) -> bool:
         source = PurePosixPath(path)
@@ -77,6 +85,7 @@ class _Pages:
         self._titles = titles
         self._languages = languages
         self._renderer = Renderer(site)
+        self._hooks = hook_source(site)
         options = site.extensions.get("pymdownx.snippets")
         self._snippets = None if options is None else Snippets(options, site)
         self._blogs = [Blog(options) for name, options in site.plugins if name == "blog"]
@@ -91,13 +100,13 @@ class _Pages:
         includes = Includes(self._request.files, site.root, path, lines_above(text, body))
         if (options := site.plugin("include-markdown")) is not None:
             body = include_markdown(body, options, site.root, includes)
-        macros = site.plugin("macros") is not None or site.has("zensical.extensions.macros")
-        if macros and meta.get("render_macros") is not False:
-            name_jinja(body, includes, report.losses)
+        name_jinja(path, meta, body, site, includes)
         if site.has(*EXTENSIONS):
             body = mdx_include(body, site, includes)
         if self._snippets:
             body = self._snippets.insert(body, includes)
+        name_executed(body, site, includes)
+        name_hooked(path, body, self._hooks, includes, report.losses)
         includes.report()
         html = self._renderer.html(body)
         name_objects(self._renderer.objects, body, includes, report.losses)

@@ -18,6 +18,7 @@ from sites.globs import ignored
 from sites.source import Request
 from sites.time_limit import TooSlow, page_time_limit
 
+MARKDOWN = (".markdown", ".mdown", ".mkdn", ".mkd", ".md")
 CONFIGS = ("mkdocs.yml", "mkdocs.yaml", "properdocs.yml", "zensical.yml")
 _PREFIXES = ("material/", "markdown.extensions.")
 _ALWAYS_EXCLUDED = (".*", "/templates/")

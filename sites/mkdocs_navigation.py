@@ -7,7 +7,8 @@ https://github.com/lukasgeiter/mkdocs-awesome-pages-plugin and its successor mkd
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -19,16 +20,25 @@ from sites.files import Refused
 from sites.front_matter import load_yaml
 from sites.globs import matches
 from sites.inline_text import plain_text
-from sites.mkdocs_config import Site
+from sites.mkdocs_config import MARKDOWN, Site
 from sites.source import site_path
 
+_MISSING = "pages of the navigation could not be found"
 MAX_DEPTH = 20
 """Levels of folders with a navigation of their own."""
 
 
-def navigation(site: Site, paths: Sequence[str]) -> list[tuple[str, str]]:
-    """Return (path, title) of the pages in the navigation; a title may be ""."""
+def navigation(site: Site, paths: Sequence[str], known: Collection[str]) -> list[tuple[str, str]]:
+    """Return (path, title) of the pages in the navigation; a title may be "".
+
+    `known` are the paths with and without their languages; other pages are named as a loss.
+    """
     listed = list(_configured(site.config.get("nav")))
+    for path, _ in listed:
+        if site_path(path) not in known and _is_missing(site, path):
+            site.lost(_MISSING, "nav", path)
+        elif not path.endswith(MARKDOWN) and os.path.isfile(site.root / path):
+            site.lost("files of the navigation are not Markdown", "nav", path)
     options = site.plugin("literate-nav")
     if options is not None:
         name = str(options.get("nav_file") or "SUMMARY.md")
@@ -40,6 +50,12 @@ def navigation(site: Site, paths: Sequence[str]) -> list[tuple[str, str]]:
             name = str(options.get("filename") or name)
             return list(_Awesome(site, paths, name).folder(""))
     return [(site_path(path), title) for path, title in listed]
+
+
+def _is_missing(site: Site, path: str) -> bool:
+    """Return whether a path, not a wildcard of literate-nav, is of a page that does not exist."""
+    is_page = path.endswith(MARKDOWN) and "*" not in path
+    return is_page and not os.path.exists(site.root / path)
 
 
 def default_order(path: str) -> tuple[Any, ...]:
@@ -73,6 +89,7 @@ class _Literate(_InFolders):
 
     def folder(self, folder: str, depth: int = 0) -> Iterator[tuple[str, str]]:
         """Yield the pages of a folder in the order of its file."""
+        losses = self.site.files.report.losses
         below = f"{folder}/" if folder else ""
         if below + self.name not in self.paths or depth > MAX_DEPTH:
             yield from ((path, "") for path in self.paths if path.startswith(below))
@@ -81,7 +98,12 @@ class _Literate(_InFolders):
             text = self.site.files.included(self.site.root / folder / self.name, 500_000)
         except Refused:
             return
-        yield from self.entries(folder, list(self._listed(text)), depth)
+        listed = list(self._listed(text))
+        for href, _ in listed:
+            path = site_path(folder, href)
+            if "://" not in href and path not in self.paths and _is_missing(self.site, path):
+                losses.add(_MISSING, site_path(folder, self.name), href)
+        yield from self.entries(folder, listed, depth)
 
     def _listed(self, text: str) -> Iterator[tuple[str, str]]:
         """Yield (link, title); a wildcard is an item of a list without a link."""

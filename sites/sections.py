@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from rag.models import Block, Section
+from sites.block_text import Contents
 from sites.html_blocks import HeadingMark
 
+_ITEM = re.compile(r"^ *(?:-|\d+\.) ", re.MULTILINE)
 MAX_HEADING = 200
 """Characters; a longer heading is also repeated below as a paragraph."""
 UNCLOSED_COMMENT = "has an HTML comment that is never closed; it is read as text."
@@ -52,7 +54,7 @@ class SectionBuilder:
         if isinstance(item, HeadingMark):
             self._open(item)
         else:
-            self._started = True
+            self._started = self._started or not isinstance(item, Contents)
             self._section.blocks.append(item)
 
     def _open(self, mark: HeadingMark) -> None:
@@ -95,6 +97,7 @@ class SectionBuilder:
     def finish(self, fallback: str) -> Document:
         """Return the page; `fallback` is its title if it has no other."""
         title = self._title or clip(fallback)
+        self._drop_contents(title)
         first = self._sections[0]
         first.heading = first.heading or title
         if len(self._sections) > 1 and not first.blocks and not self._has_title_heading:
@@ -103,6 +106,17 @@ class SectionBuilder:
             Section(s.heading, s.level, s.anchor, s.path, tuple(s.blocks)) for s in self._sections
         )
         return Document(title, tuple(sections))
+
+    def _drop_contents(self, title: str) -> None:
+        """Leave out the lists of links whose items are all headings of the page."""
+        headings = {_words(text) for text in (title, *(s.heading for s in self._sections))}
+        for section in self._sections:
+            section.blocks = [
+                Block("links", block.text) if isinstance(block, Contents) else block
+                for block in section.blocks
+                if not isinstance(block, Contents)
+                or not headings.issuperset(map(_words, _ITEM.split(block.text)[1:]))
+            ]
 
 
 def in_sections(items: Iterable[Block | HeadingMark], title: str, fallback: str) -> Document:
@@ -121,7 +135,11 @@ def clip(words: str) -> str:
 
 def _repeats_title(heading: str, title: str) -> bool:
     """Return whether a heading repeats the title: the same words, or a few more."""
-    said, wanted = (re.findall(r"\w+", text.casefold()) for text in (heading, title))
+    said, wanted = _words(heading), _words(title)
     if said == wanted:
         return True
     return len(wanted) > 1 and set(wanted) <= set(said) and len(said) <= 2 * len(wanted)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\w+", text.casefold()))

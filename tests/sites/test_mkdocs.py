@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -408,8 +409,26 @@ def test_links_alone_are_told_apart(tmp_path: Path) -> None:
     text = "- [A](#a)\n- [B](#b)\n\n[C](c.md) [D](d.md)\n\n1. [E](e.md)\n\nwords [F](f.md)\n"
     (section,) = page(tmp_path, "", text).sections
     assert [(block.kind, block.text) for block in section.blocks] == [
-        ("links", "C D"), ("links", "1. E"), ("paragraph", "words F")
+        ("links", "- A\n- B"), ("links", "C D"), ("links", "1. E"), ("paragraph", "words F")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("contents", "shown"),
+    [
+        ("- [Bees](#bees)\n    - [The hive](#the-hive)\n", []),
+        ("1. [T](#t)\n2. [*The* Hive](#the-hive)\n", []),
+        ("1. [hive](#the-hive)\n2. [bees](#bees)\n", ["1. hive\n2. bees"]),
+        ("- [Bees](#bees)\n- [Bees that swarm](#bees)\n", ["- Bees\n- Bees that swarm"]),
+    ],
+)  # fmt: skip
+def test_only_a_list_of_headings_is_a_table_of_contents(
+    tmp_path: Path, contents: str, shown: list[str]
+) -> None:
+    below = "## Bees\n\nx\n\n## The hive\n\ny\n"
+    for number, text in enumerate((f"# T\n\n{contents}\n{below}", f"{contents}\n# T\n\n{below}")):
+        made = page(tmp_path / str(number), "", text)
+        assert (made.title, texts(made)) == ("T", [*shown, "x", "y"])
 
 
 @pytest.mark.parametrize(
@@ -620,3 +639,178 @@ def test_include_markdown_with_other_tags(
     write(tmp_path, {"docs/a.txt": "b\nc"})
     config = f"plugins:\n- include-markdown: {{{options}}}\n"
     assert texts(page(tmp_path, config, f"# T\n\n{line}\n")) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('!!! note\n\n    ```py\n    {% include "c.py" %}\n    ```\n\n    End.\n',
+         ["Note", "```py\na = 1\n\nb = 2\n```", "End."]),
+        ('- item\n\n    {% include-markdown "inc.md" %}\n\nEnd.\n',
+         ["- item\n\n  One.\n\n  Two.", "End."]),
+        ('1.  {% include-markdown "inc.md" %}\n\nEnd.\n', ["1. One.\n\n  Two.", "End."]),
+        ('- item\n\n    {% include "inc.md" preserve-includer-indent=false %}\n',
+         ["- item\n\n  One.", "Two."]),
+        ('{% include-markdown "deep.md" dedent=true %}\n', ["Deep."]),
+        ('- item\n\n    {% include "outer.md" %}\n',
+         ["- item\n  - inner\n\n    One.\n\n    Two."]),
+    ],
+)  # fmt: skip
+def test_included_text_is_indented_like_its_directive(
+    tmp_path: Path, text: str, shown: list[str]
+) -> None:
+    files = {
+        "c.py": "a = 1\n\nb = 2\n",
+        "inc.md": "One.\n\nTwo.\n",
+        "deep.md": "    Deep.\n",
+        "outer.md": '- inner\n\n    {% include "inc.md" %}\n',
+    }
+    write(tmp_path, {f"docs/{name}": part for name, part in files.items()})
+    config = "plugins:\n- include-markdown: {5: x}\nmarkdown_extensions: [admonition]"
+    book = read(tmp_path, config, {"index.md": f"# T\n\n{text}"})
+    assert texts(next(page for page in book.pages if page.source_path == "index.md")) == shown
+
+
+@pytest.mark.parametrize(
+    ("directive", "shown"),
+    [
+        (r"""{% include "a.txt" start="# \"A\"\n" end='it\'s' %}""", ["one"]),
+        ('{% include "a.txt" start="missing" end="two" %}', ["one it's"]),
+        ('{% include "a.txt" start="missing" %}', []),
+        ('{% include "https://bees.dev/a.txt" %}', []),
+    ],
+)
+def test_marks_of_included_text(tmp_path: Path, directive: str, shown: list[str]) -> None:
+    write(tmp_path, {"docs/a.txt": '# "A"\none\nit\'s two'})
+    book = read(tmp_path, "plugins: [include-markdown]", {"index.md": f"# T\n\n{directive}\n"})
+    assert texts(book.pages[0]) == shown
+    assert [(loss.kind, loss.detail) for loss in book.losses] == [
+        ("includes from addresses are not read", "https://bees.dev/a.txt")
+    ] * ("https" in directive)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ("{}", ["a.md:3: {{ b }}", "c.md:5: {{ b }}"]),
+        ("{j2_variable_start_string: «, j2_variable_end_string: »}", ["c.md:3: « run('x') »"]),
+        ("{j2_block_start_string: '[%', j2_block_end_string: '%]'}",
+         ["a.md:3: {{ b }}", "c.md:1: [% set x %]"]),
+        ("{render_by_default: false}", ["a.md:3: {{ b }}"]),
+        ("{render_by_default: false, force_render_paths: c.md}",
+         ["a.md:3: {{ b }}", "c.md:5: {{ b }}"]),
+    ],
+)  # fmt: skip
+def test_macros_with_options(tmp_path: Path, options: str, named: list[str]) -> None:
+    files = {
+        "a.md": "---\nrender_macros: true\n---\n{{ b }}\n",
+        "c.md": "[% set x %]\n\n« run('x') »\n\n{{ b }}\n",
+        "d.md": "---\nrender_macros: false\n---\n\n{{ b }} « c » [% d %]\n",
+    }
+    book = read(tmp_path, f"plugins:\n- macros: {options}", files)
+    assert [f"{loss.place}: {loss.detail}" for loss in book.losses] == [
+        line.replace("a.md:3", "a.md:4") for line in named
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "named"),
+    [
+        ('re.sub(r"<!-- bee:(\\w+) -->", f, x)', "Go.\n\n<!-- bee:queen of all -->\n",
+         "index.md:3: <!-- bee:queen of all -->"),
+        ('re.sub("<!--\\\\s*HIVE ?-->", f, x)', "<!-- HIVE -->\n", "index.md:1: <!-- HIVE -->"),
+        ('x.replace("<BEE_VERSION>", v)', "```\n<BEE_VERSION>\n```\n", "index.md:2: <BEE_VERSION>"),
+        ('x.replace("<latest_bee>", v)', "At <latest_bee>.\n", "index.md:1: <latest_bee>"),
+        ('re.sub(r"\\{\\{ *version *\\}\\}", v, x)', "{{version}}\n", "index.md:1: {{version}}"),
+        ('re.compile(r"```toml\\b.* swarm-file\\n")', "```toml swarm-file\nx\n```\n",
+         "index.md:1: ```toml swarm-file"),
+        ("if page.file.src_uri == 'index.md':", "Words.\n", "index.md: "),
+        ('x = page.file.src_path=="index.md"', "Words.\n", "index.md: "),
+        ("return {'index.md': 1}", "Words.\n", ""),
+        ('x.replace("<BEE>", v)', "<!-- prettier-ignore -->\n<HIVE>\n{{ v }}\n``` sh\n```\n", ""),
+        ("", "<!-- bee:queen -->\n<BEE_VERSION>\n", ""),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("module", ["h", "beside"])
+def test_pages_that_a_hook_completes_are_named(
+    tmp_path: Path, code: str, text: str, named: str, module: str
+) -> None:
+    write(tmp_path, {"docs/.hooks/h.py": "import beside\n", f"docs/.hooks/{module}.py": code})
+    files = {"index.md": text, "other.md": "Nothing.\n"}
+    write(tmp_path, {"docs/.hooks/huge.py": "#" * 600_000})
+    book = read(tmp_path, "hooks: [docs/.hooks/h.py]", files)
+    assert [f"{loss.place}: {loss.detail}" for loss in book.losses] == [
+        "mkdocs.yml:2: docs/.hooks/h.py",
+        *[named] * bool(named),
+    ]
+    assert not read(tmp_path, "", files).losses
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        ("plugins:\n- markdown-exec\n", ["mkdocs.yml:3: markdown-exec"]),
+        ("markdown_extensions:\n- pymdownx.superfences:\n    custom_fences:\n    - name: python\n"
+         "      class: python\n      format: !!python/name:markdown_exec.formatter\n", []),
+        ("plugins: []\n", None),
+    ],
+)  # fmt: skip
+def test_code_that_a_build_runs_is_named(
+    tmp_path: Path, config: str, named: list[str] | None
+) -> None:
+    text = (
+        '```python exec="on"\nprint(1)\n```\n\n- item\n\n'
+        "    ~~~bash source='above' exec='1'\n    ls\n    ~~~\n\n"
+        '```python exec="off"\n```\n\n```sh\nx exec="on"\n```\n'
+    )
+    book = read(tmp_path, config, {"index.md": text})
+    fences = ['index.md:1: python exec="on"', "index.md:7: bash source='above' exec='1'"]
+    assert [f"{loss.place}: {loss.detail}" for loss in book.losses] == (
+        [] if named is None else [*named, *fences]
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        ("nav:\n- a.md\n- Reference:\n  - CLI: ref/cli.md\n  - ./b.md\n",
+         ["mkdocs.yml:5: ref/cli.md", "mkdocs.yml:6: ./b.md"]),
+        ("nav: [api/bees.html, {Notes: n.ipynb}]\n",
+         ["mkdocs.yml:2: api/bees.html", "mkdocs.yml:2: n.ipynb"]),
+        ("nav: [a.md, sub/, 'https://bees.dev/x.md', made.html, draft.md]\ndraft_docs: draft.md\n",
+         []),
+        ("nav: [a.md, c.md, d.md]\n"
+         "plugins:\n- i18n: {languages: [{locale: en, default: true}, {locale: fr}]}\n",
+         ["mkdocs.yml:2: d.md"]),
+        ("nav:\n- sub/\n- e.md\n- api/*.md\nplugins: [literate-nav]\n",
+         ["mkdocs.yml:4: e.md", "sub/SUMMARY.md: gone.md"]),
+    ],
+)  # fmt: skip
+def test_pages_of_the_navigation_that_are_not_read_are_named(
+    tmp_path: Path, config: str, named: list[str]
+) -> None:
+    files = dict.fromkeys(("a.md", "sub/f.md", "draft.md", "c.fr.md", "c.en.md"), "x")
+    files |= dict.fromkeys(("api/bees.html", "n.ipynb"), "{}")
+    files["sub/SUMMARY.md"] = (
+        "- [F](f.md)\n- [Gone](gone.md)\n- *.md\n- [Out](https://bees.dev/a.md)\n"
+    )
+    book = read(tmp_path, config, files)
+    assert [f"{loss.place}: {loss.detail}" for loss in book.losses] == named
+
+
+def test_many_missing_pages_are_named_in_time(tmp_path: Path) -> None:
+    nav = "nav:\n" + "".join(f"- gone{number}.md\n" for number in range(2_000))
+    start = process_time()
+    losses = list(read(tmp_path, nav, {"a.md": "x"}).losses)
+    assert process_time() - start < 10
+    assert [loss.place for loss in losses] == [f"mkdocs.yml:{line}" for line in range(3, 2_003)]
+
+
+@pytest.mark.parametrize("plugin", ["markdownextradata", "table-reader"])
+def test_other_plugins_that_run_jinja(tmp_path: Path, plugin: str) -> None:
+    files = {"a.md": "# A\n\n{{ read_csv('b.csv') }}\n", "c.md": "# C\n\nd\n"}
+    losses = read(tmp_path, f"plugins: [{plugin}]", files).losses
+    assert [(loss.place, loss.detail) for loss in losses] == [
+        ("mkdocs.yml:2", plugin),
+        ("a.md:3", "{{ read_csv('b.csv') }}"),
+    ]
