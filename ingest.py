@@ -14,10 +14,11 @@ Exit status: 0 done, 1 nothing could be done and the old index is untouched, or 
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -130,20 +131,21 @@ async def _ingest(options: Namespace, clients: Clients) -> int:
     if live:
         book = await _read_site(options, settings, old)
     else:
-        # In this thread, which the clock for each page can interrupt.
-        book = read_path(
-            options.source,
-            generator=options.generator,
-            base_path=options.base_path,
-            root=options.root,
-            limits=Limits(
-                page_seconds=options.page_seconds,
-                characters=settings.max_book_characters,
-                includes=settings.max_includes,
-                include_depth=settings.max_include_depth,
-                included_characters=settings.max_included_characters,
-            ),
+        limits = Limits(
+            page_seconds=options.page_seconds,
+            characters=settings.max_book_characters,
+            includes=settings.max_includes,
+            include_depth=settings.max_include_depth,
+            included_characters=settings.max_included_characters,
         )
+        with _interruptible():  # in this thread, which the clock for each page can interrupt
+            book = read_path(
+                options.source,
+                generator=options.generator,
+                base_path=options.base_path,
+                root=options.root,
+                limits=limits,
+            )
     if options.language:
         from sites import in_language
 
@@ -178,6 +180,16 @@ async def _ingest(options: Namespace, clients: Clients) -> int:
     if book.losses and options.strict:
         raise SourceError("Nothing was changed: --strict requires that nothing of a page is lost.")
     return await _index(book, chunks, clients, published, options)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end the block at once. The event loop would only see it afterwards."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 async def _index(

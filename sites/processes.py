@@ -45,7 +45,8 @@ def compute(work: Callable[[T], R], parts: Sequence[T], processes: int) -> Itera
         for first in range(processes):
             own = list(range(first, len(parts), processes))
             reader, writer = context.Pipe(duplex=False)
-            arguments = (work, [parts[number] for number in own], writer)
+            waiting[reader] = own[::-1]
+            arguments = (work, [parts[number] for number in own], writer, list(waiting))
             process = context.Process(target=_send, args=arguments, daemon=True)
             with warnings.catch_warnings():
                 # Other threads wait for work from the index; the children need none of their locks.
@@ -53,7 +54,6 @@ def compute(work: Callable[[T], R], parts: Sequence[T], processes: int) -> Itera
                 process.start()
             writer.close()
             started.append(process)
-            waiting[reader] = own[::-1]
         for number in range(len(parts)):
             while number not in done:
                 ready = connection.wait([reader for reader, left in waiting.items() if left])
@@ -70,8 +70,12 @@ def compute(work: Callable[[T], R], parts: Sequence[T], processes: int) -> Itera
             process.join()
 
 
-def _send(work: Callable[[T], R], parts: Sequence[T], writer: Connection) -> None:
+def _send(
+    work: Callable[[T], R], parts: Sequence[T], writer: Connection, readers: Sequence[Connection]
+) -> None:
     """Send the results of one process. On Ctrl-C, the parent ends it."""
+    for reader in readers:  # else no process would notice that the parent was killed
+        reader.close()
     signal.set_wakeup_fd(-1)  # the parent's event loop would be woken
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -416,9 +416,25 @@ sys.exit(ingest.main(sys.argv[2:], lambda: Offline(data, Slow())))
 """
 
 
-def test_ctrl_c(tmp_path: Path, book: Path, capsys: pytest.CaptureFixture[str]) -> None:
+READING = """
+import sys, time
+from pathlib import Path
+import ingest, sites
+from tests.support.points import HashEmbedder
+from tests.support.offline import Offline
+
+def read(path, **options):
+    print("interrupt me", flush=True)
+    time.sleep(60)
+
+sites.read_path = read
+sys.exit(ingest.main(sys.argv[2:], lambda: Offline(Path(sys.argv[1]), HashEmbedder())))
+"""
+
+
+def interrupt(script: str, data: Path, book: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, str(tmp_path / "d"), str(book)],
+        [sys.executable, "-c", script, str(data), str(book)],
         cwd=ROOT,
         text=True,
         stdout=subprocess.PIPE,
@@ -437,9 +453,17 @@ def test_ctrl_c(tmp_path: Path, book: Path, capsys: pytest.CaptureFixture[str]) 
     assert process.returncode == 130
     assert "Stopped. The index in use is unchanged" in err
     assert "Traceback" not in err
-    assert run(info(tmp_path / "d")) is None
+    assert run(info(data)) is None
+
+
+def test_ctrl_c(tmp_path: Path, book: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    interrupt(INTERRUPTED, tmp_path / "d", book)
     assert call(tmp_path / "d", book) == 0
     assert ": 6 embedded in 1 call, 4 reused" in capsys.readouterr().out
+
+
+def test_ctrl_c_while_pages_are_read(tmp_path: Path, book: Path) -> None:
+    interrupt(READING, tmp_path / "d", book)
 
 
 def test_the_command_itself(tmp_path: Path, book: Path) -> None:

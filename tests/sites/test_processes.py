@@ -5,15 +5,19 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from rag.errors import SourceError
 from sites import processes, read_book
 from sites.files import Files, Limits
 from sites.source import Book
+from tests.support.service import ROOT
 
 CONFIGS = {
     "plain": "",
@@ -122,3 +126,34 @@ def test_ctrl_c_ends_the_processes() -> None:
     with pytest.raises(KeyboardInterrupt):
         numbers.throw(KeyboardInterrupt)  # type: ignore[attr-defined]
     assert [child.exitcode for child in children] == [-signal.SIGTERM] * 2
+
+
+KILLED = """
+import multiprocessing, os, signal
+from sites import processes
+parts = processes.compute(lambda part: bytes(1_000_000), range(100), 2)
+next(parts)
+print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_parent_leaves_no_process(tmp_path: Path) -> None:
+    with (tmp_path / "output").open("w") as output:  # the children would keep a pipe open
+        subprocess.run([sys.executable, "-c", KILLED], cwd=ROOT, stdout=output, check=False)
+    children = [int(child) for child in (tmp_path / "output").read_text().split()]
+    assert len(children) == 2
+    deadline = time.monotonic() + 30
+    while (left := list(filter(_runs, children))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for child in left:
+        os.kill(child, signal.SIGKILL)
+    assert not left
+
+
+def _runs(process: int) -> bool:
+    """Whether a process does anything; in a container nobody may collect the ended ones."""
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
