@@ -64,8 +64,7 @@ class InlineText:
         elif kind == "mdx_expression":
             self._put(token.meta["words"])
         elif kind == "mdx_tag":
-            for name, attributes in token.meta["tags"]:
-                self._tag(name, attributes)
+            self._tag(*token.meta["tag"])
         elif kind == "html_inline":
             self._tag(*read_tag(token.content))
 

@@ -86,7 +86,7 @@ class Partials:
         before = Token("", "", 0)
         for token in _visible(tokens):
             last, before = before, token
-            if token.type == "mdx_tags":
+            if token.type == "mdx_tag":
                 yield from self._tag(token, last, file)
                 continue
             if token.type == "inline" and any(c.type in _FILLED for c in token.children or ()):
@@ -105,22 +105,22 @@ class Partials:
                 words = self._words(child.content, near, file)
                 children[at] = child.copy(meta={"words": words})
             elif child.type == "mdx_tag":
-                name, attributes = tag = self._filled(child.meta["tags"][0], file)
-                children[at] = child.copy(meta={"tags": [tag]})
+                name, attributes = tag = self._filled(child.meta["tag"], file)
+                children[at] = child.copy(meta={"tag": tag})
                 yield from self._component(name, attributes, near, file) or ()
             elif child.type in ("softbreak", "hardbreak") and near.map:
                 near = near.copy(map=[line + 1 for line in near.map])
 
     def _tag(self, token: Token, last: Token, file: _File) -> Iterator[Token]:
         """Yield what a tag or expression that stands alone is for; `last` is before it."""
-        name, attributes = tag = self._filled(token.meta["tags"][0], file)
+        name, attributes = tag = self._filled(token.meta["tag"], file)
         if name != "{":
             inserted = self._component(name, attributes, token, file)
-            shown = token.copy(meta={"tags": [tag]})
+            shown = token.copy(meta={"tag": tag})
             yield from [shown] if inserted is None else inserted
             return
         words = self._words(attributes["source"], token, file)
-        opened, options = last.meta["tags"][0] if last.type == "mdx_tags" else ("", {})
+        opened, options = last.meta.get("tag", ("", {}))
         if opened == "CodeBlock":
             code, language = words.strip("\n") + "\n", options.get("language", "")
             yield Token("fence", "code", 0, content=code, info=language, map=token.map)
@@ -207,20 +207,13 @@ def _is_text(value: Any) -> bool:
 
 
 def _visible(tokens: Iterable[Token]) -> Iterator[Token]:
-    """Yield the tokens, one for each tag, without the contents of `<head>` and the like."""
+    """Yield the tokens without the contents of `<head>` and the like."""
     hidden = ""
-    for token in _one_tag_each(tokens):
-        name, attributes = token.meta["tags"][0] if token.type == "mdx_tags" else ("", {})
+    for token in tokens:
+        name, attributes = token.meta.get("tag", ("", {}))
         if hidden:
             hidden = "" if name.lower() == f"/{hidden}" else hidden
         elif name.lower() in _HIDDEN:
             hidden = "" if "/" in attributes else name.lower()
         else:
             yield token
-
-
-def _one_tag_each(tokens: Iterable[Token]) -> Iterator[Token]:
-    """Yield the tokens, those of lines of tags as one for each tag."""
-    for token in tokens:
-        tags = token.meta["tags"] if token.type == "mdx_tags" else ()
-        yield from (token.copy(meta={"tags": [tag]}) for tag in tags) if tags else [token]
