@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from functools import partial
 from pathlib import PurePosixPath
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
-from markdown_it.token import Token
 
 from sites.alerts import alerts
 from sites.block_rules import add_block
@@ -17,6 +16,7 @@ from sites.curly_attributes import CurlyAttributes
 from sites.directives import directives
 from sites.fences import fence_titles, label
 from sites.html_tags import tag_words
+from sites.inline_text import Words, no_text, plain_text
 from sites.markdown import Dialect
 from sites.slugs import Slugger, vitepress_slugger
 
@@ -35,20 +35,16 @@ _SNIPPET = re.compile(
 )
 
 
-def _anchor_text(tokens: Sequence[Token]) -> str:
-    """Return a heading's text like markdown-it-anchor: text and code, without emoji.
+_ANCHORS: Words = {
+    "text": lambda token: _EMOJI.sub("", token.content),
+    "entity": lambda token: token.markup,
+    "softbreak": no_text,
+    "image": no_text,
+}
+"""The text of a heading like markdown-it-anchor: text and code, without emoji.
 
-    Entities stay as typed: VitePress leaves them for Vue.
-    """
-    parts = []
-    for token in tokens:
-        if token.type == "text":
-            parts.append(_EMOJI.sub("", token.content))
-        elif token.type == "code_inline":
-            parts.append(token.content)
-        elif token.type == "entity":
-            parts.append(token.markup)
-    return "".join(parts)
+Entities stay as typed: VitePress leaves them for Vue.
+"""
 
 
 def _keep_entities(md: MarkdownIt) -> None:
@@ -149,7 +145,7 @@ def dialect(left: str = "{", right: str = "}", *, slugs: bool = True) -> Dialect
             attributes.plugin,
             fence_titles(label),
         ),
-        _anchor_text,
+        partial(plain_text, own=_ANCHORS),
         attributes.heading_id,
         tag_words=_tag_words,
         shown_code=_shown_code,
