@@ -47,9 +47,14 @@ def line_of(state: StateBlock, line: int) -> str:
 
 def push_paragraph(state: StateBlock, text: str, line: int) -> None:
     """Add a one-line paragraph, such as the title of an admonition."""
-    state.push("paragraph_open", "p", 1).map = [line, line + 1]
-    token: Token = state.push("inline", "", 0)
-    token.content = text
-    token.map = [line, line + 1]
-    token.children = []
-    state.push("paragraph_close", "p", -1)
+    state.tokens += paragraph(text, state.level, [line, line + 1])
+
+
+def paragraph(
+    text: str, level: int, lines: list[int] | None, *, plain: bool = False
+) -> list[Token]:
+    """Return the tokens of a paragraph; a plain one is added after inline Markdown is parsed."""
+    inline = Token("inline", "", 0, content=text, level=level + 1, map=lines)
+    inline.children = [Token("text", "", 0, content=text)] if plain else []
+    opening = Token("paragraph_open", "p", 1, level=level, map=lines)
+    return [opening, inline, Token("paragraph_close", "p", -1, level=level)]

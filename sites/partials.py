@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from sites.fences import text_paragraph
+from sites.block_rules import paragraph
 from sites.files import Files, Report, real_path
 from sites.front_matter import lines_above, split_front_matter
 from sites.includes import Include, Includes, relative_name
@@ -125,7 +125,7 @@ class Partials:
             code, language = words.strip("\n") + "\n", options.get("language", "")
             yield Token("fence", "code", 0, content=code, info=language, map=token.map)
         elif words.strip():
-            yield from text_paragraph(words, token)
+            yield from paragraph(words, token.level, token.map, plain=True)
 
     def _filled(self, tag: Tag, file: _File) -> Tag:
         """Return a tag with its attributes as texts; those that are computed are left out."""
