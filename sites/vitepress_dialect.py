@@ -11,8 +11,8 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
 
 from sites.alerts import alerts
+from sites.attributes import CurlyAttributes
 from sites.block_rules import add_block
-from sites.curly_attributes import CurlyAttributes
 from sites.directives import directives
 from sites.fences import fence_titles, label
 from sites.html_tags import tag_words
