@@ -20,7 +20,7 @@ from sites.front_matter import lines_above, split_front_matter
 from sites.includes import Include, Includes, relative_name
 from sites.markdown import Dialect, give_anchors
 from sites.script import evaluate, read_module
-from sites.script_types import Computed, Imported
+from sites.script_types import Computed, Imported, shown_text
 from sites.site_config import Scripts
 
 IMPORTS = "imports could not be found"
@@ -136,9 +136,9 @@ class Partials:
             if key == "values=" and isinstance(value, list):  # of <Tabs>
                 tabs = [tab for tab in value if isinstance(tab, dict)]
                 self._labels |= {str(tab.get("value")): tab.get("label") for tab in tabs}
-            elif _is_text(value):
+            elif (shown := shown_text(value)) is not None:
                 key = key.removesuffix("=")
-                found[key] = text if value is text else self._includes.filled(str(value), key)
+                found[key] = text if value is text else self._includes.filled(shown, key)
         label = self._labels.get(found.get("value", "")) if name == "TabItem" else None
         if isinstance(label, str):
             found["label"] = self._includes.filled(label, "label")
@@ -154,8 +154,8 @@ class Partials:
             place = self._place(raw["file"], file)
             with self._includes.including(Include(raw["file"], place, at=file.at(near))) as text:
                 return text
-        if _is_text(value):
-            return self._includes.filled(str(value), f"{{{source.strip()}}}")
+        if (shown := shown_text(value)) is not None:
+            return self._includes.filled(shown, f"{{{source.strip()}}}")
         if isinstance(value, Computed | dict | list):
             self._lost(EXPRESSIONS, file, near, f"{{{source.strip()}}}")
         return value.text if isinstance(value, Computed) else ""
@@ -200,10 +200,6 @@ class Partials:
             give_anchors(tokens, dialect)
             self._parsed[key] = tokens, lines_above(text, body)
         return self._parsed[key]
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 def _visible(tokens: Iterable[Token]) -> Iterator[Token]:
