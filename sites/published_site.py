@@ -15,7 +15,6 @@ from sites.fetch import Fetcher
 from sites.files import MAX_FILE_BYTES, Files, Refused
 from sites.html import SUFFIXES
 from sites.html_blocks import HeadingMark
-from sites.html_links import read_targets
 from sites.html_page import read_page
 from sites.source import address_hint, count_words, is_address
 
@@ -41,7 +40,7 @@ class PublishedSite(ABC):
 
     async def ids(self, path: str) -> frozenset[str]:
         """Return the ids on a page."""
-        return frozenset((await asyncio.to_thread(read_targets, await self._html(path))).ids)
+        return frozenset((await asyncio.to_thread(read_page, await self._html(path))).ids)
 
     async def words(self, path: str) -> int:
         """Return the number of words in the main part of a page."""
