@@ -128,7 +128,7 @@ class _Reader:
     def __init__(self, request: Request, site: Site, top: Path) -> None:
         """Source paths of pages are relative to `top`."""
         self._request, self._site, self._top = request, site, top
-        self._partials = Partials(request.files, top, site.folder, site.scripts)
+        self._partials = Partials(request.files, top, site.scripts)
 
     def read(self, source: Source) -> Sequence[Page]:
         """Return a folder's pages in their order."""

@@ -55,10 +55,9 @@ class _File(NamedTuple):
 class Partials:
     """Parses pages and inserts what they import."""
 
-    def __init__(self, files: Files, folder: Path, site: Path, scripts: Scripts) -> None:
-        """`folder` holds the pages; `@site` in an import stands for `site`."""
-        self._files, self._scripts = files, scripts
-        self._folder, self._site = folder, site
+    def __init__(self, files: Files, folder: Path, scripts: Scripts) -> None:
+        """`folder` holds the pages."""
+        self._files, self._folder, self._scripts = files, folder, scripts
         self._parsed: dict[tuple[Path, int], tuple[list[Token], int]] = {}
         self._includes = Includes(files, folder, "")
 
@@ -151,7 +150,7 @@ class Partials:
         """Return the text of an expression; one that is computed is named."""
         value = self._value(source, file)
         if isinstance(value, Computed) and (raw := _RAW.fullmatch(value.name)):
-            place = self._place(raw["file"], file)
+            place = real_path(self._scripts.place(file.place, raw["file"]))
             with self._includes.including(Include(raw["file"], place, at=file.at(near))) as text:
                 return text
         if (shown := shown_text(value)) is not None:
@@ -159,10 +158,6 @@ class Partials:
         if isinstance(value, Computed | dict | list):
             self._lost(EXPRESSIONS, file, near, f"{{{source.strip()}}}")
         return value.text if isinstance(value, Computed) else ""
-
-    def _place(self, name: str, file: _File) -> Path:
-        below = name.startswith("@site/")
-        return real_path(self._site / name[6:] if below else file.place.parent / name)
 
     def _component(
         self, name: str, attributes: dict[str, str], near: Token, file: _File
@@ -181,7 +176,7 @@ class Partials:
         self, module: str, attributes: dict[str, str], near: Token, file: _File
     ) -> list[Token]:
         props = {"children": "", **attributes}  # the content of its tag is read where it stands
-        place = self._place(module, file)
+        place = real_path(self._scripts.place(file.place, module))
         imported = Include(module, place, at=file.at(near), missing=IMPORTS)
         with self._includes.including(imported) as text:
             if not text:
