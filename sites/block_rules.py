@@ -10,7 +10,7 @@ from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 
-_INTERRUPTS: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+INTERRUPTS: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
 """The blocks that a line ends if a rule matches it."""
 MatchLine = Callable[[str, int, int], re.Match[str] | None]
 Read = Callable[[StateBlock, re.Match[str], int, int], int]
@@ -37,7 +37,7 @@ def add_block(
             state.line = read(state, match, first, end)
         return True
 
-    md.block.ruler.before("fence", name, rule, _INTERRUPTS)
+    md.block.ruler.before("fence", name, rule, INTERRUPTS)
 
 
 def line_of(state: StateBlock, line: int) -> str:

@@ -108,7 +108,9 @@ def _heading_id(tokens: list[Token]) -> str:
 
 def _tag_words(name: str, attributes: dict[str, str]) -> str:
     """Return the text that a tag's attributes put on the page."""
-    if not name[:1].isupper() or name == "TabItem":
+    if name == "TabItem":
+        return attributes.get("label") or attributes.get("value", "")
+    if not name[:1].isupper():
         return tag_words(name, attributes)
     return "\n".join(text for key, text in attributes.items() if _TEXT_ATTRIBUTE.fullmatch(key))
 

@@ -11,9 +11,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from markdown_it import MarkdownIt
-from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
+
+from sites.block_rules import INTERRUPTS
 
 _NAME = re.compile(r"<(?!\s)(/?)\s*+([A-Za-z_$][\w$.:-]*+)?+")
 _ATTRIBUTE = re.compile(
@@ -56,9 +57,8 @@ class Part(NamedTuple):
 def mdx(md: MarkdownIt) -> None:
     """Make a parser accept MDX."""
     md.disable(["code", "html_block", "html_inline", "autolink"])
-    interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
     md.block.ruler.before("fence", "mdx_esm", _esm_block)
-    md.block.ruler.before("fence", "mdx_flow", _flow_block, interrupts)
+    md.block.ruler.before("fence", "mdx_flow", _flow_block, INTERRUPTS)
     md.inline.ruler.before("html_inline", "mdx_text", _inline)
 
 
@@ -189,8 +189,6 @@ def _esm_block(state: StateBlock, start_line: int, end_line: int, silent: bool) 
         state.env[_NEVER_CLOSED] = True
         lines = range(start_line, end_line)
         line = next((number for number in lines if state.isEmpty(number)), end_line)
-    if silent:
-        return True
     token = state.push("mdx_esm", "", 0)
     token.content = state.getLines(start_line, line, 0, False)
     state.line = line
