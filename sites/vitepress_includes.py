@@ -16,7 +16,7 @@ from markdown_it.token import Token
 
 from sites.files import Refused, Report
 from sites.front_matter import split_front_matter
-from sites.includes import Include, Includes
+from sites.includes import Include, Includes, numbered_lines
 from sites.markdown import Dialect, give_anchors
 from sites.slugs import vitepress_slugger
 
@@ -48,8 +48,7 @@ def _cut(rules: Dialect, match: re.Match[str], text: str) -> str:
         text = text if found is None else found
     if first is None:
         return text if region else split_front_matter(text, "", Report())[1]
-    last = first if last is None else last
-    return "\n".join(text.split("\n")[int(first or 1) - 1 : int(last) if last else None])
+    return numbered_lines(text, first, last)
 
 
 def snippet(token: Token, source: Path, page: Path, includes: Includes) -> str:
