@@ -29,6 +29,7 @@ _TWOSLASH = re.compile(
     r"[ \t]*+//[ \t]*+(?:---cut(?P<cut>|-before|-after|-start|-end)---|\^[?|^].*"
     r"|@(?!(?:filename|log|warn|error|annotate)\b)[A-Za-z]\w*+(?::.*)?)\s*"
 )
+_CONTENTS = re.compile(r"\[\[toc\]\][ \t]*+", re.IGNORECASE)
 _SNIPPET = re.compile(
     r"<<<[ \t]*+(?P<path>[^{}\n]{1,500}?)(?:(?P<region>\#[\w-]++))?"
     r"[ \t]*+(?:\{(?P<options>[^{}\n]*)\})?[ \t]*+(?:\[(?P<label>[^\[\]\n]*)\])?[ \t]*+"
@@ -117,13 +118,9 @@ def _snippet_titles(state: StateCore) -> None:
 
 def _without_contents(md: MarkdownIt) -> None:
     """Make a parser leave out `[[toc]]`."""
-
-    def rule(state: StateCore) -> None:
-        for token in state.tokens:
-            if token.type == "inline" and token.content.strip().lower() == "[[toc]]":
-                token.content = ""
-
-    md.core.ruler.after("block", "without_contents", rule)
+    add_block(
+        md, "contents", ("[[",), _CONTENTS.fullmatch, lambda state, match, first, end: first + 1
+    )
 
 
 def _explicit_only() -> Slugger:
