@@ -33,8 +33,6 @@ def _block(state: StateBlock, match: re.Match[str], first: int, end: int) -> int
 
 
 def _inline(state: StateInline, silent: bool) -> bool:
-    if state.src[state.pos] != "$":
-        return False
     opening = _RUN.match(state.src, state.pos, state.posMax)
     if opening is None:
         return False
