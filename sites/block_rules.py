@@ -40,20 +40,13 @@ def add_block(
     md.block.ruler.before("fence", name, rule, INTERRUPTS)
 
 
-def line_of(state: StateBlock, line: int) -> str:
-    """Return the text of a line without its indentation."""
-    return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
-
-
-def push_paragraph(state: StateBlock, text: str, line: int) -> None:
-    """Add a one-line paragraph, such as the title of an admonition."""
-    state.tokens += paragraph(text, state.level, [line, line + 1])
-
-
 def paragraph(
     text: str, level: int, lines: list[int] | None, *, plain: bool = False
 ) -> list[Token]:
-    """Return the tokens of a paragraph; a plain one is added after inline Markdown is parsed."""
+    """Return the tokens of a paragraph, such as the title of an admonition.
+
+    A plain one is added after inline Markdown is parsed.
+    """
     inline = Token("inline", "", 0, content=text, level=level + 1, map=lines)
     inline.children = [Token("text", "", 0, content=text)] if plain else []
     opening = Token("paragraph_open", "p", 1, level=level, map=lines)
