@@ -19,7 +19,6 @@ from sites.html_tags import tag_words
 from sites.inline_text import Words, plain_text
 from sites.markdown import Dialect
 from sites.mdx import mdx
-from sites.slugs import github_slugger
 
 MAGIC_COMMENTS = ("highlight-next-line", "highlight-start", "highlight-end")
 """Comments in code that mark lines, if `themeConfig.prism.magicComments` names no others."""
@@ -51,7 +50,6 @@ def rules(
     marks = "|".join(map(re.escape, magic_comments)) or "(?!)"
     mark = re.compile(_MAGIC_LINE.replace("MARKS", marks), re.MULTILINE)
     dialect = Dialect(
-        slugger=github_slugger,
         plugins=(
             *((mdx,) if is_mdx else ()),
             *((dollar_math,) if math else ()),
