@@ -16,7 +16,7 @@ _QUOTED = r"(?:\"[^\"{}]*\"|'[^'{}]*')(?=[ \t}])"
 # exponentially many ways.
 _ITEM = rf"(?>[#.][^\s{{}}]+|[\w:-]+=(?:{_QUOTED}|[^\s{{}}]+))"
 _LIST = re.compile(rf"\{{:?[ \t]*+({_ITEM}(?:[ \t]++{_ITEM})*+)[ \t]*+\}}")
-_ID = re.compile(r"(?<!\S)(?:#|id=)(?:\"([^\"]*)\"|'([^']*)'|(\S+))")
+_ID = re.compile(r"(?<!\S)(?:#|id=)(?:\"([^\"]*)\"|([^\s\"]+))")
 
 
 def trailing_id(tokens: list[Token]) -> str:
@@ -29,7 +29,7 @@ def trailing_id(tokens: list[Token]) -> str:
     if match is None:
         return ""
     last.content = text[: match.start()].rstrip(" \t")
-    return _id_of(match[1])
+    return _id_of(match[1]).strip("'")
 
 
 def _id_of(inner: str) -> str:
