@@ -8,6 +8,8 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
+from sites.block_rules import paragraph
+
 _MARK = re.compile(
     r"\[!(?:TIP|NOTE|INFO|IMPORTANT|WARNING|CAUTION|DANGER)\][ \t]*+([^\n]*+)\n?", re.IGNORECASE
 )
@@ -23,8 +25,7 @@ def alerts(md: MarkdownIt) -> None:
             mark = _MARK.match(token.content) if opened and token.type == "inline" else None
             if mark:
                 if title := mark[1].strip():
-                    heading = token.copy(content=title, children=[])
-                    tokens += [heading, Token("paragraph_close", "p", -1), tokens[-1].copy()]
+                    tokens[-1:-1] = paragraph(title, tokens[-1].level, token.map)
                 token.content = token.content[mark.end() :]
             tokens.append(token)
         state.tokens[:] = tokens

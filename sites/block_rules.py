@@ -10,7 +10,7 @@ from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 
-_INTERRUPTS: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+INTERRUPTS: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
 """The blocks that a line ends if a rule matches it."""
 MatchLine = Callable[[str, int, int], re.Match[str] | None]
 Read = Callable[[StateBlock, re.Match[str], int, int], int]
@@ -37,19 +37,17 @@ def add_block(
             state.line = read(state, match, first, end)
         return True
 
-    md.block.ruler.before("fence", name, rule, _INTERRUPTS)
+    md.block.ruler.before("fence", name, rule, INTERRUPTS)
 
 
-def line_of(state: StateBlock, line: int) -> str:
-    """Return the text of a line without its indentation."""
-    return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
+def paragraph(
+    text: str, level: int, lines: list[int] | None, *, plain: bool = False
+) -> list[Token]:
+    """Return the tokens of a paragraph, such as the title of an admonition.
 
-
-def push_paragraph(state: StateBlock, text: str, line: int) -> None:
-    """Add a one-line paragraph, such as the title of an admonition."""
-    state.push("paragraph_open", "p", 1).map = [line, line + 1]
-    token: Token = state.push("inline", "", 0)
-    token.content = text
-    token.map = [line, line + 1]
-    token.children = []
-    state.push("paragraph_close", "p", -1)
+    A plain one is added after inline Markdown is parsed.
+    """
+    inline = Token("inline", "", 0, content=text, level=level + 1, map=lines)
+    inline.children = [Token("text", "", 0, content=text)] if plain else []
+    opening = Token("paragraph_open", "p", 1, level=level, map=lines)
+    return [opening, inline, Token("paragraph_close", "p", -1, level=level)]

@@ -17,8 +17,7 @@ from rag.models import Page
 from sites.discovery import list_pages
 from sites.fetch import Excluded, Fetcher, Limits, Response, Unavailable, Unreadable
 from sites.html import NOT_PAGES, make_page, site_title
-from sites.html_links import Targets, read_targets
-from sites.html_page import read_page
+from sites.html_page import HtmlPage, read_page
 from sites.languages import language_tag, settle_languages
 from sites.report import Report
 from sites.scope import Scope, join, other_versions, same_page
@@ -72,7 +71,7 @@ async def read_site(
             start = await fetcher.get(url)
         except BookError as error:
             raise SourceError(f"{url} cannot be read: it {error}") from None
-        head = read_targets(start.text())
+        head = read_page(start.text())
         scope = Scope.of_start(url, start.url.partition("?")[0], head)
         crawl = _Crawl(fetcher, scope, site_url, progress)
         await crawl.run(start, head)
@@ -104,7 +103,7 @@ class _Crawl:
     """Fingerprint of the page that the site shows, with status 200, for pages it does not have."""
     _consecutive_failures: int = 0
 
-    async def run(self, start: Response, head: Targets) -> None:
+    async def run(self, start: Response, head: HtmlPage) -> None:
         """Read the start page, already fetched, and every page that is listed or linked."""
         listing = await list_pages(self.fetcher, self.scope, head.sitemaps)
         for place, problem in listing.problems:
@@ -233,14 +232,14 @@ class _Crawl:
             return Unreadable("is a binary file, not text, so it was skipped.")
         html = response.text()
         self.characters += len(html)
-        head, page = read_targets(html), read_page(html)
-        base = join(response.url, head.base)
-        found = (self.scope.address(each, base) for each in dict.fromkeys(head.links))
+        page = read_page(html)
+        base = join(response.url, page.base)
+        found = (self.scope.address(each, base) for each in dict.fromkeys(page.links))
         links = tuple(filter(None, found))
         slug = self._slug(address)
         name = humanize(slug.rstrip("/").rpartition("/")[2]) or "Start"
         made = make_page(page, address, slug, name)
-        if head.noindex or "noindex" in response.headers.get("x-robots-tag", "").lower():
+        if page.noindex or "noindex" in response.headers.get("x-robots-tag", "").lower():
             skip_reason = "asks not to be indexed, so it was skipped."
         elif page.redirects:
             skip_reason = "only redirects, so it was skipped."
@@ -256,9 +255,9 @@ class _Crawl:
             made,
             skip_reason,
             page.title,
-            head.site_name,
+            page.site_name,
             links,
-            self.scope.address(head.canonical, base) == address,
+            self.scope.address(page.canonical, base) == address,
             hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest(),
         )
 

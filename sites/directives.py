@@ -11,7 +11,7 @@ import re
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 
-from sites.block_rules import add_block, push_paragraph
+from sites.block_rules import add_block, paragraph
 
 _LINE = re.compile(
     r":{3,}+[ \t]*+(?:[A-Za-z][\w-]*+[ \t]*+(?:\[(?P<label>.*)\])?+(?:\{[^}]*\})?+"
@@ -26,7 +26,7 @@ def directives(md: MarkdownIt) -> None:
 
 def _directive(state: StateBlock, match: re.Match[str], first: int, end: int) -> int:
     if title := match["label"] or _without_attributes(match["title"] or ""):
-        push_paragraph(state, title, first)
+        state.tokens += paragraph(title, state.level, [first, first + 1])
     return first + 1
 
 

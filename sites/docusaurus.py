@@ -30,7 +30,6 @@ from sites.globs import matches
 from sites.markdown import Dialect, read_tokens
 from sites.partials import Partials
 from sites.sidebars import arrange, read_sidebars
-from sites.site_config import Config, Scripts
 from sites.source import Book, Request, find_above, site_path
 
 _NAMES = tuple(f"docusaurus.config.{ending}" for ending in ("js", "ts", "mjs", "cjs", "mts"))
@@ -81,12 +80,11 @@ def _find_sources(request: Request) -> tuple[Site, list[Source]]:
     files, folder = request.files, real_path(request.folder)
     found = request.find_site(CONFIGS, LEVELS)
     if found is None:
-        scripts = Scripts(files, folder)
-        site = Site(folder, Config(files, folder, "", scripts), scripts)
+        site = read_site(files, folder)
         return site, [_default(site, real_path(_only_docs(request) or folder))]
     if not folder.is_relative_to(found.parent):
         files.widen(found.parent.parent)
-    site = read_site(files, found)
+    site = read_site(files, found.parent, found.name)
     known = read_sources(files, site)
     docs = next((each for each in known if each.kind == "docs" and each.published), None)
     there = [each for each in known if each.folder and os.path.isdir(each.folder)]
@@ -128,7 +126,7 @@ class _Reader:
     def __init__(self, request: Request, site: Site, top: Path) -> None:
         """Source paths of pages are relative to `top`."""
         self._request, self._site, self._top = request, site, top
-        self._partials = Partials(request.files, top, site.folder, site.scripts)
+        self._partials = Partials(request.files, top, site.scripts)
 
     def read(self, source: Source) -> Sequence[Page]:
         """Return a folder's pages in their order."""

@@ -6,7 +6,6 @@ https://docusaurus.io/docs/markdown-features and the pages below it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache, partial
 
 from markdown_it import MarkdownIt
@@ -17,10 +16,9 @@ from sites.directives import directives
 from sites.dollar_math import dollar_math
 from sites.fences import fence_titles, named_title
 from sites.html_tags import tag_words
-from sites.inline_text import plain_text
+from sites.inline_text import Words, plain_text
 from sites.markdown import Dialect
 from sites.mdx import mdx
-from sites.slugs import github_slugger
 
 MAGIC_COMMENTS = ("highlight-next-line", "highlight-start", "highlight-end")
 """Comments in code that mark lines, if `themeConfig.prism.magicComments` names no others."""
@@ -35,6 +33,11 @@ _TEXT_ATTRIBUTE = re.compile(
 )
 """Names that components give to attributes which they show."""
 _TEXT_DIRECTIVE = re.compile(r"(?<!:):[A-Za-z][\w-]*(?![\w:-])")
+_ANCHORS: Words = {
+    "text": lambda token: _TEXT_DIRECTIVE.sub("", token.content),
+    "mdx_expression": lambda token: token.content,
+}
+"""The text of a heading like mdast-util-to-string, where a `:name` directive is empty."""
 _CLASSIC_ID = re.compile(r"(?<!\s)\s*+\{#((?:.(?!\{#|\}))*+.)\}$")
 _COMMENT_ID = re.compile(r"\s*/\*\s*#([^\s*]++).*\*/\s*", re.DOTALL)
 
@@ -47,7 +50,6 @@ def rules(
     marks = "|".join(map(re.escape, magic_comments)) or "(?!)"
     mark = re.compile(_MAGIC_LINE.replace("MARKS", marks), re.MULTILINE)
     dialect = Dialect(
-        slugger=github_slugger,
         plugins=(
             *((mdx,) if is_mdx else ()),
             *((dollar_math,) if math else ()),
@@ -55,7 +57,7 @@ def rules(
             _mdx_code_blocks,
             fence_titles(named_title),
         ),
-        anchor_text=_anchor_text,
+        anchor_text=partial(plain_text, own=_ANCHORS),
         heading_id=_heading_id,
         h1_has_anchor=False,
         tag_words=_tag_words,
@@ -85,19 +87,6 @@ def _mdx_code_blocks(md: MarkdownIt) -> None:
     md.core.ruler.after("block", "mdx_code_blocks", rule)
 
 
-def _anchor_text(tokens: Sequence[Token]) -> str:
-    """Return a heading's text like mdast-util-to-string, where a `:name` directive is empty."""
-    parts = []
-    for token in tokens:
-        if token.type == "text":
-            parts.append(_TEXT_DIRECTIVE.sub("", token.content))
-        elif token.type == "mdx_expression":
-            parts.append(token.content)
-        else:
-            parts.append(plain_text([token]))
-    return "".join(parts)
-
-
 def _heading_id(tokens: list[Token]) -> str:
     """Remove an id written `{#id}` or `{/* #id */}` from the end of a heading and return it."""
     if tokens and tokens[-1].type == "mdx_expression":
@@ -117,7 +106,9 @@ def _heading_id(tokens: list[Token]) -> str:
 
 def _tag_words(name: str, attributes: dict[str, str]) -> str:
     """Return the text that a tag's attributes put on the page."""
-    if not name[:1].isupper() or name == "TabItem":
+    if name == "TabItem":
+        return attributes.get("label") or attributes.get("value", "")
+    if not name[:1].isupper():
         return tag_words(name, attributes)
     return "\n".join(text for key, text in attributes.items() if _TEXT_ATTRIBUTE.fullmatch(key))
 

@@ -62,20 +62,19 @@ class Site:
     folder: Path
     config: Config
     scripts: Scripts
-    title: str = ""
-    url: str = ""
-    language: str = "en"
-    trailing_slash: bool | None = None
-    markdown: str = "mdx"
+    title: str
+    url: str
+    language: str
+    trailing_slash: bool | None
+    markdown: str
     """mdx, md or detect: the format of pages that do not say it themselves."""
-    magic_comments: tuple[str, ...] = MAGIC_COMMENTS
+    magic_comments: tuple[str, ...]
 
 
-def read_site(files: Files, place: Path) -> Site:
-    """Read the configuration at `place`."""
-    folder = place.parent
+def read_site(files: Files, folder: Path, name: str = "") -> Site:
+    """Read the configuration called `name`; without one, the settings are the defaults."""
     scripts = Scripts(files, folder)
-    config = Config(files, folder, place.name, scripts)
+    config = Config(files, folder, name, scripts)
     return Site(
         folder,
         config,

@@ -8,7 +8,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
-from sites.block_rules import add_block, line_of, push_paragraph
+from sites.block_rules import add_block, paragraph
 
 _FENCE = re.compile(r"(\${2,}+)[^$\n]*+")
 _RUN = re.compile(r"\$++")
@@ -23,18 +23,17 @@ def dollar_math(md: MarkdownIt) -> None:
 def _block(state: StateBlock, match: re.Match[str], first: int, end: int) -> int:
     lines, line = list[str](), first + 1
     while line < end and state.sCount[line] >= state.blkIndent:
-        text = line_of(state, line)
+        text = state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
         line += 1
         if text.rstrip() and not text.rstrip().strip("$") and len(text.rstrip()) >= len(match[1]):
             break
         lines.append(text)
-    push_paragraph(state, f"$$ {' '.join(' '.join(lines).split())} $$", first)
+    math = f"$$ {' '.join(' '.join(lines).split())} $$"
+    state.tokens += paragraph(math, state.level, [first, first + 1])
     return line
 
 
 def _inline(state: StateInline, silent: bool) -> bool:
-    if state.src[state.pos] != "$":
-        return False
     opening = _RUN.match(state.src, state.pos, state.posMax)
     if opening is None:
         return False

@@ -9,6 +9,8 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
+from sites.block_rules import paragraph
+
 _TITLE = re.compile(r"\btitle=(?:\"([^\"]{1,200})\"|'([^'\n]{1,200})'|([^\s\"'{}]{1,200}))")
 _LABEL = re.compile(r"\[([^\[\]]{1,200})\]\s*$")
 
@@ -37,16 +39,8 @@ def fence_titles(title_of: Callable[[str], str]) -> Callable[[MarkdownIt], None]
             if token.type == "fence":
                 token.info = token.info.strip()
                 if title := title_of(token.info):
-                    tokens += text_paragraph(title, token)
+                    tokens += paragraph(title, token.level, token.map, plain=True)
             tokens.append(token)
         state.tokens[:] = tokens
 
     return lambda md: md.core.ruler.push("fence_titles", rule)
-
-
-def text_paragraph(text: str, near: Token) -> list[Token]:
-    """Return the tokens of a paragraph of plain text at the place of another token."""
-    inline = Token("inline", "", 0, content=text, level=near.level + 1, map=near.map)
-    inline.children = [Token("text", "", 0, content=text)]
-    opening = Token("paragraph_open", "p", 1, level=near.level, map=near.map)
-    return [opening, inline, Token("paragraph_close", "p", -1, level=near.level)]

@@ -257,18 +257,14 @@ class Fetcher:
         if packing not in ("", "identity", "gzip", "x-gzip"):
             raise Unreadable(f"has the encoding {packing[:20]}, which was not requested.")
         limit, body = self.limits.page_bytes, bytearray()
-        unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if "gzip" in packing else None
         async for piece in response.aiter_raw():
             self.received += len(piece)
-            try:
-                body += unpack.decompress(piece, limit + 1 - len(body)) if unpack else piece
-            except zlib.error:
-                raise _Retryable("is not valid gzip.") from None
-            if len(body) > limit:
-                raise Unreadable(f"is larger than {limit // 1_000_000} MB.")
-        if unpack and not unpack.eof:
-            raise _Retryable("ended too early.")
-        return bytes(body)
+            body += piece
+            _check_size(body, limit)
+        try:
+            return unzip(body, limit) if "gzip" in packing else bytes(body)
+        except Unavailable as error:
+            raise _Retryable(str(error)) from None
 
     async def _wait_for_slot(self) -> None:
         """Wait until the next request may start."""
@@ -290,13 +286,19 @@ class _Retryable(Exception):
         self.wait = wait
 
 
-def unzip(data: bytes, limit: int) -> bytes:
-    """Decompress gzip data. Raises SourceError if it is invalid or larger than `limit` bytes."""
+def unzip(data: bytes | bytearray, limit: int) -> bytes:
+    """Decompress gzip data. Raises Unavailable if it is broken, Unreadable if it is too large."""
     unpack = zlib.decompressobj(16 + zlib.MAX_WBITS)
     try:
         found = unpack.decompress(data, limit + 1)
     except zlib.error:
-        raise SourceError("is not valid gzip.") from None
-    if len(found) > limit:
-        raise SourceError(f"is larger than {limit // 1_000_000} MB.")
+        raise Unavailable("is not valid gzip.") from None
+    _check_size(found, limit)
+    if not unpack.eof:
+        raise Unavailable("ended too early.")
     return found
+
+
+def _check_size(data: bytes | bytearray, limit: int) -> None:
+    if len(data) > limit:
+        raise Unreadable(f"is larger than {limit // 1_000_000} MB.")

@@ -10,14 +10,8 @@ TagWords = Callable[[str, dict[str, str]], str]
 
 
 def tag_words(name: str, attributes: dict[str, str]) -> str:
-    """Return the text that attributes put on the page: labels, titles, alt texts."""
-    if name == "img":
-        return attributes.get("alt", "")
-    if name == "TabItem":
-        return attributes.get("label") or attributes.get("value", "")
-    if name[:1].isupper():
-        return attributes.get("title") or attributes.get("label", "")
-    return ""
+    """Return the text that attributes put on the page."""
+    return attributes.get("alt", "") if name == "img" else ""
 
 
 def read_tag(html: str) -> tuple[str, dict[str, str]]:

@@ -20,6 +20,13 @@ def relative_name(place: Path, folder: Path) -> str:
     return Path(os.path.relpath(place, real_path(folder))).as_posix()
 
 
+def numbered_lines(text: str, first: str, last: str | None = None) -> str:
+    """Return one line, or those up to `last`; an empty number stands for the start or end."""
+    last = first if last is None else last
+    begin, end = max(int(first or 1), 1), int(last) if last else None
+    return "\n".join(text.split("\n")[begin - 1 : end])
+
+
 class Include(NamedTuple):
     """A file that a page includes."""
 

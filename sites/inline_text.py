@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 
 from markdown_it.token import Token
 
 from sites.block_text import code_span, raised
 from sites.html_tags import TagWords, read_tag
 
-
-def plain_text(tokens: Sequence[Token]) -> str:
-    """Return the text of inline tokens without markup, as most generators slug it."""
-    parts = []
-    for token in tokens:
-        if token.type in ("text", "code_inline", "text_special", "entity"):
-            parts.append(token.content)
-        elif token.type == "softbreak":
-            parts.append("\n")
-        elif token.type == "image":
-            parts.append(plain_text(token.children or ()))
-    return "".join(parts)
+Words = Mapping[str, Callable[[Token], str]]
+"""By the type of a token, the function that returns its text."""
 
 
+def plain_text(tokens: Sequence[Token], own: Words | None = None) -> str:
+    """Return the text of inline tokens without markup, as most generators slug it.
+
+    `own` is for the types of tokens that a generator reads differently.
+    """
+    words = {**_PLAIN, **(own or {})}
+    return "".join(words[token.type](token) for token in tokens if token.type in words)
+
+
+def no_text(token: Token) -> str:
+    return ""
+
+
+_PLAIN: Words = {
+    **dict.fromkeys(("text", "code_inline", "text_special", "entity"), attrgetter("content")),
+    "softbreak": lambda token: "\n",
+    "image": lambda token: plain_text(token.children or ()),
+}
 _TAGS_WITHOUT_SPACE = frozenset(
     {"a", "abbr", "b", "bdi", "bdo", "cite", "code", "del", "dfn", "em", "font", "i", "ins"}
     | {"kbd", "mark", "q", "s", "samp", "small", "span", "strong", "sub", "sup", "tt", "u"}
@@ -64,8 +73,7 @@ class InlineText:
         elif kind == "mdx_expression":
             self._put(token.meta["words"])
         elif kind == "mdx_tag":
-            for name, attributes in token.meta["tags"]:
-                self._tag(name, attributes)
+            self._tag(*token.meta["tag"])
         elif kind == "html_inline":
             self._tag(*read_tag(token.content))
 

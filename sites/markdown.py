@@ -65,8 +65,7 @@ def _bounded_inline(state: StateCore) -> None:
     for token in state.tokens:
         if token.type != "inline":
             continue
-        if token.children is None:
-            token.children = []
+        token.children = []
         text = token.content
         if is_too_long(text) or _PLAIN.fullmatch(text):
             token.children += [Token("text", "", 0, content=text)] if text else []

@@ -60,7 +60,7 @@ class SectionReader:
             links = set[str]()
             if text := "\n".join(self._list(node, links)):
                 self._add("list", text, links)
-        elif kind == "html_block" or kind == "mdx_tags":
+        elif kind in ("html_block", "mdx_tag"):
             for item in self._fragment(node):
                 self._sections.add(item)
         elif kind in ("fence", "code_block", "table"):
@@ -82,7 +82,7 @@ class SectionReader:
         """Read `<h2 id="x">…</h2>` in MDX; without an id it is an ordinary paragraph."""
         if not tokens or tokens[0].type != "mdx_tag":
             return None
-        name, attributes = tokens[0].meta["tags"][0]
+        name, attributes = tokens[0].meta["tag"]
         if not _HEADING_TAG.fullmatch(name) or not attributes.get("id"):
             return None
         words = self._inline(tokens).text.replace("`", "")
@@ -91,8 +91,8 @@ class SectionReader:
     def _fragment(self, node: Node) -> list[Block | HeadingMark]:
         if node.type == "html_block":
             return read_fragment(node.token.content, self._words_of)
-        words = (self._words_of(name, attributes) for name, attributes in node.token.meta["tags"])
-        return [Block("paragraph", text) for text in words if text]
+        words = self._words_of(*node.token.meta["tag"])
+        return [Block("paragraph", words)] if words else []
 
     def _code_or_table(self, node: Node) -> str:
         """Return code as a fenced block or a table as Markdown rows; "" if it is empty."""
@@ -133,7 +133,7 @@ class SectionReader:
             elif kind in ("fence", "code_block", "table"):
                 text = self._code_or_table(child)
                 links.add("text")
-            elif kind in ("html_block", "mdx_tags"):
+            elif kind in ("html_block", "mdx_tag"):
                 items = self._fragment(child)
                 text = "\n".join(i.words if isinstance(i, HeadingMark) else i.text for i in items)
                 links |= {"text"} if text else set()

@@ -6,15 +6,14 @@ https://rust-lang.github.io/mdBook/format/mdbook.html
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from markdown_it.token import Token
 from mdit_py_plugins.deflist import deflist_plugin
 
 from sites.html_tags import tag_words
-from sites.inline_text import plain_text
+from sites.inline_text import Words, no_text, plain_text
 from sites.markdown import Dialect
 from sites.slugs import mdbook_slugger
 
@@ -24,25 +23,17 @@ _HIDDEN = re.compile(r"[ \t]*#(?:[ \t]|$)")
 def dialect(html: Mapping[str, Any], hidden: Mapping[str, Any]) -> Dialect:
     """Return the dialect for `[output.html]` and its prefixes of hidden lines by language."""
     terms = html.get("definition-lists") is not False
+    anchors: Words = {"image": no_text}
+    if html.get("smart-punctuation") is not False:  # which turns `--` into a dash
+        anchors = {**anchors, "text": lambda token: re.sub("-{2,}", "", token.content)}
     return Dialect(
         slugger=mdbook_slugger,
         plugins=(deflist_plugin,) if terms else (),
-        anchor_text=partial(_anchor_text, html.get("smart-punctuation") is not False),
+        anchor_text=partial(plain_text, own=anchors),
         terms_have_anchors=terms,
         tag_words=_tag_words,
         shown_code=partial(_shown_code, hidden),
     )
-
-
-def _anchor_text(smart: bool, tokens: Sequence[Token]) -> str:
-    """Return a heading's text; smart punctuation turns `--` into a dash."""
-    parts = []
-    for token in tokens:
-        if token.type == "text":
-            parts.append(re.sub("-{2,}", "", token.content) if smart else token.content)
-        elif token.type != "image":
-            parts.append(plain_text([token]))
-    return "".join(parts)
 
 
 def _shown_code(prefixes: Mapping[str, Any], code: str, info: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from textwrap import dedent
 
 from sites.block_text import fenced
-from sites.includes import Include
+from sites.includes import Include, numbered_lines
 
 DIRECTIVE = re.compile(
     r"(\\?)\{\{\s*#(include|rustdoc_include|playground|playpen|title|shiftinclude)\s++"
@@ -43,7 +43,11 @@ def find(match: re.Match[str], folder: Path) -> list[Include | str]:
 
 def _lines(window: Sequence[str], text: str) -> str:
     """Return the lines that `:from:to` or `:anchor` selects."""
-    return "\n".join(_window(text.split("\n"), window)).strip("\n")
+    first, *last = window or [""]
+    if first and not _NUMBER.fullmatch(first):
+        return "\n".join(_anchored(text.split("\n"), first)).strip("\n")
+    last = [number if _NUMBER.fullmatch(number) else "" for number in last[:1]]
+    return numbered_lines(text, first, *last).strip("\n")
 
 
 def _shifted(shift: str, window: Sequence[str], text: str) -> str:
@@ -55,20 +59,12 @@ def _shifted(shift: str, window: Sequence[str], text: str) -> str:
     return "\n".join(" " * columns + line[max(0, -columns) :] for line in text.split("\n"))
 
 
-def _window(lines: Sequence[str], window: Sequence[str]) -> Iterator[str]:
-    """Yield the selected lines, without the comments that mark an anchor."""
-    begin, *end = window or [""]
-    if begin and not _NUMBER.fullmatch(begin):
-        inside = False
-        for line in lines:
-            mark = _ANCHOR.search(line)
-            if mark and mark[2] == begin:
-                inside = not mark[1]
-            elif inside and not mark:
-                yield line
-        return
-    first = max(int(begin or 1), 1)
-    last = first if begin else None
-    if end:
-        last = int(end[0]) if _NUMBER.fullmatch(end[0]) else None
-    yield from lines[first - 1 : last]
+def _anchored(lines: Sequence[str], name: str) -> Iterator[str]:
+    """Yield the lines of an anchor, without the comments that mark it and others."""
+    inside = False
+    for line in lines:
+        mark = _ANCHOR.search(line)
+        if mark and mark[2] == name:
+            inside = not mark[1]
+        elif inside and not mark:
+            yield line

@@ -11,9 +11,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from markdown_it import MarkdownIt
-from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
+
+from sites.block_rules import INTERRUPTS
 
 _NAME = re.compile(r"<(?!\s)(/?)\s*+([A-Za-z_$][\w$.:-]*+)?+")
 _ATTRIBUTE = re.compile(
@@ -56,9 +57,8 @@ class Part(NamedTuple):
 def mdx(md: MarkdownIt) -> None:
     """Make a parser accept MDX."""
     md.disable(["code", "html_block", "html_inline", "autolink"])
-    interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
     md.block.ruler.before("fence", "mdx_esm", _esm_block)
-    md.block.ruler.before("fence", "mdx_flow", _flow_block, interrupts)
+    md.block.ruler.before("fence", "mdx_flow", _flow_block, INTERRUPTS)
     md.inline.ruler.before("html_inline", "mdx_text", _inline)
 
 
@@ -149,15 +149,14 @@ def _flow_block(state: StateBlock, start_line: int, end_line: int, silent: bool)
     """Parse lines that contain only tags and expressions, each of which may span lines."""
     at = state.bMarks[start_line] + state.tShift[start_line]
     limit = state.eMarks[end_line - 1]
-    tags: list[tuple[str, dict[str, str]]] = []
-    line = start_line
-    while not tags or at < state.eMarks[line]:
+    parts, line = list[Part](), start_line
+    while not parts or at < state.eMarks[line]:
         if at >= limit or state.src[at] not in "<{":
             return False
         part = _part(state.src, at, limit)
         if part is None:
             return False
-        tags.append((part.name, part.attributes))
+        parts.append(part)
         while line < end_line - 1 and state.eMarks[line] < part.end:
             line += 1
         at = part.end
@@ -165,9 +164,10 @@ def _flow_block(state: StateBlock, start_line: int, end_line: int, silent: bool)
             at += 1
     if silent:
         return True
-    token = state.push("mdx_tags", "", 0)
-    token.meta = {"tags": tags}
-    token.map = [start_line, line + 1]
+    for part in parts:
+        token = state.push("mdx_tag", "", 0)
+        token.meta = {"tag": (part.name, part.attributes)}
+        token.map = [start_line, line + 1]
     state.line = line + 1
     return True
 
@@ -189,8 +189,6 @@ def _esm_block(state: StateBlock, start_line: int, end_line: int, silent: bool) 
         state.env[_NEVER_CLOSED] = True
         lines = range(start_line, end_line)
         line = next((number for number in lines if state.isEmpty(number)), end_line)
-    if silent:
-        return True
     token = state.push("mdx_esm", "", 0)
     token.content = state.getLines(start_line, line, 0, False)
     state.line = line
@@ -210,6 +208,6 @@ def _inline(state: StateInline, silent: bool) -> bool:
     elif not silent:
         token = state.push("mdx_tag", "", 0)
         token.content = state.src[state.pos : part.end]
-        token.meta = {"tags": [(part.name, part.attributes)]}
+        token.meta = {"tag": (part.name, part.attributes)}
     state.pos = part.end
     return True

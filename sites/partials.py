@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from sites.fences import text_paragraph
+from sites.block_rules import paragraph
 from sites.files import Files, real_path
 from sites.front_matter import lines_above, split_front_matter
 from sites.includes import Include, Includes, relative_name
 from sites.markdown import Dialect, give_anchors
 from sites.report import Report
 from sites.script import evaluate, read_module
-from sites.script_types import Computed, Imported
+from sites.script_types import Computed, Imported, shown_text
 from sites.site_config import Scripts
 
 IMPORTS = "imports could not be found"
@@ -56,10 +56,9 @@ class _File(NamedTuple):
 class Partials:
     """Parses pages and inserts what they import."""
 
-    def __init__(self, files: Files, folder: Path, site: Path, scripts: Scripts) -> None:
-        """`folder` holds the pages; `@site` in an import stands for `site`."""
-        self._files, self._scripts = files, scripts
-        self._folder, self._site = folder, site
+    def __init__(self, files: Files, folder: Path, scripts: Scripts) -> None:
+        """`folder` holds the pages."""
+        self._files, self._folder, self._scripts = files, folder, scripts
         self._parsed: dict[tuple[Path, int], tuple[list[Token], int]] = {}
         self._includes = Includes(files, folder, "")
 
@@ -87,7 +86,7 @@ class Partials:
         before = Token("", "", 0)
         for token in _visible(tokens):
             last, before = before, token
-            if token.type == "mdx_tags":
+            if token.type == "mdx_tag":
                 yield from self._tag(token, last, file)
                 continue
             if token.type == "inline" and any(c.type in _FILLED for c in token.children or ()):
@@ -106,27 +105,27 @@ class Partials:
                 words = self._words(child.content, near, file)
                 children[at] = child.copy(meta={"words": words})
             elif child.type == "mdx_tag":
-                name, attributes = tag = self._filled(child.meta["tags"][0], file)
-                children[at] = child.copy(meta={"tags": [tag]})
+                name, attributes = tag = self._filled(child.meta["tag"], file)
+                children[at] = child.copy(meta={"tag": tag})
                 yield from self._component(name, attributes, near, file) or ()
             elif child.type in ("softbreak", "hardbreak") and near.map:
                 near = near.copy(map=[line + 1 for line in near.map])
 
     def _tag(self, token: Token, last: Token, file: _File) -> Iterator[Token]:
         """Yield what a tag or expression that stands alone is for; `last` is before it."""
-        name, attributes = tag = self._filled(token.meta["tags"][0], file)
+        name, attributes = tag = self._filled(token.meta["tag"], file)
         if name != "{":
             inserted = self._component(name, attributes, token, file)
-            shown = token.copy(meta={"tags": [tag]})
+            shown = token.copy(meta={"tag": tag})
             yield from [shown] if inserted is None else inserted
             return
         words = self._words(attributes["source"], token, file)
-        opened, options = last.meta["tags"][0] if last.type == "mdx_tags" else ("", {})
+        opened, options = last.meta.get("tag", ("", {}))
         if opened == "CodeBlock":
             code, language = words.strip("\n") + "\n", options.get("language", "")
             yield Token("fence", "code", 0, content=code, info=language, map=token.map)
         elif words.strip():
-            yield from text_paragraph(words, token)
+            yield from paragraph(words, token.level, token.map, plain=True)
 
     def _filled(self, tag: Tag, file: _File) -> Tag:
         """Return a tag with its attributes as texts; those that are computed are left out."""
@@ -137,9 +136,9 @@ class Partials:
             if key == "values=" and isinstance(value, list):  # of <Tabs>
                 tabs = [tab for tab in value if isinstance(tab, dict)]
                 self._labels |= {str(tab.get("value")): tab.get("label") for tab in tabs}
-            elif _is_text(value):
+            elif (shown := shown_text(value)) is not None:
                 key = key.removesuffix("=")
-                found[key] = text if value is text else self._includes.filled(str(value), key)
+                found[key] = text if value is text else self._includes.filled(shown, key)
         label = self._labels.get(found.get("value", "")) if name == "TabItem" else None
         if isinstance(label, str):
             found["label"] = self._includes.filled(label, "label")
@@ -152,18 +151,14 @@ class Partials:
         """Return the text of an expression; one that is computed is named."""
         value = self._value(source, file)
         if isinstance(value, Computed) and (raw := _RAW.fullmatch(value.name)):
-            place = self._place(raw["file"], file)
+            place = real_path(self._scripts.place(file.place, raw["file"]))
             with self._includes.including(Include(raw["file"], place, at=file.at(near))) as text:
                 return text
-        if _is_text(value):
-            return self._includes.filled(str(value), f"{{{source.strip()}}}")
+        if (shown := shown_text(value)) is not None:
+            return self._includes.filled(shown, f"{{{source.strip()}}}")
         if isinstance(value, Computed | dict | list):
             self._lost(EXPRESSIONS, file, near, f"{{{source.strip()}}}")
         return value.text if isinstance(value, Computed) else ""
-
-    def _place(self, name: str, file: _File) -> Path:
-        below = name.startswith("@site/")
-        return real_path(self._site / name[6:] if below else file.place.parent / name)
 
     def _component(
         self, name: str, attributes: dict[str, str], near: Token, file: _File
@@ -182,7 +177,7 @@ class Partials:
         self, module: str, attributes: dict[str, str], near: Token, file: _File
     ) -> list[Token]:
         props = {"children": "", **attributes}  # the content of its tag is read where it stands
-        place = self._place(module, file)
+        place = real_path(self._scripts.place(file.place, module))
         imported = Include(module, place, at=file.at(near), missing=IMPORTS)
         with self._includes.including(imported) as text:
             if not text:
@@ -203,25 +198,14 @@ class Partials:
         return self._parsed[key]
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str | int | float) and not isinstance(value, bool)
-
-
 def _visible(tokens: Iterable[Token]) -> Iterator[Token]:
-    """Yield the tokens, one for each tag, without the contents of `<head>` and the like."""
+    """Yield the tokens without the contents of `<head>` and the like."""
     hidden = ""
-    for token in _one_tag_each(tokens):
-        name, attributes = token.meta["tags"][0] if token.type == "mdx_tags" else ("", {})
+    for token in tokens:
+        name, attributes = token.meta.get("tag", ("", {}))
         if hidden:
             hidden = "" if name.lower() == f"/{hidden}" else hidden
         elif name.lower() in _HIDDEN:
             hidden = "" if "/" in attributes else name.lower()
         else:
             yield token
-
-
-def _one_tag_each(tokens: Iterable[Token]) -> Iterator[Token]:
-    """Yield the tokens, those of lines of tags as one for each tag."""
-    for token in tokens:
-        tags = token.meta["tags"] if token.type == "mdx_tags" else ()
-        yield from (token.copy(meta={"tags": [tag]}) for tag in tags) if tags else [token]

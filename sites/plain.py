@@ -14,10 +14,9 @@ from sites.files import MARKDOWN
 from sites.front_matter import split_front_matter
 from sites.languages import language_tag
 from sites.markdown import Dialect, read_markdown
-from sites.slugs import github_slugger
 from sites.source import Book, Request, file_address, humanize, natural_key, site_path
 
-DIALECT = Dialect(slugger=github_slugger, plugins=(directives, alerts))
+DIALECT = Dialect(plugins=(directives, alerts))
 
 
 def recognise(request: Request) -> bool:

@@ -15,8 +15,7 @@ from sites.fetch import Fetcher
 from sites.files import MAX_FILE_BYTES, Files, Refused
 from sites.html import SUFFIXES
 from sites.html_blocks import HeadingMark
-from sites.html_links import read_targets
-from sites.html_page import read_page
+from sites.html_page import HtmlPage, read_page
 from sites.source import address_hint, count_words, is_address
 
 
@@ -41,15 +40,17 @@ class PublishedSite(ABC):
 
     async def ids(self, path: str) -> frozenset[str]:
         """Return the ids on a page."""
-        return frozenset((await asyncio.to_thread(read_targets, await self._html(path))).ids)
+        return frozenset((await self._page(path)).ids)
 
     async def words(self, path: str) -> int:
         """Return the number of words in the main part of a page."""
-        items = (await asyncio.to_thread(read_page, await self._html(path))).items
         return sum(
             count_words(item.words if isinstance(item, HeadingMark) else item.text)
-            for item in items
+            for item in (await self._page(path)).items
         )
+
+    async def _page(self, path: str) -> HtmlPage:
+        return await asyncio.to_thread(read_page, await self._html(path))
 
     @abstractmethod
     async def _html(self, path: str) -> str: ...

@@ -6,7 +6,7 @@ https://vitepress.dev/guide/routing#route-rewrites. Patterns are those of path-t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 MAX_STEPS = 2_000
@@ -34,7 +34,7 @@ class Rewrites:
 
     def apply(self, path: str) -> str:
         for old, new in self._rules:
-            found = _Match(path).match(old)
+            found = _match(path, old, iter(range(MAX_STEPS)))
             if found is not None:
                 return "".join(found.get(text, "") if sign else text for sign, text in new)
         return path
@@ -58,24 +58,18 @@ def _pieces(pattern: str) -> list[_Piece]:
     return pieces
 
 
-class _Match:
-    """Matches one path, with a bounded number of attempts."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._left = MAX_STEPS
-
-    def match(self, pieces: Sequence[_Piece], at: int = 0) -> dict[str, str] | None:
-        """Return the names' values if the pieces match the rest of the path."""
-        self._left -= 1
-        if self._left < 0 or not pieces:
-            return {} if at == len(self._path) and not pieces else None
-        (sign, text), *rest = pieces
-        if not sign:
-            return self.match(rest, at + len(text)) if self._path.startswith(text, at) else None
-        end = len(self._path) if sign in "*+" else self._path.find("/", at)
-        end = len(self._path) if end < 0 else end
-        for stop in range(end, at - (sign in "*?"), -1):
-            if (found := self.match(rest, stop)) is not None:
-                return {text: self._path[at:stop], **found}
-        return None
+def _match(
+    path: str, pieces: Sequence[_Piece], attempts: Iterator[int], at: int = 0
+) -> dict[str, str] | None:
+    """Return the names' values if the pieces match the rest of a path. Ends with the attempts."""
+    if next(attempts, None) is None or not pieces:
+        return {} if at == len(path) and not pieces else None
+    (sign, text), *rest = pieces
+    if not sign:
+        return _match(path, rest, attempts, at + len(text)) if path.startswith(text, at) else None
+    end = len(path) if sign in "*+" else path.find("/", at)
+    end = len(path) if end < 0 else end
+    for stop in range(end, at - (sign in "*?"), -1):
+        if (found := _match(path, rest, attempts, stop)) is not None:
+            return {text: path[at:stop], **found}
+    return None

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from rag.errors import SourceError
 from sites.fetch import origin
-from sites.html_links import Targets
+from sites.html_page import HtmlPage
 
 MAX_URL = 2_000
 _NOT_A_PAGE = re.compile(
@@ -47,7 +47,7 @@ class Scope:
         return cls(origin(url), f"{folder}/")
 
     @classmethod
-    def of_start(cls, asked: str, url: str, head: Targets) -> Scope:
+    def of_start(cls, asked: str, url: str, head: HtmlPage) -> Scope:
         """Return the scope of the book whose start page was asked for and is at `url`.
 
         If the address redirects, as `/` to `/docs/intro`, the book is the nearest folder around

@@ -27,6 +27,12 @@ class Computed:
     """A template, with `…` for each part of it that is computed."""
 
 
+def shown_text(value: Any) -> str | None:
+    """Return the text that a page shows for a value; None if it shows none."""
+    shown = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return str(value) if shown else None
+
+
 @dataclass(frozen=True, slots=True)
 class Imported:
     """A name of another module: `default`, `*` or an export."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from sites.script_tokens import Token, Tokens, find, split, walk, without_modifiers
-from sites.script_types import Array, Computed, Imported, Load, Module, Object, Sizes
+from sites.script_tokens import Token, Tokens, find, split, walk
+from sites.script_types import Array, Computed, Imported, Load, Module, Object, Sizes, shown_text
 
 MAX_DEPTH = 50
 """Levels of a literal; deeper ones are computed."""
@@ -179,14 +179,12 @@ class Expressions:
         return function.result
 
     def _template(self, group: Token, depth: int) -> Any:
-        parts: list[Any] = []
-        for token in group.items:
-            part = token.text if token.kind == "string" else self.value(token.items, depth + 1)
-            number = isinstance(part, int | float) and not isinstance(part, bool)
-            parts.append(str(part) if number else part)
-        text = "".join(part if isinstance(part, str) else "…" for part in parts)
-        known = all(isinstance(part, str) for part in parts)
-        return text if known else replace(self._computed(group), text=text)
+        parts = [
+            token.text if token.kind == "string" else shown_text(self.value(token.items, depth + 1))
+            for token in group.items
+        ]
+        text = "".join("…" if part is None else part for part in parts)
+        return replace(self._computed(group), text=text) if None in parts else text
 
     def _object(self, group: Token, depth: int) -> Object:
         found = Object()
@@ -205,7 +203,7 @@ class Expressions:
 
     def _property(self, found: Object, items: Tokens, depth: int) -> None:
         """Read `key: value`, `key`, `key() {…}` or, in an enum, `key = value`."""
-        first, *rest = without_modifiers(items)
+        first, *rest = items
         key: Any = self.value(first.items, depth + 1) if first.kind == "[" else first.text
         if rest and rest[0].is_(":", "="):
             value = self.value(rest[1:], depth + 1)

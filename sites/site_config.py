@@ -41,9 +41,14 @@ class Scripts:
                 self._read[place] = read_module(text, lambda name: self.load(place, name), name)
         return self._read[place]
 
+    def place(self, importer: Path, name: str) -> Path:
+        """Return the place that a file imports as `name`; `@site` stands for the site."""
+        below = name.startswith("@site/")
+        return self._site / name[6:] if below else importer.parent / name
+
     def load(self, importer: Path, name: str) -> Module | None:
         """Return the script that a file imports as `name`, or None."""
-        start = self._site / name[6:] if name.startswith("@site/") else importer.parent / name
+        start = self.place(importer, name)
         for place in (start, start.with_suffix("")):  # `./shared.js` may be written in TypeScript
             for ending in _ENDINGS:
                 if os.path.isfile(f"{place}{ending}"):

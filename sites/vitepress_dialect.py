@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from functools import partial
 from pathlib import PurePosixPath
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
-from markdown_it.token import Token
 
 from sites.alerts import alerts
+from sites.attributes import CurlyAttributes
 from sites.block_rules import add_block
-from sites.curly_attributes import CurlyAttributes
 from sites.directives import directives
 from sites.fences import fence_titles, label
 from sites.html_tags import tag_words
+from sites.inline_text import Words, no_text, plain_text
 from sites.markdown import Dialect
 from sites.slugs import Slugger, vitepress_slugger
 
@@ -29,26 +29,23 @@ _TWOSLASH = re.compile(
     r"[ \t]*+//[ \t]*+(?:---cut(?P<cut>|-before|-after|-start|-end)---|\^[?|^].*"
     r"|@(?!(?:filename|log|warn|error|annotate)\b)[A-Za-z]\w*+(?::.*)?)\s*"
 )
+_CONTENTS = re.compile(r"\[\[toc\]\][ \t]*+", re.IGNORECASE)
 _SNIPPET = re.compile(
     r"<<<[ \t]*+(?P<path>[^{}\n]{1,500}?)(?:(?P<region>\#[\w-]++))?"
     r"[ \t]*+(?:\{(?P<options>[^{}\n]*)\})?[ \t]*+(?:\[(?P<label>[^\[\]\n]*)\])?[ \t]*+"
 )
 
 
-def _anchor_text(tokens: Sequence[Token]) -> str:
-    """Return a heading's text like markdown-it-anchor: text and code, without emoji.
+_ANCHORS: Words = {
+    "text": lambda token: _EMOJI.sub("", token.content),
+    "entity": lambda token: token.markup,
+    "softbreak": no_text,
+    "image": no_text,
+}
+"""The text of a heading like markdown-it-anchor: text and code, without emoji.
 
-    Entities stay as typed: VitePress leaves them for Vue.
-    """
-    parts = []
-    for token in tokens:
-        if token.type == "text":
-            parts.append(_EMOJI.sub("", token.content))
-        elif token.type == "code_inline":
-            parts.append(token.content)
-        elif token.type == "entity":
-            parts.append(token.markup)
-    return "".join(parts)
+Entities stay as typed: VitePress leaves them for Vue.
+"""
 
 
 def _keep_entities(md: MarkdownIt) -> None:
@@ -121,13 +118,9 @@ def _snippet_titles(state: StateCore) -> None:
 
 def _without_contents(md: MarkdownIt) -> None:
     """Make a parser leave out `[[toc]]`."""
-
-    def rule(state: StateCore) -> None:
-        for token in state.tokens:
-            if token.type == "inline" and token.content.strip().lower() == "[[toc]]":
-                token.content = ""
-
-    md.core.ruler.after("block", "without_contents", rule)
+    add_block(
+        md, "contents", ("[[",), _CONTENTS.fullmatch, lambda state, match, first, end: first + 1
+    )
 
 
 def _explicit_only() -> Slugger:
@@ -149,7 +142,7 @@ def dialect(left: str = "{", right: str = "}", *, slugs: bool = True) -> Dialect
             attributes.plugin,
             fence_titles(label),
         ),
-        _anchor_text,
+        partial(plain_text, own=_ANCHORS),
         attributes.heading_id,
         tag_words=_tag_words,
         shown_code=_shown_code,

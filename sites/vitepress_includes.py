@@ -7,6 +7,7 @@ https://vitepress.dev/guide/markdown#import-code-snippets
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from textwrap import dedent
@@ -15,8 +16,8 @@ from markdown_it.token import Token
 
 from sites.files import Refused
 from sites.front_matter import split_front_matter
-from sites.includes import Include, Includes
-from sites.markdown import Dialect
+from sites.includes import Include, Includes, numbered_lines
+from sites.markdown import Dialect, give_anchors
 from sites.report import Report
 from sites.slugs import vitepress_slugger
 
@@ -48,8 +49,7 @@ def _cut(rules: Dialect, match: re.Match[str], text: str) -> str:
         text = text if found is None else found
     if first is None:
         return text if region else split_front_matter(text, "", Report())[1]
-    last = first if last is None else last
-    return "\n".join(text.split("\n")[int(first or 1) - 1 : int(last) if last else None])
+    return numbered_lines(text, first, last)
 
 
 def snippet(token: Token, source: Path, page: Path, includes: Includes) -> str:
@@ -94,16 +94,13 @@ def find_region(text: str, name: str) -> str | None:
 def _section_under(text: str, anchor: str, rules: Dialect) -> str | None:
     """Return what stands below the heading with an anchor, or None."""
     tokens = rules.parser().parse(text)
-    slug = vitepress_slugger()
-    begin, level = -1, ""
-    lines = text.split("\n")
-    for at, token in enumerate(tokens):
-        if token.type != "heading_open" or not token.map:
-            continue
-        if begin >= 0 and token.tag <= level:
-            return "\n".join(lines[begin : token.map[0]])
-        children = list(tokens[at + 1].children or [])
-        explicit = rules.heading_id(children)
-        if begin < 0 and slug(rules.anchor_text(children), explicit) == anchor:
-            begin, level = token.map[1], token.tag
-    return "\n".join(lines[begin:]) if begin >= 0 else None
+    give_anchors(tokens, replace(rules, slugger=vitepress_slugger))
+    headings = [(each, each.map) for each in tokens if each.type == "heading_open" and each.map]
+    found = next(
+        ((lines[1], each.tag) for each, lines in headings if each.meta["anchor"] == anchor), None
+    )
+    if found is None:
+        return None
+    begin, level = found
+    ends = (lines[0] for each, lines in headings if lines[0] >= begin and each.tag <= level)
+    return "\n".join(text.split("\n")[begin : next(ends, None)])

@@ -15,6 +15,7 @@ from sites.includes import Includes
 from sites.losses import Losses
 from sites.partials import COMPONENTS, EXPRESSIONS
 from sites.script import evaluate, read_module
+from sites.script_types import shown_text
 
 _VALUE = re.compile(r"<!--.*?(?:-->|\Z)|\{\{((?:[^{}]|\{(?!\{)|\}(?!\}))*+)\}\}", re.DOTALL)
 _SCRIPT = re.compile(r"\s*+<(script|style)\b[^>]*+>", re.IGNORECASE)
@@ -62,9 +63,9 @@ class Filling:
         """Fill in the values in a token that begins at a line."""
 
         def shown(match: re.Match[str]) -> str:
-            value = None if match[1] is None else evaluate(match[1], self._names)
-            if isinstance(value, str | int | float) and not isinstance(value, bool):
-                text = self._origin.filled(str(value), match[0])
+            text = None if match[1] is None else shown_text(evaluate(match[1], self._names))
+            if text is not None:
+                text = self._origin.filled(text, match[0])
                 return escape(text, quote=False) if token.type == "html_block" else text
             if match[1] is None or self._keeps_braces or token.type == "code_inline":
                 return match[0]

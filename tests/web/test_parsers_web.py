@@ -24,7 +24,6 @@ from rag.models import Source, Turn
 from rag.settings import PLATFORMS
 from sites.discovery import read_sitemap
 from sites.fetch import AGENT, Response, origin
-from sites.html_links import read_targets
 from sites.html_page import read_page
 from sites.robots import Robots
 from sites.scope import Scope
@@ -172,7 +171,6 @@ def test_any_sitemap_is_read_or_refused(text: str, before: str) -> None:
 def test_any_page_is_read(markup: str, tail: bytes, kind: str) -> None:
     body = f"<html><head><meta charset='{kind}'></head><body>{markup}".encode() + tail
     text = Response(SITE, {"content-type": kind}, body).text()
-    read_targets(text)
     for part in (read_page(text), read_page(text * 2)):
         assert isinstance(part.title, str)
 
