@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
@@ -31,7 +31,7 @@ def how_many(pages: int) -> int:
     return min(len(os.sched_getaffinity(0)), MOST)
 
 
-def compute(work: Callable[[T], R], parts: Sequence[T], processes: int) -> Iterator[R]:
+def compute(work: Callable[[T], R], parts: Sequence[T], processes: int) -> Generator[R, None, None]:
     """Yield `work(part)` for each part, in order, computed in forked processes.
 
     Raises SourceError if one of them is killed.

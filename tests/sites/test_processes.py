@@ -124,7 +124,7 @@ def test_ctrl_c_ends_the_processes() -> None:
     children = multiprocessing.active_children()
     assert len(children) == 2
     with pytest.raises(KeyboardInterrupt):
-        numbers.throw(KeyboardInterrupt)  # type: ignore[attr-defined]
+        numbers.throw(KeyboardInterrupt)
     assert [child.exitcode for child in children] == [-signal.SIGTERM] * 2
 
 
@@ -152,7 +152,7 @@ def test_a_killed_parent_leaves_no_process(tmp_path: Path) -> None:
 
 
 def _runs(process: int) -> bool:
-    """Whether a process does anything; in a container nobody may collect the ended ones."""
+    """Return whether a process still runs. One that ended may stay as a zombie in a container."""
     try:
         return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
