@@ -193,5 +193,16 @@ def pairs(group: Token) -> Iterator[tuple[str, str]]:
     """Yield the pairs of names in `{a, b as c}` or `{a, b: c}`."""
     for part in split(group.items, ","):
         words = [token.text for token in part if token.kind in ("name", "string")]
+        if len(words) in (2, 4) and words[0] == "type":
+            del words[0]
         if words:
             yield words[0], words[-1]
+
+
+def without_modifiers(items: Tokens) -> Tokens:
+    """Remove `async`, `get`, `set` and `*` before the name of a method."""
+    while len(items) > 1 and items[0].is_("async", "get", "set", "*"):
+        if items[1].kind == "(" or items[1].is_(":", "="):
+            break
+        items = items[1:]
+    return items

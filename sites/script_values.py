@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from sites.script_tokens import Token, Tokens, find, split, walk
+from sites.script_tokens import Token, Tokens, find, split, walk, without_modifiers
 from sites.script_types import Array, Computed, Imported, Load, Module, Object, Sizes, shown_text
 
 MAX_DEPTH = 50
@@ -203,7 +203,7 @@ class Expressions:
 
     def _property(self, found: Object, items: Tokens, depth: int) -> None:
         """Read `key: value`, `key`, `key() {…}` or, in an enum, `key = value`."""
-        first, *rest = items
+        first, *rest = without_modifiers(items)
         key: Any = self.value(first.items, depth + 1) if first.kind == "[" else first.text
         if rest and rest[0].is_(":", "="):
             value = self.value(rest[1:], depth + 1)
