@@ -60,7 +60,7 @@ def compute(work: Callable[[T], R], parts: Sequence[T], processes: int) -> Gener
                 for reader in filter(ready.__contains__, waiting):
                     done[waiting[reader].pop()] = reader.recv()
             yield done.pop(number)
-    except EOFError:
+    except (EOFError, OSError):  # between two results, or within one
         raise SourceError(
             "A process that was reading pages was stopped, perhaps for lack of memory."
         ) from None

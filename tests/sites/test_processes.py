@@ -99,6 +99,20 @@ def test_a_killed_process_is_named(
     assert not multiprocessing.active_children()
 
 
+def test_a_process_that_is_killed_while_it_sends_is_named_too() -> None:
+    def work(part: int) -> bytes:
+        time.sleep(part / 2)
+        return bytes(part * 10_000_000)
+
+    results = processes.compute(work, [0, 1], 2)
+    assert next(results) == b""
+    time.sleep(2)  # the second process waits for room in its pipe
+    for child in multiprocessing.active_children():
+        child.kill()
+    with pytest.raises(SourceError, match="lack of memory"):
+        next(results)
+
+
 def test_a_slow_page_is_left_out_and_the_others_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,6 +149,23 @@ def test_comparisons_are_no_types() -> None:
     assert exported("export default [x < 1, 'a', y > z, x >> 1, 'b']")[1::3] == ["a", "b"]
 
 
+def test_words_before_the_name_of_a_method_or_type_are_no_names() -> None:
+    source = """
+        import {type A as B, type C, D} from './x'
+        export default {
+          get title() { return 'T' }, async rewrites(id) { return id.slice(1) },
+          *pages() {}, get: 1, async: 2, set() {},
+        }
+    """
+    module = read_module(source)
+    assert list(module.default) == ["title", "rewrites", "pages", "get", "async", "set"]
+    assert (module.default["title"], module.default["get"], module.default["async"]) == ("T", 1, 2)
+    assert isinstance(module.default["rewrites"], Computed)
+    assert {name: value.name for name, value in module.names.items()} == {
+        "B": "A", "C": "C", "D": "D",
+    }  # fmt: skip
+
+
 def test_functions_that_call_each_other_end() -> None:
     source = "function a() { return b() }\nfunction b() { return [a()] }\nexport default {c: a()}"
     assert isinstance(exported(source)["c"][0], Computed)
