@@ -104,6 +104,36 @@ def test_the_token_opens_it_as_long_as_the_tab_is_open(
     expect(page.get_by_label("Token", exact=True)).to_be_visible()
 
 
+def test_a_reload_while_the_tables_load_keeps_the_token(
+    readers: Callable[..., Reader], author: Service
+) -> None:
+    reader = readers()
+    page = reader.page
+    page.route("**/admin/retention?*", lambda route: None)
+    enter(reader, author)
+    loaded(reader)
+    page.reload()
+    loaded(reader)
+
+
+def test_signing_out_while_a_period_loads_shows_nothing(
+    readers: Callable[..., Reader], author: Service
+) -> None:
+    reader = enter(readers(), author)
+    loaded(reader)
+    page = reader.page
+    waiting: list[Any] = []
+    page.route("**/admin/days?*", lambda route: waiting.append(route))
+    with page.expect_request("**/admin/days?*"):
+        page.get_by_label("Period").select_option("7")
+    page.get_by_role("button", name="Sign out").click()
+    with page.expect_response("**/admin/days?*"):
+        waiting[0].continue_()
+    page.wait_for_timeout(300)
+    expect(page.get_by_label("Token", exact=True)).to_be_visible()
+    expect(page.locator("#view")).to_be_hidden()
+
+
 def test_it_shows_what_to_write_next(readers: Callable[..., Reader], author: Service) -> None:
     reader = enter(readers(), author)
     loaded(reader)
