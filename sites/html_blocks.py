@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
@@ -26,13 +25,13 @@ _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source"}
     | {"track", "wbr"}
 )
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _BREAKING = frozenset(
     {"address", "article", "aside", "blockquote", "body", "center", "dd", "details", "div"}
     | {"dl", "dt", "fieldset", "figcaption", "figure", "header", "hr", "html", "label", "main"}
     | {"p", "section", "summary", "tbody", "tfoot", "thead", "caption"}
-    | {"h1", "h2", "h3", "h4", "h5", "h6", "li", "menu", "ol", "pre", "table", "ul"}
+    | {"li", "menu", "ol", "pre", "table", "ul", *_HEADINGS}
 )
-_HEADING = re.compile("h[1-6]")
 _CELLS = ("tr", "td", "th")
 _LISTS = ("ul", "ol", "menu")
 MAX_LIST_DEPTH = 20
@@ -112,7 +111,7 @@ class BlockReader(HTMLParser):
 
     def _open(self, tag: str, attributes: dict[str, str]) -> None:
         anchor = attributes.get("id", "")
-        starts_heading = _HEADING.fullmatch(tag)
+        starts_heading = tag in _HEADINGS
         in_heading = self._heading is not None and anchor and not starts_heading
         if tag in _BREAKING and not in_heading:
             self.flush()
@@ -197,8 +196,10 @@ class BlockReader(HTMLParser):
 
     def flush(self) -> None:
         """Finish the current heading, paragraph, list item or cell."""
-        raw, self._text, self._code_at = raised("".join(self._text)), [], 0
-        lines = (" ".join(line.split()) for line in raw.split(_BREAK))
+        raw, self._text, self._code_at = "".join(self._text), [], 0
+        if self._heading is None and not raw.strip():
+            return
+        lines = (" ".join(line.split()) for line in raised(raw).split(_BREAK))
         text = "\n".join(line for line in lines if line)
         if self._heading is not None:
             words = text.replace("`", "").replace("\n", " ")

@@ -5,10 +5,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 
 from rag.errors import SourceError
-from rag.language.detect import guess_language, primary_subtag, stop_word_form, stop_words
+from rag.language.detect import (
+    guess_language,
+    languages_by_stop_word,
+    primary_subtag,
+    stop_word_form,
+    stop_words,
+)
 from rag.models import Page
 from sites.source import Book
 
@@ -52,13 +58,12 @@ def written_in(page: Page) -> str:
     if len(others) + len(_WIDE.findall(others)) > len(_LATIN.findall(text)):
         return guess_language(others, "")
     forms = [stop_word_form(word) for word in words]
-    counts = Counter(
-        name for form in forms for name, known in stop_words().items() if form in known
-    )
+    users = languages_by_stop_word()
+    counts = Counter(chain.from_iterable(users.get(form, ()) for form in forms))
     (best, most), (_, next_most) = (*counts.most_common(2), ("", 0), ("", 0))[:2]
     clear = len(words) >= MIN_WORDS and most >= max(MIN_SHARE * len(words), LEAD * next_most)
     # Single letters are words of some languages, but also names and labels.
-    letters = sum(len(form) == 1 and form in stop_words().get(best, ()) for form in forms)
+    letters = sum(len(form) == 1 and best in users.get(form, ()) for form in forms)
     return best if clear and 2 * letters <= most else ""
 
 

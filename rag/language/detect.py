@@ -104,13 +104,14 @@ def _latin_languages(text: str) -> list[str]:
     words = re.findall(r"\w+", _NOT_PROSE.sub(" x ", text))
     if len(words) < MIN_WORDS:
         return []
-    by_word = [_languages_by_stop_word().get(word, ()) for word in set(map(stop_word_form, words))]
+    users = languages_by_stop_word()
+    by_word = [users.get(word, ()) for word in set(map(stop_word_form, words))]
     by_letter = [_LETTERS[letter] for letter in set(text.lower()) & _LETTERS.keys()]
-    hits = Counter(chain(*by_word, *(users for users in by_letter if len(users) == 1)))
+    hits = Counter(chain(*by_word, *(names for names in by_letter if len(names) == 1)))
     scores: dict[str, float] = {}
-    for users in (*by_word, *by_letter):
-        for name in users:
-            scores[name] = scores.get(name, 0.0) + 1 / len(users)
+    for names in (*by_word, *by_letter):
+        for name in names:
+            scores[name] = scores.get(name, 0.0) + 1 / len(names)
     scores = {name: score for name, score in scores.items() if hits[name] >= MIN_STOP_WORDS}
     most = max(scores.values(), default=0.0)
     return [name for name, score in scores.items() if score > most - 1e-9]
@@ -122,7 +123,7 @@ def primary_subtag(language: str) -> str:
 
 
 @cache
-def _languages_by_stop_word() -> dict[str, list[str]]:
+def languages_by_stop_word() -> dict[str, list[str]]:
     """Return the languages in Latin script that use each stop word."""
     users: dict[str, list[str]] = {}
     for name in sorted(stop_words().keys()):
