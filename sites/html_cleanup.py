@@ -30,7 +30,10 @@ def prepare_html(html: str) -> str:
     Comments and data URLs are removed. A `<` without a `>` soon after becomes `&lt;`, because
     the parser takes quadratic time for tags that are never closed.
     """
-    html = _DATA.sub(r"\1\2\2", _COMMENT.sub(_without_comments, html))
+    if "<!--" in html:
+        html = _COMMENT.sub(_without_comments, html)
+    if "data:" in html:
+        html = _DATA.sub(r"\1\2\2", html)
     parts, begin, close = [], 0, -1
     for match in _TAG.finditer(html):
         start = match.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 
 from rag.language import visible
@@ -137,6 +137,7 @@ def stop_words() -> dict[str, frozenset[str]]:
     return {name: frozenset(map(without_accents, words)) for name, words in STOP_WORDS.items()}
 
 
+@lru_cache(8192)
 def stop_word_form(word: str) -> str:
     """Normalize a word for the stop word lookup. Words in capitals stay as they are."""
     in_capitals = len(word) > 1 and word.isupper()
