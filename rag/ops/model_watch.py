@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import NoReturn
 from weakref import WeakKeyDictionary
@@ -24,9 +26,18 @@ START_SECONDS = 30.0
 WAIT_SECONDS = 3.0
 """How long a page waits for a check that is still running."""
 
-_last: WeakKeyDictionary[Clients, tuple[asyncio.Task[list[Retirement]], float]] = (
-    WeakKeyDictionary()
-)
+RETRY_SECONDS = 60.0
+"""A check that a service did not answer is made again after so long, if it is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    found: Sequence[Retirement] = ()
+    is_whole: bool = True
+    """Whether each service answered."""
+
+
+_last: WeakKeyDictionary[Clients, tuple[asyncio.Task[_Check], float]] = WeakKeyDictionary()
 """The last check, and when it began."""
 
 
@@ -45,24 +56,31 @@ async def watch(clients: Clients) -> NoReturn:
 async def model_warnings(clients: Clients, *, wait: float = WAIT_SECONDS) -> list[str]:
     """Return a sentence for each model that the author should replace.
 
-    The services are asked at most once a day, and what they do not answer in time is left out.
+    The services are asked once a day, and what they do not answer in time is left out.
     """
     task, began = _last.get(clients, (None, 0.0))
-    is_old = time.monotonic() >= began + DAY_SECONDS
-    if task is None or (task.done() and (is_old or task.cancelled() or task.exception())):
+    if task is None or (task.done() and time.monotonic() >= began + _good_for(task)):
         task = asyncio.create_task(_check(clients))
         _last[clients] = task, time.monotonic()
     await asyncio.wait([task], timeout=wait)
-    retirements = task.result() if task.done() and not task.cancelled() else []
+    check = task.result() if task.done() and not task.cancelled() else _Check()
     today = datetime.now(UTC).date()
-    said = (describe(each, clients.settings, today) for each in retirements)
+    said = (describe(each, clients.settings, today) for each in check.found)
     return [*filter(None, said), *await _unusable(clients)]
 
 
-async def _check(clients: Clients) -> list[Retirement]:
+def _good_for(task: asyncio.Task[_Check]) -> float:
+    """Return for how many seconds the result of a check counts."""
+    if task.cancelled() or task.exception():
+        return 0.0
+    return DAY_SECONDS if task.result().is_whole else RETRY_SECONDS
+
+
+async def _check(clients: Clients) -> _Check:
     """Ask each service once. One that fails has no warnings: its own check reports the failure."""
     found: list[Retirement] = []
     adapters: list[object] = []
+    is_whole = True
     try:
         adapters = [
             (await clients.answerers())[0],
@@ -71,13 +89,15 @@ async def _check(clients: Clients) -> list[Retirement]:
         ]
     except BookError as error:
         log.info("models are not checked: %s", error)
+        is_whole = False
     for adapter in adapters:
         if isinstance(adapter, Retiring):
             try:
                 found += await adapter.retirements()
             except BookError as error:
                 log.info("models are not checked: %s", error)
-    return found
+                is_whole = False
+    return _Check(found, is_whole)
 
 
 def describe(retirement: Retirement, settings: Settings, today: date) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from rag.adapters.database.postgres import Postgres
@@ -15,13 +16,14 @@ from tests.browser.conftest import DESKTOP, PHONE, Reader
 from tests.browser.test_access import violations
 from tests.support.postgres import new_database, using
 from tests.support.readers import converse, month
-from tests.support.service import Service, serving
+from tests.support.service import Service, serving, within
 from tests.upstreams import Upstreams
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
 
 TOKEN = "correct-horse-battery-staple"
+AUTHOR = {"Authorization": f"Bearer {TOKEN}"}
 EVIL = '=HYPERLINK("https://evil.example")<img src=x onerror=alert(1)>'
 
 
@@ -135,6 +137,10 @@ def test_signing_out_while_a_period_loads_shows_nothing(
 
 
 def test_it_shows_what_to_write_next(readers: Callable[..., Reader], author: Service) -> None:
+    def warned() -> object:
+        return httpx.get(f"{author.url}/admin/warnings", headers=AUTHOR, timeout=60).json()["rows"]
+
+    assert within(120, warned), "a check that the model did not answer is made again"
     reader = enter(readers(), author)
     loaded(reader)
     page = reader.page

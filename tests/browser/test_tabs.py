@@ -328,8 +328,10 @@ def test_a_stopped_answer_in_code_is_whole_after_a_reload(reader: Reader, fake: 
 
 
 def test_a_broken_answer_survives_a_reload(reader: Reader, fake: Fake) -> None:
-    fake.replies = [Reply(cut_after=8, delay=0.03)]
+    fake.replies = [Reply(pause_after=7, cut_after=8)]
     reader.open().type("One")
+    expect(reader.answer).to_contain_text("Run the installer")
+    fake.released = True
     expect(reader.answer).to_contain_text("was lost before the answer was complete")
     reader.page.reload()
     expect(reader.answer).to_contain_text("was lost before the answer was complete")

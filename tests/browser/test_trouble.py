@@ -82,8 +82,10 @@ def test_an_error_after_the_first_word(reader: Reader, fake: Fake) -> None:
 
 
 def test_a_broken_connection_keeps_the_partial_answer(reader: Reader, fake: Fake) -> None:
-    fake.replies = [Reply(cut_after=8, delay=0.03)]
+    fake.replies = [Reply(pause_after=7, cut_after=8)]
     reader.open().type(QUESTION)
+    expect(reader.answer).to_contain_text("Run the installer")
+    fake.released = True
     expect(reader.answer).to_contain_text("was lost before the answer was complete")
     expect(reader.answer).to_contain_text("Run the installer")
     expect(reader.page.get_by_role("button", name="Send")).to_be_visible()

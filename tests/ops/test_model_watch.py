@@ -122,6 +122,26 @@ def test_a_strange_list_of_models_delays_and_says_nothing(
     using(up, use)
 
 
+def test_a_check_that_a_service_did_not_answer_is_made_again(
+    up: Upstreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up.openai.models = {"gpt-6-luna": {"shutdown_date": day(3)}}
+    up.openai.forget()
+    up.openai.fail(404, path=LISTED, times=1)
+
+    async def use(clients: Clients) -> list[list[str]]:
+        found = [await model_warnings(clients, wait=60) for _ in range(2)]
+        monkeypatch.setattr(model_watch, "RETRY_SECONDS", 0)
+        found += [await model_warnings(clients, wait=60) for _ in range(2)]
+        return found
+
+    *missing, first, again = using(up, use)
+    assert missing == [[], []]
+    assert first == again != []
+    listings = [each for each in up.openai.upkeep if each.path.endswith("/models")]
+    assert len(listings) == 2
+
+
 def test_a_check_that_breaks_is_logged_and_made_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
