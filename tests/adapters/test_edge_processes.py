@@ -110,10 +110,12 @@ def test_readers_never_see_a_mixture(tmp_path: Path) -> None:
 
 
 def test_two_writers_at_once(tmp_path: Path) -> None:
-    with worker("write", tmp_path, "m1", COUNT, 2) as first:
+    with worker("write", tmp_path, "m1", COUNT, 0.2) as first:
         wait_for(first, "embedded")
+        first.send_signal(signal.SIGSTOP)  # it still writes when the second one has started
         with worker("write", tmp_path, "m2", COUNT, 0) as second:
             _, err = second.communicate(timeout=60)
+        first.send_signal(signal.SIGCONT)
         assert second.returncode != 0
         assert f"Process {first.pid} is already writing to the index in {tmp_path}" in err
         output(first)
