@@ -166,7 +166,7 @@ class _Reader:
         self, source: Source, inner: str, path: str, text: str, positions: dict[str, float]
     ) -> _Kept | None:
         """Read one page: `inner` is its path in the plugin's folder, `path` that in the book."""
-        meta, body = split_front_matter(text, path, self._request.report)
+        meta, body = split_front_matter(text.lstrip(), path, self._request.report)
         # Unlisted pages are for people who were given the address; drafts are not published.
         if meta.get("draft") is True or meta.get("unlisted") is True:
             return None

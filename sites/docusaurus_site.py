@@ -126,6 +126,8 @@ def _plugins(config: Config) -> Iterator[tuple[str, Any]]:
             yield kind, options or {}
         elif any(word in name for word in _GENERATORS_OF_PAGES):
             config.ignored("plugins", at, what=name)
+        elif isinstance(plugin, Computed) and not name:
+            config.lost(plugin, "plugins")
     if not docs:  # a preset of its own, or none: most have a folder `docs`
         yield "docs", {}
 

@@ -16,7 +16,7 @@ from sites.report import Report
 MAX_FRONT_MATTER = 64_000
 """Characters; anything longer is not front matter."""
 _FRONT_MATTER = re.compile(
-    r"---[- \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
+    r"---(?:[- \t]*|ya?ml|json)\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
 )
 MAX_YAML = 200_000
 """Characters of a configuration."""
@@ -45,6 +45,8 @@ def parse_yaml(text: str) -> Any:
 
     Nothing is constructed or executed: `!!python/name:a.b` is the text `a.b`, `!ENV` its default.
     """
+    if text.lstrip().startswith("{"):  # JSON, which may be indented with tabs
+        text = text.replace("\t", " ")
     if len(text) > MAX_YAML:
         raise BadYaml(f"it is longer than {MAX_YAML:,} characters")
     try:
@@ -138,8 +140,8 @@ def _plain(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
         return loader.construct_mapping(node, deep=True)
     if isinstance(node, yaml.SequenceNode):
         values = loader.construct_sequence(node, deep=True)
-        return values[-1] if suffix == "ENV" and values else values
-    if not isinstance(node, yaml.ScalarNode):
+        return values if suffix != "ENV" else values[-1] if values[1:] else None
+    if not isinstance(node, yaml.ScalarNode) or suffix == "ENV":
         return None
     return _text(loader, node) or suffix.partition(":")[2]
 

@@ -93,9 +93,14 @@ def test_values_that_could_not_be_printed_or_stored() -> None:
     assert read["d"] == "😀"
     dates = parse_yaml("a: 2020-99-99\nb: 2019-02-29 11:00:00\nc: 2019-02-28T25:00:00Z")
     assert list(dates.values()) == ["2020-99-99", "2019-02-29 11:00:00", "2019-02-28T25:00:00Z"]
-    assert parse_yaml("a: 7\nb: 1.5\nc: yes\nd: !ENV x\ne: 'y: &z'") == {
+    assert parse_yaml("a: 7\nb: 1.5\nc: yes\nd: !relative x\ne: 'y: &z'") == {
         "a": 7, "b": 1.5, "c": True, "d": "x", "e": "y: &z",
     }  # fmt: skip
+
+
+def test_variables_of_the_environment_have_their_default_value() -> None:
+    read = parse_yaml("a: !ENV A\nb: !ENV [A]\nc: !ENV [A, B, x]\nd: !ENV [A, false]")
+    assert read == {"a": None, "b": None, "c": "x", "d": False}
 
 
 @pytest.mark.parametrize(
