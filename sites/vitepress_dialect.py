@@ -14,6 +14,7 @@ from sites.alerts import alerts
 from sites.attributes import CurlyAttributes
 from sites.block_rules import add_block
 from sites.directives import directives
+from sites.dollar_math import dollar_math
 from sites.fences import fence_titles, label
 from sites.html_tags import tag_words
 from sites.inline_text import Words, no_text, plain_text
@@ -128,12 +129,15 @@ def _explicit_only() -> Slugger:
     return lambda text, explicit: explicit
 
 
-def dialect(left: str = "{", right: str = "}", *, slugs: bool = True) -> Dialect:
-    """Return the rules of a site: the delimiters of attributes, and whether VitePress slugs."""
+def dialect(
+    left: str = "{", right: str = "}", *, slugs: bool = True, math: bool = False
+) -> Dialect:
+    """Return the rules of a site: the delimiters of attributes, whether VitePress slugs, math."""
     attributes = CurlyAttributes(left, right)
     return Dialect(
         vitepress_slugger if slugs else _explicit_only,
         (
+            *((dollar_math,) if math else ()),
             directives,
             alerts,
             _keep_entities,
