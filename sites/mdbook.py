@@ -125,7 +125,7 @@ def _summary(text: str, parser: MarkdownIt) -> tuple[str, dict[str, str]]:
             if child.type == "link_open":
                 end = next(i for i in range(at, len(children)) if children[i].type == "link_close")
                 href = unquote(str(child.attrs.get("href") or ""))
-                href = href if href.endswith(".md") else href.rpartition("#")[0]
-                if href.endswith(".md") and "://" not in href:
+                href = href if href.endswith(".md") else href.rpartition("#")[0] or href
+                if href and "://" not in href:
                     titles.setdefault(normpath(href), plain_text(children[at:end]))
     return heading, titles

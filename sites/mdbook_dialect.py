@@ -12,6 +12,7 @@ from typing import Any
 
 from mdit_py_plugins.deflist import deflist_plugin
 
+from sites.alerts import alerts
 from sites.html_tags import tag_words
 from sites.inline_text import Words, no_text, plain_text
 from sites.markdown import Dialect
@@ -23,12 +24,12 @@ _HIDDEN = re.compile(r"[ \t]*#(?:[ \t]|$)")
 def dialect(html: Mapping[str, Any], hidden: Mapping[str, Any]) -> Dialect:
     """Return the dialect for `[output.html]` and its prefixes of hidden lines by language."""
     terms = html.get("definition-lists") is not False
-    anchors: Words = {"image": no_text}
+    anchors: Words = {"image": no_text, "footnote_ref": lambda token: str(token.meta["id"] + 1)}
     if html.get("smart-punctuation") is not False:  # which turns `--` into a dash
         anchors = {**anchors, "text": lambda token: re.sub("-{2,}", "", token.content)}
     return Dialect(
         slugger=mdbook_slugger,
-        plugins=(deflist_plugin,) if terms else (),
+        plugins=(alerts, *((deflist_plugin,) if terms else ())),
         anchor_text=partial(plain_text, own=anchors),
         terms_have_anchors=terms,
         tag_words=_tag_words,
