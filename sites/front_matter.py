@@ -18,6 +18,10 @@ MAX_FRONT_MATTER = 64_000
 _FRONT_MATTER = re.compile(
     r"---(?:[- \t]*|ya?ml|json)\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
 )
+_KEYS = re.compile(
+    r"(?: {0,3}[\w-]++:[^\n]*+(?:\n|\Z)(?:(?: {4}|\t)[ \t]*+[^\s][^\n]*+(?:\n|\Z))*+)++", re.ASCII
+)
+_KEY = re.compile(r"^ {0,3}([\w-]++):(.*(?:\n[ \t].*)*)", re.ASCII | re.MULTILINE)
 MAX_YAML = 200_000
 """Characters of a configuration."""
 MAX_YAML_DEPTH = 50
@@ -219,3 +223,14 @@ def split_front_matter(text: str, path: str, report: Report) -> tuple[dict[str, 
     if not isinstance(data, dict):  # two horizontal rules with prose between them
         return {}, text
     return {str(key): value for key, value in data.items()}, body
+
+
+def split_keys(text: str) -> tuple[dict[str, Any], str]:
+    """Split a page into keys with values above a blank line, as in MultiMarkdown, and the body."""
+    match = _KEYS.match(text, 0, MAX_FRONT_MATTER)
+    if match is None:
+        return {}, text
+    found: dict[str, Any] = {}
+    for key, value in _KEY.findall(match[0]):
+        found[key.lower()] = " ".join([found.get(key.lower(), ""), *value.split()]).strip()
+    return found, text[match.end() :]

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from rag.models import Block, Page
-from sites.front_matter import lines_above, split_front_matter
+from sites.front_matter import lines_above, split_front_matter, split_keys
 from sites.html_blocks import read_fragment
 from sites.include_markdown import include_markdown
 from sites.includes import Includes
@@ -93,6 +93,8 @@ class _Pages:
     def parse(self, path: str, text: str) -> Page | None:
         report, site = self._request.report, self._site
         meta, body = split_front_matter(text, path, report)
+        if body is text:
+            meta, body = split_keys(text)
         language, bare = self._languages.split(path)
         blog = next((blog for blog in self._blogs if blog.is_post(bare)), None)
         if blog and not blog.is_published(meta):

@@ -181,7 +181,7 @@ _FIXED: dict[str, Options] = {
         "relaxed_headers": True,
         "custom_fences": [{"name": "*", "class": "", "format": _fence, "validator": _accept}],
     },
-    "toc": {"marker": "", "permalink": False, "anchorlink": False, "toc_depth": "7-7"},
+    "toc": {"permalink": False, "anchorlink": False, "toc_depth": "7-7"},
 }
 
 

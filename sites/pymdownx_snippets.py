@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from sites.files import real_path
@@ -37,6 +38,7 @@ class Snippets:
         self._beside = "" in bases
         """Whether snippets are looked for beside the page: `!relative` is an empty text."""
         self._appended = texts(options.get("auto_append"))
+        self._dedent = options.get("dedent_subsections") is True
 
     def insert(self, body: str, includes: Includes) -> str:
         """Return a page with its snippets."""
@@ -62,16 +64,21 @@ class Snippets:
         files = [base for base in bases if base.name == name and os.path.isfile(base)]
         places = [*files, *(base / name for base in bases)]
         place = next((place for place in places if os.path.isfile(place)), places[0])
-        return Include(named, place, partial(cut, indent, part))
+        return Include(named, place, partial(cut, indent, part, flat=self._dedent))
 
 
-def cut(indent: str, part: str, text: str) -> str:
-    """Return the lines of a text, such as `2,4:6`, or its section of a name."""
+def cut(indent: str, part: str, text: str, *, flat: bool = False) -> str:
+    """Return the lines of a text, such as `2,4:6`, or its section of a name.
+
+    `flat` removes the indent that they share.
+    """
     lines = text.removesuffix("\n").split("\n")
     if part and _LINES.fullmatch(part):
         lines = [line for window in part.split(",") for line in _window(lines, window)]
     elif part:
         lines = list(_section(lines, part))
+    if part and flat:
+        lines = dedent("\n".join(lines)).split("\n")
     return "\n".join(indent + line for line in lines if not _MARK.search(line)).rstrip()
 
 
