@@ -25,8 +25,9 @@ from sites.tree import read_tree
 
 _PLAIN = re.compile(r"[^\n\\`*_\[\]!<>&{}~$:^|#+]*+")
 """Text in which no dialect has markup."""
+_TAG = re.compile(r"<[a-zA-Z/!][^<>]*+>")
 MAX_INLINE = 20_000
-"""Characters of one paragraph; longer ones are kept as raw text."""
+"""Characters of one paragraph; longer ones are kept as text without tags."""
 MAX_UNCLOSED = 100
 """Unclosed brackets in one paragraph; with more it is kept as raw text."""
 MAX_NESTING = 40
@@ -68,6 +69,7 @@ def _bounded_inline(state: StateCore) -> None:
         token.children = []
         text = token.content
         if is_too_long(text) or _PLAIN.fullmatch(text):
+            text = without_tags(text)
             token.children += [Token("text", "", 0, content=text)] if text else []
         else:
             state.md.inline.parse(text, state.md, state.env, token.children)
@@ -76,6 +78,11 @@ def _bounded_inline(state: StateCore) -> None:
 def is_too_long(text: str) -> bool:
     """Return whether a paragraph could take quadratic time, so that it is kept as raw text."""
     return len(text) > MAX_INLINE or _unclosed(text) > MAX_UNCLOSED
+
+
+def without_tags(text: str) -> str:
+    """Remove the tags and most comments of HTML from text that is not parsed."""
+    return _TAG.sub(" ", text) if "<" in text else text
 
 
 def _unclosed(text: str) -> int:

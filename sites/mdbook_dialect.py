@@ -26,7 +26,7 @@ def dialect(html: Mapping[str, Any], hidden: Mapping[str, Any]) -> Dialect:
     terms = html.get("definition-lists") is not False
     anchors: Words = {"image": no_text, "footnote_ref": lambda token: str(token.meta["id"] + 1)}
     if html.get("smart-punctuation") is not False:  # which turns `--` into a dash
-        anchors = {**anchors, "text": lambda token: re.sub("-{2,}", "", token.content)}
+        anchors = {**anchors, "text": lambda token: re.sub("-{2,}", "–", token.content)}
     return Dialect(
         slugger=mdbook_slugger,
         plugins=(alerts, *((deflist_plugin,) if terms else ())),

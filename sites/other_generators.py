@@ -162,6 +162,11 @@ def sites_inside(request: Request) -> list[str]:
     return sorted(name for name in above - {"."} if _has_own(request.folder / name))
 
 
+def unread_settings(request: Request) -> list[str]:
+    """Find configurations of MkDocs by names that only `mkdocs build -f NAME` reads."""
+    return sorted(path.name for path in request.folder.glob("mkdocs[-._]*.y*ml"))
+
+
 def unread_files(request: Request) -> list[str]:
     """Find the files of prose in formats that are not read."""
     suffixes = (".rst", ".adoc", ".asciidoc", ".mdoc", ".ipynb", ".org", ".textile")

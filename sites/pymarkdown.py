@@ -23,7 +23,7 @@ from markdown.util import AtomicString
 from pymdownx.slugs import slugify as pymdownx_slugify
 
 from rag.language.visible import normalize
-from sites.markdown import is_too_long
+from sites.markdown import is_too_long, without_tags
 from sites.mdx_include import EXTENSIONS
 from sites.mkdocs_config import Options, Site
 
@@ -199,7 +199,7 @@ class _Plain(Treeprocessor):
         for element in root.iter():
             text = element.text or ""
             if self._plain.fullmatch(text) or is_too_long(text):
-                element.text = AtomicString(text)
+                element.text = AtomicString(without_tags(text))
 
 
 class _Icons(InlineProcessor):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from itertools import pairwise
 from pathlib import PurePosixPath
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
 
 from sites.alerts import alerts
 from sites.attributes import CurlyAttributes
@@ -52,9 +54,13 @@ Entities stay as typed: VitePress leaves them for Vue.
 def _keep_entities(md: MarkdownIt) -> None:
     def rule(state: StateCore) -> None:
         for token in state.tokens:
-            for child in token.children or ():
-                if child.type == "text_special" and child.info == "entity":
+            before = ""
+            for child, after in pairwise([*(token.children or ()), Token("", "", 0)]):
+                kind = child.type  # an entity that is not beside text is decoded
+                beside_text = "text" in (before[:4], after.type[:4])
+                if kind == "text_special" and child.info == "entity" and beside_text:
                     child.type = "entity"
+                before = kind
 
     md.core.ruler.before("text_join", "keep_entities", rule)
 

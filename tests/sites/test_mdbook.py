@@ -146,3 +146,8 @@ def test_alerts_and_footnotes_of_headings(tmp_path: Path) -> None:
     made = page(tmp_path, text)
     assert texts(made) == ["Mind.", "Foot."]
     assert [section.anchor for section in made.sections] == ["one", "note1-this"]
+
+
+def test_dashes_at_the_ends_of_headings(tmp_path: Path) -> None:
+    made = page(tmp_path, "# One\n\n## -- Kettle --\n\n## Off ---\n")
+    assert [section.anchor for section in made.sections] == ["one", "-kettle-", "off-"]

@@ -889,3 +889,13 @@ def test_parts_and_patterns_of_awesome_nav(tmp_path: Path) -> None:
     titles = {each.source_path: each.title for each in book.pages}
     assert titles == {"c.md": "c", "b.md": "Named", "a.md": "a", "d.md": "d"}
     assert list(titles) == ["c.md", "b.md", "a.md", "d.md"]
+
+
+@pytest.mark.parametrize("picture", ["<!-- {} -->", '<path d="{}" />'])
+def test_a_huge_picture_in_a_tab_is_not_text(tmp_path: Path, picture: str) -> None:
+    config = "markdown_extensions: [pymdownx.snippets: {base_path: docs}, pymdownx.tabbed]"
+    svg = f"<svg>\n{picture.format('eyJ2' * 9_000)}\n<g>Bee < 5</g>\n</svg>"
+    text = '# A\n\n=== "Sketch"\n\n    <div>\n    --8<-- "a.svg"\n    </div>\n'
+    book = read(tmp_path, config, {"a.md": text, "a.svg": svg})
+    assert texts(book.pages[0]) == ["Sketch", "Bee < 5"]
+    assert not book.problems

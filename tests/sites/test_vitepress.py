@@ -308,6 +308,15 @@ def test_ids_of_headings(tmp_path: Path, heading: str, anchor: str) -> None:
     assert (book.pages[0].title, book.pages[0].sections[0].anchor) == ("A", anchor)
 
 
+@pytest.mark.parametrize(
+    ("heading", "anchor"),
+    [("A &amp; b", "a-amp-b"), ("&copy; `b`", "copy-b"), ("`a`&copy;`b`", "a©b"), ("&#233;", "e")],
+)
+def test_entities_in_headings(tmp_path: Path, heading: str, anchor: str) -> None:
+    book = site(tmp_path, "export default {}", {"a.md": f"# {heading}\n\nx\n"})
+    assert book.pages[0].sections[0].anchor == anchor
+
+
 ATTRIBUTES = """# Head {#hid .c}
 
 Ends with {word}
