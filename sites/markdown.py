@@ -15,7 +15,7 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from mdit_py_plugins.footnote import footnote_plugin
 
-from sites.attributes import trailing_id
+from sites.attributes import CurlyAttributes
 from sites.html_tags import TagWords, tag_words
 from sites.inline_text import plain_text
 from sites.markdown_sections import SectionReader, ShownCode
@@ -43,7 +43,7 @@ class Dialect:
     plugins: tuple[Callable[[MarkdownIt], None], ...] = ()
     anchor_text: Callable[[Sequence[Token]], str] = plain_text
     """Returns the text of a heading's tokens that is slugged."""
-    heading_id: Callable[[list[Token]], str] = trailing_id
+    heading_id: Callable[[list[Token]], str] = CurlyAttributes(ids_only=True).heading_id
     """Removes an id written by the author from a heading's tokens and returns it, or ""."""
     h1_has_anchor: bool = True
     terms_have_anchors: bool = False

@@ -13,6 +13,7 @@ from typing import Any
 from mdit_py_plugins.deflist import deflist_plugin
 
 from sites.alerts import alerts
+from sites.attributes import CurlyAttributes
 from sites.html_tags import tag_words
 from sites.inline_text import Words, no_text, plain_text
 from sites.markdown import Dialect
@@ -31,6 +32,7 @@ def dialect(html: Mapping[str, Any], hidden: Mapping[str, Any]) -> Dialect:
         slugger=mdbook_slugger,
         plugins=(alerts, *((deflist_plugin,) if terms else ())),
         anchor_text=partial(plain_text, own=anchors),
+        heading_id=CurlyAttributes().heading_id,
         terms_have_anchors=terms,
         tag_words=_tag_words,
         shown_code=partial(_shown_code, hidden),

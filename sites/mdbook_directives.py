@@ -6,20 +6,20 @@ https://rust-lang.github.io/mdBook/format/mdbook.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
 from sites.block_text import fenced
-from sites.includes import Include, numbered_lines
+from sites.includes import Include, marked_lines, numbered_lines
 
 DIRECTIVE = re.compile(
     r"(\\?)\{\{\s*#(include|rustdoc_include|playground|playpen|title|shiftinclude)\s++"
     r"((?:(?!\{\{)[^}])*+)\}\}"
 )
 _NUMBER = re.compile(r"[0-9]{1,9}")
-_ANCHOR = re.compile(r"ANCHOR(_END)?:\s*(\S+)")
+_ANCHOR = re.compile(r"ANCHOR(?P<end>_END)?:\s*(?P<name>\S+)")
 
 
 def find(match: re.Match[str], folder: Path) -> list[Include | str]:
@@ -45,7 +45,7 @@ def _lines(window: Sequence[str], text: str) -> str:
     """Return the lines that `:from:to` or `:anchor` selects."""
     first, *last = window or [""]
     if first and not _NUMBER.fullmatch(first):
-        return "\n".join(_anchored(text.split("\n"), first)).strip("\n")
+        return "\n".join(marked_lines(text.split("\n"), _ANCHOR, first)).strip("\n")
     last = [number if _NUMBER.fullmatch(number) else "" for number in last[:1]]
     return numbered_lines(text, first, *last).strip("\n")
 
@@ -57,14 +57,3 @@ def _shifted(shift: str, window: Sequence[str], text: str) -> str:
         return dedent(text)
     columns = int(shift)
     return "\n".join(" " * columns + line[max(0, -columns) :] for line in text.split("\n"))
-
-
-def _anchored(lines: Sequence[str], name: str) -> Iterator[str]:
-    """Yield the lines of an anchor, without the comments that mark it and others."""
-    inside = False
-    for line in lines:
-        mark = _ANCHOR.search(line)
-        if mark and mark[2] == name:
-            inside = not mark[1]
-        elif inside and not mark:
-            yield line

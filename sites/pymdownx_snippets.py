@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 from sites.files import real_path
-from sites.includes import Include, Includes
+from sites.includes import Include, Includes, marked_lines
 from sites.mkdocs_config import Site, texts
 
 _DIRECTIVE = re.compile(
@@ -22,7 +22,9 @@ _DIRECTIVE = re.compile(
     r"|[ \t]*\n(?P<names>(?:(?![ \t]*;?-+8<-)[^\n]*\n){0,200})[ \t]*-+8<-+)[ \t]*$",
     re.MULTILINE,
 )
-_MARK = re.compile(r"(?<!-)-++8<-++[ \t]++\[[ \t]*(start|end)[ \t]*:[ \t]*([\w-]+)[ \t]*\]")
+_MARK = re.compile(
+    r"(?<!-)-++8<-++[ \t]++\[[ \t]*(?:start|(?P<end>end))[ \t]*:[ \t]*(?P<name>[\w-]+)[ \t]*\]"
+)
 _LINES = re.compile(r"-?[0-9]{0,9}(?::-?[0-9]{0,9})?(?:,-?[0-9]{0,9}(?::-?[0-9]{0,9})?)*")
 
 
@@ -76,7 +78,7 @@ def cut(indent: str, part: str, text: str, *, flat: bool = False) -> str:
     if part and _LINES.fullmatch(part):
         lines = [line for window in part.split(",") for line in _window(lines, window)]
     elif part:
-        lines = list(_section(lines, part))
+        lines = list(marked_lines(lines, _MARK, part))
     if part and flat:
         lines = dedent("\n".join(lines)).split("\n")
     return "\n".join(indent + line for line in lines if not _MARK.search(line)).rstrip()
@@ -90,13 +92,3 @@ def _window(lines: list[str], window: str) -> list[str]:
         for number in (int(first or 1), int(last or len(lines)))
     )
     return lines[max(begin, 1) - 1 : end if colon else len(lines)]
-
-
-def _section(lines: list[str], name: str) -> Iterator[str]:
-    inside = False
-    for line in lines:
-        mark = _MARK.search(line)
-        if mark and mark[2] == name:
-            inside = mark[1] == "start"
-        elif inside:
-            yield line
