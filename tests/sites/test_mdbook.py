@@ -151,3 +151,16 @@ def test_alerts_and_footnotes_of_headings(tmp_path: Path) -> None:
 def test_dashes_at_the_ends_of_headings(tmp_path: Path) -> None:
     made = page(tmp_path, "# One\n\n## -- Kettle --\n\n## Off ---\n")
     assert [section.anchor for section in made.sections] == ["one", "-kettle-", "off-"]
+
+
+@pytest.mark.parametrize(
+    ("heading", "anchor"),
+    [
+        ("Fill {cup}", "fill"),
+        ("Fill {a cup}", "fill"),
+        ("Fill { .cls #cup }", "cup"),
+        ("{a} b", "a-b"),
+    ],
+)
+def test_attributes_of_headings(tmp_path: Path, heading: str, anchor: str) -> None:
+    assert page(tmp_path, f"# {heading}\n\nx\n").sections[0].anchor == anchor
