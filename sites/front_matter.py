@@ -167,13 +167,8 @@ def load_yaml(files: Files, folder: Path, path: str) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def line_of(text: str, key: str, value: str) -> int:
-    """Return the line, from 1, of a text below a top-level key of YAML; 0 if it is not there."""
-    return _lines_below(text, key).get(value, 0)
-
-
 @lru_cache(maxsize=4)
-def _lines_below(text: str, key: str) -> dict[str, int]:
+def lines_below(text: str, key: str) -> dict[str, int]:
     """Return each text below a top-level key of YAML, with its first line from 1."""
     try:
         root = yaml.compose(text, Loader=_PlainLoader)

@@ -14,7 +14,7 @@ from posixpath import dirname, join, normpath
 from typing import Any
 
 from sites.files import Files, real_path
-from sites.front_matter import line_of, load_yaml
+from sites.front_matter import lines_below, load_yaml
 from sites.globs import ignored
 from sites.source import Request
 from sites.time_limit import TooSlow, page_time_limit
@@ -66,7 +66,8 @@ class Site:
         for name in self.names:
             text = self.files.config(self.folder, name)
             spellings = (prefix + value for prefix in ("", *_PREFIXES))
-            if line := next(filter(None, (line_of(text, key, each) for each in spellings)), 0):
+            lines = lines_below(text, key)
+            if line := next(filter(None, map(lines.get, spellings)), 0):
                 place = f"{name}:{line}"
                 break
         self.files.report.losses.add(kind, place, value)

@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 
 from markdown import Markdown
 from markdown.blockprocessors import BlockProcessor
-from markdown.extensions.toc import slugify, slugify_unicode
+from markdown.extensions.toc import TocTreeprocessor, slugify, slugify_unicode
 from markdown.inlinepatterns import REFERENCE_RE, InlineProcessor, ReferenceInlineProcessor
 from markdown.treeprocessors import Treeprocessor
 from markdown.util import AtomicString
@@ -103,6 +103,7 @@ class Renderer:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._markdown: Markdown | None = None
+        self._mark = str(site.extensions.get("toc", {}).get("marker", "[TOC]"))
         self.objects: list[str] = []
         """The lines of the last page that name objects to describe."""
 
@@ -111,6 +112,9 @@ class Renderer:
         # A page that fails may leave the parser in the middle of a block.
         markdown, self._markdown = self._markdown or self._make(), None
         self.objects.clear()
+        toc, mark = markdown.treeprocessors["toc"], self._mark
+        if isinstance(toc, TocTreeprocessor):  # it searches every element for the mark
+            toc.marker = mark if mark in text else ""
         html = markdown.reset().convert(text)
         self._markdown = markdown
         return html
