@@ -75,6 +75,9 @@ def read_site(files: Files, folder: Path, name: str = "") -> Site:
     """Read the configuration called `name`; without one, the settings are the defaults."""
     scripts = Scripts(files, folder)
     config = Config(files, folder, name, scripts)
+    for key in ("preprocessor", "parseFrontMatter"):
+        if key in (config.get("markdown") or ()):
+            config.ignored("markdown", key, kind="functions for Markdown were not run")
     return Site(
         folder,
         config,

@@ -624,3 +624,17 @@ def test_an_imported_picture_is_not_read(tmp_path: Path) -> None:
     book = read_book(tmp_path)
     assert text_of(book.pages[0]) == "4"
     assert not said(book)
+
+
+@pytest.mark.parametrize(
+    ("key", "function"),
+    [
+        ("preprocessor", "({fileContent}) => fileContent.replaceAll('{{V}}', '4')"),
+        ("parseFrontMatter", "async (params) => { return params.defaultParseFrontMatter(params) }"),
+    ],
+)
+def test_functions_that_change_pages_are_named(tmp_path: Path, key: str, function: str) -> None:
+    files = {CONFIG: preset("{}", "", f"markdown: {{\n{key}: {function}}},"), "docs/a.md": "# A"}
+    assert said(read_book(write(tmp_path, files))) == (
+        f"1 function for Markdown was not run: docusaurus.config.js:3: markdown.{key}."
+    )
