@@ -1,6 +1,6 @@
 """Parse attribute lists, `{#id .class key=value}`, which several Markdown dialects share.
 
-`CurlyAttributes` reads them as markdown-it-attrs does: https://github.com/arve0/markdown-it-attrs
+The rules are those of https://github.com/arve0/markdown-it-attrs
 """
 
 from __future__ import annotations
@@ -11,25 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
-_QUOTED = r"(?:\"[^\"{}]*\"|'[^'{}]*')(?=[ \t}])"
-# Atomic: `a="b"` is also an unquoted value, so that a list with an error could be read in
-# exponentially many ways.
-_ITEM = rf"(?>[#.][^\s{{}}]+|[\w:-]+=(?:{_QUOTED}|[^\s{{}}]+))"
-_LIST = re.compile(rf"\{{:?[ \t]*+({_ITEM}(?:[ \t]++{_ITEM})*+)[ \t]*+\}}")
 _ID = re.compile(r"(?<!\S)(?:#|id=)(?:\"([^\"]*)\"|([^\s\"]+))")
-
-
-def trailing_id(tokens: list[Token]) -> str:
-    """Remove an attribute list from the end of a heading and return its id, or ""."""
-    last = tokens[-1] if tokens else None
-    if last is None or last.type != "text":
-        return ""
-    text = last.content.rstrip(" \t")
-    match = _LIST.fullmatch(text, max(0, text.rfind("{")))
-    if match is None:
-        return ""
-    last.content = text[: match.start()].rstrip(" \t")
-    return _id_of(match[1]).strip("'")
 
 
 def _id_of(inner: str) -> str:
@@ -40,8 +22,9 @@ def _id_of(inner: str) -> str:
 class CurlyAttributes:
     """The rule with its delimiters, which a site may change."""
 
-    def __init__(self, left: str = "{", right: str = "}") -> None:
-        self._left, self._right = left, right
+    def __init__(self, left: str = "{", right: str = "}", *, ids_only: bool = False) -> None:
+        """With `ids_only`, a list without an id is text."""
+        self._left, self._right, self._ids_only = left, right, ids_only
 
     def heading_id(self, tokens: list[Token]) -> str:
         """Remove a list from the end of a block's inline tokens; return its id, or ""."""
@@ -50,10 +33,12 @@ class CurlyAttributes:
             return ""
         begin = last.content.rfind(self._left)
         inner = self._inner(last.content, begin) if begin >= 0 else ""
-        if not inner or begin + len(self._left + inner + self._right) != len(last.content):
+        name = _id_of(inner)
+        is_list = inner and (name or not self._ids_only)
+        if not is_list or begin + len(self._left + inner + self._right) != len(last.content):
             return ""
-        last.content = last.content[:begin].removesuffix(" ")
-        return _id_of(inner)
+        last.content = last.content[:begin].rstrip(" \t")
+        return name.strip("'")
 
     def plugin(self, md: MarkdownIt) -> None:
         """Make a parser leave out the lists of all blocks but headings, which need their ids."""

@@ -14,7 +14,12 @@ from rag.models import Page
 from sites import docusaurus, html, mdbook, mkdocs, plain, vitepress
 from sites.files import MAX_FILE_BYTES, Files, Limits, Refused, real_path, shown
 from sites.languages import settle_languages
-from sites.other_generators import refuse_other_generators, sites_inside, unread_files
+from sites.other_generators import (
+    refuse_other_generators,
+    sites_inside,
+    unread_files,
+    unread_settings,
+)
 from sites.report import Report
 from sites.source import Book, Request, address_hint, is_address, public_url
 
@@ -107,9 +112,14 @@ def _recognised(request: Request) -> str:
         return "html"  # perhaps built output inside a generator's project
     refuse_other_generators(request)
     generator = next(name for name, reader in READERS.items() if reader.recognise(request))
+    losses = request.report.losses
     for folder in sites_inside(request) if generator == "plain" else ():
         kind = "folders with a site's settings are read as plain files; index each by itself"
-        request.report.losses.add(kind, folder)
+        losses.add(kind, folder)
+    for name in unread_settings(request) if generator == "plain" else ():
+        losses.add(
+            "settings are read only as mkdocs.yml; copy the file that you build with to it", name
+        )
     return generator
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from sites.docusaurus_dialect import MAGIC_COMMENTS
+from sites.docusaurus_paths import find_sidebars
 from sites.files import Files, real_path
 from sites.script_types import Computed
-from sites.sidebars import find_sidebars
 from sites.site_config import Config, Scripts
 from sites.source import site_path
 
@@ -75,6 +75,9 @@ def read_site(files: Files, folder: Path, name: str = "") -> Site:
     """Read the configuration called `name`; without one, the settings are the defaults."""
     scripts = Scripts(files, folder)
     config = Config(files, folder, name, scripts)
+    for key in ("preprocessor", "parseFrontMatter"):
+        if key in (config.get("markdown") or ()):
+            config.ignored("markdown", key, kind="functions for Markdown were not run")
     return Site(
         folder,
         config,
@@ -126,6 +129,8 @@ def _plugins(config: Config) -> Iterator[tuple[str, Any]]:
             yield kind, options or {}
         elif any(word in name for word in _GENERATORS_OF_PAGES):
             config.ignored("plugins", at, what=name)
+        elif isinstance(plugin, Computed) and not name:
+            config.lost(plugin, "plugins")
     if not docs:  # a preset of its own, or none: most have a folder `docs`
         yield "docs", {}
 

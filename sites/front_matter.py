@@ -16,8 +16,12 @@ from sites.report import Report
 MAX_FRONT_MATTER = 64_000
 """Characters; anything longer is not front matter."""
 _FRONT_MATTER = re.compile(
-    r"---[- \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
+    r"---(?:[- \t]*|ya?ml|json)\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
 )
+_KEYS = re.compile(
+    r"(?: {0,3}[\w-]++:[^\n]*+(?:\n|\Z)(?:(?: {4}|\t)[ \t]*+[^\s][^\n]*+(?:\n|\Z))*+)++", re.ASCII
+)
+_KEY = re.compile(r"^ {0,3}([\w-]++):(.*(?:\n[ \t].*)*)", re.ASCII | re.MULTILINE)
 MAX_YAML = 200_000
 """Characters of a configuration."""
 MAX_YAML_DEPTH = 50
@@ -45,6 +49,8 @@ def parse_yaml(text: str) -> Any:
 
     Nothing is constructed or executed: `!!python/name:a.b` is the text `a.b`, `!ENV` its default.
     """
+    if text.lstrip().startswith("{"):  # JSON, which may be indented with tabs
+        text = text.replace("\t", " ")
     if len(text) > MAX_YAML:
         raise BadYaml(f"it is longer than {MAX_YAML:,} characters")
     try:
@@ -138,8 +144,8 @@ def _plain(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
         return loader.construct_mapping(node, deep=True)
     if isinstance(node, yaml.SequenceNode):
         values = loader.construct_sequence(node, deep=True)
-        return values[-1] if suffix == "ENV" and values else values
-    if not isinstance(node, yaml.ScalarNode):
+        return values if suffix != "ENV" else values[-1] if values[1:] else None
+    if not isinstance(node, yaml.ScalarNode) or suffix == "ENV":
         return None
     return _text(loader, node) or suffix.partition(":")[2]
 
@@ -161,13 +167,8 @@ def load_yaml(files: Files, folder: Path, path: str) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def line_of(text: str, key: str, value: str) -> int:
-    """Return the line, from 1, of a text below a top-level key of YAML; 0 if it is not there."""
-    return _lines_below(text, key).get(value, 0)
-
-
 @lru_cache(maxsize=4)
-def _lines_below(text: str, key: str) -> dict[str, int]:
+def lines_below(text: str, key: str) -> dict[str, int]:
     """Return each text below a top-level key of YAML, with its first line from 1."""
     try:
         root = yaml.compose(text, Loader=_PlainLoader)
@@ -217,3 +218,14 @@ def split_front_matter(text: str, path: str, report: Report) -> tuple[dict[str, 
     if not isinstance(data, dict):  # two horizontal rules with prose between them
         return {}, text
     return {str(key): value for key, value in data.items()}, body
+
+
+def split_keys(text: str) -> tuple[dict[str, Any], str]:
+    """Split a page into keys with values above a blank line, as in MultiMarkdown, and the body."""
+    match = _KEYS.match(text, 0, MAX_FRONT_MATTER)
+    if match is None:
+        return {}, text
+    found: dict[str, Any] = {}
+    for key, value in _KEY.findall(match[0]):
+        found[key.lower()] = " ".join([found.get(key.lower(), ""), *value.split()]).strip()
+    return found, text[match.end() :]

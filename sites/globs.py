@@ -19,7 +19,7 @@ def matches(path: str, globs: Iterable[str]) -> bool:
     hit = False
     for glob in globs:
         bare = glob.removeprefix("!").removeprefix("./").lstrip("/")
-        if any(_match(path.split("/"), form.split("/")) for form in _forms(bare)):
+        if any(_match(path.split("/"), form.split("/")) for form in forms(bare)):
             hit = not glob.startswith("!")
     return hit
 
@@ -48,7 +48,7 @@ def ignored(path: str, lines: Iterable[str]) -> bool:
     return in_folder if by_name is None else by_name
 
 
-def _forms(glob: str) -> list[str]:
+def forms(glob: str) -> list[str]:
     """Write out the alternatives in braces."""
     done, left = list[str](), [glob]
     while left and len(done) + len(left) <= MAX_FORMS:

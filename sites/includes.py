@@ -27,6 +27,20 @@ def numbered_lines(text: str, first: str, last: str | None = None) -> str:
     return "\n".join(text.split("\n")[begin - 1 : end])
 
 
+def marked_lines(lines: Sequence[str], mark: re.Pattern[str], name: str) -> Iterator[str]:
+    """Yield the lines between the marks of a name, without other marks.
+
+    The pattern has the groups `name` and `end`.
+    """
+    inside = False
+    for line in lines:
+        found = mark.search(line)
+        if found and found["name"] == name:
+            inside = not found["end"]
+        elif inside and not found:
+            yield line
+
+
 class Include(NamedTuple):
     """A file that a page includes."""
 

@@ -15,18 +15,18 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from mdit_py_plugins.footnote import footnote_plugin
 
-from sites.attributes import trailing_id
-from sites.html_tags import TagWords, tag_words
+from sites.attributes import CurlyAttributes
+from sites.html_blocks import TagWords, tag_words
 from sites.inline_text import plain_text
-from sites.markdown_sections import SectionReader, ShownCode
+from sites.markdown_sections import SectionReader, ShownCode, read_tree
 from sites.sections import UNCLOSED_COMMENT, Document
 from sites.slugs import Slugger, github_slugger
-from sites.tree import read_tree
 
 _PLAIN = re.compile(r"[^\n\\`*_\[\]!<>&{}~$:^|#+]*+")
 """Text in which no dialect has markup."""
+_TAG = re.compile(r"<[a-zA-Z/!][^<>]*+>")
 MAX_INLINE = 20_000
-"""Characters of one paragraph; longer ones are kept as raw text."""
+"""Characters of one paragraph; longer ones are kept as text without tags."""
 MAX_UNCLOSED = 100
 """Unclosed brackets in one paragraph; with more it is kept as raw text."""
 MAX_NESTING = 40
@@ -42,7 +42,7 @@ class Dialect:
     plugins: tuple[Callable[[MarkdownIt], None], ...] = ()
     anchor_text: Callable[[Sequence[Token]], str] = plain_text
     """Returns the text of a heading's tokens that is slugged."""
-    heading_id: Callable[[list[Token]], str] = trailing_id
+    heading_id: Callable[[list[Token]], str] = CurlyAttributes(ids_only=True).heading_id
     """Removes an id written by the author from a heading's tokens and returns it, or ""."""
     h1_has_anchor: bool = True
     terms_have_anchors: bool = False
@@ -68,6 +68,7 @@ def _bounded_inline(state: StateCore) -> None:
         token.children = []
         text = token.content
         if is_too_long(text) or _PLAIN.fullmatch(text):
+            text = without_tags(text)
             token.children += [Token("text", "", 0, content=text)] if text else []
         else:
             state.md.inline.parse(text, state.md, state.env, token.children)
@@ -76,6 +77,11 @@ def _bounded_inline(state: StateCore) -> None:
 def is_too_long(text: str) -> bool:
     """Return whether a paragraph could take quadratic time, so that it is kept as raw text."""
     return len(text) > MAX_INLINE or _unclosed(text) > MAX_UNCLOSED
+
+
+def without_tags(text: str) -> str:
+    """Remove the tags and most comments of HTML from text that is not parsed."""
+    return _TAG.sub(" ", text) if "<" in text else text
 
 
 def _unclosed(text: str) -> int:

@@ -18,11 +18,10 @@ from urllib.parse import unquote
 from markdown_it import MarkdownIt
 
 from rag.models import Page
-from sites import mdbook_directives
 from sites.includes import Includes
 from sites.inline_text import plain_text
 from sites.markdown import read_markdown
-from sites.mdbook_dialect import dialect
+from sites.mdbook_dialect import DIRECTIVE, dialect, find
 from sites.report import Report
 from sites.source import Book, Request, file_address, is_address, site_path
 
@@ -54,7 +53,7 @@ def read(request: Request) -> Book:
         source = PurePosixPath(path)
         includes = Includes(files, root, path)
         if "links" in runs:
-            text = includes.expand(text, mdbook_directives.DIRECTIVE, mdbook_directives.find)
+            text = includes.expand(text, DIRECTIVE, find)
         includes.report()
         document = read_markdown(text, rules, parser, names.get(path, ""), source.stem)
         request.report.add_all(path, document.warnings)
@@ -125,7 +124,7 @@ def _summary(text: str, parser: MarkdownIt) -> tuple[str, dict[str, str]]:
             if child.type == "link_open":
                 end = next(i for i in range(at, len(children)) if children[i].type == "link_close")
                 href = unquote(str(child.attrs.get("href") or ""))
-                href = href if href.endswith(".md") else href.rpartition("#")[0]
-                if href.endswith(".md") and "://" not in href:
+                href = href if href.endswith(".md") else href.rpartition("#")[0] or href
+                if href and "://" not in href:
                     titles.setdefault(normpath(href), plain_text(children[at:end]))
     return heading, titles

@@ -8,14 +8,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from rag.models import Block, Page
-from sites.front_matter import lines_above, split_front_matter
+from sites.front_matter import lines_above, split_front_matter, split_keys
 from sites.html_blocks import read_fragment
-from sites.include_markdown import include_markdown
 from sites.includes import Includes
 from sites.languages import language_tag
-from sites.mdx_include import EXTENSIONS, mdx_include
 from sites.mkdocs_blog import Blog
 from sites.mkdocs_config import CONFIGS, MARKDOWN, Site, built_pages, load_site
+from sites.mkdocs_includes import EXTENSIONS, Snippets, include_markdown, mdx_include
 from sites.mkdocs_languages import Languages
 from sites.mkdocs_losses import (
     hook_source,
@@ -28,7 +27,6 @@ from sites.mkdocs_losses import (
 )
 from sites.mkdocs_navigation import default_order, navigation
 from sites.pymarkdown import Renderer
-from sites.pymdownx_snippets import Snippets
 from sites.sections import UNCLOSED_COMMENT, in_sections
 from sites.source import Book, Request, file_address, find_above, humanize, site_path
 
@@ -93,6 +91,8 @@ class _Pages:
     def parse(self, path: str, text: str) -> Page | None:
         report, site = self._request.report, self._site
         meta, body = split_front_matter(text, path, report)
+        if body is text:
+            meta, body = split_keys(text)
         language, bare = self._languages.split(path)
         blog = next((blog for blog in self._blogs if blog.is_post(bare)), None)
         if blog and not blog.is_published(meta):

@@ -27,8 +27,9 @@ class Blog:
         self._date = str(options.get("post_url_date_format") or "yyyy/MM/dd")
         self._drafts = options.get("draft") is True
         self._future_is_draft = options.get("draft_if_future_date") is True
-        self._separator = str(options.get("post_slugify_separator") or "-")
-        self._rule = slug_rule(options.get("post_slugify") or {"kwds": {"case": "lower"}})
+        self._options = options
+        most = options.get("post_url_max_categories")
+        self._most = most if isinstance(most, int) else 1
 
     def is_post(self, path: str) -> bool:
         return path.startswith(f"{self._posts}/")
@@ -41,20 +42,21 @@ class Blog:
 
     def place(self, path: str, title: str, meta: Mapping[str, Any]) -> str:
         """Return the path of a post without its suffix."""
-        category = next(iter(texts(meta.get("categories"))), "")
+        categories = texts(meta.get("categories"))[: self._most]
         parts = {
             "{date}": _formatted(_day(meta), self._date),
-            "{slug}": str(meta.get("slug") or self._slug(title)),
+            "{slug}": str(meta.get("slug") or self._slug("post", title)),
             "{file}": PurePosixPath(path).stem,
-            "{categories}": self._slug(category),
+            "{categories}": "/".join(self._slug("categories", name) for name in categories),
         }
         place = self._format
         for name, value in parts.items():
             place = place.replace(name, value)
         return site_path(self._folder, place)
 
-    def _slug(self, text: str) -> str:
-        return self._rule(text, self._separator)
+    def _slug(self, kind: str, text: str) -> str:
+        rule = slug_rule(self._options.get(f"{kind}_slugify") or {"kwds": {"case": "lower"}})
+        return rule(text, str(self._options.get(f"{kind}_slugify_separator") or "-"))
 
 
 def _day(meta: Mapping[str, Any]) -> str:

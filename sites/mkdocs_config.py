@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from posixpath import dirname, join, normpath
 from typing import Any
 
 from sites.files import Files, real_path
-from sites.front_matter import line_of, load_yaml
+from sites.front_matter import lines_below, load_yaml
 from sites.globs import ignored
 from sites.source import Request
 from sites.time_limit import TooSlow, page_time_limit
@@ -22,6 +23,8 @@ MARKDOWN = (".markdown", ".mdown", ".mkdn", ".mkd", ".md")
 CONFIGS = ("mkdocs.yml", "mkdocs.yaml", "properdocs.yml", "zensical.yml")
 _PREFIXES = ("material/", "markdown.extensions.")
 _ALWAYS_EXCLUDED = (".*", "/templates/")
+MAX_FILES = 10
+"""Configurations that may inherit from one another."""
 
 Options = dict[str, Any]
 
@@ -35,8 +38,8 @@ class Site:
     root: Path
     """Folder of the pages."""
     config: Options
-    name: str
-    """Of the file."""
+    names: tuple[str, ...]
+    """The file and those that it inherits from."""
     files: Files
     extensions: dict[str, Options]
     """Without the prefix `markdown.extensions.`."""
@@ -59,11 +62,12 @@ class Site:
 
     def lost(self, kind: str, key: str, value: str) -> None:
         """Name a value below a key that is not followed, with its file and line."""
-        place = self.name
-        for name in (self.name, self.config.get("INHERIT")):
-            text = self.files.config(self.folder, name) if isinstance(name, str) else ""
+        place = self.names[0]
+        for name in self.names:
+            text = self.files.config(self.folder, name)
             spellings = (prefix + value for prefix in ("", *_PREFIXES))
-            if line := next(filter(None, (line_of(text, key, each) for each in spellings)), 0):
+            lines = lines_below(text, key)
+            if line := next(filter(None, map(lines.get, spellings)), 0):
                 place = f"{name}:{line}"
                 break
         self.files.report.losses.add(kind, place, value)
@@ -73,11 +77,14 @@ def load_site(request: Request) -> Site:
     """Read the configuration of the folder or one above it."""
     found = request.find_site(CONFIGS, levels=2)
     if found is None:
-        return Site(request.folder, request.folder, {}, "", request.files, {}, ())
-    config = load_yaml(request.files, found.parent, found.name)
-    inherited = config.get("INHERIT")
-    if isinstance(inherited, str):
-        config = _merged(load_yaml(request.files, found.parent, inherited), config)
+        return Site(request.folder, request.folder, {}, ("",), request.files, {}, ())
+    config, names = Options(), [found.name]
+    for name in names:  # grows by the file that each inherits from
+        own = load_yaml(request.files, found.parent, name)
+        config = _merged(own, config)
+        above = own.get("INHERIT")
+        if isinstance(above, str) and len(names) < MAX_FILES:
+            names.append(normpath(join(dirname(name), above)))
     root = request.folder
     if real_path(root) == found.parent:
         named = str(config.get("docs_dir") or "docs")
@@ -87,7 +94,7 @@ def load_site(request: Request) -> Site:
         found.parent,
         root,
         config,
-        found.name,
+        tuple(names),
         request.files,
         {name.removeprefix("markdown.extensions."): options for name, options in extensions},
         tuple(_plugins(config.get("plugins"))),

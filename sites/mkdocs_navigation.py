@@ -152,7 +152,7 @@ class _Awesome(_InFolders):
         for entry, label in wanted:
             for child in _children(entry, [c for c in children if c not in named]):
                 if below + child in self.paths:
-                    yield below + child, label
+                    yield below + child, label if child == entry else ""
                 elif child in children:
                     yield from self.folder(below + child, label)
 
@@ -168,6 +168,8 @@ def _entries(listed: Any) -> Iterator[tuple[str, str]]:
         label, entry = next(iter(each.items())) if isinstance(each, dict) and each else ("", each)
         if isinstance(entry, str):
             yield entry.strip("/"), str(label)
+        elif isinstance(entry, list):
+            yield from _entries(entry)
 
 
 def _children(entry: str, rest: Sequence[str]) -> Sequence[str]:

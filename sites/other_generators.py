@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from rag.errors import SourceError
 from sites.files import MARKDOWN
+from sites.globs import forms
 from sites.mkdocs_config import CONFIGS
 from sites.source import Request, folders_above
 
@@ -18,86 +20,76 @@ _OWN_SCRIPT = re.compile(r"docusaurus\.config\.[cm]?[jt]s")
 
 class _Generator(NamedTuple):
     name: str
-    files: tuple[str, ...]
+    files: list[str]
     """Configurations, any of which gives the generator away."""
     says: str
     """A pattern that the configuration must contain, or ""."""
     build: str
-    """Command that builds the site, or advice; "" if only its publisher can."""
+    """Command that builds the site; "" if only its publisher can."""
     output: str
     """Folder of the built site; "" if there is none."""
 
 
-def _in_hugo(stem: str) -> tuple[str, ...]:
-    names = [f"{stem}.{suffix}" for suffix in ("toml", "yaml", "yml", "json")]
-    return (*names, *(f"config/_default/{name}" for name in names))
-
-
-def _scripts(stem: str) -> tuple[str, ...]:
-    return tuple(f"{stem}.{suffix}" for suffix in ("mjs", "ts", "js", "mts", "cjs", "cts"))
-
-
 _SITES = ("docs", "doc", "documentation", "site", "website")
 """Folders of a repository in which its site may be."""
-_MINTLIFY = r"mintlify|\"navigation\""
+_TABLE = r"""
+Docusaurus 1     siteConfig.js  -  npm run build  build/PROJECT
+Docusaurus 1     website/siteConfig.js  -  npm --prefix website run build  website/build/PROJECT
+Astro Starlight  astro.config.*  starlight  npm run build  dist
+Astro            astro.config.*  -  npm run build  dist
+Nextra           next.config.*  nextra  npm run build  out
+Nextra           theme.config.* theme.config.{jsx,tsx}  -  npm run build  out
+Fumadocs         source.config.*  fumadocs  npm run build  out
+VuePress         .vuepress/config.*  -  npx vuepress build  .vuepress/dist
+Rspress          rspress.config.*  -  npx rspress build  doc_build
+Vocs             vocs.config.* vocs.config.tsx  -  npx vocs build  docs/dist
+Nuxt             nuxt.config.*  content|docus  npx nuxt generate  .output/public
+Gatsby           gatsby-config.*  mdx|remark  npx gatsby build  public
+docsify          index.html  \$docsify|/docsify@|docsify(?:\.min)?\.js  -  -
+Mintlify         mint.json  -  -  -
+Mintlify         docs.json  mintlify|\"navigation\"  -  -
+GitBook          .gitbook.{yaml,yml}  -  -  -
+GitBook          book.{json,js}  -  npx honkit build  _book
+GitBook          SUMMARY.md  ^# Table of contents  -  -
+Hugo             hugo.@ config/_default/hugo.@  -  hugo  public
+Hugo             config.@ config/_default/config.@  baseurl  hugo  public
+Zola             {config,zola}.toml  ^base_url  zola build  public
+Jupyter Book     _toc.yml myst.yml  jb-|^project:  jupyter-book build .  _build/html
+Hexo             _config.yml  ^(?:new_post_name|default_layout|post_asset_folder|skip_render):  \
+npx hexo generate  public
+Jekyll           _config.{yml,yaml,toml}  -  bundle exec jekyll build  _site
+Eleventy         .eleventy.js eleventy.config.*  -  npx @11ty/eleventy  _site
+Quarto           _quarto.yml  -  quarto render  _site
+bookdown         _bookdown.yml  -  Rscript -e 'bookdown::render_book()'  _book
+Documenter.jl    make.jl  makedocs  julia make.jl  build
+Lume             _config.{ts,js}  lume  deno task build  _site
+Pelican          pelicanconf.py  -  pelican content  output
+DocFX            docfx.json  -  docfx build  _site
+Retype           retype.{yml,yaml,json}  -  npx retype build  .retype
+Writerside       writerside.cfg  -  -  -
+Zensical         zensical.toml  -  zensical build  site
+Sphinx           conf.py  SPHINX  sphinx-build . build  build
+Sphinx           source/conf.py  SPHINX  sphinx-build source build  build
+Antora           {antora-playbook,antora}.{yml,yaml}  -  npx antora antora-playbook.yml  build/site
+"""
+"""The columns of `_Generator`; `*` and `@` stand for the suffixes below, `-` for nothing."""
+_SUFFIXES = {"*": "{mjs,ts,js,mts,cjs,cts}", "@": "{toml,yaml,yml,json}"}
 _SPHINX = r"^(?:extensions|html_theme|master_doc|root_doc|project)[ \t]*="
-_HEXO = r"^(?:new_post_name|default_layout|post_asset_folder|skip_render):"
-_DOCSIFY = r"\$docsify|/docsify@|docsify(?:\.min)?\.js"
-_DOCSIFY_ADVICE = (
+_DOCSIFY = (
     "It puts its pages together in the browser, so no link can lead to a section. "
     "To read them all the same: `--generator plain`."
 )
-_GENERATORS = (
-    _Generator("Docusaurus 1", ("siteConfig.js",), "", "npm run build", "build/PROJECT"),
-    _Generator("Docusaurus 1", ("website/siteConfig.js",), "",
-               "npm --prefix website run build", "website/build/PROJECT"),
-    _Generator("Astro Starlight", _scripts("astro.config"), "starlight", "npm run build", "dist"),
-    _Generator("Astro", _scripts("astro.config"), "", "npm run build", "dist"),
-    _Generator("Nextra", _scripts("next.config"), "nextra", "npm run build", "out"),
-    _Generator("Nextra", (*_scripts("theme.config"), "theme.config.jsx", "theme.config.tsx"),
-               "", "npm run build", "out"),
-    _Generator("Fumadocs", _scripts("source.config"), "fumadocs", "npm run build", "out"),
-    _Generator("VuePress", _scripts(".vuepress/config"), "",
-               "npx vuepress build", ".vuepress/dist"),
-    _Generator("Rspress", _scripts("rspress.config"), "", "npx rspress build", "doc_build"),
-    _Generator("Vocs", (*_scripts("vocs.config"), "vocs.config.tsx"), "",
-               "npx vocs build", "docs/dist"),
-    _Generator("Nuxt", _scripts("nuxt.config"), "content|docus",
-               "npx nuxt generate", ".output/public"),
-    _Generator("Gatsby", _scripts("gatsby-config"), "mdx|remark", "npx gatsby build", "public"),
-    _Generator("docsify", ("index.html",), _DOCSIFY, _DOCSIFY_ADVICE, ""),
-    _Generator("Mintlify", ("mint.json",), "", "", ""),
-    _Generator("Mintlify", ("docs.json",), _MINTLIFY, "", ""),
-    _Generator("GitBook", (".gitbook.yaml", ".gitbook.yml"), "", "", ""),
-    _Generator("GitBook", ("book.json", "book.js"), "", "npx honkit build", "_book"),
-    _Generator("GitBook", ("SUMMARY.md",), "^# Table of contents", "", ""),
-    _Generator("Hugo", _in_hugo("hugo"), "", "hugo", "public"),
-    _Generator("Hugo", _in_hugo("config"), "baseurl", "hugo", "public"),
-    _Generator("Zola", ("config.toml", "zola.toml"), "^base_url", "zola build", "public"),
-    _Generator("Jupyter Book", ("_toc.yml", "myst.yml"), "jb-|^project:",
-               "jupyter-book build .", "_build/html"),
-    _Generator("Hexo", ("_config.yml",), _HEXO, "npx hexo generate", "public"),
-    _Generator("Jekyll", ("_config.yml", "_config.yaml", "_config.toml"), "",
-               "bundle exec jekyll build", "_site"),
-    _Generator("Eleventy", (".eleventy.js", *_scripts("eleventy.config")), "",
-               "npx @11ty/eleventy", "_site"),
-    _Generator("Quarto", ("_quarto.yml",), "", "quarto render", "_site"),
-    _Generator("bookdown", ("_bookdown.yml",), "",
-               "Rscript -e 'bookdown::render_book()'", "_book"),
-    _Generator("Documenter.jl", ("make.jl",), "makedocs", "julia make.jl", "build"),
-    _Generator("Lume", ("_config.ts", "_config.js"), "lume", "deno task build", "_site"),
-    _Generator("Pelican", ("pelicanconf.py",), "", "pelican content", "output"),
-    _Generator("DocFX", ("docfx.json",), "", "docfx build", "_site"),
-    _Generator("Retype", ("retype.yml", "retype.yaml", "retype.json"), "",
-               "npx retype build", ".retype"),
-    _Generator("Writerside", ("writerside.cfg",), "", "", ""),
-    _Generator("Zensical", ("zensical.toml",), "", "zensical build", "site"),
-    _Generator("Sphinx", ("conf.py",), _SPHINX, "sphinx-build . build", "build"),
-    _Generator("Sphinx", ("source/conf.py",), _SPHINX, "sphinx-build source build", "build"),
-    _Generator("Antora", ("antora-playbook.yml", "antora-playbook.yaml"), "",
-               "npx antora antora-playbook.yml", "build/site"),
-    _Generator("Antora", ("antora.yml",), "", "npx antora antora-playbook.yml", "build/site"),
-)  # fmt: skip
+
+
+def _generators() -> Iterator[_Generator]:
+    for row in _TABLE.replace("\\\n", "").replace("SPHINX", _SPHINX).strip().split("\n"):
+        name, files, *rest = ("" if each == "-" else each for each in re.split("  +", row))
+        for sign, suffixes in _SUFFIXES.items():
+            files = files.replace(f".{sign}", f".{suffixes}")
+        yield _Generator(name, [form for each in files.split() for form in forms(each)], *rest)
+
+
+_GENERATORS = tuple(_generators())
 
 
 def refuse_other_generators(request: Request) -> None:
@@ -147,7 +139,7 @@ def _sentence(generator: _Generator, name: str, folder: str) -> str:
     start = f"{folder}{name}: the sources of {generator.name} are not read. "
     if not generator.output:
         published = "Index the published site: `python ingest.py https://ADDRESS`."
-        return start + (generator.build or published)
+        return start + (_DOCSIFY if generator.name == "docsify" else published)
     where = f" in {folder}" if folder else ""
     return (
         f"{start}Index the built site: `{generator.build}`{where}, then "
@@ -160,6 +152,11 @@ def sites_inside(request: Request) -> list[str]:
     paths = request.files.find(request.folder, MARKDOWN, quiet=True)
     above = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
     return sorted(name for name in above - {"."} if _has_own(request.folder / name))
+
+
+def unread_settings(request: Request) -> list[str]:
+    """Find configurations of MkDocs by names that only `mkdocs build -f NAME` reads."""
+    return sorted(path.name for path in request.folder.glob("mkdocs[-._]*.y*ml"))
 
 
 def unread_files(request: Request) -> list[str]:

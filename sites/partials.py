@@ -188,7 +188,7 @@ class Partials:
 
     def _tokens(self, place: Path, text: str) -> tuple[list[Token], int]:
         """Parse a partial once; each file numbers its own headings."""
-        meta, body = split_front_matter(text, place.name, Report())
+        meta, body = split_front_matter(text.lstrip(), place.name, Report())
         dialect, parser = self._rules(place.name, meta)
         key = (place, id(parser))
         if key not in self._parsed:

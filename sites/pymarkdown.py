@@ -16,16 +16,16 @@ from xml.etree.ElementTree import Element
 
 from markdown import Markdown
 from markdown.blockprocessors import BlockProcessor
-from markdown.extensions.toc import slugify, slugify_unicode
+from markdown.extensions.toc import TocTreeprocessor, slugify, slugify_unicode
 from markdown.inlinepatterns import REFERENCE_RE, InlineProcessor, ReferenceInlineProcessor
 from markdown.treeprocessors import Treeprocessor
 from markdown.util import AtomicString
 from pymdownx.slugs import slugify as pymdownx_slugify
 
 from rag.language.visible import normalize
-from sites.markdown import is_too_long
-from sites.mdx_include import EXTENSIONS
+from sites.markdown import is_too_long, without_tags
 from sites.mkdocs_config import Options, Site
+from sites.mkdocs_includes import EXTENSIONS
 
 _PYTHON_MARKDOWN = (
     "abbr admonition attr_list codehilite def_list extra fenced_code footnotes legacy_attrs"
@@ -103,6 +103,7 @@ class Renderer:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._markdown: Markdown | None = None
+        self._mark = str(site.extensions.get("toc", {}).get("marker", "[TOC]"))
         self.objects: list[str] = []
         """The lines of the last page that name objects to describe."""
 
@@ -111,6 +112,9 @@ class Renderer:
         # A page that fails may leave the parser in the middle of a block.
         markdown, self._markdown = self._markdown or self._make(), None
         self.objects.clear()
+        toc, mark = markdown.treeprocessors["toc"], self._mark
+        if isinstance(toc, TocTreeprocessor):  # it searches every element for the mark
+            toc.marker = mark if mark in text else ""
         html = markdown.reset().convert(text)
         self._markdown = markdown
         return html
@@ -181,7 +185,7 @@ _FIXED: dict[str, Options] = {
         "relaxed_headers": True,
         "custom_fences": [{"name": "*", "class": "", "format": _fence, "validator": _accept}],
     },
-    "toc": {"marker": "", "permalink": False, "anchorlink": False, "toc_depth": "7-7"},
+    "toc": {"permalink": False, "anchorlink": False, "toc_depth": "7-7"},
 }
 
 
@@ -199,7 +203,7 @@ class _Plain(Treeprocessor):
         for element in root.iter():
             text = element.text or ""
             if self._plain.fullmatch(text) or is_too_long(text):
-                element.text = AtomicString(text)
+                element.text = AtomicString(without_tags(text))
 
 
 class _Icons(InlineProcessor):

@@ -9,20 +9,26 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-MAX_STEPS = 2_000
+MAX_STEPS = 10_000
 """Attempts to match one path."""
-_PIECE = re.compile(r":(\w+)([*+?]|\(\.\*\))?|(\(\.\*\))|([^:(){}*+?]+|:)")
+MAX_REPEATS = 2
+"""Signs of repetition in one pattern of the site's own."""
+_PIECE = re.compile(
+    r":(?P<name>\w+)(?:(?P<sign>[*+?])|\((?P<pattern>[^()]{1,100})\))?"
+    r"|(?P<all>\(\.\*\))|(?P<text>[^:(){}*+?]+|:)"
+)
+_PATTERNS = {"*": ".*", "+": ".+", "?": "[^/]*"}
 
 
 class Unreadable(Exception):
-    """A pattern of more than names, `*`, `+` and `?`."""
+    """A rule of more than names, each with `*`, `+`, `?` or a short pattern."""
 
 
 class _Piece(NamedTuple):
-    """A text, or a name with its sign: `:`, `*`, `+` or `?`."""
+    """A text, or a name with the pattern of its values."""
 
-    sign: str
     text: str
+    pattern: re.Pattern[str] | None
 
 
 class Rewrites:
@@ -36,24 +42,29 @@ class Rewrites:
         for old, new in self._rules:
             found = _match(path, old, iter(range(MAX_STEPS)))
             if found is not None:
-                return "".join(found.get(text, "") if sign else text for sign, text in new)
+                return "".join(found.get(text, "") if named else text for text, named in new)
         return path
 
 
-def _pieces(pattern: str) -> list[_Piece]:
+def _pieces(rule: str) -> list[_Piece]:
     pieces, at = list[_Piece](), 0
-    pattern = pattern.lstrip("/")
-    while at < len(pattern):
-        found = _PIECE.match(pattern, at)
+    rule = rule.lstrip("/")
+    while at < len(rule):
+        found = _PIECE.match(rule, at)
         if found is None:
-            raise Unreadable(pattern)
-        name, sign, everything, text = found.groups()
-        if text:
-            pieces.append(_Piece("", text))
-        elif everything:
-            pieces.append(_Piece("*", str(sum(bool(piece.sign) for piece in pieces))))
+            raise Unreadable(rule)
+        if found["text"]:
+            pieces.append(_Piece(found["text"], None))
         else:
-            pieces.append(_Piece("*" if sign == "(.*)" else sign or ":", name))
+            pattern = _PATTERNS.get(found["sign"], found["pattern"] or "[^/]+")
+            pattern = ".*" if found["all"] else pattern
+            if sum(map(pattern.count, "*+{")) > MAX_REPEATS:
+                raise Unreadable(rule)
+            name = found["name"] or str(sum(piece.pattern is not None for piece in pieces))
+            try:
+                pieces.append(_Piece(name, re.compile(pattern, re.ASCII)))
+            except re.error:
+                raise Unreadable(rule) from None
         at = found.end()
     return pieces
 
@@ -62,14 +73,15 @@ def _match(
     path: str, pieces: Sequence[_Piece], attempts: Iterator[int], at: int = 0
 ) -> dict[str, str] | None:
     """Return the names' values if the pieces match the rest of a path. Ends with the attempts."""
-    if next(attempts, None) is None or not pieces:
-        return {} if at == len(path) and not pieces else None
-    (sign, text), *rest = pieces
-    if not sign:
+    if not pieces:
+        return {} if at == len(path) else None
+    (text, pattern), *rest = pieces
+    if pattern is None:
         return _match(path, rest, attempts, at + len(text)) if path.startswith(text, at) else None
-    end = len(path) if sign in "*+" else path.find("/", at)
-    end = len(path) if end < 0 else end
-    for stop in range(end, at - (sign in "*?"), -1):
-        if (found := _match(path, rest, attempts, stop)) is not None:
+    for stop in range(len(path), at - 1, -1):
+        if next(attempts, None) is None:
+            return None
+        found = _match(path, rest, attempts, stop) if pattern.fullmatch(path, at, stop) else None
+        if found is not None:
             return {text: path[at:stop], **found}
     return None

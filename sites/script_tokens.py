@@ -170,9 +170,9 @@ def statements(items: Tokens) -> Iterator[Tokens]:
     for part in split(items, ";"):
         start = 0
         for at, (before, token) in enumerate(pairwise(part), start=1):
-            is_member = at > 1 and part[at - 2].is_(".", "?.")
+            is_last = at > 1 and part[at - 2].is_(".", "?.", "as")  # of a member, or `as const`
             is_value = before.kind != "sign" or token.is_(*_BEGINS)  # the sign ends a JSX tag
-            is_value = is_value and (is_member or not before.is_(*_BEFORE_VALUE))
+            is_value = is_value and (is_last or not before.is_(*_BEFORE_VALUE))
             is_next = token.starts_line or (before.kind == "{" and token.kind == "name")
             goes_on = token.kind in ("sign", "{") or token.is_(*_AFTER_VALUE)
             if is_value and is_next and not goes_on:

@@ -21,6 +21,7 @@ _CONSTANTS = {"true": True, "false": False, "null": None, "undefined": None, "__
 _JOINS = frozenset({"path.join", "path.resolve", "join", "resolve", "require.resolve"})
 _READ = frozenset({".", "?.", "+", "||", "??", "!"})
 """Signs in expressions that are read; one with any other sign is computed."""
+_FILTER = [".", "filter", "(", "Boolean"]
 _UNKNOWN = Computed()
 
 
@@ -69,6 +70,9 @@ class Expressions:
         if at >= 0:
             arrow = Function(items[:at], items[at + 1 :], self.module.names)
             return self.returned(arrow, depth)
+        if [token.text for token in (*items[-3:], *items[-1].items)] == _FILTER:
+            known = self.value(items[:-3], depth + 1)
+            return [each for each in known if each] if isinstance(known, list) else known
         at = find(items, "as", "satisfies")
         if at > 0:
             goes_on = find(items[at:], "||", "??", "?", "+", "&&") >= 0
@@ -152,7 +156,10 @@ class Expressions:
         if value.name == "*":
             named = module.exports.keys() - {"default"}
             return Object(module.exports) if named or module.default is None else module.default
-        return module.exports.get(value.name, self._computed(token, value.name))
+        known = module.exports
+        if value.name not in known and isinstance(module.default, dict):
+            known = module.default  # of JSON or CommonJS
+        return known.get(value.name, self._computed(token, value.name))
 
     def function(self, items: Tokens) -> Function:
         """Return a function or method; its body is the last block."""
@@ -190,16 +197,18 @@ class Expressions:
         found = Object()
         for part in split(group.items, ","):
             if part[0].is_("..."):
-                value = self.value(part[1:], depth + 1)
-                if isinstance(value, dict):
-                    found.update(value)
-                    found.places |= getattr(value, "places", {})
-                elif value is not None:
-                    known = isinstance(value, Computed)
-                    found.spreads.append(value if known else self._computed(part[0]))
+                self._spread(found, self.value(part[1:], depth + 1), part[0])
             else:
                 self._property(found, part, depth)
         return found
+
+    def _spread(self, found: Object, value: Any, token: Token) -> None:
+        """Add the members of a value to an object."""
+        if isinstance(value, dict):
+            found.update(value)
+            found.places |= getattr(value, "places", {})
+        elif value is not None:
+            found.spreads.append(value if isinstance(value, Computed) else self._computed(token))
 
     def _property(self, found: Object, items: Tokens, depth: int) -> None:
         """Read `key: value`, `key`, `key() {…}` or, in an enum, `key = value`."""
@@ -234,7 +243,14 @@ class Expressions:
             return self._resolve(Imported(texts[0], "*"), token)
         if name in _JOINS and texts and len(texts) == len(arguments):
             return posixpath.normpath(posixpath.join(*texts))
+        if name in ("Object.assign", "Object.freeze"):
+            found = Object()
+            for each in arguments:
+                self._spread(found, each, token)
+            return found
         given = next((each for each in arguments if isinstance(each, dict)), None)
+        if name == "Object.keys" and given is not None:
+            return list(given)
         if name.split(".")[-1].startswith(("define", "with")) and arguments:
             return arguments[0] if given is None else given
         if isinstance(callee, dict | list | str):

@@ -12,8 +12,8 @@ from sites.files import Files, real_path
 from sites.script import read_module
 from sites.script_types import Computed, Module, Object
 
-_ENDINGS = ("", ".ts", ".js", ".mts", ".mjs", ".cjs", ".json",
-            "/index.ts", "/index.js", "/index.mts", "/index.mjs")  # fmt: skip
+_SCRIPTS = (".ts", ".js", ".mts", ".mjs", ".cjs", ".json", ".tsx", ".jsx")
+_ENDINGS = ("", *_SCRIPTS, *(f"/index{ending}" for ending in _SCRIPTS))
 MAX_SCRIPTS = 200
 """Files that one configuration may import."""
 COMPUTED = "settings could not be read without running a program"
@@ -51,7 +51,7 @@ class Scripts:
         start = self.place(importer, name)
         for place in (start, start.with_suffix("")):  # `./shared.js` may be written in TypeScript
             for ending in _ENDINGS:
-                if os.path.isfile(f"{place}{ending}"):
+                if f"{place}{ending}".endswith(_SCRIPTS) and os.path.isfile(f"{place}{ending}"):
                     return self.read(Path(f"{place}{ending}"))
         return None
 

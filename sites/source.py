@@ -11,8 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from rag.models import Page
 from sites.files import Files, real_path
-from sites.losses import Loss, sentences
-from sites.report import Problem, Report
+from sites.report import Loss, Problem, Report, sentences
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,8 @@ class _Site:
             config.ignored(*anchor, kind=kind)
         left = config.text("markdown", "attrs", "leftDelimiter") or "{"
         right = config.text("markdown", "attrs", "rightDelimiter") or "}"
-        return dialect(left, right, slugs=slugs)
+        math = config.get("markdown", "math")  # true, or its options
+        return dialect(left, right, slugs=slugs, math=math not in (None, False))
 
     def _rewrites(self) -> Rewrites:
         rules = self.config.get("rewrites")
@@ -78,11 +79,13 @@ class _Site:
         texts = {old: new for old, new in known if isinstance(new, str)}
         if rules not in (None, texts):
             self.config.ignored("rewrites")
-        try:
-            return Rewrites(texts)
-        except Unreadable as pattern:
-            self.config.ignored("rewrites", what=f"rewrites: {pattern}")
-            return Rewrites({})
+        for old, new in list(texts.items()):
+            try:
+                Rewrites({old: new})
+            except Unreadable as rule:
+                self.config.ignored("rewrites", what=f"rewrites: {rule}")
+                del texts[old]
+        return Rewrites(texts)
 
     def _ranks(self) -> dict[str, int]:
         """Return the position of each link in the sidebars and menus."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from itertools import pairwise
 from pathlib import PurePosixPath
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
 
-from sites.alerts import alerts
 from sites.attributes import CurlyAttributes
-from sites.block_rules import add_block
-from sites.directives import directives
-from sites.fences import fence_titles, label
-from sites.html_tags import tag_words
+from sites.block_rules import add_block, fence_titles, label
+from sites.directives import alerts, directives
+from sites.dollar_math import dollar_math
+from sites.html_blocks import tag_words
 from sites.inline_text import Words, no_text, plain_text
 from sites.markdown import Dialect
 from sites.slugs import Slugger, vitepress_slugger
@@ -51,9 +52,13 @@ Entities stay as typed: VitePress leaves them for Vue.
 def _keep_entities(md: MarkdownIt) -> None:
     def rule(state: StateCore) -> None:
         for token in state.tokens:
-            for child in token.children or ():
-                if child.type == "text_special" and child.info == "entity":
+            before = ""
+            for child, after in pairwise([*(token.children or ()), Token("", "", 0)]):
+                kind = child.type  # an entity that is not beside text is decoded
+                beside_text = "text" in (before[:4], after.type[:4])
+                if kind == "text_special" and child.info == "entity" and beside_text:
                     child.type = "entity"
+                before = kind
 
     md.core.ruler.before("text_join", "keep_entities", rule)
 
@@ -128,12 +133,15 @@ def _explicit_only() -> Slugger:
     return lambda text, explicit: explicit
 
 
-def dialect(left: str = "{", right: str = "}", *, slugs: bool = True) -> Dialect:
-    """Return the rules of a site: the delimiters of attributes, and whether VitePress slugs."""
+def dialect(
+    left: str = "{", right: str = "}", *, slugs: bool = True, math: bool = False
+) -> Dialect:
+    """Return the rules of a site: the delimiters of attributes, whether VitePress slugs, math."""
     attributes = CurlyAttributes(left, right)
     return Dialect(
         vitepress_slugger if slugs else _explicit_only,
         (
+            *((dollar_math,) if math else ()),
             directives,
             alerts,
             _keep_entities,

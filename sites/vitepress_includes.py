@@ -26,7 +26,7 @@ INCLUDE = re.compile(
     r"(?:\{([0-9]{0,9})(?:,([0-9]{0,9}))?\})?\s*-->"
 )
 _REGION = re.compile(
-    r"[ \t]*(?://|<!--|/\*|--|::|@?REM\b|#)[ \t]*#?(?P<end>end[ \t]?)?[rR]egion\b"
+    r"[ \t]*(?://|<!--|/\*|--|::|@?REM\b|#)[ \t]*#?(?P<end>[eE]nd[ \t]?)?[rR]egion\b"
     r"[ \t]*(?P<name>\w[\w-]*)?"
 )
 

@@ -14,7 +14,7 @@ import pytest
 
 from rag.errors import SourceError
 from sites import Book, crawler, read_book
-from sites.attributes import trailing_id
+from sites.attributes import CurlyAttributes
 from sites.book import READERS
 from sites.crawler import read_site
 from sites.fetch import Limits as CrawlLimits
@@ -93,9 +93,14 @@ def test_values_that_could_not_be_printed_or_stored() -> None:
     assert read["d"] == "😀"
     dates = parse_yaml("a: 2020-99-99\nb: 2019-02-29 11:00:00\nc: 2019-02-28T25:00:00Z")
     assert list(dates.values()) == ["2020-99-99", "2019-02-29 11:00:00", "2019-02-28T25:00:00Z"]
-    assert parse_yaml("a: 7\nb: 1.5\nc: yes\nd: !ENV x\ne: 'y: &z'") == {
+    assert parse_yaml("a: 7\nb: 1.5\nc: yes\nd: !relative x\ne: 'y: &z'") == {
         "a": 7, "b": 1.5, "c": True, "d": "x", "e": "y: &z",
     }  # fmt: skip
+
+
+def test_variables_of_the_environment_have_their_default_value() -> None:
+    read = parse_yaml("a: !ENV A\nb: !ENV [A]\nc: !ENV [A, B, x]\nd: !ENV [A, false]")
+    assert read == {"a": None, "b": None, "c": "x", "d": False}
 
 
 @pytest.mark.parametrize(
@@ -143,7 +148,7 @@ def test_attribute_lists_take_linear_time(item: str, start: str, end: str) -> No
     started = time.process_time()
     for token in parser.parse(start + f"{item} " * 4_000 + end):
         if token.type == "inline":
-            trailing_id(token.children or [])
+            CurlyAttributes(ids_only=True).heading_id(token.children or [])
     assert time.process_time() - started < 2
 
 
@@ -162,7 +167,7 @@ def test_attribute_lists_take_linear_time(item: str, start: str, end: str) -> No
 def test_attribute_lists_are_still_read(heading: str, name: str, words: str) -> None:
     (inline,) = Dialect().parser().parseInline(heading)
     assert inline.children
-    assert trailing_id(inline.children) == name
+    assert CurlyAttributes(ids_only=True).heading_id(inline.children) == name
     assert inline.children[0].content == words
 
 

@@ -582,3 +582,59 @@ def test_folders_of_pages_that_are_missing_are_named(tmp_path: Path) -> None:
         ("docusaurus.config.js:3", "news"),
         ("x_versions.json:1", "x_versioned_docs/version-1.0"),
     }
+
+
+def test_plugins_behind_a_condition(tmp_path: Path) -> None:
+    club = "['@docusaurus/plugin-content-docs', {id: 'club', path: 'club', routeBasePath: 'c'}]"
+    plugins = f"plugins: [\n{club}, false,\nprocess.env.X && ['y', {{}}]].filter(Boolean),"
+    files = {CONFIG: preset("{}", "", plugins), "docs/a.md": "# A", "club/b.md": "# B"}
+    book = read_book(write(tmp_path, files))
+    assert slugs(book) == {"docs/a.md": "docs/a", "club/b.md": "c/b"}
+    assert said(book) == (
+        "1 setting could not be read without running a program: docusaurus.config.js:4: plugins."
+    )
+
+
+@pytest.mark.parametrize(
+    "head", ["\n \n---\ntitle: Hi\n---\n", '---json\n{\n\t"title":\t"Hi"\n}\n---\n',
+             "---yaml\ntitle: Hi\n---\n"],
+)  # fmt: skip
+def test_every_form_of_front_matter(tmp_path: Path, head: str) -> None:
+    files = {CONFIG: preset("{}"), "docs/a.md": f"{head}\nText.\n"}
+    (page,) = read_book(write(tmp_path, files)).pages
+    assert (page.title, text_of(page)) == ("Hi", "Text.")
+
+
+def test_categories_in_json_with_tabs(tmp_path: Path) -> None:
+    files = {CONFIG: preset("{}"), "docs/a/x.md": "# X", "docs/b/y.md": "# Y"}
+    files |= {f"docs/{name}/_category_.json": f'{{\n\t"position": {at}\n}}'
+              for name, at in (("a", 2), ("b", 1))}  # fmt: skip
+    book = read_book(write(tmp_path, files))
+    assert list(slugs(book)) == ["b/y.md", "a/x.md"]
+    assert not said(book)
+
+
+def test_an_imported_picture_is_not_read(tmp_path: Path) -> None:
+    text = (
+        "import logo from './logo.png';\nimport {V} from './v';\n\n# A\n\n<img src={logo} /> {V}\n"
+    )
+    files = {CONFIG: preset("{}"), "docs/a.mdx": text, "docs/v.tsx": "export const V = '4';"}
+    write(tmp_path, files)
+    (tmp_path / "docs/logo.png").write_bytes(b"\x89PNG\0")
+    book = read_book(tmp_path)
+    assert text_of(book.pages[0]) == "4"
+    assert not said(book)
+
+
+@pytest.mark.parametrize(
+    ("key", "function"),
+    [
+        ("preprocessor", "({fileContent}) => fileContent.replaceAll('{{V}}', '4')"),
+        ("parseFrontMatter", "async (params) => { return params.defaultParseFrontMatter(params) }"),
+    ],
+)
+def test_functions_that_change_pages_are_named(tmp_path: Path, key: str, function: str) -> None:
+    files = {CONFIG: preset("{}", "", f"markdown: {{\n{key}: {function}}},"), "docs/a.md": "# A"}
+    assert said(read_book(write(tmp_path, files))) == (
+        f"1 function for Markdown was not run: docusaurus.config.js:3: markdown.{key}."
+    )

@@ -177,3 +177,9 @@ def test_mkdocs_text(tmp_path: Path) -> None:
         Block("paragraph", "After and link."),
     ]
     assert not (tmp_path / "hacked").exists()
+
+
+def test_tags_in_a_huge_paragraph_are_not_text() -> None:
+    text = "Say <b>x</b> if a < b.\n" + f"<i data-x='{'y' * 200}'>" * 100 + " end\n"
+    (section,) = read_markdown(text, DIALECT, DIALECT.parser()).sections
+    assert [" ".join(block.text.split()) for block in section.blocks] == ["Say x if a < b. end"]

@@ -125,3 +125,42 @@ def test_hidden_lines_of_a_built_book(tmp_path: Path, code: str, shown: str) -> 
     html = f'<main><h1 id="a">A</h1><pre><code class="language-rust">{code}</code></pre></main>'
     built = read_book(write(tmp_path, {"a.html": html, "b.html": "<h1>B</h1>"})).pages[0]
     assert texts(built) == [f"```rust\n{shown}\n```"]
+
+
+def test_chapters_of_any_suffix(tmp_path: Path) -> None:
+    summary = "- [A](a.markdown)\n- [B](b.txt#part)\n- [W](https://x.y/z)\n"
+    files = {
+        "book.toml": "",
+        "src/SUMMARY.md": summary,
+        "src/a.markdown": "# A",
+        "src/b.txt": "# B",
+    }
+    book = read_book(write(tmp_path, files))
+    assert [(page.source_path, page.slug) for page in book.pages] == [
+        ("a.markdown", "a.html"), ("b.txt", "b.html"),
+    ]  # fmt: skip
+
+
+def test_alerts_and_footnotes_of_headings(tmp_path: Path) -> None:
+    text = "# One\n\n> [!NOTE]\n> Mind.\n\n## Note[^a] this\n\n[^a]: Foot.\n"
+    made = page(tmp_path, text)
+    assert texts(made) == ["Mind.", "Foot."]
+    assert [section.anchor for section in made.sections] == ["one", "note1-this"]
+
+
+def test_dashes_at_the_ends_of_headings(tmp_path: Path) -> None:
+    made = page(tmp_path, "# One\n\n## -- Kettle --\n\n## Off ---\n")
+    assert [section.anchor for section in made.sections] == ["one", "-kettle-", "off-"]
+
+
+@pytest.mark.parametrize(
+    ("heading", "anchor"),
+    [
+        ("Fill {cup}", "fill"),
+        ("Fill {a cup}", "fill"),
+        ("Fill { .cls #cup }", "cup"),
+        ("{a} b", "a-b"),
+    ],
+)
+def test_attributes_of_headings(tmp_path: Path, heading: str, anchor: str) -> None:
+    assert page(tmp_path, f"# {heading}\n\nx\n").sections[0].anchor == anchor

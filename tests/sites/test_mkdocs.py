@@ -814,3 +814,88 @@ def test_other_plugins_that_run_jinja(tmp_path: Path, plugin: str) -> None:
         ("mkdocs.yml:2", plugin),
         ("a.md:3", "{{ read_csv('b.csv') }}"),
     ]
+
+
+@pytest.mark.parametrize("folder", ["docs-site/conf", "shared"])
+def test_settings_are_inherited_through_several_files(tmp_path: Path, folder: str) -> None:
+    root = "site_name: Root\nuse_directory_urls: false\nplugins:\n- strange\n"
+    files = {
+        "docs-site/mkdocs.yml": f"INHERIT: ../{folder}/base.yml\n",
+        "docs-site/docs/b.md": "# B C\n\nx\n",
+        f"{folder}/base.yml": "INHERIT: ../up.yml\nmarkdown_extensions: {attr_list: {}}\n",
+        f"{folder}/../up.yml": f"{root}markdown_extensions: {{toc: {{separator: _}}}}\n",
+    }
+    book = read_book(write(tmp_path, files) / "docs-site", root=tmp_path)
+    (made,) = book.pages
+    assert (book.title, made.slug, made.sections[0].anchor) == ("Root", "b.html", "b_c")
+    assert "up.yml:4: strange" in book.problems[0].message
+
+
+def test_settings_that_inherit_from_each_other(tmp_path: Path) -> None:
+    files = {"a.yml": "INHERIT: mkdocs.yml\nsite_name: A\n", "docs/b.md": "# B\n"}
+    assert read_book(write(tmp_path, {"mkdocs.yml": "INHERIT: a.yml\n", **files})).title == "A"
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "shown"),
+    [
+        ("Title: My page\nAuthor: A\n    B\n\nText.\n", "My page", ["Text."]),
+        ("title: Twice\ntitle: told\nText: x\n# Head\n", "Twice told", []),
+        ("Note: this is meta.\n\nText.\n", "Index", ["Text."]),
+        ("\nTitle: none\n\nText.\n", "Index", ["Title: none", "Text."]),
+        ("A sentence: text.\n\nText.\n", "Index", ["A sentence: text.", "Text."]),
+        ("Title: Only\n", "Only", []),
+    ],
+)
+def test_keys_above_the_text(tmp_path: Path, text: str, title: str, shown: list[str]) -> None:
+    made = page(tmp_path, "", text)
+    assert (made.title, texts(made)) == (title, shown)
+
+
+@pytest.mark.parametrize("marker", ["[TOC]", "[[contents]]"])
+def test_the_place_of_the_table_of_contents_is_not_text(tmp_path: Path, marker: str) -> None:
+    config = f"markdown_extensions:\n- toc:\n    marker: '{marker}'\n"
+    text = f"# A\n\n{marker}\n\n## B\n\n```\n{marker}\n```\n"
+    assert texts(page(tmp_path, config, text)) == [f"```\n{marker}\n```"]
+
+
+def test_posts_below_several_categories(tmp_path: Path) -> None:
+    config = (
+        "plugins:\n- blog:\n    post_url_format: '{categories}/{slug}'\n"
+        "    post_url_max_categories: 2\n    post_slugify_separator: _\n"
+    )
+    text = "---\ndate: 2024-01-02\ncategories: [Big News, My Bees, Third]\n---\n# Hello you\n"
+    book = read(tmp_path, config, {"blog/posts/a.md": text})
+    assert [each.slug for each in book.pages] == ["blog/big-news/my-bees/hello_you/"]
+
+
+@pytest.mark.parametrize("part", ["hive", "2:4"])
+def test_parts_of_files_may_lose_their_indent(tmp_path: Path, part: str) -> None:
+    config = (
+        "markdown_extensions:\n- pymdownx.snippets: {base_path: docs, dedent_subsections: true}"
+    )
+    code = (
+        "class A:\n    # --8<-- [start:hive]\n    def f():\n        pass\n    # --8<-- [end:hive]\n"
+    )
+    text = f'# A\n\n```\n--8<-- "a.py:{part}"\n```\n'
+    book = read(tmp_path, config, {"a.md": text, "a.py": code})
+    assert texts(book.pages[0]) == ["```\ndef f():\n    pass\n```"]
+
+
+def test_parts_and_patterns_of_awesome_nav(tmp_path: Path) -> None:
+    own = "nav:\n- Part:\n  - c.md\n  - Named: b.md\n- glob: '*.md'\n"
+    pages = {f"{name}.md": f"# {name}\n" for name in "abcd"}
+    book = read(tmp_path, "plugins: [awesome-nav]", {**pages, ".nav.yml": own})
+    titles = {each.source_path: each.title for each in book.pages}
+    assert titles == {"c.md": "c", "b.md": "Named", "a.md": "a", "d.md": "d"}
+    assert list(titles) == ["c.md", "b.md", "a.md", "d.md"]
+
+
+@pytest.mark.parametrize("picture", ["<!-- {} -->", '<path d="{}" />'])
+def test_a_huge_picture_in_a_tab_is_not_text(tmp_path: Path, picture: str) -> None:
+    config = "markdown_extensions: [pymdownx.snippets: {base_path: docs}, pymdownx.tabbed]"
+    svg = f"<svg>\n{picture.format('eyJ2' * 9_000)}\n<g>Bee < 5</g>\n</svg>"
+    text = '# A\n\n=== "Sketch"\n\n    <div>\n    --8<-- "a.svg"\n    </div>\n'
+    book = read(tmp_path, config, {"a.md": text, "a.svg": svg})
+    assert texts(book.pages[0]) == ["Sketch", "Bee < 5"]
+    assert not book.problems

@@ -187,3 +187,11 @@ def test_one_language(tmp_path: Path) -> None:
     assert [page.slug for page in in_language(book, "pt").pages] == ["a"]
     with pytest.raises(SourceError, match="no pages in the language fr; there are pages in en"):
         in_language(book, "fr")
+
+
+@pytest.mark.parametrize("name", ["mkdocs-online.yml", "mkdocs.de.yaml"])
+def test_settings_of_mkdocs_by_another_name_are_named(tmp_path: Path, name: str) -> None:
+    book = read_book(write(tmp_path, {name: "site_name: B\n", "docs/a.md": "# A\n\nx\n"}))
+    assert book.problems[0].message == (
+        f"1 setting is read only as mkdocs.yml; copy the file that you build with to it: {name}."
+    )

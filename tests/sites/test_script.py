@@ -204,3 +204,28 @@ def test_any_text_is_read_in_linear_time(text: str) -> None:
 
     seconds(10)
     assert seconds(16_000) < 8 * seconds(4_000) + 0.5
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "const o = {a: 'x'} as const\nexport const b = 'b'\nexport default {a: b}",
+        "let o = ['x'] as const\nconst a = 'b'\nexport default {a}",
+        "export default Object.assign({a: 'no'}, {a: 'b'})",
+        "const all = Object.freeze({a: 'b'})\nmodule.exports = {a: all.a}",
+        "export default {a: Object.keys({b: 1})[0]}",
+        "const l = [false, 'b', null].filter(Boolean)\nexport default {a: l[0]}",
+        "import {b} from './json'\nexport default {a: b}",
+        "import {b as c} from './common'\nexport default {a: c}",
+    ],
+)
+def test_values_that_are_made_without_a_program(source: str) -> None:
+    modules = {"json": '{"b": "b"}', "common": "module.exports = {b: 'b'}"}
+    assert exported(source, **modules) == {"a": "b"}
+
+
+def test_what_is_computed_in_a_filtered_list_stays() -> None:
+    first, second = exported("export default [x && 'a', 'b'].filter(Boolean)")
+    assert isinstance(first, Computed)
+    assert second == "b"
+    assert isinstance(exported("export default {a: ['b'].filter(own)}")["a"], Computed)

@@ -33,6 +33,10 @@ def said(book: Book) -> str:
         ({":a-:b.md": ":b/:a.md"}, "x-y-z.md", "z/x-y.md"),
         ({"a.md": "b.md", ":x.md": "c.md"}, "a.md", "b.md"),
         ({":lang(.*)/x.md": ":lang/y.md"}, "a/b/x.md", "a/b/y.md"),
+        ({"docs/:lang(en|fr)/:rest+": ":lang/:rest+"}, "docs/fr/a/b.md", "fr/a/b.md"),
+        ({"docs/:lang(en|fr)/:rest+": ":lang/:rest+"}, "docs/de/a.md", "docs/de/a.md"),
+        ({":n(\\d+)-:name": ":name"}, "12-a.md", "a.md"),
+        ({":n(\\d+)-:name": ":name"}, "x-a.md", "x-a.md"),
     ],
 )
 def test_rewrites(rules: dict[str, str], path: str, expected: str) -> None:
@@ -43,8 +47,17 @@ def test_rewrites_take_bounded_time() -> None:
     rules = Rewrites({"".join(f":a{n}*-" for n in range(15)) + "!": "x"})
     path = "-" * 3_000
     assert rules.apply(path) == path
-    with pytest.raises(Unreadable):
-        Rewrites({":a(\\d+)": "x"})
+    for rule in (":a(.*.*.*)", ":a([)", ":a(x(y)z)"):
+        with pytest.raises(Unreadable):
+            Rewrites({rule: "x"})
+    assert Rewrites({"".join(f":a{n}(.*-)" for n in range(15)) + "!": "x"}).apply(path) == path
+
+
+def test_only_the_rewrites_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:
+    config = "export default {\n rewrites: {'a(b|c)': 'd', 'en/:page': ':page' } }"
+    book = site(tmp_path, config, {"en/a.md": "A.", "b.md": "B."})
+    assert slugs(book) == {"en/a.md": "a.html", "b.md": "b.html"}
+    assert ".vitepress/config.mts:2: rewrites: a(b|c)" in said(book)
 
 
 def test_rewrites_that_are_a_function_are_named(tmp_path: Path) -> None:
@@ -295,6 +308,15 @@ def test_ids_of_headings(tmp_path: Path, heading: str, anchor: str) -> None:
     assert (book.pages[0].title, book.pages[0].sections[0].anchor) == ("A", anchor)
 
 
+@pytest.mark.parametrize(
+    ("heading", "anchor"),
+    [("A &amp; b", "a-amp-b"), ("&copy; `b`", "copy-b"), ("`a`&copy;`b`", "a©b"), ("&#233;", "e")],
+)
+def test_entities_in_headings(tmp_path: Path, heading: str, anchor: str) -> None:
+    book = site(tmp_path, "export default {}", {"a.md": f"# {heading}\n\nx\n"})
+    assert book.pages[0].sections[0].anchor == anchor
+
+
 ATTRIBUTES = """# Head {#hid .c}
 
 Ends with {word}
@@ -489,3 +511,15 @@ In a line
         ("a.md:9", "<Own.Part />"),
     }
     assert "kept" in text_of(book.pages[0])
+
+
+@pytest.mark.parametrize("math", ["true", "{tex: {tags: 'ams'}}"])
+def test_math_stays_as_it_is_written(tmp_path: Path, math: str) -> None:
+    config = f"export default {{markdown: {{math: {math}}}}}"
+    text = "# A\n\nSay $a_1 + b_1 \\{x\\}$ and\n\n$$\nE \\\\ *m* c*2*\n$$\n"
+    book = site(tmp_path, config, {"a.md": text})
+    assert text_of(book.pages[0]) == "Say $a_1 + b_1 \\{x\\}$ and\n\n$$ E \\\\ *m* c*2* $$"
+
+
+def test_a_region_of_visual_basic_ends() -> None:
+    assert find_region("#Region one\nDim x\n#End Region one\nDim y", "one") == "Dim x"
