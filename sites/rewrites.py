@@ -58,7 +58,7 @@ def _pieces(rule: str) -> list[_Piece]:
         else:
             pattern = _PATTERNS.get(found["sign"], found["pattern"] or "[^/]+")
             pattern = ".*" if found["all"] else pattern
-            if sum(map(pattern.count, "*+{")) > MAX_REPEATS:
+            if sum(map(pattern.count, "*+?{")) > MAX_REPEATS:
                 raise Unreadable(rule)
             name = found["name"] or str(sum(piece.pattern is not None for piece in pieces))
             try:
