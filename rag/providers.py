@@ -24,7 +24,15 @@ from rag.conversations.rate_limits import MemoryLimits
 from rag.engines import engine, running, stop_engines, writable
 from rag.environment import load_settings
 from rag.errors import BookError, ConfigurationError, UpstreamError
-from rag.interfaces import Answerer, Database, Embedder, IndexWriter, Reranker, VectorStore
+from rag.interfaces import (
+    Answerer,
+    ChatModel,
+    Database,
+    Embedder,
+    IndexWriter,
+    Reranker,
+    VectorStore,
+)
 from rag.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -91,14 +99,14 @@ class Clients:
             return None
         return await self._once("reranker", self._make_reranker)
 
-    async def answerers(self) -> list[Answerer]:
-        """Return the answerers in order of preference. The last needs no external service."""
-        extractive = await self.extractive()
+    async def chat_model(self) -> ChatModel | None:
+        """Return the chat model, if there is one. Without it, answers are extractive."""
         if not self.settings.openai_api_key:
-            return [extractive]
-        return [await self._once("model", self._make_model), extractive]
+            return None
+        return await self._once("model", self._make_model)
 
     async def extractive(self) -> Answerer:
+        """Return the answerer that needs no external service."""
         return await self._once("extractive", self._make_extractive)
 
     async def database(self) -> Database:

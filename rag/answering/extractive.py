@@ -8,10 +8,9 @@ question.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, takewhile
-from typing import Any
 
 from rag.answering.introduction import stream
 from rag.answering.quotes import (
@@ -27,14 +26,7 @@ from rag.answering.text_fragments import citation_url
 from rag.interfaces import AnswerPart, Embedder
 from rag.language.small_talk import fixed_text, reply_language
 from rag.language.tokens import sparse_question, term_hashes
-from rag.models import (
-    AnswerRequest,
-    Chunk,
-    Completion,
-    Highlights,
-    Passage,
-    Usage,
-)
+from rag.models import AnswerRequest, Chunk, Highlights, Passage, Usage
 from rag.retrieval.highlighted import searchable_selection
 
 MAX_QUOTED = 3
@@ -72,23 +64,9 @@ class ExtractiveAnswerer:
     """
 
     model = "extractive"
-    is_paid = False
-    thinking_tokens = 0
 
     def __init__(self, embedder: Embedder | None = None) -> None:
         self._embedder = embedder
-
-    async def rewrite_question(
-        self, question: str, messages: Sequence[Mapping[str, str]]
-    ) -> Completion:
-        """Return the question unchanged; the pipeline adds the previous question instead."""
-        return Completion(question)
-
-    async def complete(
-        self, messages: Sequence[Mapping[str, str]], tokens: int, form: Mapping[str, Any]
-    ) -> Completion:
-        """Return nothing: there is no model."""
-        return Completion("")
 
     async def answer(self, request: AnswerRequest) -> AsyncIterator[AnswerPart]:
         language = reply_language(request.question, request.language, request.reader_language)
@@ -108,9 +86,6 @@ class ExtractiveAnswerer:
             section.number: section.nearest[1].text for section in quoted if section.nearest
         }
         return stream("\n\n".join(written), Highlights(highlights), Usage())
-
-    async def ping(self) -> None:
-        """Do nothing: there is no external service."""
 
     async def close(self) -> None:
         """Do nothing: the caller owns the embedder."""

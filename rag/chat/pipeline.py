@@ -86,15 +86,7 @@ class ChatPipeline(Exchange):
 
     async def run(self) -> AsyncGenerator[Event]:
         """Run all steps. On failure, return the reserved tokens to the budget."""
-        question = self.question
-        self.meter = admission.UsageMeter(
-            self.clients,
-            question.address,
-            question.session_id,
-            question.message,
-            question.highlighted,
-            follow_up=question.follow_up,
-        )
+        self.meter = admission.UsageMeter(self.clients, self.question)
         try:
             return await self._run()
         except BaseException:
@@ -201,12 +193,12 @@ class ChatPipeline(Exchange):
         asked = [turn.question for turn in history if not classify_small_talk(turn.question)]
         if not asked:
             return [message]
-        answerer, *others = await self.clients.answerers()
-        if others and (await self.meter.admission()).within_budget:
+        model = await self.clients.chat_model()
+        if model and (await self.meter.admission()).within_budget:
             messages = rewrite_messages(message, history)
             self.meter.start_rewrite(messages)
             with request_log.stage("rewrite"):
-                reply = await answerer.rewrite_question(message, messages)
+                reply = await model.rewrite_question(message, messages)
             self.meter.add_usage(reply.usage)
             rewritten = reply.text
             self.rewritten = rewritten != message
@@ -267,33 +259,39 @@ class ChatPipeline(Exchange):
         return request, Start(await self.clients.extractive(), stream(*parts))
 
     async def _start_answer(self, request: AnswerRequest) -> Start:
-        """Start the answer with the first answerer that works. Without passages, skip the model."""
-        *models, extractive = await self.clients.answerers()
+        """Start the answer of the model, or else an extractive one."""
         if not request.passages:
-            models = []
-        elif models:
-            settings = self.clients.settings
-            request = with_messages(
-                request, history_tokens=settings.history_tokens, book=settings.book_title
-            )
-        if models and (over := (await self.meter.reserve(request)).model):
-            models = []
+            return await self._start_extractive(request)
+        if started := await self._start_model(request):
+            return started
+        neighbours = await self._neighbours(request.passages[0].chunk.order_index)
+        return await self._start_extractive(replace(request, neighbours=neighbours))
+
+    async def _start_model(self, request: AnswerRequest) -> Start | None:
+        """Start the model's answer. Return None if there is no model, or none may be used."""
+        model, settings = await self.clients.chat_model(), self.clients.settings
+        if model is None:
+            return None
+        request = with_messages(
+            request, history_tokens=settings.history_tokens, book=settings.book_title
+        )
+        if over := (await self.meter.reserve(request)).model:
             self.fallback = notices.FALLBACKS[over]
             self.notices.append(notices.QUOTED[over])
             log.warning("answering without the model: %s", self.fallback)
-        for model in models:
-            self.meter.start_answer()
-            try:
-                with request_log.stage("model"):
-                    async with until(self.deadline - RESERVE_SECONDS):
-                        parts = await model.answer(request)
-                return Start(model, parts)
-            except (UpstreamError, TimeoutError) as error:
-                self.meter.stop(error)
-                self.fallback = fallback_code(error)
-        if request.passages:
-            neighbours = await self._neighbours(request.passages[0].chunk.order_index)
-            request = replace(request, neighbours=neighbours)
+            return None
+        self.meter.start_answer()
+        try:
+            with request_log.stage("model"):
+                async with until(self.deadline - RESERVE_SECONDS):
+                    return Start(model, await model.answer(request))
+        except (UpstreamError, TimeoutError) as error:
+            self.meter.stop(error)
+            self.fallback = fallback_code(error)
+        return None
+
+    async def _start_extractive(self, request: AnswerRequest) -> Start:
+        extractive = await self.clients.extractive()
         return Start(extractive, await extractive.answer(request), self.fallback)
 
     async def _neighbours(self, order_index: int) -> Sequence[Chunk]:

@@ -29,8 +29,8 @@ async def warm_up(clients: Clients) -> None:
     question reports the others.
     """
     with contextlib.suppress(BookError):
-        await clients.answerers()
-        await clients.embedder()
+        await clients.chat_model()
+        await clients.extractive()
     try:
         database = await clients.database()
         await asyncio.gather(*(rate_limits.used_today(database) for _ in range(2)))
@@ -57,8 +57,8 @@ async def _answer(clients: Clients) -> None:
     found = await retrieve(
         clients, [QUESTION], settings.context_passages, nothing_paid, correct_typos=False
     )
-    answerer = (await clients.answerers())[0]
-    if not answerer.is_paid:
+    if not await clients.chat_model():
+        answerer = await clients.extractive()
         async for _ in await answerer.answer(AnswerRequest(QUESTION, found.passages)):
             pass
     site = await sources.citation_base(settings, await clients.store())

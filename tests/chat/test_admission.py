@@ -25,7 +25,7 @@ from rag.conversations import rate_limit_keys
 from rag.conversations.rate_limits import Cost, MemoryLimits
 from rag.environment import load_settings
 from rag.interfaces import Database
-from rag.models import AnswerRequest, Chunk, Passage, Usage
+from rag.models import AnswerRequest, Chunk, Passage, Turn, Usage
 from rag.providers import Clients
 from rag.settings import Settings
 from tests.support.postgres import new_database, query, using
@@ -627,9 +627,8 @@ def test_the_reservation_covers_the_passages_that_are_sent(upstreams: Upstreams)
 
     async def test() -> None:
         clients = Clients(load_settings(upstreams.environ()))
-        meter = admission.UsageMeter(
-            clients, "203.0.113.7", "", sent.question, sent.highlighted, follow_up=False
-        )
+        question = Question(sent.question, address="203.0.113.7", highlighted=sent.highlighted)
+        meter = admission.UsageMeter(clients, question)
         first = (await meter.admission()).reserved
         assert first.tokens < real
         raised = await meter.reserve(with_messages(sent))
@@ -648,7 +647,8 @@ def test_the_reservation_covers_thoughts(upstreams: Upstreams) -> None:
 
     async def reserved(model: str, *, follow_up: bool = False) -> tuple[int, int]:
         clients = Clients(load_settings({**upstreams.environ(), "CHAT_MODEL": model}))
-        meter = admission.UsageMeter(clients, "", "", QUESTION, "", follow_up=follow_up)
+        history = [Turn("Before?", "Yes.")] if follow_up else []
+        meter = admission.UsageMeter(clients, Question(QUESTION, history=history))
         first = (await meter.admission()).reserved.tokens
         meter.add_usage(Usage(first, 0))  # so that the answer needs a reservation of its own
         raised = (await meter.reserve(asked)).reserved.tokens

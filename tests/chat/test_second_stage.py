@@ -25,7 +25,6 @@ class First:
     """A reranker that prefers the first text it is given, and counts its calls."""
 
     model = "first"
-    is_paid = True
 
     def __init__(self) -> None:
         self.calls = 0

@@ -92,7 +92,6 @@ class Words:
     """A reranker for which one word is everything; it may be down."""
 
     model = "words"
-    is_paid = False
 
     def __init__(self, word: str = "spring", *, down: bool = False) -> None:
         self.word, self.down = word, down

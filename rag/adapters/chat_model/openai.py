@@ -50,8 +50,6 @@ _CONNECTIONS = 2000
 class OpenAIAnswerer:
     """Answers with the first chat model of a list that can be used, streamed."""
 
-    is_paid = True
-
     def __init__(
         self,
         api_key: str,
@@ -172,10 +170,7 @@ class OpenAIAnswerer:
                 stack.pop_all()  # from here on, the answer closes the response
             return answer
 
-        return await self._models.first_usable(
-            self._models.names,
-            lambda model: self._with_retries(lambda: attempt(model), RetryLimits(self._seconds)),
-        )
+        return await self._ask(self._models.names, attempt, RetryLimits(self._seconds))
 
     # ------------------------------------------------------------ follow-ups
 
@@ -186,10 +181,8 @@ class OpenAIAnswerer:
             return await self._reply(messages, self._capabilities(model), _REWRITTEN_TOKENS)
 
         try:
-            reply = await self._models.first_usable(
-                (*self._rewrite_models, *self._models.names),
-                lambda model: self._with_retries(lambda: attempt(model), self._rewrite_limits),
-            )
+            names = (*self._rewrite_models, *self._models.names)
+            reply = await self._ask(names, attempt, self._rewrite_limits)
         except UpstreamError as error:
             log.warning("follow-up not rewritten, using the original question: %s", error)
             return Completion(question, read_usage(None, messages, ""))
@@ -208,12 +201,8 @@ class OpenAIAnswerer:
             accepted = self._capabilities(model)
             return await self._reply(messages, accepted, tokens, {"response_format": form})
 
-        return await self._models.first_usable(
-            self._models.names,
-            lambda model: self._with_retries(
-                lambda: attempt(model), RetryLimits(self._seconds, attempts=1)
-            ),
-        )
+        limits = RetryLimits(self._seconds, attempts=1)
+        return await self._ask(self._models.names, attempt, limits)
 
     async def _reply(
         self,
@@ -311,6 +300,14 @@ class OpenAIAnswerer:
                     log.info("%s takes no system message", body["model"])
                 accepted.system_role = system_role
                 return found
+
+    async def _ask(
+        self, names: Sequence[str], attempt: Callable[[str], Awaitable[T]], limits: RetryLimits
+    ) -> T:
+        """Run `attempt` with the first of these models that can be used, with retries."""
+        return await self._models.first_usable(
+            names, lambda model: self._with_retries(lambda: attempt(model), limits)
+        )
 
     async def _with_retries(self, attempt: Callable[[], Awaitable[T]], limits: RetryLimits) -> T:
         return await with_retries(
