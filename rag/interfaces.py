@@ -7,7 +7,6 @@ from datetime import date
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from rag.models import (
-    AnswerRequest,
     Candidates,
     Chunk,
     Completion,
@@ -115,24 +114,8 @@ class IndexWriter(Protocol):
 
 
 AnswerPart: TypeAlias = str | Restart | Highlights | Usage
-"""What an answerer yields: text as it arrives, highlights if it quotes, and finally its usage.
+"""What an answer consists of: text as it arrives, highlights if it quotes, and finally its usage.
 A Restart withdraws all text before it."""
-
-
-class Answerer(Protocol):
-    """Writes a cited answer to a question from passages."""
-
-    @property
-    def model(self) -> str: ...
-
-    async def answer(self, request: AnswerRequest) -> AsyncIterator[AnswerPart]:
-        """Start an answer and return its parts.
-
-        Failures before the first text are raised here, not by the iterator. The iterator raises
-        UpstreamError if the current deadline of `rag.deadlines` passes.
-        """
-
-    async def close(self) -> None: ...
 
 
 class Retirement(NamedTuple):
@@ -154,8 +137,11 @@ class Retiring(Protocol):
         """
 
 
-class ChatModel(Answerer, Retiring, Protocol):
-    """An answerer that asks a language model, which costs money."""
+class ChatModel(Retiring, Protocol):
+    """A language model, which costs money. Prompts come from `rag/answering/prompt.py`."""
+
+    @property
+    def model(self) -> str: ...
 
     @property
     def thinking_tokens(self) -> int:
@@ -164,6 +150,13 @@ class ChatModel(Answerer, Retiring, Protocol):
     @property
     def unusable(self) -> Mapping[str, str]:
         """Why configured models cannot be used at the moment, by name."""
+
+    async def answer(self, messages: Sequence[dict[str, str]]) -> AsyncIterator[AnswerPart]:
+        """Start an answer and return its parts.
+
+        Failures before the first text are raised here, not by the iterator. The iterator raises
+        UpstreamError if the current deadline of `rag.deadlines` passes.
+        """
 
     async def rewrite_question(
         self, question: str, messages: Sequence[dict[str, str]]
@@ -184,6 +177,8 @@ class ChatModel(Answerer, Retiring, Protocol):
 
     async def ping(self) -> None:
         """Check, without using tokens, that the service responds. Raises UpstreamError."""
+
+    async def close(self) -> None: ...
 
 
 class Reranker(Protocol):

@@ -25,7 +25,6 @@ from rag.engines import engine, running, stop_engines, writable
 from rag.environment import load_settings
 from rag.errors import BookError, ConfigurationError, UpstreamError
 from rag.interfaces import (
-    Answerer,
     ChatModel,
     Database,
     Embedder,
@@ -104,10 +103,6 @@ class Clients:
         if not self.settings.openai_api_key:
             return None
         return await self._once("model", self._make_model)
-
-    async def extractive(self) -> Answerer:
-        """Return the answerer that needs no external service."""
-        return await self._once("extractive", self._make_extractive)
 
     async def database(self) -> Database:
         """Return the database. Raises UpstreamError if it cannot be used or does not start in time.
@@ -211,12 +206,6 @@ class Clients:
             seconds=max(ANSWER_SECONDS, s.answer_seconds),
             first_token=s.first_token,
         )
-
-    async def _make_extractive(self) -> Any:
-        # Extractive answers are free, so they must not use a paid embedder.
-        embedder = await self.embedder()
-        free = None if embedder.is_paid else embedder
-        return await _client("rag.answering.extractive:ExtractiveAnswerer", free)
 
     async def _make_database(self) -> Any:
         url = self.settings.database_url

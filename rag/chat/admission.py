@@ -238,15 +238,15 @@ class UsageMeter:
         await self.admission()
         return self._calls
 
-    async def reserve(self, request: AnswerRequest) -> Admission:
-        """Reserve what the model needs to answer `request`.
+    async def reserve(self, request: AnswerRequest, messages: Sequence[Message]) -> Admission:
+        """Reserve what the model needs to answer `request`, which `messages` ask for.
 
         The estimate at admission is nearly always enough. So the database is asked again only for
         a longer prompt, or if the estimate was over a limit.
         """
         typed = (request.question, request.standalone, request.highlighted[:_SELECTION_BYTES])
         unusual = sum(max(0, _bytes(text) - count_tokens(text)) for text in typed)
-        self._prompt_tokens = prompt_tokens(request.messages)
+        self._prompt_tokens = prompt_tokens(messages)
         return await self._reserve(
             self._prompt_tokens + unusual + self._clients.settings.max_answer_tokens
         )

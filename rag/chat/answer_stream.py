@@ -15,6 +15,7 @@ from rag.answering.citation_check import CheckedAnswer, check_citations, support
 from rag.answering.citation_filter import renumber
 from rag.answering.claims import find_markers
 from rag.answering.code_reader import open_block_end
+from rag.answering.extractive import quote_sections
 from rag.chat import admission, notices
 from rag.chat.answer_text import AnswerText
 from rag.chat.early_start import cancel_or_close
@@ -22,7 +23,7 @@ from rag.chat.question import Question
 from rag.chat.session import Session
 from rag.conversations import store as conversations
 from rag.errors import ConversationFull, UpstreamError, UpstreamTimeout
-from rag.interfaces import Answerer, AnswerPart
+from rag.interfaces import AnswerPart
 from rag.loop_fairness import wait_for_slot
 from rag.models import CUT_OFF, AnswerRequest, Grade, RelatedSection, Source, Turn, Usage
 from rag.providers import Clients
@@ -30,7 +31,7 @@ from rag.providers import Clients
 log = logging.getLogger(__name__)
 
 EXTRACTIVE = "extractive"
-"""`model` of the extractive answerer."""
+"""What an answer without a model is said to be answered by."""
 RESERVE_SECONDS = 4.0
 """Time before the deadline that is reserved for the extractive answer and for saving."""
 
@@ -115,7 +116,8 @@ async def _close(start: Start) -> None:
 class Start:
     """An answer that has started."""
 
-    answerer: Answerer
+    answered_by: str
+    """The first model of the list, or EXTRACTIVE."""
     parts: AsyncIterator[AnswerPart]
     fallback: str | None = None
     """Why the model did not answer, as an error code."""
@@ -123,7 +125,16 @@ class Start:
     @property
     def is_quoted(self) -> bool:
         """Whether it is the book's own text."""
-        return self.answerer.model == EXTRACTIVE
+        return self.answered_by == EXTRACTIVE
+
+
+async def start_extractive(
+    clients: Clients, request: AnswerRequest, fallback: str | None = None
+) -> Start:
+    """Start an answer that quotes the book. It is free, so it must not use a paid embedder."""
+    embedder = await clients.embedder()
+    parts = await quote_sections(request, None if embedder.is_paid else embedder)
+    return Start(EXTRACTIVE, parts, fallback)
 
 
 @dataclass(slots=True)
@@ -204,9 +215,8 @@ class AnswerStream:
             await self.exchange.meter.settle()
 
     async def _answer_extractively(self, fallback: str) -> tuple[Start, AnswerText]:
-        """Write the whole answer again with the extractive answerer."""
-        extractive = await self.exchange.clients.extractive()
-        start = Start(extractive, await extractive.answer(self.request), fallback)
+        """Write the whole answer again, without the model."""
+        start = await start_extractive(self.exchange.clients, self.request, fallback)
         answer = AnswerText(len(self.request.passages), is_quoted=True)
         async for part in start.parts:
             answer.add(part)
@@ -235,7 +245,7 @@ class AnswerStream:
             about = [highlight] if highlight else claims.get(new) or [question]
             shown.append(sources.make_source(passages[old - 1], site, about, highlight))
         found: Grade = self.request.grade if quoted else "answer" if cited else "nothing"
-        answered_by = answer.usage.model or start.answerer.model
+        answered_by = answer.usage.model or start.answered_by
         metadata = {
             "response_time_ms": round((time.perf_counter() - self.exchange.started) * 1000),
             "tokens_used": answer.usage.total,

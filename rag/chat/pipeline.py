@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from rag import request_log
 from rag.answering import sources
 from rag.answering.introduction import introduction, stream
-from rag.answering.prompt import rewrite_messages, with_messages
+from rag.answering.prompt import answer_messages, rewrite_messages
 from rag.chat import admission, notices, second_look
 from rag.chat.answer_stream import (
+    EXTRACTIVE,
     RESERVE_SECONDS,
     AnswerStream,
     Event,
@@ -26,6 +27,7 @@ from rag.chat.answer_stream import (
     StatusEvent,
     fallback_code,
     replay,
+    start_extractive,
 )
 from rag.chat.early_start import MIN_MODEL_SECONDS, WAIT_SECONDS, start_within
 from rag.chat.question import Question
@@ -101,9 +103,7 @@ class ChatPipeline(Exchange):
             await self.meter.admission()
             await self.meter.settle()
             return replay(*earlier)
-        session = await load_session(
-            self.clients, question.session_id, question.history, stored=question.stored
-        )
+        session = await load_session(self.clients, question)
         if not (session.exists or conversations.is_unguessable(question.request_key)):
             self.request_key = ""  # anyone who guessed the key could read the new conversation
         store = await self.clients.store()
@@ -256,26 +256,26 @@ class ChatPipeline(Exchange):
         parts = introduction(kind, language, info, beginning, site, title)
         passages = [Passage(chunk, 1.0) for chunk in beginning]
         request = AnswerRequest(message, passages, site_url=site, language=info.language)
-        return request, Start(await self.clients.extractive(), stream(*parts))
+        return request, Start(EXTRACTIVE, stream(*parts))
 
     async def _start_answer(self, request: AnswerRequest) -> Start:
         """Start the answer of the model, or else an extractive one."""
-        if not request.passages:
-            return await self._start_extractive(request)
-        if started := await self._start_model(request):
-            return started
-        neighbours = await self._neighbours(request.passages[0].chunk.order_index)
-        return await self._start_extractive(replace(request, neighbours=neighbours))
+        if request.passages:
+            if started := await self._start_model(request):
+                return started
+            neighbours = await self._neighbours(request.passages[0].chunk.order_index)
+            request = replace(request, neighbours=neighbours)
+        return await start_extractive(self.clients, request, self.fallback)
 
     async def _start_model(self, request: AnswerRequest) -> Start | None:
         """Start the model's answer. Return None if there is no model, or none may be used."""
         model, settings = await self.clients.chat_model(), self.clients.settings
         if model is None:
             return None
-        request = with_messages(
+        messages = answer_messages(
             request, history_tokens=settings.history_tokens, book=settings.book_title
         )
-        if over := (await self.meter.reserve(request)).model:
+        if over := (await self.meter.reserve(request, messages)).model:
             self.fallback = notices.FALLBACKS[over]
             self.notices.append(notices.QUOTED[over])
             log.warning("answering without the model: %s", self.fallback)
@@ -284,15 +284,11 @@ class ChatPipeline(Exchange):
         try:
             with request_log.stage("model"):
                 async with until(self.deadline - RESERVE_SECONDS):
-                    return Start(model, await model.answer(request))
+                    return Start(model.model, await model.answer(messages))
         except (UpstreamError, TimeoutError) as error:
             self.meter.stop(error)
             self.fallback = fallback_code(error)
         return None
-
-    async def _start_extractive(self, request: AnswerRequest) -> Start:
-        extractive = await self.clients.extractive()
-        return Start(extractive, await extractive.answer(request), self.fallback)
 
     async def _neighbours(self, order_index: int) -> Sequence[Chunk]:
         """Load the chunks around a position; none if the vector store does not respond."""

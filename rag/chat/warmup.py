@@ -9,6 +9,7 @@ import logging
 
 from rag.answering import sources
 from rag.chat.admission import PaidCalls
+from rag.chat.answer_stream import start_extractive
 from rag.chat.retrieval import retrieve
 from rag.conversations import rate_limits
 from rag.errors import BookError, ConfigurationError, IndexMismatch, IndexMissing
@@ -30,7 +31,7 @@ async def warm_up(clients: Clients) -> None:
     """
     with contextlib.suppress(BookError):
         await clients.chat_model()
-        await clients.extractive()
+        await clients.embedder()
     try:
         database = await clients.database()
         await asyncio.gather(*(rate_limits.used_today(database) for _ in range(2)))
@@ -58,9 +59,7 @@ async def _answer(clients: Clients) -> None:
         clients, [QUESTION], settings.context_passages, nothing_paid, correct_typos=False
     )
     if not await clients.chat_model():
-        answerer = await clients.extractive()
-        async for _ in await answerer.answer(AnswerRequest(QUESTION, found.passages)):
-            pass
+        await start_extractive(clients, AnswerRequest(QUESTION, found.passages))
     site = await sources.citation_base(settings, await clients.store())
     for passage in found.passages:
         sources.make_source(passage, site, [QUESTION])

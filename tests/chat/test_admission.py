@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from rag.adapters.database.postgres import Postgres
-from rag.answering.prompt import with_messages
+from rag.answering.prompt import answer_messages
 from rag.chat import admission, answer_stream, pipeline
 from rag.chat.question import Question
 from rag.conversations import rate_limit_keys
@@ -631,7 +631,7 @@ def test_the_reservation_covers_the_passages_that_are_sent(upstreams: Upstreams)
         meter = admission.UsageMeter(clients, question)
         first = (await meter.admission()).reserved
         assert first.tokens < real
-        raised = await meter.reserve(with_messages(sent))
+        raised = await meter.reserve(sent, answer_messages(sent))
         assert raised.within_budget
         assert raised.reserved.tokens > real
         await meter.settle()
@@ -643,7 +643,7 @@ def test_the_reservation_covers_the_passages_that_are_sent(upstreams: Upstreams)
 def test_the_reservation_covers_thoughts(upstreams: Upstreams) -> None:
     """A model that cannot be asked not to think may use its thoughts' tokens in each reply."""
     passage = Passage(Chunk("id", "Text.", "T", "S", "s", "a.md", 0), 0.9)
-    asked = with_messages(AnswerRequest(QUESTION, [passage]))
+    asked = AnswerRequest(QUESTION, [passage])
 
     async def reserved(model: str, *, follow_up: bool = False) -> tuple[int, int]:
         clients = Clients(load_settings({**upstreams.environ(), "CHAT_MODEL": model}))
@@ -651,7 +651,7 @@ def test_the_reservation_covers_thoughts(upstreams: Upstreams) -> None:
         meter = admission.UsageMeter(clients, Question(QUESTION, history=history))
         first = (await meter.admission()).reserved.tokens
         meter.add_usage(Usage(first, 0))  # so that the answer needs a reservation of its own
-        raised = (await meter.reserve(asked)).reserved.tokens
+        raised = (await meter.reserve(asked, answer_messages(asked))).reserved.tokens
         await meter.settle()
         await clients.close()
         return first, raised - first

@@ -26,7 +26,7 @@ from rag.adapters.retry import RetryLimits, with_retries
 from rag.answering.prompt import Message
 from rag.errors import UpstreamError, UpstreamRejected, UpstreamTimeout
 from rag.interfaces import AnswerPart, Retirement
-from rag.models import AnswerRequest, Completion
+from rag.models import Completion
 from rag.settings import DEFAULT_CHAT_MODEL, model_names
 
 if TYPE_CHECKING:
@@ -122,12 +122,11 @@ class OpenAIAnswerer:
 
     # ------------------------------------------------------------ answer
 
-    async def answer(self, request: AnswerRequest) -> AsyncIterator[AnswerPart]:
+    async def answer(self, messages: Sequence[Message]) -> AsyncIterator[AnswerPart]:
         """Stream the text, then `Usage`. Closing the iterator stops the model.
 
         Raises UpstreamError: here if it fails before the first text, else from the iterator.
         """
-        messages = request.messages
         clock = asyncio.get_running_loop().time
         deadline = min(clock() + self._seconds, deadlines.deadline())
 
