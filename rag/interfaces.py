@@ -184,9 +184,6 @@ class ChatModel(Retiring, Protocol):
 class Reranker(Protocol):
     """Scores passages against a question, for money."""
 
-    @property
-    def model(self) -> str: ...
-
     async def rerank(self, question: str, texts: Sequence[str]) -> Sequence[float]:
         """Return a relevance from 0 to 1 for each text, in order."""
 

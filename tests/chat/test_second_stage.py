@@ -24,8 +24,6 @@ QUESTION = "How do I keep the bill small?"
 class First:
     """A reranker that prefers the first text it is given, and counts its calls."""
 
-    model = "first"
-
     def __init__(self) -> None:
         self.calls = 0
 
