@@ -491,7 +491,8 @@ def test_a_failed_rewrite_leaves_the_question(
 
 @pytest.mark.parametrize("content", ["", "Two\nlines", "x" * 2000, None])
 def test_a_useless_rewrite_leaves_the_question(up: World, content: str | None) -> None:
-    message = {"role": "assistant", "content": content}
+    refusal = "I cannot help with that." if content is None else None
+    message = {"role": "assistant", "content": content, "refusal": refusal}
     choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
     up.openai.fail(200, body={"id": "1", "object": "chat.completion", "choices": choices})
     assert (

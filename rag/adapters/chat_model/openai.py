@@ -215,8 +215,6 @@ class OpenAIAnswerer:
         response = await self._send(create, messages, accepted, tokens, options)
         body = parse_json(response.content)
         message = body["choices"][0]["message"]
-        if message.get("refusal"):
-            raise UpstreamRejected("the model refused", service=SERVICE)
         text = ModelText(fence_word(messages)).flush(message.get("content"))
         return Completion(text, read_usage(body.get("usage"), messages, received_text(message)))
 
