@@ -211,8 +211,6 @@ class UsageMeter:
     def __init__(self, clients: Clients, question: Question) -> None:
         self._clients = clients
         self._admitting = asyncio.create_task(self._admit(question))
-        self._admission: Admission | None = None
-        self._calls = PaidCalls()
         self._used = 0
         self._prompt_tokens = 0
         self._prompt = 0
@@ -221,16 +219,14 @@ class UsageMeter:
         self._size = 0
         self._settled = False
 
-    async def _admit(self, question: Question) -> Admission:
+    async def _admit(self, question: Question) -> None:
         cost = await question_cost(self._clients, question)
-        admission = await admit(self._clients, question.address, question.session_id, cost)
-        self._calls = paid_calls(admission)
-        return admission
+        self._admission = await admit(self._clients, question.address, question.session_id, cost)
+        self._calls = paid_calls(self._admission)
 
     async def admission(self) -> Admission:
         """Wait until the request is admitted. Raises RateLimited."""
-        if self._admission is None:
-            self._admission = await asyncio.shield(self._admitting)
+        await asyncio.shield(self._admitting)
         return self._admission
 
     async def calls(self) -> PaidCalls:

@@ -268,7 +268,7 @@ class ChatPipeline(Exchange):
         return await start_extractive(self.clients, request, self.fallback)
 
     async def _start_model(self, request: AnswerRequest) -> Start | None:
-        """Start the model's answer. Return None if there is no model, or none may be used."""
+        """Start the model's answer. Return None if no model may be asked, or it fails."""
         model, settings = await self.clients.chat_model(), self.clients.settings
         if model is None:
             return None
