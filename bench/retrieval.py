@@ -56,7 +56,7 @@ from bench.sets import (
     write,
 )
 from rag.adapters.vector_store.edge import EdgeStore, EdgeWriter
-from rag.answering.extractive import ExtractiveAnswerer
+from rag.answering.extractive import quote_sections
 from rag.environment import load_settings
 from rag.indexing.chunking import chunk_book
 from rag.interfaces import Embedder, VectorStore
@@ -181,13 +181,13 @@ async def measure_answers(embedder: CachedEmbedder, test: TestSet, folder: Path)
     """Measure how often a quoted answer contains the answer, and its length."""
     store = await index(embedder, test.chunks)
     answers = {row["_id"]: row["answers"] for row in read_lines(folder / "answers.jsonl")}
-    answerer = ExtractiveAnswerer(embedder)
     vectors = await embed_all(embedder, test.questions.values())
     held, times, words = [], [], []
     for (key, question), vector in zip(test.questions.items(), vectors, strict=True):
         found = await find(store, embedder, question, vector, PASSAGES)
         start = time.perf_counter()
-        parts = await answerer.answer(AnswerRequest(question, found.passages, grade=found.grade))
+        request = AnswerRequest(question, found.passages, grade=found.grade)
+        parts = await quote_sections(request, embedder)
         text = "".join([part async for part in parts if isinstance(part, str)])
         times.append(time.perf_counter() - start)
         held.append(any(answer["text"] in text for answer in answers[key]))

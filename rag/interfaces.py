@@ -7,7 +7,6 @@ from datetime import date
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from rag.models import (
-    AnswerRequest,
     Candidates,
     Chunk,
     Completion,
@@ -115,51 +114,8 @@ class IndexWriter(Protocol):
 
 
 AnswerPart: TypeAlias = str | Restart | Highlights | Usage
-"""What an answerer yields: text as it arrives, highlights if it quotes, and finally its usage.
+"""What an answer consists of: text as it arrives, highlights if it quotes, and finally its usage.
 A Restart withdraws all text before it."""
-
-
-class Answerer(Protocol):
-    """Writes a cited answer to a question from passages."""
-
-    @property
-    def model(self) -> str: ...
-
-    @property
-    def is_paid(self) -> bool: ...
-
-    @property
-    def thinking_tokens(self) -> int:
-        """Tokens that each reply may take for thoughts, beyond its own maximum."""
-
-    async def rewrite_question(
-        self, question: str, messages: Sequence[dict[str, str]]
-    ) -> Completion:
-        """Rewrite a follow-up question so that it can be searched for without the history.
-
-        `messages` ask a chat model for it. On failure, the question stays as it is.
-        """
-
-    async def complete(
-        self, messages: Sequence[Mapping[str, str]], tokens: int, form: Mapping[str, Any]
-    ) -> Completion:
-        """Return a short reply of at most `tokens` tokens as a whole.
-
-        `form` is its JSON schema in OpenAI's notation; a server may ignore it. Raises
-        UpstreamError.
-        """
-
-    async def answer(self, request: AnswerRequest) -> AsyncIterator[AnswerPart]:
-        """Start an answer and return its parts.
-
-        Failures before the first text are raised here, not by the iterator. The iterator raises
-        UpstreamError if the current deadline of `rag.deadlines` passes.
-        """
-
-    async def ping(self) -> None:
-        """Check, without using tokens, that the service responds. Raises UpstreamError."""
-
-    async def close(self) -> None: ...
 
 
 class Retirement(NamedTuple):
@@ -174,10 +130,6 @@ class Retirement(NamedTuple):
 class Retiring(Protocol):
     """A client whose service says which models it will shut down."""
 
-    @property
-    def unusable(self) -> Mapping[str, str]:
-        """Why configured models cannot be used at the moment, by name."""
-
     async def retirements(self) -> Sequence[Retirement]:
         """Return the configured models that have a shutdown date, however distant.
 
@@ -185,14 +137,52 @@ class Retiring(Protocol):
         """
 
 
-class Reranker(Protocol):
-    """Scores passages against a question."""
+class ChatModel(Retiring, Protocol):
+    """A language model, which costs money. Prompts come from `rag/answering/prompt.py`."""
 
     @property
     def model(self) -> str: ...
 
     @property
-    def is_paid(self) -> bool: ...
+    def thinking_tokens(self) -> int:
+        """Tokens that each reply may take for thoughts, beyond its own maximum."""
+
+    @property
+    def unusable(self) -> Mapping[str, str]:
+        """Why configured models cannot be used at the moment, by name."""
+
+    async def answer(self, messages: Sequence[dict[str, str]]) -> AsyncIterator[AnswerPart]:
+        """Start an answer and return its parts.
+
+        Failures before the first text are raised here, not by the iterator. The iterator raises
+        UpstreamError if the current deadline of `rag.deadlines` passes.
+        """
+
+    async def rewrite_question(
+        self, question: str, messages: Sequence[dict[str, str]]
+    ) -> Completion:
+        """Rewrite a follow-up question so that it can be searched for without the history.
+
+        `messages` ask for it. On failure, the question stays as it is.
+        """
+
+    async def complete(
+        self, messages: Sequence[dict[str, str]], tokens: int, form: Mapping[str, Any]
+    ) -> Completion:
+        """Return a short reply of at most `tokens` tokens as a whole.
+
+        `form` is its JSON schema in OpenAI's notation; a server may ignore it. Raises
+        UpstreamError.
+        """
+
+    async def ping(self) -> None:
+        """Check, without using tokens, that the service responds. Raises UpstreamError."""
+
+    async def close(self) -> None: ...
+
+
+class Reranker(Protocol):
+    """Scores passages against a question, for money."""
 
     async def rerank(self, question: str, texts: Sequence[str]) -> Sequence[float]:
         """Return a relevance from 0 to 1 for each text, in order."""

@@ -244,7 +244,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRequest:
-    """Everything an answerer needs to answer one question."""
+    """Everything that an answer to one question is made from."""
 
     question: str
     """The question as the reader typed it."""
@@ -269,8 +269,6 @@ class AnswerRequest:
     """Language of the reader's browser, if known."""
     second_look: bool = False
     """Whether the model was asked where to look further, because the first search was weak."""
-    messages: Sequence[dict[str, str]] = ()
-    """What a chat model is sent, see `rag/answering/prompt.py`."""
 
 
 CUT_OFF = ("length", "content_filter")
@@ -285,7 +283,7 @@ class Usage:
     completion_tokens: int = 0
     finish_reason: Literal["stop", "length", "refusal", "content_filter"] = "stop"
     model: str = ""
-    """The model that answered, if the answerer has several."""
+    """The model that answered, if there are several."""
 
     @property
     def total(self) -> int:

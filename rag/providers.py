@@ -24,7 +24,14 @@ from rag.conversations.rate_limits import MemoryLimits
 from rag.engines import engine, running, stop_engines, writable
 from rag.environment import load_settings
 from rag.errors import BookError, ConfigurationError, UpstreamError
-from rag.interfaces import Answerer, Database, Embedder, IndexWriter, Reranker, VectorStore
+from rag.interfaces import (
+    ChatModel,
+    Database,
+    Embedder,
+    IndexWriter,
+    Reranker,
+    VectorStore,
+)
 from rag.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -91,15 +98,11 @@ class Clients:
             return None
         return await self._once("reranker", self._make_reranker)
 
-    async def answerers(self) -> list[Answerer]:
-        """Return the answerers in order of preference. The last needs no external service."""
-        extractive = await self.extractive()
+    async def chat_model(self) -> ChatModel | None:
+        """Return the chat model, if there is one. Without it, answers are extractive."""
         if not self.settings.openai_api_key:
-            return [extractive]
-        return [await self._once("model", self._make_model), extractive]
-
-    async def extractive(self) -> Answerer:
-        return await self._once("extractive", self._make_extractive)
+            return None
+        return await self._once("model", self._make_model)
 
     async def database(self) -> Database:
         """Return the database. Raises UpstreamError if it cannot be used or does not start in time.
@@ -203,12 +206,6 @@ class Clients:
             seconds=max(ANSWER_SECONDS, s.answer_seconds),
             first_token=s.first_token,
         )
-
-    async def _make_extractive(self) -> Any:
-        # Extractive answers are free, so they must not use a paid embedder.
-        embedder = await self.embedder()
-        free = None if embedder.is_paid else embedder
-        return await _client("rag.answering.extractive:ExtractiveAnswerer", free)
 
     async def _make_database(self) -> Any:
         url = self.settings.database_url

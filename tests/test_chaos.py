@@ -24,6 +24,7 @@ from rag.adapters.database.embedded import EmbeddedPostgres, start
 from tests.support.crowd import UNLIMITED, Asked, Habits, Ledger, crowd, unique
 from tests.support.kills import run_kills, until_ready
 from tests.support.leaks import leak
+from tests.support.postgres import server_pid
 from tests.support.postgres_proxy import proxy
 from tests.support.service import Service, environment, run, serving
 from tests.support.soaking import soak
@@ -83,7 +84,7 @@ def test_postgres_is_killed_while_readers_chat(world: World) -> None:
         async with crowd(url, ledger, habits=PATIENT):
             for _ in range(2):
                 await ledger.more("acknowledged", 20)
-                os.kill(world.postgres.pid or 0, signal.SIGKILL)
+                os.kill(server_pid(world.postgres) or 0, signal.SIGKILL)
                 await ledger.more("acknowledged", 20)
 
     with world.serving() as service:

@@ -13,7 +13,7 @@ import pytest
 from rag.answering.citation_check import supporting_passages
 from rag.answering.citation_filter import CitationFilter, link_markers
 from rag.answering.claims import find_markers
-from rag.answering.extractive import ExtractiveAnswerer
+from rag.answering.extractive import quote_sections
 from rag.answering.prompt import answer_messages, count_tokens
 from rag.answering.quotes import escape_markers, escape_open_html, parse_blocks
 from rag.answering.sources import make_source, snippet
@@ -112,7 +112,7 @@ def filtered(text: str) -> None:
 
 
 def quoted(text: str) -> None:
-    answer = ExtractiveAnswerer().answer(AnswerRequest("Which part?", passages(text)))
+    answer = quote_sections(AnswerRequest("Which part?", passages(text)))
     with pytest.raises(StopIteration):
         answer.send(None)  # it waits for nothing
 

@@ -16,13 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from rag.errors import (
-    Reason,
-    UpstreamError,
-    UpstreamOverloaded,
-    UpstreamRejected,
-    UpstreamTimeout,
-)
+from rag.errors import Reason, UpstreamError, UpstreamOverloaded, UpstreamRejected, UpstreamTimeout
 from rag.retry_after import retry_after
 
 P = ParamSpec("P")

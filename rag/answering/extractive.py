@@ -8,10 +8,9 @@ question.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, takewhile
-from typing import Any
 
 from rag.answering.introduction import stream
 from rag.answering.quotes import (
@@ -27,14 +26,7 @@ from rag.answering.text_fragments import citation_url
 from rag.interfaces import AnswerPart, Embedder
 from rag.language.small_talk import fixed_text, reply_language
 from rag.language.tokens import sparse_question, term_hashes
-from rag.models import (
-    AnswerRequest,
-    Chunk,
-    Completion,
-    Highlights,
-    Passage,
-    Usage,
-)
+from rag.models import AnswerRequest, Chunk, Highlights, Passage, Usage
 from rag.retrieval.highlighted import searchable_selection
 
 MAX_QUOTED = 3
@@ -65,80 +57,56 @@ class _Section:
     """The sentence nearest to the question and the index of its block."""
 
 
-class ExtractiveAnswerer:
-    """An `Answerer` that quotes the book.
+async def quote_sections(
+    request: AnswerRequest, embedder: Embedder | None = None
+) -> AsyncIterator[AnswerPart]:
+    """Return the parts of an answer that quotes the book.
 
     With an embedder, the nearest sentence is found by meaning, otherwise by shared words.
     """
+    language = reply_language(request.question, request.language, request.reader_language)
+    if not request.passages:
+        return stream(fixed_text("nothing", language), Usage())
+    sections = choose_sections(request)
+    quoted = [_assemble(n, request) for n in sections[:MAX_QUOTED]]
+    about = f"{request.question}\n{searchable_selection(request.selected)}".strip()
+    await _find_nearest(about, quoted, embedder)
+    written = [_render(section, request, first=n == 0) for n, section in enumerate(quoted)]
+    if request.grade == "nearest":
+        written.insert(0, fixed_text("nearest", language))
+    if named := sections[MAX_QUOTED:]:
+        lines = [f"- {_name(request.passages[n - 1].chunk, request)} [{n}]" for n in named]
+        written.append("\n".join([fixed_text("elsewhere", request.language), "", *lines]))
+    highlights = {section.number: section.nearest[1].text for section in quoted if section.nearest}
+    return stream("\n\n".join(written), Highlights(highlights), Usage())
 
-    model = "extractive"
-    is_paid = False
-    thinking_tokens = 0
 
-    def __init__(self, embedder: Embedder | None = None) -> None:
-        self._embedder = embedder
-
-    async def rewrite_question(
-        self, question: str, messages: Sequence[Mapping[str, str]]
-    ) -> Completion:
-        """Return the question unchanged; the pipeline adds the previous question instead."""
-        return Completion(question)
-
-    async def complete(
-        self, messages: Sequence[Mapping[str, str]], tokens: int, form: Mapping[str, Any]
-    ) -> Completion:
-        """Return nothing: there is no model."""
-        return Completion("")
-
-    async def answer(self, request: AnswerRequest) -> AsyncIterator[AnswerPart]:
-        language = reply_language(request.question, request.language, request.reader_language)
-        if not request.passages:
-            return stream(fixed_text("nothing", language), Usage())
-        sections = choose_sections(request)
-        quoted = [_assemble(n, request) for n in sections[:MAX_QUOTED]]
-        about = f"{request.question}\n{searchable_selection(request.selected)}".strip()
-        await self._find_nearest(about, quoted)
-        written = [_render(section, request, first=n == 0) for n, section in enumerate(quoted)]
-        if request.grade == "nearest":
-            written.insert(0, fixed_text("nearest", language))
-        if named := sections[MAX_QUOTED:]:
-            lines = [f"- {_name(request.passages[n - 1].chunk, request)} [{n}]" for n in named]
-            written.append("\n".join([fixed_text("elsewhere", request.language), "", *lines]))
-        highlights = {
-            section.number: section.nearest[1].text for section in quoted if section.nearest
-        }
-        return stream("\n\n".join(written), Highlights(highlights), Usage())
-
-    async def ping(self) -> None:
-        """Do nothing: there is no external service."""
-
-    async def close(self) -> None:
-        """Do nothing: the caller owns the embedder."""
-
-    async def _find_nearest(self, question: str, sections: Sequence[_Section]) -> None:
-        """Find the sentence nearest to the question in each section, with one embedding call."""
-        language = sections[0].passage.chunk.language
-        asked = set(sparse_question(question, language).indices)
-        found = [
-            (section, at, sentence, len(asked & term_hashes(sentence.text, language)))
-            for section in sections
-            for at in section.own
-            for sentence in section.blocks[at].sentences
-        ]
-        found.sort(key=lambda item: -item[3])  # stable, so earlier sentences come first
-        firsts = {item[0].number: item for item in reversed(found)}  # so every section has one
-        found = [*firsts.values(), *found][:MAX_COMPARED] if self._embedder else found
-        scores = [OVERLAP_WEIGHT * shared / max(1, len(asked)) for *_, shared in found]
-        if self._embedder and found:
-            texts = [sentence.text for _, _, sentence, _ in found]
-            first, *others = await self._embedder.embed_passages([question, *texts])
-            for n, vector in enumerate(others):
-                scores[n] += sum(a * b for a, b in zip(first, vector, strict=True))
-        best: dict[int, float] = {}
-        for (section, at, sentence, _), score in zip(found, scores, strict=True):
-            if score > best.get(section.number, -1.0):
-                best[section.number] = score
-                section.nearest = at, sentence
+async def _find_nearest(
+    question: str, sections: Sequence[_Section], embedder: Embedder | None
+) -> None:
+    """Find the sentence nearest to the question in each section, with one embedding call."""
+    language = sections[0].passage.chunk.language
+    asked = set(sparse_question(question, language).indices)
+    found = [
+        (section, at, sentence, len(asked & term_hashes(sentence.text, language)))
+        for section in sections
+        for at in section.own
+        for sentence in section.blocks[at].sentences
+    ]
+    found.sort(key=lambda item: -item[3])  # stable, so earlier sentences come first
+    firsts = {item[0].number: item for item in reversed(found)}  # so every section has one
+    found = [*firsts.values(), *found][:MAX_COMPARED] if embedder else found
+    scores = [OVERLAP_WEIGHT * shared / max(1, len(asked)) for *_, shared in found]
+    if embedder and found:
+        texts = [sentence.text for _, _, sentence, _ in found]
+        first, *others = await embedder.embed_passages([question, *texts])
+        for n, vector in enumerate(others):
+            scores[n] += sum(a * b for a, b in zip(first, vector, strict=True))
+    best: dict[int, float] = {}
+    for (section, at, sentence, _), score in zip(found, scores, strict=True):
+        if score > best.get(section.number, -1.0):
+            best[section.number] = score
+            section.nearest = at, sentence
 
 
 def choose_sections(request: AnswerRequest) -> list[int]:

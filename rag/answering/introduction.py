@@ -14,12 +14,7 @@ from rag.answering.quotes import (
 from rag.answering.text_fragments import citation_url
 from rag.interfaces import AnswerPart
 from rag.language.small_talk import SmallTalk, fixed_text
-from rag.models import (
-    Chunk,
-    Highlights,
-    IndexInfo,
-    Usage,
-)
+from rag.models import Chunk, Highlights, IndexInfo, Usage
 
 MIN_SENTENCE = 40
 """Minimum length of an introductory paragraph's first sentence, in characters. Skips logos."""

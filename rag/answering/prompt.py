@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from math import ceil
 from string import ascii_lowercase, ascii_uppercase, digits, punctuation
@@ -224,14 +223,6 @@ def answer_messages(
         parts.append(("MEANT", neutralize(request.standalone)))
     parts.append(_LAST if request.passages else _LAST_WITHOUT_PASSAGES)
     return _messages(_RULES.format(book=_named(book)), parts)
-
-
-def with_messages(
-    request: AnswerRequest, *, history_tokens: int = 6000, book: str = ""
-) -> AnswerRequest:
-    """Return the request with the messages that ask the model to answer it."""
-    built = answer_messages(request, history_tokens=history_tokens, book=book)
-    return replace(request, messages=built)
 
 
 def rewrite_messages(question: str, history: Sequence[Turn]) -> list[Message]:

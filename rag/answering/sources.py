@@ -9,13 +9,7 @@ from typing import NamedTuple
 from rag.answering.code_reader import FencedLines
 from rag.answering.text_fragments import citation_url, plain_sentences, words
 from rag.interfaces import VectorStore
-from rag.models import (
-    Chunk,
-    Claim,
-    Passage,
-    RelatedSection,
-    Source,
-)
+from rag.models import Chunk, Claim, Passage, RelatedSection, Source
 from rag.retrieval.relevance import NOTHING
 from rag.settings import Settings
 

@@ -18,11 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rag import request_log
-from rag.answering.prompt import (
-    Message,
-    count_tokens,
-    prompt_tokens,
-)
+from rag.answering.prompt import Message, count_tokens, prompt_tokens
+from rag.chat.question import Question
 from rag.conversations import rate_limit_keys, rate_limits
 from rag.conversations import store as conversations
 from rag.conversations.rate_limits import NOTHING, Admission, Cost, Limits, MemoryLimits
@@ -150,21 +147,19 @@ def _limits(settings: Settings) -> Limits:
 async def search_cost(clients: Clients) -> Cost:
     """Return what a search may cost."""
     embedder, reranker = await asyncio.gather(clients.embedder(), clients.reranker())
-    reranked = reranker is not None and reranker.is_paid
+    reranked = reranker is not None
     return Cost(questions=int(reranked), calls=_SEARCHES * (embedder.is_paid + reranked))
 
 
-async def question_cost(
-    clients: Clients, question: str, highlighted: str = "", *, follow_up: bool = False
-) -> Cost:
+async def question_cost(clients: Clients, question: Question) -> Cost:
     """Return the most that a question may cost, as far as that is known before the search."""
-    (model, *_), cost = await asyncio.gather(clients.answerers(), search_cost(clients))
-    if model.is_paid:
+    model, cost = await asyncio.gather(clients.chat_model(), search_cost(clients))
+    if model:
         tokens = estimate_tokens(
             clients.settings,
-            question,
-            highlighted,
-            follow_up=follow_up,
+            question.message,
+            question.highlighted,
+            follow_up=question.follow_up,
             thinking=model.thinking_tokens,
         )
         cost = cost._replace(questions=1, tokens=tokens)
@@ -213,22 +208,9 @@ class UsageMeter:
     costs money.
     """
 
-    def __init__(
-        self,
-        clients: Clients,
-        address: str,
-        session_id: str,
-        question: str,
-        highlighted: str,
-        *,
-        follow_up: bool,
-    ) -> None:
+    def __init__(self, clients: Clients, question: Question) -> None:
         self._clients = clients
-        self._admitting = asyncio.create_task(
-            self._admit(address, session_id, question, highlighted, follow_up)
-        )
-        self._admission: Admission | None = None
-        self._calls = PaidCalls()
+        self._admitting = asyncio.create_task(self._admit(question))
         self._used = 0
         self._prompt_tokens = 0
         self._prompt = 0
@@ -237,18 +219,14 @@ class UsageMeter:
         self._size = 0
         self._settled = False
 
-    async def _admit(
-        self, address: str, session_id: str, question: str, highlighted: str, follow_up: bool
-    ) -> Admission:
-        cost = await question_cost(self._clients, question, highlighted, follow_up=follow_up)
-        admission = await admit(self._clients, address, session_id, cost)
-        self._calls = paid_calls(admission)
-        return admission
+    async def _admit(self, question: Question) -> None:
+        cost = await question_cost(self._clients, question)
+        self._admission = await admit(self._clients, question.address, question.session_id, cost)
+        self._calls = paid_calls(self._admission)
 
     async def admission(self) -> Admission:
         """Wait until the request is admitted. Raises RateLimited."""
-        if self._admission is None:
-            self._admission = await asyncio.shield(self._admitting)
+        await asyncio.shield(self._admitting)
         return self._admission
 
     async def calls(self) -> PaidCalls:
@@ -256,23 +234,23 @@ class UsageMeter:
         await self.admission()
         return self._calls
 
-    async def reserve(self, request: AnswerRequest) -> Admission:
-        """Reserve what the model needs to answer `request`.
+    async def reserve(self, request: AnswerRequest, messages: Sequence[Message]) -> Admission:
+        """Reserve what the model needs to answer `request`, which `messages` ask for.
 
         The estimate at admission is nearly always enough. So the database is asked again only for
         a longer prompt, or if the estimate was over a limit.
         """
         typed = (request.question, request.standalone, request.highlighted[:_SELECTION_BYTES])
         unusual = sum(max(0, _bytes(text) - count_tokens(text)) for text in typed)
-        self._prompt_tokens = prompt_tokens(request.messages)
+        self._prompt_tokens = prompt_tokens(messages)
         return await self._reserve(
             self._prompt_tokens + unusual + self._clients.settings.max_answer_tokens
         )
 
     async def _reserve(self, tokens: int) -> Admission:
         """Reserve so many tokens, and those of thoughts, beyond what has been used."""
-        admission, (model, *_) = await self.admission(), await self._clients.answerers()
-        needed = self._used + tokens + model.thinking_tokens
+        admission, model = await self.admission(), await self._clients.chat_model()
+        needed = self._used + tokens + (model.thinking_tokens if model else 0)
         if not admission.within_budget or needed > admission.reserved.tokens:
             self._admission = await _reserve(self._clients, admission, needed)
         return await self.admission()

@@ -15,6 +15,7 @@ from rag.answering.citation_check import CheckedAnswer, check_citations, support
 from rag.answering.citation_filter import renumber
 from rag.answering.claims import find_markers
 from rag.answering.code_reader import open_block_end
+from rag.answering.extractive import quote_sections
 from rag.chat import admission, notices
 from rag.chat.answer_text import AnswerText
 from rag.chat.early_start import cancel_or_close
@@ -22,23 +23,15 @@ from rag.chat.question import Question
 from rag.chat.session import Session
 from rag.conversations import store as conversations
 from rag.errors import ConversationFull, UpstreamError, UpstreamTimeout
-from rag.interfaces import Answerer, AnswerPart
+from rag.interfaces import AnswerPart
 from rag.loop_fairness import wait_for_slot
-from rag.models import (
-    CUT_OFF,
-    AnswerRequest,
-    Grade,
-    RelatedSection,
-    Source,
-    Turn,
-    Usage,
-)
+from rag.models import CUT_OFF, AnswerRequest, Grade, RelatedSection, Source, Turn, Usage
 from rag.providers import Clients
 
 log = logging.getLogger(__name__)
 
 EXTRACTIVE = "extractive"
-"""`model` of the extractive answerer."""
+"""What an answer without a model is said to be answered by."""
 RESERVE_SECONDS = 4.0
 """Time before the deadline that is reserved for the extractive answer and for saving."""
 
@@ -123,10 +116,25 @@ async def _close(start: Start) -> None:
 class Start:
     """An answer that has started."""
 
-    answerer: Answerer
+    answered_by: str
+    """The first model of the list, or EXTRACTIVE."""
     parts: AsyncIterator[AnswerPart]
     fallback: str | None = None
     """Why the model did not answer, as an error code."""
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether it is the book's own text."""
+        return self.answered_by == EXTRACTIVE
+
+
+async def start_extractive(
+    clients: Clients, request: AnswerRequest, fallback: str | None = None
+) -> Start:
+    """Start an answer that quotes the book. It is free, so it must not use a paid embedder."""
+    embedder = await clients.embedder()
+    parts = await quote_sections(request, None if embedder.is_paid else embedder)
+    return Start(EXTRACTIVE, parts, fallback)
 
 
 @dataclass(slots=True)
@@ -154,9 +162,6 @@ class AnswerStream:
     session: Session
     request: AnswerRequest
     starting: asyncio.Future[Start]
-    answerer: Answerer = field(init=False)
-    fallback: str | None = None
-    """Why the model did not answer, as an error code."""
 
     async def events(self) -> AsyncGenerator[Event]:
         """Yield session, sources, tokens and the final answer.
@@ -177,9 +182,7 @@ class AnswerStream:
                 yield StatusEvent("loading")
             await asyncio.wait([self.starting])  # awaited itself, it would be cancelled instead
             start = self.starting.result()
-            self.answerer, self.fallback = start.answerer, start.fallback
-            is_quoted = self.answerer.model == EXTRACTIVE
-            answer = AnswerText(len(request.passages), is_quoted=is_quoted)
+            answer = AnswerText(len(request.passages), is_quoted=start.is_quoted)
             try:
                 async for part in start.parts:
                     if isinstance(part, Usage):
@@ -190,14 +193,12 @@ class AnswerStream:
                         yield TokenEvent(shown)
                 if rest := answer.finish():
                     yield TokenEvent(rest)
-                if answer.says_nothing and not is_quoted:
+                if answer.says_nothing and not start.is_quoted:
                     raise UpstreamError("an answer without words", service="openai")
             except UpstreamError as error:
                 # The final answer replaces the tokens that were already sent.
-                self.fallback = fallback_code(error)
-                self.answerer = await self.exchange.clients.extractive()
-                answer = await self._answer_extractively()
-            finished = self._final_answer(answer)
+                start, answer = await self._answer_extractively(fallback_code(error))
+            finished = self._final_answer(answer, start)
             saved = await self._settle_and_save(finished)
             if saved and saved.earlier:  # an attempt that seemed to fail was saved after all
                 yield _saved_answer(saved.session_id, saved.earlier)
@@ -213,18 +214,18 @@ class AnswerStream:
             await cancel_or_close(self.starting, _close)
             await self.exchange.meter.settle()
 
-    async def _answer_extractively(self) -> AnswerText:
-        """Write the whole answer again with the extractive answerer."""
+    async def _answer_extractively(self, fallback: str) -> tuple[Start, AnswerText]:
+        """Write the whole answer again, without the model."""
+        start = await start_extractive(self.exchange.clients, self.request, fallback)
         answer = AnswerText(len(self.request.passages), is_quoted=True)
-        async for part in await self.answerer.answer(self.request):
+        async for part in start.parts:
             answer.add(part)
         answer.finish()
-        return answer
+        return start, answer
 
-    def _final_answer(self, answer: AnswerText) -> FinalAnswer:
+    def _final_answer(self, answer: AnswerText, start: Start) -> FinalAnswer:
         """Renumber the citations without gaps and attach their sources."""
-        passages = self.request.passages
-        quoted = self.answerer.model == EXTRACTIVE
+        passages, quoted = self.request.passages, start.is_quoted
         checked = CheckedAnswer(answer.text)
         if not quoted:
             checked = check_citations(answer.text, passages, self.request.language)
@@ -244,7 +245,7 @@ class AnswerStream:
             about = [highlight] if highlight else claims.get(new) or [question]
             shown.append(sources.make_source(passages[old - 1], site, about, highlight))
         found: Grade = self.request.grade if quoted else "answer" if cited else "nothing"
-        answered_by = answer.usage.model or self.answerer.model
+        answered_by = answer.usage.model or start.answered_by
         metadata = {
             "response_time_ms": round((time.perf_counter() - self.exchange.started) * 1000),
             "tokens_used": answer.usage.total,
@@ -252,7 +253,7 @@ class AnswerStream:
             "found": found,
             "answered": found != "nothing",
             "answered_by": answered_by,
-            "fallback": self.fallback,
+            "fallback": start.fallback,
             "finish_reason": answer.usage.finish_reason,
             "truncated": answer.usage.finish_reason in CUT_OFF,
             "unsupported": checked.unsupported,
@@ -264,7 +265,7 @@ class AnswerStream:
             answered_by=answered_by,
             found=found,
             tokens=answer.usage.total,
-            fallback=self.fallback,
+            fallback=start.fallback,
             cited=len(cited),
         )
         related = sources.related_sections(passages, shown, site) if shown else ()

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from rag import request_log
 from rag.answering import sources
 from rag.answering.introduction import introduction, stream
-from rag.answering.prompt import rewrite_messages, with_messages
+from rag.answering.prompt import answer_messages, rewrite_messages
 from rag.chat import admission, notices, second_look
 from rag.chat.answer_stream import (
+    EXTRACTIVE,
     RESERVE_SECONDS,
     AnswerStream,
     Event,
@@ -26,6 +27,7 @@ from rag.chat.answer_stream import (
     StatusEvent,
     fallback_code,
     replay,
+    start_extractive,
 )
 from rag.chat.early_start import MIN_MODEL_SECONDS, WAIT_SECONDS, start_within
 from rag.chat.question import Question
@@ -86,15 +88,7 @@ class ChatPipeline(Exchange):
 
     async def run(self) -> AsyncGenerator[Event]:
         """Run all steps. On failure, return the reserved tokens to the budget."""
-        question = self.question
-        self.meter = admission.UsageMeter(
-            self.clients,
-            question.address,
-            question.session_id,
-            question.message,
-            question.highlighted,
-            follow_up=question.follow_up,
-        )
+        self.meter = admission.UsageMeter(self.clients, self.question)
         try:
             return await self._run()
         except BaseException:
@@ -109,9 +103,7 @@ class ChatPipeline(Exchange):
             await self.meter.admission()
             await self.meter.settle()
             return replay(*earlier)
-        session = await load_session(
-            self.clients, question.session_id, question.history, stored=question.stored
-        )
+        session = await load_session(self.clients, question)
         if not (session.exists or conversations.is_unguessable(question.request_key)):
             self.request_key = ""  # anyone who guessed the key could read the new conversation
         store = await self.clients.store()
@@ -201,12 +193,12 @@ class ChatPipeline(Exchange):
         asked = [turn.question for turn in history if not classify_small_talk(turn.question)]
         if not asked:
             return [message]
-        answerer, *others = await self.clients.answerers()
-        if others and (await self.meter.admission()).within_budget:
+        model = await self.clients.chat_model()
+        if model and (await self.meter.admission()).within_budget:
             messages = rewrite_messages(message, history)
             self.meter.start_rewrite(messages)
             with request_log.stage("rewrite"):
-                reply = await answerer.rewrite_question(message, messages)
+                reply = await model.rewrite_question(message, messages)
             self.meter.add_usage(reply.usage)
             rewritten = reply.text
             self.rewritten = rewritten != message
@@ -264,37 +256,39 @@ class ChatPipeline(Exchange):
         parts = introduction(kind, language, info, beginning, site, title)
         passages = [Passage(chunk, 1.0) for chunk in beginning]
         request = AnswerRequest(message, passages, site_url=site, language=info.language)
-        return request, Start(await self.clients.extractive(), stream(*parts))
+        return request, Start(EXTRACTIVE, stream(*parts))
 
     async def _start_answer(self, request: AnswerRequest) -> Start:
-        """Start the answer with the first answerer that works. Without passages, skip the model."""
-        *models, extractive = await self.clients.answerers()
-        if not request.passages:
-            models = []
-        elif models:
-            settings = self.clients.settings
-            request = with_messages(
-                request, history_tokens=settings.history_tokens, book=settings.book_title
-            )
-        if models and (over := (await self.meter.reserve(request)).model):
-            models = []
+        """Start the answer of the model, or else an extractive one."""
+        if request.passages:
+            if started := await self._start_model(request):
+                return started
+            neighbours = await self._neighbours(request.passages[0].chunk.order_index)
+            request = replace(request, neighbours=neighbours)
+        return await start_extractive(self.clients, request, self.fallback)
+
+    async def _start_model(self, request: AnswerRequest) -> Start | None:
+        """Start the model's answer. Return None if no model may be asked, or it fails."""
+        model, settings = await self.clients.chat_model(), self.clients.settings
+        if model is None:
+            return None
+        messages = answer_messages(
+            request, history_tokens=settings.history_tokens, book=settings.book_title
+        )
+        if over := (await self.meter.reserve(request, messages)).model:
             self.fallback = notices.FALLBACKS[over]
             self.notices.append(notices.QUOTED[over])
             log.warning("answering without the model: %s", self.fallback)
-        for model in models:
-            self.meter.start_answer()
-            try:
-                with request_log.stage("model"):
-                    async with until(self.deadline - RESERVE_SECONDS):
-                        parts = await model.answer(request)
-                return Start(model, parts)
-            except (UpstreamError, TimeoutError) as error:
-                self.meter.stop(error)
-                self.fallback = fallback_code(error)
-        if request.passages:
-            neighbours = await self._neighbours(request.passages[0].chunk.order_index)
-            request = replace(request, neighbours=neighbours)
-        return Start(extractive, await extractive.answer(request), self.fallback)
+            return None
+        self.meter.start_answer()
+        try:
+            with request_log.stage("model"):
+                async with until(self.deadline - RESERVE_SECONDS):
+                    return Start(model.model, await model.answer(messages))
+        except (UpstreamError, TimeoutError) as error:
+            self.meter.stop(error)
+            self.fallback = fallback_code(error)
+        return None
 
     async def _neighbours(self, order_index: int) -> Sequence[Chunk]:
         """Load the chunks around a position; none if the vector store does not respond."""

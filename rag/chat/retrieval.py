@@ -100,7 +100,7 @@ async def _search(
     second_stage: Reranker | TokenMatcher | None = None
     if calls.rerank and (reranker := await clients.reranker()):
         second_stage = reranker
-        calls.made += reranker.is_paid
+        calls.made += 1
     elif isinstance(embedder, TokenMatcher):
         second_stage = embedder
     queries = list(zip(texts, vectors, strict=True))

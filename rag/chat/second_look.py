@@ -41,7 +41,7 @@ async def is_due(clients: Clients, meter: UsageMeter, grade: Grade) -> bool:
     """Whether the first result is weak and a model may be asked."""
     if grade == "answer" or not clients.settings.second_look:
         return False
-    return len(await clients.answerers()) > 1 and (await meter.admission()).within_budget
+    return bool(await clients.chat_model()) and (await meter.admission()).within_budget
 
 
 async def look_further(
@@ -61,11 +61,11 @@ async def look_further(
 async def _look(
     clients: Clients, meter: UsageMeter, request: AnswerRequest, searched: SearchedText
 ) -> AnswerRequest:
-    settings, model = clients.settings, (await clients.answerers())[0]
+    settings, model = clients.settings, await clients.chat_model()
     survey = await search_wide(clients, searched.text, searched.vector, SURVEYED)
     listed = contents(survey.passages)
     messages = second_look_messages(request, listed.text, settings.book_title)
-    if not listed.passages or not await meter.start_look(messages, REPLY_TOKENS):
+    if not (model and listed.passages and await meter.start_look(messages, REPLY_TOKENS)):
         return request
     reply = await model.complete(messages, REPLY_TOKENS, RESPONSE_FORMAT)
     meter.add_usage(reply.usage)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag import request_log
+from rag.chat.question import Question
 from rag.conversations import store as conversations
 from rag.errors import ConversationFull, UpstreamError
 from rag.models import Turn
@@ -26,14 +27,13 @@ class Session:
     turns: Sequence[Turn] = ()
 
 
-async def load_session(
-    clients: Clients, session_id: str, sent: Sequence[Turn] = (), *, stored: bool = True
-) -> Session:
+async def load_session(clients: Clients, question: Question) -> Session:
     """Load the session's recent turns, or start a new session if it does not exist.
 
-    Turns that the client `sent` replace them. If the turn will not be `stored`, nothing is loaded.
+    Turns that the client sent replace them. If the turn will not be stored, nothing is loaded.
     """
-    if not stored:
+    session_id, sent = question.session_id, question.history
+    if not question.stored:
         return Session("", turns=sent)
     if not conversations.is_session_id(session_id):
         return Session(conversations.new_session_id(), turns=sent)

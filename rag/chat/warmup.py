@@ -9,6 +9,7 @@ import logging
 
 from rag.answering import sources
 from rag.chat.admission import PaidCalls
+from rag.chat.answer_stream import start_extractive
 from rag.chat.retrieval import retrieve
 from rag.conversations import rate_limits
 from rag.errors import BookError, ConfigurationError, IndexMismatch, IndexMissing
@@ -29,7 +30,7 @@ async def warm_up(clients: Clients) -> None:
     question reports the others.
     """
     with contextlib.suppress(BookError):
-        await clients.answerers()
+        await clients.chat_model()
         await clients.embedder()
     try:
         database = await clients.database()
@@ -57,10 +58,8 @@ async def _answer(clients: Clients) -> None:
     found = await retrieve(
         clients, [QUESTION], settings.context_passages, nothing_paid, correct_typos=False
     )
-    answerer = (await clients.answerers())[0]
-    if not answerer.is_paid:
-        async for _ in await answerer.answer(AnswerRequest(QUESTION, found.passages)):
-            pass
+    if not await clients.chat_model():
+        await start_extractive(clients, AnswerRequest(QUESTION, found.passages))
     site = await sources.citation_base(settings, await clients.store())
     for passage in found.passages:
         sources.make_source(passage, site, [QUESTION])

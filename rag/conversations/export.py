@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from rag.answering.citation_filter import link_markers
 from rag.answering.code_reader import open_block_end
-from rag.answering.quotes import escape_open_html
+from rag.answering.quotes import escape_markdown, escape_open_html
 from rag.conversations import store
 from rag.errors import BookError, NotFound
 from rag.interfaces import Database
@@ -31,7 +31,6 @@ DELETED = "This conversation does not exist or has been deleted."
 
 _ENDS_TARGET = re.compile(r"[<>\\\s\x00-\x1f]")
 _LINK = re.compile(r"\[((?:\\.|[^\[\]\\]){1,1000}+)\]\(([^()\s]{1,2000}+)\)")
-_LINK_TEXT = re.compile(r"([\\\[\]<>*_`])")
 
 
 class Format(NamedTuple):
@@ -135,7 +134,7 @@ FORMATS = {
     "markdown": Format(
         media_type="text/markdown; charset=utf-8",
         name="conversation.md",
-        begin=lambda title: f"# {_plain(title or 'The book')}\n",
+        begin=lambda title: f"# {escape_markdown(title or 'The book')}\n",
         turn=_markdown_turn,
         between="",
         end=lambda missing: f"\n**{missing}**\n" if missing else "",
@@ -193,13 +192,9 @@ def _when(at: datetime | None) -> str:
 def _cited(n: int, source: Source) -> str:
     name = " › ".join(part for part in (source.title, source.section) if part)
     if not source.url.startswith("http"):
-        return f"{n}. {_plain(name)}"
-    return f"{n}. [{_plain(name)}](<{_target(source.url)}>)"
+        return f"{n}. {escape_markdown(name)}"
+    return f"{n}. [{escape_markdown(name)}](<{_target(source.url)}>)"
 
 
 def _target(url: str) -> str:
     return _ENDS_TARGET.sub(lambda found: quote(found[0]), url)
-
-
-def _plain(text: str) -> str:
-    return _LINK_TEXT.sub(r"\\\1", " ".join(text.split()))

@@ -136,8 +136,6 @@ async def recent(
     db: Database, session_id: str, limit: int, *, retention_days: int
 ) -> list[Turn] | None:
     """Return the last `limit` turns, oldest first, or None if there is no such session."""
-    if not is_session_id(session_id):
-        return None
     history = await page(db, session_id, None, limit, retention_days=retention_days)
     return history.turns if history else None
 

@@ -221,10 +221,11 @@ def _pieces(block: Block) -> Iterator[str]:
 def _divide_code(text: str) -> Iterator[str]:
     """Split code at line breaks, with a fence around each part."""
     first, *lines = text.split("\n")
-    if not _FENCE.fullmatch(first):
+    opening = _FENCE.fullmatch(first)
+    if not opening:
         yield from _lines([first, *lines], TARGET)
         return
-    fence = first[: len(first) - len(first.lstrip("`~"))]
+    fence = opening[1]
     if lines and lines[-1] == fence:
         lines.pop()
     room = max(TARGET - len(first) - len(fence) - 2, TARGET // 2)
@@ -279,15 +280,10 @@ def _segments(lines: Iterable[str]) -> Iterator[tuple[bool, str]]:
     run: list[str] = []
     for line in lines:
         bare = line.lstrip(" ")
-        if not fence and _FENCE.fullmatch(bare):
+        if not fence and (opening := _FENCE.fullmatch(bare)):
             if run:
                 yield False, "\n".join(run)
-            fence, indent, run = (
-                bare[: len(bare) - len(bare.lstrip("`"))],
-                len(line) - len(bare),
-                [],
-            )
-            run.append(bare)
+            fence, indent, run = opening[1], len(line) - len(bare), [bare]
         elif fence:
             run.append(line[indent:] if not line[:indent].strip() else bare)
             if bare == fence:
@@ -299,7 +295,8 @@ def _segments(lines: Iterable[str]) -> Iterator[tuple[bool, str]]:
         yield bool(fence), "\n".join(run)
 
 
-_FENCE = re.compile(r"(?:`{3,40}|~{3,40})[^\s`]{0,40}")
+_FENCE = re.compile(r"(`{3,40})[^\s`]{0,40}")
+"""The opening line of code. All readers of books write code between backticks."""
 
 
 def _divide_prose(text: str) -> Iterator[str]:

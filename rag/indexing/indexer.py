@@ -12,13 +12,7 @@ from itertools import chain, zip_longest
 
 from rag.errors import BookError, ConfigurationError, IndexMismatch
 from rag.interfaces import Embedder, IndexWriter
-from rag.models import (
-    Chunk,
-    IndexInfo,
-    Page,
-    Point,
-    SparseVector,
-)
+from rag.models import Chunk, IndexInfo, Page, Point, SparseVector
 
 BATCH = 96
 """Texts per embedding call, unless the embedder sets `batch`. This is Cohere's maximum."""

@@ -139,7 +139,8 @@ async def _vectors(clients: Clients) -> None:
 
 
 async def _answers(clients: Clients) -> None:
-    await (await clients.answerers())[0].ping()
+    if model := await clients.chat_model():
+        await model.ping()
 
 
 async def _history(clients: Clients) -> None:
@@ -179,9 +180,9 @@ async def _budget(clients: Clients) -> None:
 
 
 async def _needed_tokens(clients: Clients) -> int:
-    """Return the tokens that a first question may need; 0 if the chat model costs nothing."""
-    model, *_ = await clients.answerers()
-    if not model.is_paid:
+    """Return the tokens that a first question may need; 0 if there is no chat model."""
+    model = await clients.chat_model()
+    if model is None:
         return 0
     return admission.estimate_tokens(clients.settings, "", thinking=model.thinking_tokens)
 

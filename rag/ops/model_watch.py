@@ -83,7 +83,7 @@ async def _check(clients: Clients) -> _Check:
     is_whole = True
     try:
         adapters = [
-            (await clients.answerers())[0],
+            await clients.chat_model(),
             await clients.embedder(),
             await clients.reranker(),
         ]
@@ -127,11 +127,9 @@ def _advice(model: str, settings: Settings) -> str:
 
 async def _unusable(clients: Clients) -> list[str]:
     """Say which chat models have been left out since they failed."""
-    if not clients.settings.openai_api_key:
-        return []
     try:
-        model = (await clients.answerers())[0]
+        model = await clients.chat_model()
     except BookError:
         return []
-    unusable = model.unusable if isinstance(model, Retiring) else {}
-    return [f"{name} is not used at the moment ({why})." for name, why in unusable.items()]
+    unusable = model.unusable.items() if model else ()
+    return [f"{name} is not used at the moment ({why})." for name, why in unusable]

@@ -12,7 +12,7 @@ import pytest
 from rag.adapters.chat_model.models import Models, read_listing
 from rag.adapters.chat_model.openai import OpenAIAnswerer
 from rag.adapters.chat_model.parameters import refuses_role
-from rag.answering.prompt import rewrite_messages, with_messages
+from rag.answering.prompt import answer_messages, rewrite_messages
 from rag.environment import load_settings
 from rag.errors import UpstreamError, UpstreamRejected
 from rag.interfaces import Retirement
@@ -23,7 +23,7 @@ from tests.upstreams import Reply, Upstreams
 from tests.upstreams.http import Response
 
 PASSAGE = Passage(Chunk("1", "It runs on port 7860.", "Start", "Run", "start", "a.md", 0), 0.9)
-BRIEF = with_messages(AnswerRequest("Which port?", [PASSAGE]))
+BRIEF = answer_messages(AnswerRequest("Which port?", [PASSAGE]))
 NOT_THERE = {"message": "The model `x` does not exist", "code": "model_not_found"}
 RAW = '{"error": {"code": 400, "message": "Developer instruction is not enabled"}}'
 GONE = [

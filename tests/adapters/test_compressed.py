@@ -11,7 +11,7 @@ import pytest
 
 from rag.adapters.chat_model.openai import OpenAIAnswerer
 from rag.adapters.embedding.cohere import CohereEmbedder
-from rag.answering.prompt import with_messages
+from rag.answering.prompt import answer_messages
 from rag.models import AnswerRequest, Chunk, Passage
 from tests.support.served_site import Served, served
 from tests.upstreams.http import Response
@@ -55,7 +55,7 @@ def test_an_answer(site: Served) -> None:
     async def answer() -> str:
         answerer = OpenAIAnswerer("key", base_url=f"{site.url}/v1")
         try:
-            request = with_messages(AnswerRequest("why?", [Passage(chunk, 0.9)]))
+            request = answer_messages(AnswerRequest("why?", [Passage(chunk, 0.9)]))
             parts = await answerer.answer(request)
             return "".join([part async for part in parts if isinstance(part, str)])
         finally:

@@ -25,7 +25,7 @@ from rag.adapters.vector_store.edge import EdgeStore, EdgeWriter
 from rag.conversations import self_check
 from rag.errors import ConfigurationError, StatementRejected
 from rag.models import Chunk, IndexInfo, Point, SparseVector
-from tests.support.postgres import query, using
+from tests.support.postgres import query, server_pid, using
 from tests.support.service import serving
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +39,7 @@ from pathlib import Path
 from rag.adapters.database.embedded import start
 from rag.adapters.database.postgres import Postgres
 from rag.conversations import migrations, self_check
+from tests.support.postgres import server_pid
 
 async def main(url):
     db = Postgres(url, schema=migrations.SCRIPT)
@@ -47,7 +48,7 @@ async def main(url):
 
 server = start(Path(sys.argv[1]))
 asyncio.run(main(server.url))
-print("kept by", os.stat(f"/proc/{server.pid}").st_uid)
+print("kept by", os.stat(f"/proc/{server_pid(server)}").st_uid)
 server.stop()
 """
 
@@ -157,7 +158,7 @@ def test_a_folder_of_any_name(tmp_path: Path, name: bytes) -> None:
     for _ in range(2):
         server = start(folder)
         try:
-            assert server.pid
+            assert server_pid(server)
             using(server.url, self_check.check)
         finally:
             server.stop()

@@ -23,7 +23,7 @@ import pytest
 from rag.adapters.database.embedded import EmbeddedPostgres, start
 from rag.adapters.database.embedded_host import NOBODY
 from rag.errors import ConfigurationError, UpstreamError
-from tests.support.postgres import query
+from tests.support.postgres import query, server_pid
 
 ROOT = Path(__file__).parents[2]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -81,11 +81,12 @@ import asyncio, sys
 from pathlib import Path
 from rag.adapters.database.embedded import start
 from rag.adapters.database.postgres import Postgres
+from tests.support.postgres import server_pid
 server = start(Path(sys.argv[1]))
 async def main():
     db = Postgres(server.url)
     await db.run("CREATE TABLE IF NOT EXISTS t (i int)")
-    print(server.pid, server.url, flush=True)
+    print(server_pid(server), server.url, flush=True)
     for i in range(10**9):
         await db.run("INSERT INTO t VALUES (:i)", i=i)
         print(i, flush=True)
@@ -112,7 +113,7 @@ def owner(folder: Path, *prefix: str) -> Iterator[subprocess.Popen[str]]:
 def test_data_survive_a_restart_and_nothing_is_left_behind(data: Path) -> None:
     with running(data) as server:
         query(server.url, "CREATE TABLE t AS SELECT 'Ä ß 世' AS x, lower('ÄÖ') AS y")
-        pid, sockets = server.pid, _sockets(server)
+        pid, sockets = server_pid(server), _sockets(server)
         assert sockets.stat().st_mode & 0o777 == 0o700
     server.stop()
     assert _is_gone(pid)
@@ -172,10 +173,10 @@ def test_a_crash_of_everything_at_once_loses_nothing(data: Path) -> None:
 def test_a_killed_server_is_started_again(data: Path) -> None:
     with running(data) as server:
         query(server.url, "CREATE TABLE t AS SELECT 1 AS i")
-        pid = server.pid
+        pid = server_pid(server)
         assert pid
         os.kill(pid, signal.SIGKILL)
-        assert _until(lambda: server.pid not in (pid, None))
+        assert _until(lambda: server_pid(server) not in (pid, None))
 
         def answers() -> bool:
             try:
@@ -318,8 +319,8 @@ def test_root_gives_its_privileges_away(
     monkeypatch.setattr(tempfile, "tempdir", str(shelf / "sockets"))
     with running(shelf / "data/pg") as server:
         assert query(server.url, "SELECT 1") == [(1,)]
-        assert os.stat(f"/proc/{server.pid}").st_uid == NOBODY
-        status = Path(f"/proc/{server.pid}/status").read_text()
+        assert os.stat(f"/proc/{server_pid(server)}").st_uid == NOBODY
+        status = Path(f"/proc/{server_pid(server)}/status").read_text()
         capabilities = int(status.partition("CapEff:")[2].split()[0], 16)
         assert capabilities == (0 if hidden == "nothing" else 1 << 1)
     assert os.stat(shelf / "binaries/wheel").st_uid == 0
@@ -340,7 +341,7 @@ def test_any_other_user_runs_it_as_itself() -> None:
         assert _until(lambda: _is_gone(int(pid)))
         # Root serves such data as their owner, so that the owner can go on later.
         with running(Path(folder) / "pg") as server:
-            assert os.stat(f"/proc/{server.pid}").st_uid == 1000
+            assert os.stat(f"/proc/{server_pid(server)}").st_uid == 1000
 
 
 def test_a_process_id_used_again_is_no_obstacle(data: Path) -> None:

@@ -15,7 +15,7 @@ from rag.adapters.chat_model.openai import OpenAIAnswerer
 from rag.adapters.embedding.cohere import CohereEmbedder
 from rag.adapters.failures import connection_error, error_text, status_error
 from rag.adapters.vector_store.qdrant import QdrantStore
-from rag.answering.prompt import with_messages
+from rag.answering.prompt import answer_messages
 from rag.errors import (
     UpstreamError,
     UpstreamOverloaded,
@@ -118,7 +118,7 @@ async def _answer(url: str, key: str) -> None:
     answerer = OpenAIAnswerer(key, base_url=f"{url}/v1", seconds=1.5, silence=0.5)
     answerer.prepare()
     try:
-        await answerer.answer(with_messages(AnswerRequest("Which port?", [])))
+        await answerer.answer(answer_messages(AnswerRequest("Which port?", [])))
     finally:
         await answerer.close()
 

@@ -19,6 +19,8 @@ from rag.models import Restart, Usage
 
 SAID = "Send DELETE [2]."
 WORD = "0a1b2c3d4e5f"
+EVENT = 40
+"""Bytes of a read with one token at most. Tokens of the same read are seen as one text."""
 MESSAGES = [{"role": "user", "content": f"<<<QUESTION {WORD}\nHow?\n{WORD}>>>\n\nAnswer."}]
 
 CONTROL = [
@@ -208,13 +210,13 @@ def tokens(text: str, size: int) -> list[str]:
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 @pytest.mark.parametrize(("sent", "seen"), CONTROL)
 def test_control_text_is_no_answer(sent: str, seen: str, size: int) -> None:
-    assert read(stream(*tokens(sent, size)))[0] == seen
+    assert read(stream(*tokens(sent, size)), EVENT)[0] == seen
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
 @pytest.mark.parametrize("text", LITERAL)
 def test_what_is_no_control_text_stays(text: str, size: int) -> None:
-    assert read(stream(*tokens(text, size)))[0] == text
+    assert read(stream(*tokens(text, size)), EVENT)[0] == text
 
 
 @pytest.mark.parametrize(("sent", "seen"), CONTROL)
@@ -302,7 +304,7 @@ def test_every_form_of_a_stream_is_read(form: str, size: int) -> None:
     ],
 )
 def test_halves_of_characters_are_joined_or_replaced(pieces: list[str], seen: str) -> None:
-    assert read(stream(*pieces))[0] == seen
+    assert read(stream(*pieces), EVENT)[0] == seen
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "\u200b", "<think>Hm</think>", "Hm</think>\n"])

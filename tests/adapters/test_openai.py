@@ -11,7 +11,7 @@ import pytest
 
 from rag import deadlines
 from rag.adapters.chat_model.openai import OpenAIAnswerer
-from rag.answering.prompt import rewrite_messages, with_messages
+from rag.answering.prompt import answer_messages, rewrite_messages
 from rag.errors import (
     UpstreamError,
     UpstreamOverloaded,
@@ -33,7 +33,7 @@ T = TypeVar("T")
 PASSAGE = Passage(
     Chunk("1", "The book runs on port 7860.", "Start", "Run", "start", "a.md", 0), 0.9
 )
-BRIEF = with_messages(AnswerRequest("Which port?", [PASSAGE]))
+BRIEF = answer_messages(AnswerRequest("Which port?", [PASSAGE]))
 
 
 Use = Callable[[OpenAIAnswerer], Awaitable[T]]
@@ -491,7 +491,8 @@ def test_a_failed_rewrite_leaves_the_question(
 
 @pytest.mark.parametrize("content", ["", "Two\nlines", "x" * 2000, None])
 def test_a_useless_rewrite_leaves_the_question(up: World, content: str | None) -> None:
-    message = {"role": "assistant", "content": content}
+    refusal = "I cannot help with that." if content is None else None
+    message = {"role": "assistant", "content": content, "refusal": refusal}
     choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
     up.openai.fail(200, body={"id": "1", "object": "chat.completion", "choices": choices})
     assert (

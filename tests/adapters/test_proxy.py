@@ -15,7 +15,7 @@ from rag.adapters.chat_model.openai import OpenAIAnswerer
 from rag.adapters.embedding.cohere import CohereEmbedder
 from rag.adapters.http import proxy_for
 from rag.adapters.vector_store.qdrant_rest import Rest
-from rag.answering.prompt import with_messages
+from rag.answering.prompt import answer_messages
 from rag.environment import load_settings
 from rag.errors import UpstreamError
 from rag.models import AnswerRequest, Chunk, Passage
@@ -61,7 +61,7 @@ async def _answer(url: str = NOWHERE) -> object:
     answerer = OpenAIAnswerer("key", base_url=url, seconds=5)
     brief = AnswerRequest("so?", [Passage(Chunk("1", "So it is.", "T", "", "t", "t.md", 0), 0.9)])
     try:
-        parts = await answerer.answer(with_messages(brief))
+        parts = await answerer.answer(answer_messages(brief))
         return "".join([part async for part in parts if isinstance(part, str)])
     finally:
         await answerer.close()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rag.adapters.chat_model.openai import OpenAIAnswerer
 from rag.adapters.embedding.cohere import CohereEmbedder, CohereReranker
 from rag.adapters.vector_store.qdrant import QdrantStore
-from rag.answering.prompt import rewrite_messages, with_messages
+from rag.answering.prompt import answer_messages, rewrite_messages
 from rag.errors import BookError
 from rag.models import (
     AnswerRequest,
@@ -154,7 +154,7 @@ def test_rewritten_questions(
 @example(chunk={"choices": [{"index": 0, "delta": {"refusal": {}}}]})
 def test_streamed_answers(up: Upstreams, runner: Any, clients: dict[str, Any], chunk: Any) -> None:
     async def answer() -> list[Any]:
-        request = with_messages(AnswerRequest("q", [PASSAGE]))
+        request = answer_messages(AnswerRequest("q", [PASSAGE]))
         return [part async for part in await clients["answerer"].answer(request)]
 
     up.heal()

@@ -300,6 +300,7 @@ answers = st.lists(pieces, max_size=40).map("".join)
 @settings(max_examples=200, deadline=None)
 @given(tokens=st.lists(answers, max_size=12))
 @example(tokens=["`", "[", "9", "]", "\n"])
+@example(tokens=["[9]", ":", " "])
 def test_any_split_gives_the_same(reader: type[CitationFilter], tokens: list[str]) -> None:
     whole, split = reader(3), reader(3)
     expected = whole.feed("".join(tokens)) + whole.flush()

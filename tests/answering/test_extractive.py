@@ -19,8 +19,8 @@ from rag.answering.extractive import (
     MAX_NAMED,
     MAX_QUOTED,
     OTHER_SECTION,
-    ExtractiveAnswerer,
     choose_sections,
+    quote_sections,
 )
 from rag.indexing.chunking import LIMIT
 from rag.interfaces import Embedder
@@ -57,7 +57,7 @@ def answer(
 
     async def parts() -> list[object]:
         asked = AnswerRequest(question, found, **{"site_url": SITE, **request})
-        return [part async for part in await ExtractiveAnswerer(embedder).answer(asked)]
+        return [part async for part in await quote_sections(asked, embedder)]
 
     message, *rest = asyncio.run(parts())
     assert rest.pop() == Usage()

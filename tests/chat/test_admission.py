@@ -18,14 +18,14 @@ import httpx
 import pytest
 
 from rag.adapters.database.postgres import Postgres
-from rag.answering.prompt import with_messages
+from rag.answering.prompt import answer_messages
 from rag.chat import admission, answer_stream, pipeline
 from rag.chat.question import Question
 from rag.conversations import rate_limit_keys
 from rag.conversations.rate_limits import Cost, MemoryLimits
 from rag.environment import load_settings
 from rag.interfaces import Database
-from rag.models import AnswerRequest, Chunk, Passage, Usage
+from rag.models import AnswerRequest, Chunk, Passage, Turn, Usage
 from rag.providers import Clients
 from rag.settings import Settings
 from tests.support.postgres import new_database, query, using
@@ -627,12 +627,11 @@ def test_the_reservation_covers_the_passages_that_are_sent(upstreams: Upstreams)
 
     async def test() -> None:
         clients = Clients(load_settings(upstreams.environ()))
-        meter = admission.UsageMeter(
-            clients, "203.0.113.7", "", sent.question, sent.highlighted, follow_up=False
-        )
+        question = Question(sent.question, address="203.0.113.7", highlighted=sent.highlighted)
+        meter = admission.UsageMeter(clients, question)
         first = (await meter.admission()).reserved
         assert first.tokens < real
-        raised = await meter.reserve(with_messages(sent))
+        raised = await meter.reserve(sent, answer_messages(sent))
         assert raised.within_budget
         assert raised.reserved.tokens > real
         await meter.settle()
@@ -644,14 +643,15 @@ def test_the_reservation_covers_the_passages_that_are_sent(upstreams: Upstreams)
 def test_the_reservation_covers_thoughts(upstreams: Upstreams) -> None:
     """A model that cannot be asked not to think may use its thoughts' tokens in each reply."""
     passage = Passage(Chunk("id", "Text.", "T", "S", "s", "a.md", 0), 0.9)
-    asked = with_messages(AnswerRequest(QUESTION, [passage]))
+    asked = AnswerRequest(QUESTION, [passage])
 
     async def reserved(model: str, *, follow_up: bool = False) -> tuple[int, int]:
         clients = Clients(load_settings({**upstreams.environ(), "CHAT_MODEL": model}))
-        meter = admission.UsageMeter(clients, "", "", QUESTION, "", follow_up=follow_up)
+        history = [Turn("Before?", "Yes.")] if follow_up else []
+        meter = admission.UsageMeter(clients, Question(QUESTION, history=history))
         first = (await meter.admission()).reserved.tokens
         meter.add_usage(Usage(first, 0))  # so that the answer needs a reservation of its own
-        raised = (await meter.reserve(asked)).reserved.tokens
+        raised = (await meter.reserve(asked, answer_messages(asked))).reserved.tokens
         await meter.settle()
         await clients.close()
         return first, raised - first

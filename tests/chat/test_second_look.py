@@ -179,8 +179,6 @@ REQUEST = AnswerRequest("x", [Passage(CHUNK, 0.2)], grade="nearest")
 
 
 class _Model:
-    is_paid = True
-
     def __init__(self, reply: str | Exception, seconds: float = 0.0) -> None:
         self._reply, self._seconds = reply, seconds
 
@@ -223,11 +221,11 @@ def test_a_slow_or_failing_model_changes_nothing(
     monkeypatch.setattr(second_look, "search_each", fails)
     monkeypatch.setattr(second_look, "LOOK_SECONDS", 0.1)
 
-    async def answerers() -> list[Any]:
-        return [model, model]
+    async def chat_model() -> _Model:
+        return model
 
     settings = SimpleNamespace(book_title="", context_passages=10)
-    clients = cast(Clients, SimpleNamespace(settings=settings, answerers=answerers))
+    clients = cast(Clients, SimpleNamespace(settings=settings, chat_model=chat_model))
     looked = look_further(clients, cast(UsageMeter, _Meter()), REQUEST, SearchedText("x"))
     assert asyncio.run(looked) == REQUEST
     assert grade == REQUEST.grade

@@ -24,9 +24,6 @@ QUESTION = "How do I keep the bill small?"
 class First:
     """A reranker that prefers the first text it is given, and counts its calls."""
 
-    model = "first"
-    is_paid = True
-
     def __init__(self) -> None:
         self.calls = 0
 

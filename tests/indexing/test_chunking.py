@@ -234,6 +234,12 @@ def test_long_code_and_tables_repeat_their_frame() -> None:
             assert "| x | y |\n| --- | --- |" in chunk.text
 
 
+def test_a_line_that_introduces_a_block_goes_with_it() -> None:
+    code = "\n".join(f"run step {number}" for number in range(90))
+    chunks = chunk_book([page_of(f"{'word ' * 130}\n\nLike this:\n\n```sh\n{code}\n```")])
+    assert [chunk.text[:10] for chunk in chunks] == ["word word ", "Like this:"]
+
+
 def test_links_alone_are_no_chunk() -> None:
     links = "\n".join(f"- [Page {number}](p{number})" for number in range(60))
     assert chunk_book([page_of(f"# Contents\n\n{links}")]) == []

@@ -32,7 +32,7 @@ from rag.conversations import self_check
 from rag.ops import remedies
 from tests.deploy.neon import neon_over
 from tests.ops.conftest import Doctor
-from tests.support.postgres import query, using, with_name
+from tests.support.postgres import query, server_pid, using, with_name
 from tests.support.postgres_servers import find_program, tls_server
 from tests.support.relays import in_front_of, office_proxy, tls_in_front_of
 from tests.support.service import environment, free_port, run
@@ -389,8 +389,9 @@ def server_that_is_down(ward: Ward) -> Iterator[Variables]:
 def server_that_shuts_down(ward: Ward) -> Iterator[Variables]:
     server = start(ward.folder / "pg")
     other = Connection(parse_url(server.url), 5)  # for whose end the server waits
-    assert server.pid
-    os.kill(server.pid, signal.SIGTERM)
+    pid = server_pid(server)
+    assert pid
+    os.kill(pid, signal.SIGTERM)
     yield {**ward.right, "DATABASE_URL": server.url}
     other.close()
     server.stop()

@@ -91,9 +91,6 @@ class Store:
 class Words:
     """A reranker for which one word is everything; it may be down."""
 
-    model = "words"
-    is_paid = False
-
     def __init__(self, word: str = "spring", *, down: bool = False) -> None:
         self.word, self.down = word, down
         self.seen: list[tuple[str, int]] = []

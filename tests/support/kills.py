@@ -18,7 +18,7 @@ from pathlib import Path
 from rag.adapters.database.embedded import EmbeddedPostgres, start
 from rag.errors import UpstreamError
 from tests.support.crowd import UNLIMITED, Ledger, crowd
-from tests.support.postgres import query
+from tests.support.postgres import query, server_pid
 from tests.support.service import ROOT, environment, run
 from tests.upstreams import Reply, Upstreams
 
@@ -117,7 +117,7 @@ def run_kills(kills: int, folder: Path, told: Callable[[str], None] = lambda _: 
         def kill(n: int) -> None:
             if n >= 4 and (not fallen or time.monotonic() - fallen[-1] > POSTGRES_SECONDS):
                 fallen.append(time.monotonic())
-                os.kill(server.pid or 0, signal.SIGKILL)
+                os.kill(server_pid(server) or 0, signal.SIGKILL)
             if n != 4:  # this time only PostgreSQL is killed
                 service.kill()
                 service.start()

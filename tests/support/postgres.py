@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from rag.adapters.database.embedded import EmbeddedPostgres
 from rag.adapters.database.postgres import Postgres
 from rag.conversations import migrations
 
@@ -29,6 +30,14 @@ def new_database(url: str) -> Iterator[str]:
         yield with_name(url, name)
     finally:
         query(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def server_pid(server: EmbeddedPostgres) -> int | None:
+    """The process id of an embedded server; None while it is not running."""
+    try:
+        return int((server.data_dir / "cluster" / "postmaster.pid").read_bytes().split()[0])
+    except (OSError, IndexError):
+        return None
 
 
 def query(url: str, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:

@@ -26,7 +26,7 @@ from rag.adapters.retry import RetryLimits, with_retries
 from rag.answering.prompt import Message
 from rag.errors import UpstreamError, UpstreamRejected, UpstreamTimeout
 from rag.interfaces import AnswerPart, Retirement
-from rag.models import AnswerRequest, Completion
+from rag.models import Completion
 from rag.settings import DEFAULT_CHAT_MODEL, model_names
 
 if TYPE_CHECKING:
@@ -49,8 +49,6 @@ _CONNECTIONS = 2000
 
 class OpenAIAnswerer:
     """Answers with the first chat model of a list that can be used, streamed."""
-
-    is_paid = True
 
     def __init__(
         self,
@@ -124,12 +122,11 @@ class OpenAIAnswerer:
 
     # ------------------------------------------------------------ answer
 
-    async def answer(self, request: AnswerRequest) -> AsyncIterator[AnswerPart]:
+    async def answer(self, messages: Sequence[Message]) -> AsyncIterator[AnswerPart]:
         """Stream the text, then `Usage`. Closing the iterator stops the model.
 
         Raises UpstreamError: here if it fails before the first text, else from the iterator.
         """
-        messages = request.messages
         clock = asyncio.get_running_loop().time
         deadline = min(clock() + self._seconds, deadlines.deadline())
 
@@ -172,10 +169,7 @@ class OpenAIAnswerer:
                 stack.pop_all()  # from here on, the answer closes the response
             return answer
 
-        return await self._models.first_usable(
-            self._models.names,
-            lambda model: self._with_retries(lambda: attempt(model), RetryLimits(self._seconds)),
-        )
+        return await self._ask(self._models.names, attempt, RetryLimits(self._seconds))
 
     # ------------------------------------------------------------ follow-ups
 
@@ -186,10 +180,8 @@ class OpenAIAnswerer:
             return await self._reply(messages, self._capabilities(model), _REWRITTEN_TOKENS)
 
         try:
-            reply = await self._models.first_usable(
-                (*self._rewrite_models, *self._models.names),
-                lambda model: self._with_retries(lambda: attempt(model), self._rewrite_limits),
-            )
+            names = (*self._rewrite_models, *self._models.names)
+            reply = await self._ask(names, attempt, self._rewrite_limits)
         except UpstreamError as error:
             log.warning("follow-up not rewritten, using the original question: %s", error)
             return Completion(question, read_usage(None, messages, ""))
@@ -208,12 +200,8 @@ class OpenAIAnswerer:
             accepted = self._capabilities(model)
             return await self._reply(messages, accepted, tokens, {"response_format": form})
 
-        return await self._models.first_usable(
-            self._models.names,
-            lambda model: self._with_retries(
-                lambda: attempt(model), RetryLimits(self._seconds, attempts=1)
-            ),
-        )
+        limits = RetryLimits(self._seconds, attempts=1)
+        return await self._ask(self._models.names, attempt, limits)
 
     async def _reply(
         self,
@@ -227,8 +215,6 @@ class OpenAIAnswerer:
         response = await self._send(create, messages, accepted, tokens, options)
         body = parse_json(response.content)
         message = body["choices"][0]["message"]
-        if message.get("refusal"):
-            raise UpstreamRejected("the model refused", service=SERVICE)
         text = ModelText(fence_word(messages)).flush(message.get("content"))
         return Completion(text, read_usage(body.get("usage"), messages, received_text(message)))
 
@@ -311,6 +297,14 @@ class OpenAIAnswerer:
                     log.info("%s takes no system message", body["model"])
                 accepted.system_role = system_role
                 return found
+
+    async def _ask(
+        self, names: Sequence[str], attempt: Callable[[str], Awaitable[T]], limits: RetryLimits
+    ) -> T:
+        """Run `attempt` with the first of these models that can be used, with retries."""
+        return await self._models.first_usable(
+            names, lambda model: self._with_retries(lambda: attempt(model), limits)
+        )
 
     async def _with_retries(self, attempt: Callable[[], Awaitable[T]], limits: RetryLimits) -> T:
         return await with_retries(

@@ -26,12 +26,7 @@ from rag.adapters.failures import (
     status_error,
 )
 from rag.answering.prompt import Message
-from rag.errors import (
-    UpstreamError,
-    UpstreamOverloaded,
-    UpstreamRejected,
-    UpstreamTimeout,
-)
+from rag.errors import UpstreamError, UpstreamOverloaded, UpstreamRejected, UpstreamTimeout
 from rag.interfaces import AnswerPart
 from rag.models import Restart, Usage
 

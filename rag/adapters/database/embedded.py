@@ -105,14 +105,6 @@ class EmbeddedPostgres:
     _pipe: BinaryIO
     _lock: BinaryIO
 
-    @property
-    def pid(self) -> int | None:
-        """The server's own process id; None while it is not running."""
-        try:
-            return int(_lines(self.data_dir / "cluster" / "postmaster.pid")[0])
-        except (OSError, IndexError):
-            return None
-
     def stop(self) -> None:
         """Shut the server down and wait for it; a second call does nothing."""
         self._pipe.close()

@@ -130,8 +130,6 @@ class Postgres:
                 sql = f"{_READ_COMMITTED}{sql}"
                 time.sleep(0.05)  # let the other statement of a deadlock end
             elif remedy == "migrate":
-                if not self._schema:
-                    raise failure
                 self._migrate()
 
     def _migrate(self) -> None:

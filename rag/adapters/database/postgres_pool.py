@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
+from contextlib import suppress
 from itertools import chain, repeat
 from typing import TypeAlias
 
@@ -122,11 +123,7 @@ class Pool:
 
     def discard_idle(self) -> None:
         """Close the connections that nobody uses at the moment."""
-        while True:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                return
+        while connection := self._pop_idle():
             self.discard(connection)
 
     def close(self) -> None:
@@ -158,15 +155,17 @@ class Pool:
 
     def _idle_connection(self) -> AnyConnection | None:
         """Return the most recently used idle connection that is still open."""
-        while True:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                return None
+        while connection := self._pop_idle():
             # The wall clock goes on while a laptop or a function sleeps; the monotonic may not.
             if 0 <= time.time() - connection.used_at < IDLE_SECONDS and connection.is_quiet():
                 return connection
             self.discard(connection)
+        return None
+
+    def _pop_idle(self) -> AnyConnection | None:
+        with suppress(IndexError):
+            return self._idle.pop()
+        return None
 
     def _connect(self, deadline: float) -> AnyConnection | None:
         """Open a connection; try several times, because the server may be restarting.

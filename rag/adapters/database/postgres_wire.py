@@ -84,7 +84,7 @@ class Connection:
                 raise _refused(
                     f"the database is encoded in {encoding} and must be in UTF8", "22P05"
                 )
-        except BaseException as error:
+        except Exception as error:
             _hang_up(self._socket)
             failure = _classified(error)
             if getattr(failure, "sqlstate", "") == "28P01" and not server.password:
@@ -117,14 +117,12 @@ class Connection:
         _hang_up(self._socket)
 
 
-def _classified(error: BaseException) -> BaseException:
+def _classified(error: Exception) -> Exception:
     """Return the server's refusal or the timeout in the chain of `error`, else ConnectionLost.
 
     pg8000 fails in many ways if the other end does not speak PostgreSQL. If the server has
     hung up after refusing a login, closing fails too, and that error hides the refusal.
     """
-    if not isinstance(error, Exception):
-        return error
     sent = True
     link: BaseException | None = error
     while link:

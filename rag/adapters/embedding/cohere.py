@@ -66,15 +66,30 @@ class _BadRequest(UpstreamRejected):
 
 
 class _Cohere:
-    """The SDK's client for one key and address, created on first use."""
+    """One of Cohere's models, called by the SDK's client, which is created on first use."""
 
-    def __init__(self, api_key: str, base_url: str) -> None:
+    def __init__(self, api_key: str, model: str, base_url: str) -> None:
+        self.model = model
         self._key = api_key
         self._url = base_url or _URL
         self._client: AsyncClientV2 | None = None
         self._http: DefaultAioHttpClient | None = None
 
-    def connected(self) -> AsyncClientV2:
+    def prepare(self) -> None:
+        """Import and create the client ahead of the first request; safe in any thread."""
+        self._connected()
+
+    async def retirements(self) -> list[Retirement]:
+        """Return the model if the API calls it deprecated."""
+        found = await self._call(lambda: self._connected().models.get(self.model), _MODEL_LIMITS)
+        return [Retirement(self.model, None)] if found.is_deprecated is True else []
+
+    async def close(self) -> None:
+        if self._http is not None:
+            http, self._http, self._client = self._http, None, None
+            await http.aclose()
+
+    def _connected(self) -> AsyncClientV2:
         """Return the client. Creating it imports the SDK, which takes most of a second."""
         if self._client is None:
             import httpx
@@ -115,7 +130,7 @@ class _Cohere:
             raise _BadRequest(f"{status} {message}", service=_SERVICE, reason=failure.reason)
         raise failure
 
-    async def call(self, request: Callable[[], Awaitable[T]], limits: RetryLimits) -> T:
+    async def _call(self, request: Callable[[], Awaitable[T]], limits: RetryLimits) -> T:
         """Run `request`, which calls the client and reads its response, with retries."""
         return await with_retries(
             request,
@@ -125,16 +140,6 @@ class _Cohere:
             translate=_failure,
         )
 
-    async def retirements(self, model: str) -> list[Retirement]:
-        """Return the model if the API calls it deprecated."""
-        found = await self.call(lambda: self.connected().models.get(model), _MODEL_LIMITS)
-        return [Retirement(model, None)] if found.is_deprecated is True else []
-
-    async def close(self) -> None:
-        if self._http is not None:
-            http, self._http, self._client = self._http, None, None
-            await http.aclose()
-
 
 def _failure(error: Exception) -> UpstreamError:
     from httpx import TransportError
@@ -143,7 +148,7 @@ def _failure(error: Exception) -> UpstreamError:
     return (connection_error if is_connection else malformed_error)(_SERVICE, error)
 
 
-class CohereEmbedder:
+class CohereEmbedder(_Cohere):
     """Embeds with one of Cohere's models. The API cuts longer texts at their end.
 
     For a model that is not in the table, `dimensions` is 0 until the first response.
@@ -169,52 +174,30 @@ class CohereEmbedder:
         A batch of passages may take `batch_seconds`: a trial key is limited per minute, and
         indexing can wait longer than a reader.
         """
+        super().__init__(api_key, model, base_url)
         known = _MODELS.get(model, _UNKNOWN)
-        self._model = model
         self._output: dict[str, Any] = {}
         """The parameter that chooses the dimensions."""
-        self._dimensions = known.dimensions
+        self.dimensions = known.dimensions
         if model in _OUTPUT_DIMENSIONS:
-            self._dimensions = self._output["output_dimension"] = dimensions
-        self._cosine_range = known.cosine_range
+            self.dimensions = self._output["output_dimension"] = dimensions
+        self.cosine_range = known.cosine_range
+        self.is_multilingual = "english" not in model
         self._question_limits = RetryLimits(seconds, attempt_seconds=attempt_seconds)
         self._batch_limits = RetryLimits(batch_seconds, attempts=10, attempt_seconds=60.0)
         self._packed = True
         """Request base64, a third of the bytes that 1,024 numbers take as text.
         Cleared if the server refuses it or returns something else."""
-        self._cohere = _Cohere(api_key, base_url)
-
-    @property
-    def model(self) -> str:
-        return self._model
-
-    @property
-    def dimensions(self) -> int:
-        return self._dimensions
-
-    @property
-    def cosine_range(self) -> tuple[float, float]:
-        return self._cosine_range
-
-    @property
-    def is_multilingual(self) -> bool:
-        return "english" not in self._model
-
-    def prepare(self) -> None:
-        """Import and create the client ahead of the first request; safe in any thread."""
-        self._cohere.connected()
 
     async def embed_questions(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        return await self._cohere.call(
-            lambda: self._embed(texts, "search_query"), self._question_limits
-        )
+        return await self._call(lambda: self._embed(texts, "search_query"), self._question_limits)
 
     async def embed_passages(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         slots = asyncio.Semaphore(_PARALLEL)
 
         async def embed(start: int) -> list[list[float]]:
             async with slots:
-                return await self._cohere.call(
+                return await self._call(
                     lambda: self._embed(texts[start : start + _BATCH], "search_document"),
                     self._batch_limits,
                 )
@@ -230,8 +213,8 @@ class CohereEmbedder:
         self, texts: Sequence[str], kind: Literal["search_query", "search_document"]
     ) -> list[list[float]]:
         try:
-            response = await self._cohere.connected().embed(
-                model=self._model,
+            response = await self._connected().embed(
+                model=self.model,
                 texts=list(texts),
                 input_type=kind,
                 embedding_types=["base64" if self._packed else "float"],
@@ -259,28 +242,16 @@ class CohereEmbedder:
         for vector in found:
             if not isinstance(vector, list) or not {*map(type, vector)} <= {int, float}:
                 raise ValueError("not a vector")
-            if not vector or len(vector) != (self._dimensions or len(vector)):
-                raise ValueError(f"{len(vector)} dimensions instead of {self._dimensions}")
+            if not vector or len(vector) != (self.dimensions or len(vector)):
+                raise ValueError(f"{len(vector)} dimensions instead of {self.dimensions}")
             if not 0.1 < math.hypot(*vector) < 10:
                 raise ValueError("not the length of an embedding")
-            self._dimensions = len(vector)
+            self.dimensions = len(vector)
         return [_unit(vector) for vector in found]
 
-    @property
-    def unusable(self) -> dict[str, str]:
-        return {}
 
-    async def retirements(self) -> list[Retirement]:
-        return await self._cohere.retirements(self._model)
-
-    async def close(self) -> None:
-        await self._cohere.close()
-
-
-class CohereReranker:
+class CohereReranker(_Cohere):
     """Scores passages with one of Cohere's reranking models."""
-
-    is_paid = True
 
     def __init__(
         self,
@@ -290,22 +261,13 @@ class CohereReranker:
         base_url: str = "",
         seconds: float = 8.0,
     ) -> None:
-        self._model = model
+        super().__init__(api_key, model, base_url)
         self._limits = RetryLimits(seconds, attempts=2, attempt_seconds=seconds)
-        self._cohere = _Cohere(api_key, base_url)
-
-    @property
-    def model(self) -> str:
-        return self._model
-
-    def prepare(self) -> None:
-        """Import and create the client ahead of the first request; safe in any thread."""
-        self._cohere.connected()
 
     async def rerank(self, question: str, texts: Sequence[str]) -> Sequence[float]:
         async def request() -> list[float]:
-            response = await self._cohere.connected().rerank(
-                model=self._model, query=question, documents=list(texts)
+            response = await self._connected().rerank(
+                model=self.model, query=question, documents=list(texts)
             )
             scores = {item.index: float(item.relevance_score) for item in response.results}
             if scores.keys() != set(range(len(texts))):
@@ -314,17 +276,7 @@ class CohereReranker:
 
         if not texts:
             return []
-        return await self._cohere.call(request, self._limits)
-
-    @property
-    def unusable(self) -> dict[str, str]:
-        return {}
-
-    async def retirements(self) -> list[Retirement]:
-        return await self._cohere.retirements(self._model)
-
-    async def close(self) -> None:
-        await self._cohere.close()
+        return await self._call(request, self._limits)
 
 
 def _unpacked(text: str) -> list[float]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rag.adapters.failures import connection_error, error_text, malformed_error
 from rag.adapters.retry import RetryLimits, with_retries
 from rag.adapters.vector_store.qdrant_rest import SERVICE, base_url, headers_for, refusal
-from rag.errors import UpstreamError, UpstreamOverloaded, UpstreamTimeout
+from rag.errors import UpstreamError, UpstreamOverloaded
 
 if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient
@@ -56,7 +56,6 @@ class Connection:
         )
 
     def _failure(self, error: Exception) -> UpstreamError:
-        from httpx import TimeoutException
         from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
         from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
@@ -67,8 +66,6 @@ class Connection:
             wait = float(error.retry_after_s)
             return UpstreamOverloaded("429", service=SERVICE, retry_after=wait)
         if isinstance(error, ResponseHandlingException):
-            if isinstance(error.source, TimeoutException):
-                return UpstreamTimeout(type(error.source).__name__, service=SERVICE)
             return connection_error(SERVICE, error.source)
         return malformed_error(SERVICE, error)
 
