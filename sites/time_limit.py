@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 PAGE_SECONDS = 10.0
-"""Seconds that the parsing of one page may take by default. An ordinary page takes 20 ms."""
+"""CPU seconds that the parsing of one page may take by default. An ordinary page takes 20 ms."""
 
 
 class TooSlow(BaseException):
@@ -21,13 +21,14 @@ class TooSlow(BaseException):
 
 @contextmanager
 def page_time_limit(seconds: float) -> Iterator[None]:
-    """Raise TooSlow in the block once it has run for `seconds`.
+    """Raise TooSlow in the block once it has taken `seconds` of CPU time.
 
-    Works in the main thread of a system with SIGALRM; elsewhere the block is not interrupted.
+    A busy machine must not lose pages. Works in the main thread of a system with SIGPROF;
+    elsewhere the block is not interrupted.
     """
     # A signal is the one thing that also interrupts a regular expression. A worker process
     # would too, but every page would have to be sent to it and back.
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGALRM"):
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGPROF"):
         yield
         return
     running = True
@@ -36,14 +37,14 @@ def page_time_limit(seconds: float) -> Iterator[None]:
         if running:
             raise TooSlow
 
-    before = signal.signal(signal.SIGALRM, on_alarm)
+    before = signal.signal(signal.SIGPROF, on_alarm)
     try:
         # Repeated in case that the first exception is lost, as in a callback from C.
-        signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+        signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
         try:
             yield
         finally:
             running = False
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)

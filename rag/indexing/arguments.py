@@ -95,7 +95,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=float,
         default=PAGE_SECONDS,
         metavar="S",
-        help="skip a page whose parsing takes longer (default: %(default)g)",
+        help="skip a page whose parsing takes more CPU time (default: %(default)g)",
     )
     add("--allow-private", action="store_true", help="also read sites on this machine or network")
     add("--quiet", action="store_true", help="print problems only")

@@ -572,3 +572,14 @@ def test_a_slow_page_of_a_live_site(monkeypatch: pytest.MonkeyPatch) -> None:
         )
     assert [page.title for page in book.pages] == ["Start", "B"]
     assert "/a took longer than 0.2 s to parse." in said(book)
+
+
+def test_only_time_of_the_cpu_counts() -> None:
+    def compute() -> None:
+        while True:
+            pass
+
+    with page_time_limit(0.1):
+        time.sleep(0.4)
+    with pytest.raises(TooSlow), page_time_limit(0.1):
+        compute()
