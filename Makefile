@@ -27,8 +27,8 @@ test: .venv/ready-dev ## the whole suite but its slow part
 	.venv/bin/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" tests/browser
 
 test-slow: .venv/ready-dev ## the part of the suite that takes minutes
-	.venv/bin/python -m pytest -m slow --ignore tests/browser
-	.venv/bin/python -m pytest -m slow tests/browser
+	.venv/bin/python -m pytest -n $(WORKERS) --dist loadfile -m slow --ignore tests/browser
+	.venv/bin/python -m pytest -n $(WORKERS) --dist loadfile -m slow tests/browser
 
 test-servers: .venv/ready-dev ## the adapters on the servers at QDRANT_TEST_URL, POSTGRES_TEST_URL
 	.venv/bin/python -m pytest tests/adapters/test_qdrant*.py tests/adapters/test_real_books.py \
