@@ -197,7 +197,7 @@ class Clients:
     async def _make_model(self) -> Any:
         s = self.settings
         return await _client(
-            "rag.adapters.chat_model.openai:OpenAIAnswerer",
+            "rag.adapters.chat_model.openai:OpenAIChatModel",
             s.openai_api_key,
             s.chat_model,
             base_url=s.openai_base_url,

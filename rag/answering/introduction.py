@@ -61,6 +61,6 @@ def _opening(beginning: Sequence[Chunk]) -> tuple[int, QuotedBlock] | None:
 
 
 async def stream(*parts: AnswerPart) -> AsyncIterator[AnswerPart]:
-    """Yield the parts like an answerer."""
+    """Yield the parts as a chat model does."""
     for part in parts:
         yield part

@@ -22,7 +22,7 @@ _UNSEEN = re.compile(
 
 
 class AnswerText:
-    """The text, usage and highlights received from an answerer so far."""
+    """The text, usage and highlights of an answer received so far."""
 
     def __init__(self, count: int, *, is_quoted: bool) -> None:
         """`count` is the number of passages. A quoted answer is the book's own text."""

@@ -57,8 +57,8 @@ async def ask(clients: Clients, question: Question) -> AsyncGenerator[Event]:
 
     Errors that have an HTTP status are raised here, before the first event: RateLimited,
     ConversationFull, UpstreamError if embeddings or vectors are unavailable, ConfigurationError if
-    the book is not indexed. If the chat model is unavailable or over budget, the extractive
-    answerer takes over.
+    the book is not indexed. If the chat model is unavailable or over budget, the book
+    is quoted instead.
     """
     pipeline = ChatPipeline(clients, question)
     try:
@@ -160,7 +160,7 @@ class ChatPipeline(Exchange):
             return None
 
     async def _build_request(self, session: Session, site: str) -> AnswerRequest:
-        """Retrieve passages and put together what the answerer needs."""
+        """Retrieve passages and put together what the answer is made from."""
         question = self.question
         texts = await self._search_texts(session.turns)
         found = await self._retrieve(texts)

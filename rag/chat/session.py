@@ -16,7 +16,7 @@ from rag.providers import Clients
 log = logging.getLogger(__name__)
 
 HISTORY_TURNS = 20
-"""Turns loaded for a follow-up. The answerer uses as many as fit its token limit."""
+"""Turns loaded for a follow-up. The prompt holds as many as fit its token limit."""
 
 
 @dataclass(frozen=True, slots=True)

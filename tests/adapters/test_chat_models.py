@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rag.adapters.chat_model.models import Models, read_listing
-from rag.adapters.chat_model.openai import OpenAIAnswerer
+from rag.adapters.chat_model.openai import OpenAIChatModel
 from rag.adapters.chat_model.parameters import refuses_role
 from rag.answering.prompt import answer_messages, rewrite_messages
 from rag.environment import load_settings
@@ -45,7 +45,7 @@ def up(upstreams: Upstreams) -> Iterator[Upstreams]:
 
 def using(up: Upstreams, model: str, use: Any, **options: Any) -> Any:
     async def run() -> Any:
-        answerer = OpenAIAnswerer(up.openai.key, model, base_url=f"{up.openai.url}/v1", **options)
+        answerer = OpenAIChatModel(up.openai.key, model, base_url=f"{up.openai.url}/v1", **options)
         try:
             return await use(answerer)
         finally:
@@ -54,7 +54,7 @@ def using(up: Upstreams, model: str, use: Any, **options: Any) -> Any:
     return asyncio.run(run())
 
 
-async def told(answerer: OpenAIAnswerer) -> str:
+async def told(answerer: OpenAIChatModel) -> str:
     """Return the name of the model that answered."""
     *_, usage = [part async for part in await answerer.answer(BRIEF)]
     assert isinstance(usage, Usage)
@@ -69,7 +69,7 @@ def asked(up: Upstreams) -> list[str]:
 def test_the_next_model_answers_for_one_that_is_gone(up: Upstreams, reply: Response) -> None:
     up.openai.gone = {"first": reply}
 
-    async def use(answerer: OpenAIAnswerer) -> list[str]:
+    async def use(answerer: OpenAIChatModel) -> list[str]:
         found = [await told(answerer), await told(answerer)]
         assert list(answerer.unusable) == ["first"]
         return found
@@ -81,7 +81,7 @@ def test_the_next_model_answers_for_one_that_is_gone(up: Upstreams, reply: Respo
 def test_a_list_of_which_all_are_gone_is_tried_again(up: Upstreams) -> None:
     up.openai.gone = {"a": GONE[0], "b": GONE[0]}
 
-    async def use(answerer: OpenAIAnswerer) -> str:
+    async def use(answerer: OpenAIChatModel) -> str:
         with pytest.raises(UpstreamRejected):
             await answerer.answer(BRIEF)
         up.openai.gone = {}
@@ -95,7 +95,7 @@ def test_a_list_of_which_all_are_gone_is_tried_again(up: Upstreams) -> None:
 def test_other_failures_are_not_passed_on(up: Upstreams) -> None:
     up.openai.gone = {"a": Response(401, {"error": {"message": "no"}})}
 
-    async def use(answerer: OpenAIAnswerer) -> None:
+    async def use(answerer: OpenAIChatModel) -> None:
         with pytest.raises(UpstreamRejected, match="key"):
             await answerer.answer(BRIEF)
 
@@ -108,7 +108,7 @@ def test_a_follow_up_is_rewritten_by_the_next_model_too(up: Upstreams) -> None:
     history = [Turn("How do I deploy?", "With a container [1].")]
     messages = rewrite_messages("And on Vercel?", history)
 
-    async def use(answerer: OpenAIAnswerer) -> str:
+    async def use(answerer: OpenAIChatModel) -> str:
         return (await answerer.rewrite_question("And on Vercel?", messages)).text
 
     assert using(up, "a", use, rewrite_model="small") == "And on Vercel? (How do I deploy?)"
@@ -132,7 +132,7 @@ def test_a_list_may_hold_blanks(text: str, names: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("text", [" , ,", "", " "])
 def test_a_list_of_blanks_is_the_default_model(text: str) -> None:
     assert load_settings({"CHAT_MODEL": text}).chat_model == DEFAULT_CHAT_MODEL
-    assert OpenAIAnswerer("key", text).model == DEFAULT_CHAT_MODEL
+    assert OpenAIChatModel("key", text).model == DEFAULT_CHAT_MODEL
 
 
 @pytest.mark.parametrize("status", [400, 422, 500])
@@ -169,7 +169,7 @@ def test_a_system_role_that_is_refused_goes_into_the_message(
 
     monkeypatch.setattr(up.openai, "answer", answer)
 
-    async def use(answerer: OpenAIAnswerer) -> None:
+    async def use(answerer: OpenAIChatModel) -> None:
         await told(answerer)
         await told(answerer)
 
@@ -201,7 +201,7 @@ def test_a_system_role_may_be_refused_in_other_places(
 
     monkeypatch.setattr(up.openai, "answer", answer)
 
-    async def use(answerer: OpenAIAnswerer) -> None:
+    async def use(answerer: OpenAIChatModel) -> None:
         await told(answerer)
         await told(answerer)
 
@@ -235,7 +235,7 @@ def test_a_server_that_ignores_the_limit_is_cut_off(up: Upstreams) -> None:
     words = [f"word{n} " for n in range(3000)]
     up.openai.reply = Reply(words, delay=0.001)
 
-    async def use(answerer: OpenAIAnswerer) -> tuple[str, Usage]:
+    async def use(answerer: OpenAIChatModel) -> tuple[str, Usage]:
         *texts, usage = [part async for part in await answerer.answer(BRIEF)]
         assert isinstance(usage, Usage)
         return "".join(map(str, texts)), usage
@@ -316,7 +316,7 @@ def test_models_with_an_end_are_found(up: Upstreams) -> None:
         "other": {"shutdown_date": "2020-01-01"},
     }
 
-    async def use(answerer: OpenAIAnswerer) -> list[Retirement]:
+    async def use(answerer: OpenAIChatModel) -> list[Retirement]:
         return await answerer.retirements()
 
     assert using(up, "old, new, away", use, rewrite_model="small") == [
@@ -340,7 +340,7 @@ def test_models_with_an_end_are_found(up: Upstreams) -> None:
     ids=lambda body: f"{body[:9]!r} of {len(body)}",
 )
 def test_a_list_of_noise_is_a_failure_that_is_known(up: Upstreams, body: bytes) -> None:
-    async def use(answerer: OpenAIAnswerer) -> None:
+    async def use(answerer: OpenAIChatModel) -> None:
         with pytest.raises(UpstreamError):
             await answerer.listing()
 

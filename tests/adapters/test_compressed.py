@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag.adapters.chat_model.openai import OpenAIAnswerer
+from rag.adapters.chat_model.openai import OpenAIChatModel
 from rag.adapters.embedding.cohere import CohereEmbedder
 from rag.answering.prompt import answer_messages
 from rag.models import AnswerRequest, Chunk, Passage
@@ -53,7 +53,7 @@ def test_an_answer(site: Served) -> None:
     chunk = Chunk("1", "So it is.", "T", "", "t", "t.md", 0)
 
     async def answer() -> str:
-        answerer = OpenAIAnswerer("key", base_url=f"{site.url}/v1")
+        answerer = OpenAIChatModel("key", base_url=f"{site.url}/v1")
         try:
             request = answer_messages(AnswerRequest("why?", [Passage(chunk, 0.9)]))
             parts = await answerer.answer(request)

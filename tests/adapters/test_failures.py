@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
-from rag.adapters.chat_model.openai import OpenAIAnswerer
+from rag.adapters.chat_model.openai import OpenAIChatModel
 from rag.adapters.embedding.cohere import CohereEmbedder
 from rag.adapters.failures import connection_error, error_text, status_error
 from rag.adapters.vector_store.qdrant import QdrantStore
@@ -115,7 +115,7 @@ async def _embed(url: str, key: str) -> None:
 
 
 async def _answer(url: str, key: str) -> None:
-    answerer = OpenAIAnswerer(key, base_url=f"{url}/v1", seconds=1.5, silence=0.5)
+    answerer = OpenAIChatModel(key, base_url=f"{url}/v1", seconds=1.5, silence=0.5)
     answerer.prepare()
     try:
         await answerer.answer(answer_messages(AnswerRequest("Which port?", [])))

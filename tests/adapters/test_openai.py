@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from rag import deadlines
-from rag.adapters.chat_model.openai import OpenAIAnswerer
+from rag.adapters.chat_model.openai import OpenAIChatModel
 from rag.answering.prompt import answer_messages, rewrite_messages
 from rag.errors import (
     UpstreamError,
@@ -36,7 +36,7 @@ PASSAGE = Passage(
 BRIEF = answer_messages(AnswerRequest("Which port?", [PASSAGE]))
 
 
-Use = Callable[[OpenAIAnswerer], Awaitable[T]]
+Use = Callable[[OpenAIChatModel], Awaitable[T]]
 
 
 class World(Upstreams):
@@ -45,12 +45,12 @@ class World(Upstreams):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.answerers: dict[str, OpenAIAnswerer] = {}
+        self.answerers: dict[str, OpenAIChatModel] = {}
 
     def using(self, use: Use[T], model: str = "gpt-4o-mini", key: str = "", **options: Any) -> T:
         name = repr((model, key, options))
         if name not in self.answerers:
-            self.answerers[name] = OpenAIAnswerer(
+            self.answerers[name] = OpenAIChatModel(
                 key or self.openai.key, model, base_url=f"{self.openai.url}/v1", **options
             )
         return self.runner.run(_run(use(self.answerers[name])))
@@ -83,7 +83,7 @@ def using(up: World, use: Use[T], *args: Any, **options: Any) -> T:
     return up.using(use, *args, **options)
 
 
-async def told(answerer: OpenAIAnswerer) -> tuple[str, Usage]:
+async def told(answerer: OpenAIChatModel) -> tuple[str, Usage]:
     *text, usage = [part async for part in await answerer.answer(BRIEF)]
     assert isinstance(usage, Usage)
     assert all(isinstance(part, str) and part for part in text)
@@ -113,7 +113,7 @@ def test_an_answer_is_streamed_and_counted(up: World) -> None:
 def test_the_first_text_is_there_before_the_second(up: World) -> None:
     up.openai.script(Reply("one two three", hang_after=1))
 
-    async def use(answerer: OpenAIAnswerer) -> str:
+    async def use(answerer: OpenAIChatModel) -> str:
         parts: Any = await answerer.answer(BRIEF)
         first = await anext(parts)
         await parts.aclose()
@@ -129,7 +129,7 @@ def test_a_line_separator_is_part_of_the_text(up: World) -> None:
     with served({"/chat/completions": events}) as site:
 
         async def use() -> str:
-            answerer = OpenAIAnswerer("key", base_url=site.url)
+            answerer = OpenAIChatModel("key", base_url=site.url)
             try:
                 return (await told(answerer))[0]
             finally:
@@ -179,7 +179,7 @@ def test_an_effort_that_is_refused_is_replaced_by_the_least_that_is_not(
 ) -> None:
     up.openai.efforts = efforts
 
-    async def use(answerer: OpenAIAnswerer) -> None:
+    async def use(answerer: OpenAIChatModel) -> None:
         await told(answerer)
         up.openai.forget()
         await told(answerer)
@@ -205,7 +205,7 @@ def test_other_models_get_theirs(up: World, model: str) -> None:
 def test_what_a_server_does_not_know_is_left_out_from_then_on(up: World) -> None:
     up.openai.lacks = {"max_completion_tokens", "stream_options", "temperature"}
 
-    async def use(answerer: OpenAIAnswerer) -> None:
+    async def use(answerer: OpenAIChatModel) -> None:
         await told(answerer)
         up.openai.forget()
         await told(answerer)
@@ -302,7 +302,7 @@ def test_a_lasting_fault_is_raised_before_the_stream(
 ) -> None:
     up.openai.fail(fault, times=99)
 
-    async def use(answerer: OpenAIAnswerer) -> None:
+    async def use(answerer: OpenAIChatModel) -> None:
         with pytest.raises(UpstreamError) as caught:
             await answerer.answer(BRIEF)
         assert type(caught.value) is error
@@ -353,7 +353,7 @@ def test_nothing_lasts_longer_than_its_time(up: World, how: str) -> None:
     else:
         up.openai.reply = Reply("a b", first_delay=30)
 
-    async def use(answerer: OpenAIAnswerer) -> float:
+    async def use(answerer: OpenAIChatModel) -> float:
         started = asyncio.get_running_loop().time()
         with pytest.raises(UpstreamTimeout):
             await answerer.answer(BRIEF)
@@ -383,7 +383,7 @@ def test_a_stream_that_breaks_raises_after_its_text(
 ) -> None:
     up.openai.script(reply)
 
-    async def use(answerer: OpenAIAnswerer) -> list[Any]:
+    async def use(answerer: OpenAIChatModel) -> list[Any]:
         seen: list[Any] = []
         with pytest.raises(UpstreamError) as caught:  # noqa: PT012
             async for part in await answerer.answer(BRIEF):
@@ -398,7 +398,7 @@ def test_a_stream_that_breaks_raises_after_its_text(
 def test_the_deadline_of_the_request_holds_for_every_part(up: World) -> None:
     up.openai.script(Reply(words(100), delay=0.05))
 
-    async def use(answerer: OpenAIAnswerer) -> float:
+    async def use(answerer: OpenAIChatModel) -> float:
         clock = asyncio.get_running_loop().time
         started = clock()
         async with deadlines.until(started + 1):
@@ -416,7 +416,7 @@ def test_a_reader_who_leaves_costs_no_more_tokens(up: World, started: bool) -> N
     up.openai.script(Reply(words(500), delay=0.02))
     before = up.openai.abandoned
 
-    async def use(answerer: OpenAIAnswerer) -> int:
+    async def use(answerer: OpenAIChatModel) -> int:
         parts: Any = await answerer.answer(BRIEF)
         if started:
             await anext(parts)
@@ -437,7 +437,7 @@ def test_a_reader_who_leaves_costs_no_more_tokens(up: World, started: bool) -> N
 def test_a_cancelled_reader_hangs_up_too(up: World) -> None:
     up.openai.script(Reply(words(500), delay=0.02))
 
-    async def use(answerer: OpenAIAnswerer) -> None:
+    async def use(answerer: OpenAIChatModel) -> None:
         async def read() -> None:
             async for _ in await answerer.answer(BRIEF):
                 pass
@@ -479,7 +479,7 @@ def test_a_failed_rewrite_leaves_the_question(
     up.openai.fail(fault, times=9)
     question = "And on Vercel?"
 
-    async def use(answerer: OpenAIAnswerer) -> float:
+    async def use(answerer: OpenAIChatModel) -> float:
         started = asyncio.get_running_loop().time()
         assert (await answerer.rewrite_question(question, REWRITE)).text == question
         return asyncio.get_running_loop().time() - started

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from rag.adapters.chat_model.openai import OpenAIAnswerer
+from rag.adapters.chat_model.openai import OpenAIChatModel
 from rag.adapters.embedding.cohere import CohereEmbedder
 from rag.adapters.http import proxy_for
 from rag.adapters.vector_store.qdrant_rest import Rest
@@ -58,7 +58,7 @@ async def _passages(url: str = NOWHERE) -> object:
 
 
 async def _answer(url: str = NOWHERE) -> object:
-    answerer = OpenAIAnswerer("key", base_url=url, seconds=5)
+    answerer = OpenAIChatModel("key", base_url=url, seconds=5)
     brief = AnswerRequest("so?", [Passage(Chunk("1", "So it is.", "T", "", "t", "t.md", 0), 0.9)])
     try:
         parts = await answerer.answer(answer_messages(brief))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from rag.adapters.chat_model.openai import OpenAIAnswerer
+from rag.adapters.chat_model.openai import OpenAIChatModel
 from rag.adapters.embedding.cohere import CohereEmbedder, CohereReranker
 from rag.adapters.vector_store.qdrant import QdrantStore
 from rag.answering.prompt import answer_messages, rewrite_messages
@@ -87,7 +87,7 @@ def clients(up: Upstreams, runner: asyncio.Runner) -> Iterator[dict[str, Any]]:
     made: dict[str, Any] = {
         "embedder": CohereEmbedder(up.cohere.key, "embed-english-v3.0", base_url=up.cohere.url),
         "reranker": CohereReranker(up.cohere.key, "rerank-v3.5", base_url=up.cohere.url),
-        "answerer": OpenAIAnswerer(up.openai.key, "gpt-4o-mini", base_url=f"{up.openai.url}/v1"),
+        "answerer": OpenAIChatModel(up.openai.key, "gpt-4o-mini", base_url=f"{up.openai.url}/v1"),
         "store": QdrantStore(up.qdrant.url, up.qdrant.key, "book"),
     }
     yield made

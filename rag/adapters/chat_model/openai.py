@@ -47,7 +47,7 @@ _CONNECTIONS = 2000
 """Answers streamed at once by one process; further requests wait."""
 
 
-class OpenAIAnswerer:
+class OpenAIChatModel:
     """Answers with the first chat model of a list that can be used, streamed."""
 
     def __init__(
