@@ -1,4 +1,4 @@
-"""Teach a parser blocks that begin with a line of their own, and the titles of code fences."""
+"""Teach a parser blocks that begin with a line of their own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from markdown_it import MarkdownIt
 from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
-from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
 INTERRUPTS: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
@@ -52,38 +51,3 @@ def paragraph(
     inline.children = [Token("text", "", 0, content=text)] if plain else []
     opening = Token("paragraph_open", "p", 1, level=level, map=lines)
     return [opening, inline, Token("paragraph_close", "p", -1, level=level)]
-
-
-_TITLE = re.compile(r"\btitle=(?:\"([^\"]{1,200})\"|'([^'\n]{1,200})'|([^\s\"'{}]{1,200}))")
-_LABEL = re.compile(r"\[([^\[\]]{1,200})\]\s*$")
-
-
-def named_title(info: str) -> str:
-    """Return `app.js` of `js {1} title="app.js"`."""
-    match = _TITLE.search(info)
-    return (match[1] or match[2] or match[3]).strip() if match else ""
-
-
-def label(info: str) -> str:
-    """Return `npm` of `sh {1} [npm]`."""
-    match = _LABEL.search(info)
-    return match[1].strip() if match else ""
-
-
-def fence_titles(title_of: Callable[[str], str]) -> Callable[[MarkdownIt], None]:
-    """Make a parser put a fence's title above it as a paragraph.
-
-    `title_of` reads it from the info string.
-    """
-
-    def rule(state: StateCore) -> None:
-        tokens: list[Token] = []
-        for token in state.tokens:
-            if token.type == "fence":
-                token.info = token.info.strip()
-                if title := title_of(token.info):
-                    tokens += paragraph(title, token.level, token.map, plain=True)
-            tokens.append(token)
-        state.tokens[:] = tokens
-
-    return lambda md: md.core.ruler.push("fence_titles", rule)

@@ -15,14 +15,12 @@ from markdown_it import MarkdownIt
 from rag.models import Page
 from sites.docusaurus_dialect import rules
 from sites.docusaurus_paths import (
-    arrange,
     doc_id,
     doc_order,
     doc_slug,
     number,
     page_slug,
     post_slug,
-    read_sidebars,
     strip_number,
 )
 from sites.docusaurus_site import EXCLUDED, Site, Source, read_site, read_sources
@@ -31,6 +29,7 @@ from sites.front_matter import lines_above, load_yaml, split_front_matter
 from sites.globs import matches
 from sites.markdown import Dialect, read_tokens
 from sites.partials import Partials
+from sites.sidebars import arrange, read_sidebars
 from sites.source import Book, Request, find_above, site_path
 
 _NAMES = tuple(f"docusaurus.config.{ending}" for ending in ("js", "ts", "mjs", "cjs", "mts"))

@@ -12,10 +12,10 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
-from sites.block_rules import fence_titles, named_title
 from sites.directives import directives
 from sites.dollar_math import dollar_math
-from sites.html_blocks import tag_words
+from sites.fences import fence_titles, named_title
+from sites.html_tags import tag_words
 from sites.inline_text import Words, plain_text
 from sites.markdown import Dialect
 from sites.mdx import mdx

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from sites.docusaurus_dialect import MAGIC_COMMENTS
-from sites.docusaurus_paths import find_sidebars
 from sites.files import Files, real_path
 from sites.script_types import Computed
+from sites.sidebars import find_sidebars
 from sites.site_config import Config, Scripts
 from sites.source import site_path
 

@@ -2,41 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
 from rag.models import Block
 from sites.block_text import code_language, code_span, fenced, linked, markdown_table, raised
 from sites.html_cleanup import prepare_html
-
-TagWords = Callable[[str, dict[str, str]], str]
-"""(name, attributes) of an opening tag -> text that its attributes show, or ""."""
-
-
-def tag_words(name: str, attributes: dict[str, str]) -> str:
-    """Return the text that attributes put on the page."""
-    return attributes.get("alt", "") if name == "img" else ""
-
-
-def read_tag(html: str) -> tuple[str, dict[str, str]]:
-    """Return the name and attributes of one tag; a closing tag's name starts with `/`."""
-    reader = _TagReader()
-    reader.feed(html)
-    return reader.tag
-
-
-class _TagReader(HTMLParser):
-    tag: tuple[str, dict[str, str]] = ("!--", {})
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tag = (tag, {name: value or "" for name, value in attrs})
-
-    handle_startendtag = handle_starttag
-
-    def handle_endtag(self, tag: str) -> None:
-        self.tag = (f"/{tag}", {})
-
+from sites.html_tags import TagWords, tag_words
 
 _DROPPED = frozenset(
     {"script", "style", "title", "template", "svg", "math", "noscript", "iframe", "object"}

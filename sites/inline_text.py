@@ -8,7 +8,7 @@ from operator import attrgetter
 from markdown_it.token import Token
 
 from sites.block_text import code_span, raised
-from sites.html_blocks import TagWords, read_tag
+from sites.html_tags import TagWords, read_tag
 
 Words = Mapping[str, Callable[[Token], str]]
 """By the type of a token, the function that returns its text."""

@@ -16,11 +16,12 @@ from markdown_it.token import Token
 from mdit_py_plugins.footnote import footnote_plugin
 
 from sites.attributes import CurlyAttributes
-from sites.html_blocks import TagWords, tag_words
+from sites.html_tags import TagWords, tag_words
 from sites.inline_text import plain_text
-from sites.markdown_sections import SectionReader, ShownCode, read_tree
+from sites.markdown_sections import SectionReader, ShownCode
 from sites.sections import UNCLOSED_COMMENT, Document
 from sites.slugs import Slugger, github_slugger
+from sites.tree import read_tree
 
 _PLAIN = re.compile(r"[^\n\\`*_\[\]!<>&{}~$:^|#+]*+")
 """Text in which no dialect has markup."""

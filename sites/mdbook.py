@@ -18,10 +18,11 @@ from urllib.parse import unquote
 from markdown_it import MarkdownIt
 
 from rag.models import Page
+from sites import mdbook_directives
 from sites.includes import Includes
 from sites.inline_text import plain_text
 from sites.markdown import read_markdown
-from sites.mdbook_dialect import DIRECTIVE, dialect, find
+from sites.mdbook_dialect import dialect
 from sites.report import Report
 from sites.source import Book, Request, file_address, is_address, site_path
 
@@ -53,7 +54,7 @@ def read(request: Request) -> Book:
         source = PurePosixPath(path)
         includes = Includes(files, root, path)
         if "links" in runs:
-            text = includes.expand(text, DIRECTIVE, find)
+            text = includes.expand(text, mdbook_directives.DIRECTIVE, mdbook_directives.find)
         includes.report()
         document = read_markdown(text, rules, parser, names.get(path, ""), source.stem)
         request.report.add_all(path, document.warnings)

@@ -10,11 +10,12 @@ from typing import Any
 from rag.models import Block, Page
 from sites.front_matter import lines_above, split_front_matter, split_keys
 from sites.html_blocks import read_fragment
+from sites.include_markdown import include_markdown
 from sites.includes import Includes
 from sites.languages import language_tag
+from sites.mdx_include import EXTENSIONS, mdx_include
 from sites.mkdocs_blog import Blog
 from sites.mkdocs_config import CONFIGS, MARKDOWN, Site, built_pages, load_site
-from sites.mkdocs_includes import EXTENSIONS, Snippets, include_markdown, mdx_include
 from sites.mkdocs_languages import Languages
 from sites.mkdocs_losses import (
     hook_source,
@@ -27,6 +28,7 @@ from sites.mkdocs_losses import (
 )
 from sites.mkdocs_navigation import default_order, navigation
 from sites.pymarkdown import Renderer
+from sites.pymdownx_snippets import Snippets
 from sites.sections import UNCLOSED_COMMENT, in_sections
 from sites.source import Book, Request, file_address, find_above, humanize, site_path
 

@@ -11,9 +11,9 @@ from typing import Any
 from sites.files import MAX_CONFIG_BYTES, Refused
 from sites.globs import ignored
 from sites.includes import Includes
+from sites.losses import Losses
 from sites.mkdocs_config import Site, texts
 from sites.pymarkdown import is_known
-from sites.report import Losses
 
 _READ = frozenset(
     {"blog", "i18n", "awesome-pages", "awesome-nav", "literate-nav", "section-index", "search"}

@@ -8,7 +8,8 @@ from typing import Any
 from markdown_it import MarkdownIt
 
 from rag.models import Page
-from sites.directives import alerts, directives
+from sites.alerts import alerts
+from sites.directives import directives
 from sites.files import MARKDOWN
 from sites.front_matter import split_front_matter
 from sites.languages import language_tag

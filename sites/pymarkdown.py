@@ -24,8 +24,8 @@ from pymdownx.slugs import slugify as pymdownx_slugify
 
 from rag.language.visible import normalize
 from sites.markdown import is_too_long, without_tags
+from sites.mdx_include import EXTENSIONS
 from sites.mkdocs_config import Options, Site
-from sites.mkdocs_includes import EXTENSIONS
 
 _PYTHON_MARKDOWN = (
     "abbr admonition attr_list codehilite def_list extra fenced_code footnotes legacy_attrs"

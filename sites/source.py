@@ -11,7 +11,8 @@ from urllib.parse import quote, urlsplit
 
 from rag.models import Page
 from sites.files import Files, real_path
-from sites.report import Loss, Problem, Report, sentences
+from sites.losses import Loss, sentences
+from sites.report import Problem, Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,13 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
+from sites.alerts import alerts
 from sites.attributes import CurlyAttributes
-from sites.block_rules import add_block, fence_titles, label
-from sites.directives import alerts, directives
+from sites.block_rules import add_block
+from sites.directives import directives
 from sites.dollar_math import dollar_math
-from sites.html_blocks import tag_words
+from sites.fences import fence_titles, label
+from sites.html_tags import tag_words
 from sites.inline_text import Words, no_text, plain_text
 from sites.markdown import Dialect
 from sites.slugs import Slugger, vitepress_slugger

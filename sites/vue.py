@@ -12,8 +12,8 @@ from typing import Any
 from markdown_it.token import Token
 
 from sites.includes import Includes
+from sites.losses import Losses
 from sites.partials import COMPONENTS, EXPRESSIONS
-from sites.report import Losses
 from sites.script import evaluate, read_module
 from sites.script_types import shown_text
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sites import in_language, read_book
-from sites.report import Losses, sentences
+from sites.losses import Losses, sentences
 from tests.sites.test_sites import write
 
 

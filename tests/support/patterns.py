@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.answering import code_reader, text_fragments
-from sites import docusaurus_dialect, mkdocs_includes
+from sites import docusaurus_dialect, include_markdown
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("rag", "handlers", "web", "sites", "router.py", "ingest.py")
@@ -58,11 +58,11 @@ REVIEWED: dict[tuple[str, str], list[str | bytes]] = {
         "(?m)" + docusaurus_dialect._MAGIC_LINE.replace("MARKS", "highlight-start|a-b")
     ],
     (
-        "sites.mkdocs_includes",
-        "_TAGGED.format(*(re.escape(str(tag)) for tag in tags))",
+        "sites.include_markdown",
+        "_DIRECTIVE.format(*(re.escape(str(tag)) for tag in tags))",
     ): [
-        mkdocs_includes._TAGGED.format(r"\{%", "%}"),
-        mkdocs_includes._TAGGED.format("<", ">"),
+        include_markdown._DIRECTIVE.format(r"\{%", "%}"),
+        include_markdown._DIRECTIVE.format("<", ">"),
     ],
     ("rag.language.detect", "letters"): ["[\u3040-\u30ff]"],
     ("rag.language.tokens", "'|'.join(longest_first)"): ["何ですか|です|か|を"],
@@ -77,7 +77,7 @@ REVIEWED: dict[tuple[str, str], list[str | bytes]] = {
         b"<style[^>]*>(.+?)</style>"
     ],
     ("sites.mdbook", "key"): [r"^[ \t]*\[?(?:preprocessor\.)?[\"']?toc[\"']?[ \t]*[].=]"],
-    ("sites.rewrites", "pattern"): ["en|fr", "[^/]+", ".+"],  # the author's own, under a clock
+    ("sites.rewrites", "pattern"): ["en|fr", "[^/]+", ".+"],  # of few repetitions
     ("sites.mkdocs_config", "pattern"): [r"private/.*"],  # the author's own, under a clock
     ("sites.other_generators", "generator.says"): [
         "starlight",

@@ -1,10 +1,6 @@
-"""Files that extensions and a plugin of MkDocs insert into a page.
+"""Insert the files that PyMdown's snippets name: `--8<-- "file:section"`.
 
-`--8<-- "file:section"`: https://facelessuser.github.io/pymdown-extensions/extensions/snippets
-`{% include "a.md" %}`: https://github.com/mondeja/mkdocs-include-markdown-plugin
-`{!a.md [ln:1-3]!}`, by its path from the folder of the build: https://github.com/neurobin/mdx_include
-`{* a.py ln[1:3] hl[2] *}`, code: https://github.com/tiangolo/markdown-include-variants. The site
-also shows the whole file and its variants, folded away; they repeat the code and are left out.
+https://facelessuser.github.io/pymdown-extensions/extensions/snippets
 """
 
 from __future__ import annotations
@@ -19,7 +15,7 @@ from typing import Any
 
 from sites.files import real_path
 from sites.includes import Include, Includes, marked_lines
-from sites.mkdocs_config import Options, Site, texts
+from sites.mkdocs_config import Site, texts
 
 _DIRECTIVE = re.compile(
     r"^(?P<indent>[ \t]{0,100})(?P<escape>;?)-+8<-+(?:[ \t]+([\"'])(?P<name>[^\"'\n]+)\3"
@@ -96,74 +92,3 @@ def _window(lines: list[str], window: str) -> list[str]:
         for number in (int(first or 1), int(last or len(lines)))
     )
     return lines[max(begin, 1) - 1 : end if colon else len(lines)]
-
-
-_TAGGED = (
-    r"(?m)(^[\w.\\ \t]{{0,100}}+)?{}-?\s{{0,20}}include(?:-markdown)?\s{{1,20}}"
-    r"(?:\"([^\"\n]{{1,300}})\"|'([^'\n]{{1,300}})')([\s\S]{{0,500}}?){}"
-)
-_TAG_ARGUMENT = re.compile(
-    r"\b([a-z-]+)=(?:\"((?:[^\"\\]|\\.)*+)\"|'((?:[^'\\]|\\.)*+)'|([\w-]+))", re.DOTALL
-)
-_ESCAPE = re.compile(r"\\(.)")
-_LETTERS = {"n": "\n", "t": "\t", "r": "\r"}
-_FRONT_MATTER = re.compile(r"---\n(?:(?!---\n)[^\n]*\n){0,200}---\n")
-
-
-def include_markdown(body: str, options: Options, root: Path, includes: Includes) -> str:
-    """Return a page with its included files; `root` is the folder of all pages."""
-    tags = options.get("opening_tag") or "{%", options.get("closing_tag") or "%}"
-    pattern = re.compile(_TAGGED.format(*(re.escape(str(tag)) for tag in tags)))
-    usual = {str(key).replace("_", "-"): value for key, value in options.items()}
-    return includes.expand(body, pattern, partial(_tagged, root, usual))
-
-
-def _tagged(root: Path, usual: Options, match: re.Match[str], folder: Path) -> list[Include | str]:
-    before, name = match[1] or "", match[2] or match[3]
-    if "://" in name:
-        return [before, Include(name, None, missing="includes from addresses are not read")]
-    relative = name.startswith(("./", "../"))
-    place = folder / name if relative else root / name.lstrip("/")
-    given = {
-        found[1]: found[2] or found[3] or found[4] for found in _TAG_ARGUMENT.finditer(match[4])
-    }
-    cut = partial(_cut_marked, usual | given, re.sub(r"\S", " ", before))
-    return [before, Include(name, place, cut)]
-
-
-def _cut_marked(arguments: Options, indent: str, text: str) -> str:
-    """Return the parts between the marks, without front matter, below the directive."""
-    head = _FRONT_MATTER.match(text)
-    text = text[head.end() :] if head else text
-    start, end = (_unescaped(arguments.get(name)) for name in ("start", "end"))
-    parts = text.split(start)[1:] or [text] * bool(end) if start else [text]
-    text = "".join(part.split(end)[0] if end else part for part in parts)
-    if str(arguments.get("dedent")).lower() == "true":
-        text = dedent(text)
-    if str(arguments.get("preserve-includer-indent")).lower() != "false":
-        text = re.sub(r"\n(?=[^\n])", f"\n{indent}", text)
-    return text
-
-
-def _unescaped(mark: Any) -> str:
-    return _ESCAPE.sub(lambda found: _LETTERS.get(found[1], found[1]), str(mark or ""))
-
-
-EXTENSIONS = ("mdx_include", "markdown_include.include", "markdown_include_variants")
-_BRACED = re.compile(r"(?<!\\)\{([!*])[+-]?>?[ \t]*+([^\s\[\]|{}!*]{1,300}+)([^{}\n]{0,500})\1\}")
-_BRACED_LINES = re.compile(r"\bln(?::|\[)([\d:,-]+)\]")
-
-
-def mdx_include(body: str, site: Site, includes: Includes) -> str:
-    """Return a page with its included files."""
-    options = next(filter(None, map(site.extensions.get, EXTENSIONS)), {})
-    base = site.folder / str(options.get("base_path") or ".")
-    return includes.expand(body, _BRACED, partial(_braced, base))
-
-
-def _braced(base: Path, match: re.Match[str], _folder: Path) -> list[Include | str]:
-    lines = _BRACED_LINES.search(match[3])
-    windows = re.findall(r"(\d+)(?:[:-](\d+))?", lines[1]) if lines else []
-    part = ",".join(f"{first}:{last or first}" for first, last in windows if first != "0")
-    found = Include(match[2], base / match[2], partial(cut, "", part))
-    return ["```python\n", found, "\n```"] if match[1] == "*" else [found]
