@@ -208,7 +208,11 @@ class _Reader:
         form = own.get("format") if isinstance(own, dict) else None
         form = form or self._site.markdown
         is_mdx = form != "md" and (form != "detect" or path.endswith(".mdx"))
-        return rules(is_mdx=is_mdx, math=source.math, magic_comments=self._site.magic_comments)
+        site = self._site
+        emojis = site.config.flag("markdown", "emoji") is not False
+        return rules(
+            is_mdx=is_mdx, math=source.math, emojis=emojis, magic_comments=site.magic_comments
+        )
 
 
 def _prefix(place: Path, root: Path) -> str:

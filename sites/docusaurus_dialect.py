@@ -14,6 +14,7 @@ from markdown_it.token import Token
 
 from sites.directives import directives
 from sites.dollar_math import dollar_math
+from sites.emoji import emoji
 from sites.fences import fence_titles, named_title
 from sites.html_tags import tag_words
 from sites.inline_text import Words, plain_text
@@ -36,6 +37,7 @@ _TEXT_DIRECTIVE = re.compile(r"(?<!:):[A-Za-z][\w-]*(?![\w:-])")
 _ANCHORS: Words = {
     "text": lambda token: _TEXT_DIRECTIVE.sub("", token.content),
     "mdx_expression": lambda token: token.content,
+    "emoji": lambda token: token.markup,
 }
 """The text of a heading like mdast-util-to-string, where a `:name` directive is empty."""
 _CLASSIC_ID = re.compile(r"(?<!\s)\s*+\{#((?:.(?!\{#|\}))*+.)\}$")
@@ -44,7 +46,7 @@ _COMMENT_ID = re.compile(r"\s*/\*\s*#([^\s*]++).*\*/\s*", re.DOTALL)
 
 @lru_cache(maxsize=8)
 def rules(
-    *, is_mdx: bool, math: bool, magic_comments: tuple[str, ...]
+    *, is_mdx: bool, math: bool, emojis: bool, magic_comments: tuple[str, ...]
 ) -> tuple[Dialect, MarkdownIt]:
     """Return the dialect and a parser for MDX, or for CommonMark as `markdown.format` may say."""
     marks = "|".join(map(re.escape, magic_comments)) or "(?!)"
@@ -53,6 +55,7 @@ def rules(
         plugins=(
             *((mdx,) if is_mdx else ()),
             *((dollar_math,) if math else ()),
+            *((emoji,) if emojis else ()),
             directives,
             _mdx_code_blocks,
             fence_titles(named_title),

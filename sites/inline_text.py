@@ -55,7 +55,7 @@ class InlineText:
 
     def _add(self, token: Token) -> None:
         kind = token.type
-        if kind in ("text", "text_special", "entity"):
+        if kind in ("text", "text_special", "entity", "emoji"):
             self._put(token.content)
         elif kind == "code_inline":
             self._put(code_span(token.content))

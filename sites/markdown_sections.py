@@ -11,6 +11,7 @@ from markdown_it.token import Token
 from rag.models import Block
 from sites.block_text import fenced, linked, markdown_table
 from sites.html_blocks import HeadingMark, read_fragment
+from sites.html_tables import read_table, table_runs
 from sites.html_tags import TagWords
 from sites.inline_text import InlineText
 from sites.sections import Document, SectionBuilder
@@ -40,8 +41,13 @@ class SectionReader:
         return HeadingMark(int(node.token.tag[1:]), words, node.token.meta["anchor"])
 
     def _container(self, node: Node) -> None:
-        for child in node.children:
-            self._block(child)
+        for is_table, nodes in table_runs(node.children):
+            if is_table:
+                for item in read_table(nodes, self._words_of):
+                    self._sections.add(item)
+            else:
+                for child in nodes:
+                    self._block(child)
 
     def _block(self, node: Node) -> None:
         kind = node.type

@@ -6,6 +6,8 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sites.script_tokens import Tokens
+
 MAX_SIZE = 200_000
 """Items, keys and tens of characters that the names of a script may stand for, in all their uses.
 Without a limit, forty lines such as `const b = [...a, ...a]` fill any memory."""
@@ -25,6 +27,8 @@ class Computed:
     """The object that the called function was given."""
     text: str = ""
     """A template, with `…` for each part of it that is computed."""
+    body: Tokens = field(default=(), compare=False)
+    """Of a function, what is in it."""
 
 
 def shown_text(value: Any) -> str | None:

@@ -182,6 +182,8 @@ class Expressions:
                 self.module.returned = self.value(function.body, depth + 1)
             if self.module.returned is not None:
                 function.result = self.module.returned
+            if isinstance(function.result, Computed):
+                function.result = replace(function.result, body=function.body)
             self.module = outer
         return function.result
 

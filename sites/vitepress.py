@@ -24,6 +24,7 @@ from sites.site_config import Config
 from sites.source import Book, Request, file_address, natural_key, site_path
 from sites.vitepress_dialect import dialect
 from sites.vitepress_includes import INCLUDE, find, snippet
+from sites.vitepress_losses import name_unread
 from sites.vue import Filling
 
 CONFIGS = tuple(f".vitepress/config.{ending}" for ending in ("ts", "mts", "js", "mjs", "cjs"))
@@ -60,6 +61,7 @@ class _Site:
         self.rewrites = self._rewrites()
         self.ranks = self._ranks()
         self.dialect = self._dialect()
+        name_unread(config)
 
     def _dialect(self) -> Dialect:
         config, anchor = self.config, ("markdown", "anchor", "slugify")

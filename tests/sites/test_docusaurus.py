@@ -133,6 +133,46 @@ too */}
     ]
 
 
+def test_a_table_of_tags_keeps_its_rows(tmp_path: Path) -> None:
+    page = one_page(
+        tmp_path,
+        """# T
+
+<table><tr><th>a</th><th>b</th></tr><tr><td>c</td><td>*d*<br/>e</td></tr></table>
+
+<table className="wide">
+  <thead>
+    <tr>
+      <th>Name</th><th colSpan={2}>Type</th>
+    </tr>
+  </thead>
+  <tbody>
+    <tr>
+      <td>`x`</td>
+      <td>
+
+        One.
+
+        **Two.**
+
+      </td>
+    </tr>
+  </tbody>
+</table>
+
+after <table> and
+
+before
+""",
+    )
+    assert text_of(page).split("\n\n") == [
+        "| a | b |\n| --- | --- |\n| c | d e |",
+        "| Name | Type |\n| --- | --- |\n| `x` | One. Two. |",
+        "after and",
+        "before",
+    ]
+
+
 def test_anchors(tmp_path: Path) -> None:
     page = one_page(
         tmp_path,
@@ -146,7 +186,7 @@ def test_anchors(tmp_path: Path) -> None:
         ("With code & link", "with-code--link"),
         ("Own", "my-id"),
         ("Comment", "other"),
-        (":tada: Party", "tada-party"),
+        ("🎉 Party", "tada-party"),
         ("npm:install", "npm"),
     ]
 

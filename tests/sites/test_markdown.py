@@ -51,6 +51,20 @@ def blocks(text: str) -> list[tuple[str, str]]:
         (":::note Title\ntext\n:::", [("paragraph", "Title"), ("paragraph", "text")]),
         ("<p>a <b>b</b></p><ul><li>c<li>d</ul>", [("paragraph", "a b"), ("list", "- c\n- d")]),
         ("<table><tr><th>a<th>b<tr><td>c<td>d</table>", [("table", f"{HEAD}\n| c | d |")]),
+        (
+            "<table>\n<tr><th>a</th><th>\n\nb\n\n</th></tr>\n<tr><td>\n\nc\n\n- <b>*d*</b>\n\n"
+            "</td>\n\n<td>`e` &lt;f></td></tr></table>\n\ng",
+            [("table", f"{HEAD}\n| c d | `e` <f> |"), ("paragraph", "g")],
+        ),
+        (
+            "<table>\n\n|a|b|\n|-|-|\n|c|d|\n\n</table>",
+            [("table", f"{HEAD}\n| c | d |")],
+        ),
+        (
+            "<table><tr><td>\n\n```c\na\n```\n\n</td></tr></table>\n\nb",
+            [("code", "```c\na\n```"), ("paragraph", "b")],
+        ),
+        ("<table>\n<tr><td>\n\na\n\nb", [("paragraph", "a"), ("paragraph", "b")]),
         ('<pre><code class="language-c">a\n b</code></pre>', [("code", "```c\na\n b\n```")]),
         ("<script>no</script>\n\na", [("paragraph", "a")]),
         (

@@ -523,3 +523,56 @@ def test_math_stays_as_it_is_written(tmp_path: Path, math: str) -> None:
 
 def test_a_region_of_visual_basic_ends() -> None:
     assert find_region("#Region one\nDim x\n#End Region one\nDim y", "one") == "Dim x"
+
+
+@pytest.mark.parametrize(
+    ("heading", "shown", "anchor"),
+    [
+        (":rocket: Fast", "🚀 Fast", "fast"),
+        ("a:tada:b and :unknown_name: c", "a🎉b and :unknown_name: c", "ab-and-unknown-name-c"),
+        (":100: :+1: `:tada:` x", "💯 👍 :tada: x", "tada-x"),
+        ("Time 10:20:30 now", "Time 10:20:30 now", "time-10-20-30-now"),
+        (r"\:tada: off", ":tada: off", "tada-off"),
+        ("What's new :D", "What's new :D", "what-s-new"),
+        ("I <3 it, in http://a.b/c:Dd", "I <3 it, in http://a.b/c:Dd", "i-it-in-http-a-b-c-dd"),
+    ],
+)
+def test_emoji_are_no_part_of_anchors(
+    tmp_path: Path, heading: str, shown: str, anchor: str
+) -> None:
+    section = site(tmp_path, "", {"a.md": f"# A\n\n## {heading}\n\nText.\n"}).pages[0].sections[1]
+    assert (section.heading, section.anchor) == (shown, anchor)
+
+
+@pytest.mark.parametrize(
+    ("markdown", "expected"),
+    [
+        ("config: (md) => { md.use(groupIconMdPlugin); md.use(cards, {a: 1}) }", ["2: cards"]),
+        ("config(md) { md.use(first).use(second) }", ["2: first", "2: second"]),
+        ("config: md => md.use(cards)", ["2: cards"]),
+        ("config: setUp", ["2: cards"]),
+        ("config: (md) => { md.use(mermaid); md.core.ruler.push('x', y) }", ["2: markdown.config"]),
+        ("preConfig: unknown", ["2: markdown.preConfig"]),
+        ("config: (md) => { md.use(tabsMarkdownPlugin) }", []),
+    ],
+)
+def test_plugins_for_markdown_are_named(tmp_path: Path, markdown: str, expected: list[str]) -> None:
+    config = (
+        "import { setUp } from './setup'\n"
+        f"export default {{ markdown: {{ {markdown} }}, vite: {{ plugins: [icons()] }} }}"
+    )
+    files = {"a.md": "A.", ".vitepress/setup.ts": "export function setUp(md) { md.use(cards) }"}
+    losses = site(tmp_path, config, files).losses
+    assert [f"{loss.place}: {loss.detail}" for loss in losses] == [
+        f".vitepress/config.mts:{each}" for each in expected
+    ]
+
+
+def test_builders_that_change_markdown_are_named(tmp_path: Path) -> None:
+    config = (
+        "function own() { return { name: 'site-md', transform(code) { return code } } }\n"
+        "export default { vite: { plugins: [\n own(),\n MarkdownTransform(),\n icons()\n] } }"
+    )
+    text = said(site(tmp_path, config, {"a.md": "A."}))
+    assert "2 plugins for Markdown were not run" in text
+    assert "config.mts:3: site-md; .vitepress/config.mts:4: MarkdownTransform." in text
