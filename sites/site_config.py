@@ -105,6 +105,13 @@ class Config:
             value = self.known(value.get(key), ".".join(path[: depth + 1]))
         return value
 
+    def members(self, *path: str) -> dict[str, Any]:
+        """Return the members of an object. Those with a computed name are named as lost."""
+        value = self.get(*path)
+        for spread in value.spreads if isinstance(value, Object) else ():
+            self.lost(spread, ".".join(path))
+        return value if isinstance(value, dict) else {}
+
     def text(self, *path: str, within: Any = None) -> str | None:
         value = self.get(*path, within=within)
         return value if isinstance(value, str) else None

@@ -55,8 +55,7 @@ class _Site:
         self.folder = folder if folder.is_relative_to(site) and folder != site else self.source
         self.clean = config.flag("cleanUrls") is True
         self.excluded = config.texts("srcExclude")
-        locales = config.get("locales")
-        self.locales = locales if isinstance(locales, dict) else {}
+        self.locales = config.members("locales")
         self.language = config.text("locales", "root", "lang") or config.text("lang") or "en"
         self.rewrites = self._rewrites()
         self.ranks = self._ranks()
@@ -76,10 +75,9 @@ class _Site:
         return dialect(left, right, slugs=slugs, math=math not in (None, False))
 
     def _rewrites(self) -> Rewrites:
-        rules = self.config.get("rewrites")
-        known = rules.items() if isinstance(rules, dict) else ()
-        texts = {old: new for old, new in known if isinstance(new, str)}
-        if rules not in (None, texts):
+        rules = self.config.members("rewrites")
+        texts = {old: new for old, new in rules.items() if isinstance(new, str)}
+        if rules != texts:
             self.config.ignored("rewrites")
         for old, new in list(texts.items()):
             try:

@@ -60,6 +60,17 @@ def test_only_the_rewrites_that_cannot_be_read_are_left_out(tmp_path: Path) -> N
     assert ".vitepress/config.mts:2: rewrites: a(b|c)" in said(book)
 
 
+@pytest.mark.parametrize("rule", ["[`${channel}/:path*`]: ':path*'", "...others()"])
+def test_rewrites_of_unknown_names_are_named(tmp_path: Path, rule: str) -> None:
+    config = (
+        "const channel = process.env.CHANNEL === 'latest' ? 'latest' : 'next'\n"
+        f"export default {{\n rewrites: {{'en/:page': ':page', {rule}}} }}"
+    )
+    book = site(tmp_path, config, {"en/a.md": "A."})
+    assert slugs(book) == {"en/a.md": "a.html"}
+    assert "program: .vitepress/config.mts:3: rewrites." in said(book)
+
+
 def test_rewrites_that_are_a_function_are_named(tmp_path: Path) -> None:
     book = site(tmp_path, "export default {\n rewrites: (id) => id.slice(3) }", {"en/a.md": "A."})
     assert slugs(book) == {"en/a.md": "en/a.html"}
