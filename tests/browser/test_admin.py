@@ -37,11 +37,10 @@ async def _seed(db: Postgres) -> None:
 def author(
     postgres_server: str, upstreams: Upstreams, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """Start a service with a token, whose chat model was shut down.
+    """Start a service with a token.
 
     A thread fills the database: this one already has a loop.
     """
-    upstreams.openai.models = {"gpt-6-luna": {"shutdown_date": "2026-01-31"}}
     made: list[Any] = []
     folder = tmp_path_factory.mktemp("author")
     done, ready = threading.Event(), threading.Event()
@@ -67,7 +66,12 @@ def author(
         yield running
     done.set()
     thread.join(20)
-    upstreams.heal()
+
+
+@pytest.fixture(autouse=True)
+def _a_model_that_was_shut_down(upstreams: Upstreams) -> None:
+    """Set it for each test: after each one the services are healed."""
+    upstreams.openai.models = {"gpt-6-luna": {"shutdown_date": "2026-01-31"}}
 
 
 def enter(reader: Reader, author: Service, token: str = TOKEN) -> Reader:
