@@ -92,6 +92,10 @@ _ONE_SERVICE: dict[tuple[str, Reason], str] = {
         "are unused for some weeks."
     ),
 }
+_NO_CONNECTION = (
+    "Check that the server is running, that its address and port are right, and that this machine "
+    "may connect to it. Behind a proxy, set HTTPS_PROXY."
+)
 
 
 def reachable(host: str, port: int) -> bool:
@@ -133,7 +137,7 @@ def remedy_for(
                 "Port 6333 may be blocked. Qdrant Cloud also uses 443: remove the port from the "
                 "URL."
             )
-    return ""
+    return _NO_CONNECTION if reason == "connection" else ""
 
 
 def _index(error: BaseException, settings: Settings) -> str:

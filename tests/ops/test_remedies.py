@@ -155,6 +155,14 @@ def unknown_host(ward: Ward, url: str) -> Iterator[Variables]:
     yield ward.right
 
 
+@trial("Check that the server is running, that its address and", "cohere", "openai", "qdrant")
+def wrong_port(ward: Ward, service: str) -> Iterator[Variables]:
+    address = ADDRESSES[service]
+    port = ward.right[address].split("/")[2].partition(":")[2]
+    yield {**ward.right, address: ward.right[address].replace(port, str(free_port()))}
+    yield ward.right
+
+
 @trial("Set COHERE_EMBED_MODEL to a model that this key", "cohere", name="COHERE_EMBED_MODEL")
 @trial("Set CHAT_MODEL to a model that this key", "openai", name="CHAT_MODEL")
 def unknown_model(ward: Ward, name: str) -> Iterator[Variables]:
