@@ -113,8 +113,9 @@ def _recognised(request: Request) -> str:
     refuse_other_generators(request)
     generator = next(name for name, reader in READERS.items() if reader.recognise(request))
     losses = request.report.losses
-    for folder in sites_inside(request) if generator == "plain" else ():
-        kind = "folders with a site's settings are read as plain files; index each by itself"
+    by_pages = generator == "docusaurus" and not docusaurus.is_configured(request)
+    for folder in sites_inside(request) if by_pages or generator == "plain" else ():
+        kind = "folders with a site's settings are read without them; index each by itself"
         losses.add(kind, folder)
     for name in unread_settings(request) if generator == "plain" else ():
         losses.add(

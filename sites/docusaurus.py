@@ -46,12 +46,17 @@ _HEAD = re.compile(
 
 def recognise(request: Request) -> bool:
     """Look for a configuration, category files, MDX, or Docusaurus front matter."""
-    if find_above(request.folder, CONFIGS, LEVELS):
+    if is_configured(request):
         return True
     if request.files.find(request.folder, (".mdx", *_CATEGORIES), quiet=True):
         return True
     pages = request.files.find(request.folder, (".md",), quiet=True)[:40]
     return any(_HEAD.search(request.files.head(request.folder / path, 600)) for path in pages)
+
+
+def is_configured(request: Request) -> bool:
+    """Return whether there is a configuration; without one, Docusaurus is a guess."""
+    return find_above(request.folder, CONFIGS, LEVELS) is not None
 
 
 def read(request: Request) -> Book:

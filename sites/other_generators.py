@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -67,6 +68,11 @@ Pelican          pelicanconf.py  -  pelican content  output
 DocFX            docfx.json  -  docfx build  _site
 Retype           retype.{yml,yaml,json}  -  npx retype build  .retype
 Writerside       writerside.cfg  -  -  -
+Fern             fern.config.json fern/fern.config.json  -  -  -
+Quartz           quartz.config.*  -  npx quartz build  public
+Dumi             .dumirc.{ts,js}  -  npx dumi build  dist
+Zudoku           zudoku.config.* zudoku.config.tsx  -  npx zudoku build  dist
+pkgdown          {,pkgdown/}_pkgdown.{yml,yaml}  -  Rscript -e 'pkgdown::build_site()'  docs
 Zensical         zensical.toml  -  zensical build  site
 Sphinx           conf.py  SPHINX  sphinx-build . build  build
 Sphinx           source/conf.py  SPHINX  sphinx-build source build  build
@@ -95,17 +101,25 @@ _GENERATORS = tuple(_generators())
 def refuse_other_generators(request: Request) -> None:
     """Raise SourceError if another generator's configuration is nearer than a readable one.
 
-    Looks in the folder, in those above it up to its repository's, and in the usual places for
-    a repository's site.
+    Looks in the folder, in those above it up to its repository's, in the usual places for a
+    repository's site, and in the folders that hold most of the pages.
     """
     folder = request.folder.resolve()
     for place in folders_above(folder):
         if _has_own(place):
             return
         _refuse(place)
-    for name in _SITES:
+    above = _folders_inside(request)
+    main = (name for name, count in above.items() if 2 * count > above["."])
+    for name in (*_SITES, *sorted(main)):
         if not _has_own(folder / name):
             _refuse(folder / name, f"{name}/")
+
+
+def _folders_inside(request: Request) -> Counter[str]:
+    """Return the folders above each page, with the number of their pages; "." is the site's."""
+    paths = request.files.find(request.folder, MARKDOWN, quiet=True)
+    return Counter(str(parent) for path in paths for parent in PurePosixPath(path).parents)
 
 
 def _has_own(place: Path) -> bool:
@@ -149,9 +163,8 @@ def _sentence(generator: _Generator, name: str, folder: str) -> str:
 
 def sites_inside(request: Request) -> list[str]:
     """Find the folders above some of the pages that have a readable generator's settings."""
-    paths = request.files.find(request.folder, MARKDOWN, quiet=True)
-    above = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
-    return sorted(name for name in above - {"."} if _has_own(request.folder / name))
+    above = _folders_inside(request)
+    return sorted(name for name in above if name != "." and _has_own(request.folder / name))
 
 
 def unread_settings(request: Request) -> list[str]:

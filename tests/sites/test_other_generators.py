@@ -46,6 +46,12 @@ from tests.sites.test_sites import write
         ("docfx.json", '{"build": {}}', "DocFX", "_site"),
         ("retype.yml", "input: .", "Retype", ".retype"),
         ("writerside.cfg", "<ihp/>", "Writerside", "https://"),
+        ("fern.config.json", "{}", "Fern", "https://"),
+        ("fern/fern.config.json", "{}", "Fern", "https://"),
+        ("quartz.config.ts", "", "Quartz", "public"),
+        (".dumirc.ts", "", "Dumi", "dist"),
+        ("zudoku.config.tsx", "", "Zudoku", "dist"),
+        ("pkgdown/_pkgdown.yml", "url: x", "pkgdown", "docs"),
     ],
 )
 def test_the_built_site_is_named(
@@ -108,6 +114,24 @@ def test_a_site_in_a_folder_of_its_repository(
     assert read_book(tmp_path).generator != "mkdocs"
 
 
+@pytest.mark.parametrize(
+    ("config", "text", "name"),
+    [
+        ("apps/www/source.config.ts", "import x from 'fumadocs-mdx/config'", "Fumadocs"),
+        ("packages/manual/astro.config.mjs", "starlight", "Astro Starlight"),
+        ("web/_config.yml", "title: Bees", "Jekyll"),
+    ],
+)
+def test_a_site_that_holds_most_pages(tmp_path: Path, config: str, text: str, name: str) -> None:
+    folder = config.rpartition("/")[0]
+    pages = {f"{folder}/content/{page}.mdx": "# A\n\nx" for page in "ab"}
+    write(tmp_path, {config: text, "README.md": "# R\n\nx", **pages})
+    with pytest.raises(SourceError, match=f"^{config}: the sources of {name} .* in {folder}/"):
+        read_book(tmp_path)
+    write(tmp_path, {"notes/c.md": "# C\n\nx"})  # now the site has half of the pages
+    assert len(read_book(tmp_path).pages) == 4
+
+
 def test_built_output_is_html(tmp_path: Path) -> None:
     page = "<html><main><h1>A</h1><p>x</p></main></html>"
     files = {"dist/index.html": page, "dist/index.md": "# A", "dist/b/index.html": page,
@@ -165,6 +189,8 @@ def test_a_path_that_is_no_address(source: str) -> None:
         ("apps/manual/docusaurus.config.ts", "apps/manual/docs/a.md"),
         ("guide/mkdocs.yml", "guide/docs/a.md"),
         ("books/one/book.toml", "books/one/src/a.md"),
+        ("apps/manual/docusaurus.config.ts", "apps/manual/docs/a.mdx"),
+        ("www/docusaurus.config.js", "www/docs/a.mdx"),
     ],
 )
 def test_a_site_inside_a_folder_is_named(tmp_path: Path, settings: str, page: str) -> None:
@@ -174,8 +200,8 @@ def test_a_site_inside_a_folder_is_named(tmp_path: Path, settings: str, page: st
     files = {"README.md": "# All\n\nx", "other/b.md": "# B\n\nx", settings: "", page: "# A\n\nx"}
     write(tmp_path, files)
     book = read_book(tmp_path)
-    assert (book.generator, len(book.pages)) == ("plain", 3)
-    kind = "folders with a site's settings are read as plain files; index each by itself"
+    assert (book.generator, len(book.pages)) == ("docusaurus" if "mdx" in page else "plain", 3)
+    kind = "folders with a site's settings are read without them; index each by itself"
     assert [(loss.kind, loss.place) for loss in book.losses] == [(kind, inside)]
     assert read_book(tmp_path, generator="plain").losses == ()
     assert read_book(tmp_path / inside).losses == ()
