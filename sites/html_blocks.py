@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from typing import Literal
 
 from rag.models import Block
 from sites.block_text import code_language, code_span, fenced, linked, markdown_table, raised
@@ -11,14 +12,14 @@ from sites.html_cleanup import prepare_html
 from sites.html_tags import TagWords, tag_words
 
 _DROPPED = frozenset(
-    {"script", "style", "title", "template", "svg", "math", "noscript", "iframe", "object"}
-    | {"nav", "footer", "button", "form", "select", "dialog"}
+    {"script", "style", "title", "template", "svg", "noscript", "iframe", "object"}
+    | {"nav", "footer", "button", "form", "select", "dialog", "annotation", "mjx-assistive-mml"}
 )
 _DROPPED_CLASSES = frozenset(
     {"hash-link", "headerlink", "header-anchor", "anchor-link", "linenos", "toc", "toctree"}
     | {"table-of-contents", "theme-doc-toc-mobile", "theme-doc-breadcrumbs", "pagination-nav"}
     | {"md-source-file", "md-feedback", "md-content__button", "sr-only", "visually-hidden"}
-    | {"VPDocFooter", "line-numbers-wrapper", "boring"}
+    | {"VPDocFooter", "line-numbers-wrapper", "boring", "katex-mathml"}
     | {"footnote-ref", "footnote-reference", "footnote-backref", "data-footnote-backref"}
 )
 _VOID = frozenset(
@@ -33,6 +34,8 @@ _BREAKING = frozenset(
     | {"li", "menu", "ol", "pre", "table", "ul", *_HEADINGS}
 )
 _CELLS = ("tr", "td", "th")
+_SIGNS = ("mi", "mn", "mo", "mtext")
+"""The elements of formulas that hold text; `<msup><mn>2</mn><mi>n</mi></msup>` is not 2n."""
 _LISTS = ("ul", "ol", "menu")
 MAX_LIST_DEPTH = 20
 """Levels of lists that are indented; deeper ones are read at the last level."""
@@ -105,7 +108,7 @@ class BlockReader(HTMLParser):
                 inline = tag == "img"
                 if not inline:
                     self.flush()
-                self._text.append(words)
+                self._text.append(f" {words} ")
                 if not inline:
                     self.flush()
 
@@ -175,6 +178,8 @@ class BlockReader(HTMLParser):
             self._in_link = False
         elif tag == "sup":
             self._text.append(")")
+        elif tag in _SIGNS:
+            self._text.append(" ")
         elif tag in _BREAKING or tag in _CELLS:
             self.flush()
 
@@ -188,9 +193,8 @@ class BlockReader(HTMLParser):
         """Close everything the document left open."""
         if self._pre is not None:
             self._end_pre()
-        self.flush()
-        self._end_list()
         self._end_table()
+        self._end_list()
 
     # ------------------------------------------------------------ pieces
 
@@ -225,12 +229,7 @@ class BlockReader(HTMLParser):
         language, self._pre = self._pre or "", None
         if not raw.strip():
             return
-        code = fenced(raw, language)
-        if self._lists:
-            indent = "  " * min(len(self._lists), MAX_LIST_DEPTH)
-            self._lines += [indent + line if line else "" for line in code.split("\n")]
-        else:
-            self._add(Block("code", code))
+        self._add_lines("code", fenced(raw, language))
 
     def _end_list(self) -> None:
         if self._lines:
@@ -241,7 +240,18 @@ class BlockReader(HTMLParser):
         self.flush()
         rows, self._rows = [row for row in self._rows or [] if any(row)], None
         if rows:
-            self._add(Block("table", markdown_table(rows)))
+            self._add_lines("table", markdown_table(rows))
+
+    def _add_lines(self, kind: Literal["code", "table"], text: str) -> None:
+        """Add code or a table; in a list it is a part of its item."""
+        if self._lists:
+            indent = "  " * min(len(self._lists), MAX_LIST_DEPTH)
+            first, *rest = text.split("\n")
+            self._lines.append(f"{indent[2:]}{self._marker or '  '}{first}")
+            self._lines += [indent + line if line else "" for line in rest]
+            self._marker = ""
+        else:
+            self._add(Block(kind, text))
 
     def _add(self, item: Block | HeadingMark) -> None:
         self.items.append(item)

@@ -9,9 +9,14 @@ TagWords = Callable[[str, dict[str, str]], str]
 """(name, attributes) of an opening tag -> text that its attributes show, or ""."""
 
 
+_DARK = ("#only-dark", "#gh-dark-mode-only")
+"""Ends the address of a picture that Material or GitHub shows in place of one for light mode."""
+
+
 def tag_words(name: str, attributes: dict[str, str]) -> str:
     """Return the text that attributes put on the page."""
-    return attributes.get("alt", "") if name == "img" else ""
+    twin = attributes.get("src", "").endswith(_DARK)
+    return attributes.get("alt", "") if name == "img" and not twin else ""
 
 
 def read_tag(html: str) -> tuple[str, dict[str, str]]:

@@ -8,7 +8,7 @@ from operator import attrgetter
 from markdown_it.token import Token
 
 from sites.block_text import code_span, raised
-from sites.html_tags import TagWords, read_tag
+from sites.html_tags import TagWords, read_tag, tag_words
 
 Words = Mapping[str, Callable[[Token], str]]
 """By the type of a token, the function that returns its text."""
@@ -64,7 +64,8 @@ class InlineText:
         elif kind == "hardbreak":
             self._parts.append("\n")
         elif kind == "image":
-            self._put(plain_text(token.children or ()))
+            alt = plain_text(token.children or ())
+            self._put(tag_words("img", {"src": str(token.attrs.get("src")), "alt": alt}))
         elif kind == "link_open":
             self._in_link += 1
             self.links.add("page" if str(token.attrs.get("href")).startswith("#") else "site")
