@@ -15,7 +15,8 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from markdown import Markdown
-from markdown.blockprocessors import BlockProcessor
+from markdown.blockprocessors import BlockProcessor, ListIndentProcessor
+from markdown.extensions.sane_lists import SaneOListProcessor, SaneUListProcessor
 from markdown.extensions.toc import TocTreeprocessor, slugify, slugify_unicode
 from markdown.inlinepatterns import REFERENCE_RE, InlineProcessor, ReferenceInlineProcessor
 from markdown.treeprocessors import Treeprocessor
@@ -40,12 +41,14 @@ _PYMDOWNX = (
 _MODULES = {name: f"markdown.extensions.{name}" for name in _PYTHON_MARKDOWN.split()}
 _MODULES |= {name: name for name in (f"pymdownx.{name}" for name in _PYMDOWNX.split())}
 """The extensions that are loaded, with their modules."""
+_SANE_LISTS = "mdx_truly_sane_lists"
 _KNOWN = {
     "pymdownx.snippets",
     "pymdownx.emoji",
     "pymdownx.b64",
     "pymdownx.pathconverter",
     "pymdownx.striphtml",
+    _SANE_LISTS,
     *EXTENSIONS,
 }
 """Extensions that are followed elsewhere, or do not change the text."""
@@ -121,10 +124,12 @@ class Renderer:
 
     def _make(self) -> Markdown:
         site = self._site
-        markdown = Markdown(tab_length=2 if site.has("mdx_truly_sane_lists") else 4)
+        markdown = Markdown()
         names = [name for name in site.extensions if name in _MODULES and name not in _USUAL]
         for name in (*names, *_USUAL):
             self._load(markdown, name, site.extensions.get(name, {}))
+        if site.has(_SANE_LISTS):
+            _indent_lists(markdown, site.extensions[_SANE_LISTS].get("nested_indent", 2))
         plain = _PROSE if site.has(*_REWRITING) else _PLAIN
         markdown.treeprocessors.register(_Plain(markdown, plain), "plain", 25)
         if site.has("pymdownx.emoji"):
@@ -155,6 +160,23 @@ class Renderer:
         except Exception:  # noqa: BLE001 - options of any form
             kind = "extensions could not be loaded with their options"
             self._site.lost(kind, "markdown_extensions", name)
+
+
+def _indent_lists(markdown: Markdown, columns: Any) -> None:
+    """Nest lists by fewer columns than other blocks.
+
+    https://github.com/radude/mdx_truly_sane_lists
+    """
+    usual = markdown.tab_length
+    markdown.tab_length = columns if columns in range(1, usual + 1) else 2
+    lists = (
+        (ListIndentProcessor, "indent", 95),
+        (SaneOListProcessor, "olist", 50),
+        (SaneUListProcessor, "ulist", 40),
+    )
+    for processor, name, priority in lists:
+        markdown.parser.blockprocessors.register(processor(markdown.parser), name, priority)
+    markdown.tab_length = usual
 
 
 def _fence(

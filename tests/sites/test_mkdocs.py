@@ -899,3 +899,36 @@ def test_a_huge_picture_in_a_tab_is_not_text(tmp_path: Path, picture: str) -> No
     book = read(tmp_path, config, {"a.md": text, "a.svg": svg})
     assert texts(book.pages[0]) == ["Sketch", "Bee < 5"]
     assert not book.problems
+
+
+@pytest.mark.parametrize(
+    ("options", "indent"), [("", 2), (": {nested_indent: 3}", 3), (": {nested_indent: 4}", 4)]
+)
+def test_lists_nest_by_fewer_columns_than_other_blocks(
+    tmp_path: Path, options: str, indent: int
+) -> None:
+    config = f"markdown_extensions:\n- admonition\n- mdx_truly_sane_lists{options}\n"
+    space = " " * indent
+    text = f"- a\n{space}- b\n{space * 2}- c\n\n{space}  d\n\n1. e\n{space}1. f\n\n    code\n"
+    book = read(tmp_path, config, {"index.md": f"{text}\n!!! tip\n    Smoke *them*.\n"})
+    assert texts(book.pages[0])[0].startswith("- a\n  - b\n    - c")
+    assert texts(book.pages[0])[-2:] == ["Tip", "Smoke them."]
+    assert book.losses == ()
+
+
+def test_a_table_in_a_list_stays_in_its_item(tmp_path: Path) -> None:
+    config = "markdown_extensions: [admonition]\n"
+    rows = "| a | b |\n    |---|---|\n    | 1 | 2 |"
+    shown = "  | a | b |\n  | --- | --- |\n  | 1 | 2 |"
+    deeper = rows.replace("    ", " " * 8)
+    text = f"1. One\n\n    {rows}\n\n2. Two\n\n    !!! tip\n\n        {deeper}\n"
+    assert texts(page(tmp_path, config, text)) == [f"1. One\n{shown}\n2. Two\n\n  Tip\n{shown}"]
+
+
+@pytest.mark.parametrize("mode", ["only-%s", "gh-%s-mode-only"])
+def test_a_picture_for_each_mode_is_read_once(tmp_path: Path, mode: str) -> None:
+    light, dark = (f"![A hive](a.png#{mode % name})" for name in ("light", "dark"))
+    text = f"{light}{dark}*Fig. 1*\n\n![One](a.png)![two](b.png)\n"
+    assert texts(page(tmp_path, "", text)) == ["A hive Fig. 1", "One two"]
+    text = f"# A\n\n{light}{dark}\n"
+    assert texts(read_book(write(tmp_path / "plain", {"a.md": text})).pages[0]) == ["A hive"]
