@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from markdown_it.token import Token
 from mdit_py_plugins.deflist import deflist_plugin
 
 from sites.alerts import alerts
@@ -32,11 +33,20 @@ def dialect(html: Mapping[str, Any], hidden: Mapping[str, Any]) -> Dialect:
         slugger=mdbook_slugger,
         plugins=(alerts, *((deflist_plugin,) if terms else ())),
         anchor_text=partial(plain_text, own=anchors),
-        heading_id=CurlyAttributes().heading_id,
+        heading_id=_heading_id,
         terms_have_anchors=terms,
         tag_words=_tag_words,
         shown_code=partial(_shown_code, hidden),
     )
+
+
+def _heading_id(tokens: list[Token]) -> str:
+    """Remove the attributes of a heading, which may be `{}`; return its id, or ""."""
+    last = tokens[-1] if tokens else None
+    if last and last.type == "text" and last.content.endswith("{}"):
+        last.content = last.content[:-2].rstrip(" \t")
+        return ""
+    return CurlyAttributes().heading_id(tokens)
 
 
 def _shown_code(prefixes: Mapping[str, Any], code: str, info: str) -> str:

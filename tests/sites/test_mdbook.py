@@ -164,3 +164,15 @@ def test_dashes_at_the_ends_of_headings(tmp_path: Path) -> None:
 )
 def test_attributes_of_headings(tmp_path: Path, heading: str, anchor: str) -> None:
     assert page(tmp_path, f"# {heading}\n\nx\n").sections[0].anchor == anchor
+
+
+@pytest.mark.parametrize(
+    ("heading", "shown", "anchor"),
+    [("Hive {}", "Hive", "hive"), ("Fn() {}{}", "Fn() {}", "fn-"), ("`x{}` {}", "x{}", "x"),
+     ("`{}`", "{}", ""), ("{}", "", "")],
+)  # fmt: skip
+def test_empty_attributes_of_a_heading(
+    tmp_path: Path, heading: str, shown: str, anchor: str
+) -> None:
+    section = page(tmp_path, f"# A\n\n## {heading}\n\nx\n").sections[1]
+    assert (section.heading, section.anchor) == (shown, anchor or "a")
