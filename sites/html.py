@@ -21,6 +21,8 @@ NOT_PAGES = re.compile(
 
 _SEPARATOR = re.compile(r"(?<!\s)\s++(?:[|·•»–—-]|::)\s++")
 """Separates a page's title from the site's."""
+_Found = tuple[Any, Page, str]
+"""(sort key, page, text of its `<title>`)"""
 
 
 def recognise(request: Request) -> bool:
@@ -54,8 +56,7 @@ def _pages_and_sources(request: Request) -> tuple[set[str], list[str]]:
 def read(request: Request) -> Book:
     """Read every page. Its slug is its path; for `index.html`, its folder's path."""
 
-    def parse(path: str, text: str) -> tuple[Any, Page, str] | None:
-        """Return the sort key, the page and the text of its `<title>`."""
+    def parse(path: str, text: str) -> _Found | None:
         html = read_page(text)
         if html.redirects:
             return None
@@ -72,6 +73,7 @@ def read(request: Request) -> Book:
     paths = [path for path in found if not NOT_PAGES.search(path)]
     pages = request.files.pages(request.folder, paths, parse)
     pages.sort(key=lambda item: item[0])
+    pages = _without_twins(pages)
     starts = [
         (page.language, title)
         for _, page, title in pages
@@ -80,6 +82,22 @@ def read(request: Request) -> Book:
     language, first = starts[-1] if starts else ("", "")
     title = site_title([title for _, _, title in pages]) or first
     return Book(title, language, "html", tuple(page for _, page, _ in pages))
+
+
+def _without_twins(pages: Sequence[_Found]) -> list[_Found]:
+    """Leave out pages that repeat the start page of their folder, as mdBook's first chapter."""
+    kept: list[_Found] = []
+    starts: dict[Any, str] = {}
+    for found in pages:  # start pages come first
+        page = found[1]
+        said = page.title, page.language, page.sections
+        folder, slash, name = page.source_path.rpartition("/")
+        if said in starts and page.source_path.startswith(starts[said]):
+            continue
+        kept.append(found)
+        if name.startswith("index."):
+            starts.setdefault(said, folder + slash)
+    return kept
 
 
 def make_page(html: HtmlPage, source: str, slug: str, fallback: str) -> Page:

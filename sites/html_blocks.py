@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Literal
@@ -22,6 +23,8 @@ _DROPPED_CLASSES = frozenset(
     | {"VPDocFooter", "line-numbers-wrapper", "boring", "katex-mathml"}
     | {"footnote-ref", "footnote-reference", "footnote-backref", "data-footnote-backref"}
 )
+_LINE_NUMBERS = frozenset({"lnt", "ln", "lineno", "line-number", "linenumber", "gutter"})
+"""Dropped in code and in cells: what Hugo, Jekyll, Hexo and others put beside lines of code."""
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source"}
     | {"track", "wbr"}
@@ -96,7 +99,8 @@ class BlockReader(HTMLParser):
         attributes = {name: value or "" for name, value in attrs}
         classes = frozenset(attributes.get("class", "").split())
         slot = tag == "template" and any(name.startswith(("#", "v-")) for name in attributes)
-        if (tag in _DROPPED and not slot) or (classes & _DROPPED_CLASSES and tag not in _VOID):
+        drops = classes & _DROPPED_CLASSES or self._is_number(tag, classes, attributes)
+        if (tag in _DROPPED and not slot) or (drops and tag not in _VOID):
             self.dropping.append(tag)
         elif self._pre is not None:
             self._pre = self._pre or code_language(attributes)
@@ -111,6 +115,12 @@ class BlockReader(HTMLParser):
                 self._text.append(f" {words} ")
                 if not inline:
                     self.flush()
+
+    def _is_number(self, tag: str, classes: frozenset[str], attributes: Mapping[str, str]) -> bool:
+        """Return whether an element holds numbers of lines; Hugo makes it hard to select."""
+        style = attributes.get("style", "").replace(" ", "")
+        number = bool(classes & _LINE_NUMBERS) or "user-select:none" in style
+        return number and (self._pre is not None or tag == "td")
 
     def _open(self, tag: str, attributes: dict[str, str]) -> None:
         anchor = attributes.get("id", "")
@@ -132,7 +142,7 @@ class BlockReader(HTMLParser):
             if self._lists and self._lists[-1]:
                 self._marker = f"{self._lists[-1]}. "
                 self._lists[-1] += 1
-        elif tag == "table":
+        elif tag == "table" and "highlighttable" not in attributes.get("class", ""):
             self._rows = self._rows or []
         elif self._rows is not None and tag in _CELLS:
             self.flush()

@@ -43,3 +43,34 @@ def test_a_table_in_a_list_stays_in_its_item(tag: str) -> None:
 
 def test_code_may_begin_an_item() -> None:
     assert texts("<ol><li><pre>x\ny</pre></li><li>b</li></ol>") == ["1. ```\n  x\n  y\n  ```\n2. b"]
+
+
+_MARGIN = "white-space:pre;-webkit-user-select:none;user-select:none;margin-right:0.4em"
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<table><tr><td class='lntd'><pre><code><span class='lnt'>1\n</span></code></pre></td>"
+        "<td class='lntd'><pre><code>a\n</code></pre></td></tr></table>",
+        f"<table><tr><td><pre><code><span style='{_MARGIN}'>1\n</span></code></pre></td>"
+        "<td><pre><code>a\n</code></pre></td></tr></table>",
+        "<table class='rouge-table'><tr><td class='gutter gl'><pre class='lineno'>1\n</pre></td>"
+        "<td class='code'><pre>a\n</pre></td></tr></table>",
+        "<figure><table><tr><td class='gutter'><pre><span class='line'>1</span></pre></td>"
+        "<td class='code'><pre>a</pre></td></tr></table></figure>",
+        f"<pre><code><span><span style='{_MARGIN}'>1</span><span>a\n</span></span></code></pre>",
+        "<pre><code><span class='ln'>1</span>a\n</code></pre>",
+    ],
+)
+def test_numbers_of_lines_are_no_code(html: str) -> None:
+    assert texts(f"{html}<p class='gutter'>b</p>") == ["```\na\n```", "b"]
+
+
+@pytest.mark.parametrize("title", ["app.py", "Run"])
+def test_a_title_stands_above_numbered_code(title: str) -> None:
+    html = (
+        f"<table class='highlighttable'><tr><th colspan='2' class='filename'>{title}</th></tr><tr>"
+        "<td class='linenos'>1</td><td class='code'><pre>a</pre></td></tr></table>"
+    )
+    assert texts(html) == [title, "```\na\n```"]

@@ -99,8 +99,8 @@ def test_slugs_lead_to_the_published_file(generator: str, tmp_path: Path) -> Non
 
 
 def test_built_html_is_linked_to_as_it_is(tmp_path: Path) -> None:
-    page = '<main><h1>Page</h1><p>Intro.</p><h2 id="größe">Größe</h2><p>Text.</p></main>'
-    write(tmp_path, {f"{name}.html": page for name in NAMES} | {"index.html": page})
+    page = '<main><h1>Page</h1><p>Intro.</p><h2 id="größe">Größe</h2><p>Text {}.</p></main>'
+    write(tmp_path, {f"{name}.html": page.format(n) for n, name in enumerate(["index", *NAMES])})
     book = read_book(tmp_path, generator="html")
     checked = asyncio.run(check_links(chunk_book(book.pages), BuiltFolder(tmp_path)))
     assert checked.problems == ()

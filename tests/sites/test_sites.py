@@ -98,3 +98,13 @@ def test_mkdocs_ignores_mdx(tmp_path: Path) -> None:
 )
 def test_the_title_of_a_site(titles: list[str], expected: str) -> None:
     assert site_title(titles) == expected
+
+
+@pytest.mark.parametrize("folder", ["", "en/"])
+def test_a_page_that_repeats_the_start_page_is_read_once(tmp_path: Path, folder: str) -> None:
+    start = "<main><h1 id='a'>A</h1><p>Text.</p></main>"
+    files = {f"{folder}{name}.html": start for name in ("index", "preface", "one/preface")}
+    other = {"other/preface.html": start, f"{folder}b.html": start.replace("Text", "More")}
+    book = read_book(write(tmp_path, {**files, **(other if folder else {}), "c/d.html": "<p>D"}))
+    kept = {folder, "other/preface.html", f"{folder}b.html"} if folder else {""}
+    assert {page.slug for page in book.pages} == {*kept, "c/d.html"}
