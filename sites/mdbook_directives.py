@@ -19,7 +19,7 @@ DIRECTIVE = re.compile(
     r"((?:(?!\{\{)[^}])*+)\}\}"
 )
 _NUMBER = re.compile(r"[0-9]{1,9}")
-_ANCHOR = re.compile(r"ANCHOR(?P<end>_END)?:\s*(?P<name>\S+)")
+_ANCHOR = re.compile(r"ANCHOR(?P<end>_END)?:\s*+(?P<name>[\w-]+)")
 
 
 def find(match: re.Match[str], folder: Path) -> list[Include | str]:

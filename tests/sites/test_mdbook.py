@@ -176,3 +176,12 @@ def test_empty_attributes_of_a_heading(
 ) -> None:
     section = page(tmp_path, f"# A\n\n## {heading}\n\nx\n").sections[1]
     assert (section.heading, section.anchor) == (shown, anchor or "a")
+
+
+@pytest.mark.parametrize(
+    "mark", ["[]:#({}: all)", "/* {}: all*/", "<!-- {}: all -->", '"{}:all"', "#{}: all, part"]
+)
+def test_an_anchor_ends_with_its_name(tmp_path: Path, mark: str) -> None:
+    lines = ["no", mark.format("ANCHOR"), "", "yes", "", mark.format("ANCHOR_END"), "no"]
+    write(tmp_path, {"book/src/a.txt": "\n".join(lines)})
+    assert texts(page(tmp_path, "a\n\n{{#include a.txt:all}}\n")) == ["a", "yes"]
