@@ -28,7 +28,7 @@ def numbered_lines(text: str, first: str, last: str | None = None) -> str:
 
 
 def marked_lines(lines: Sequence[str], mark: re.Pattern[str], name: str) -> Iterator[str]:
-    """Yield the lines between the marks of a name, without other marks.
+    """Yield the lines between the first marks of a name, without other marks.
 
     The pattern has the groups `name` and `end`.
     """
@@ -36,6 +36,8 @@ def marked_lines(lines: Sequence[str], mark: re.Pattern[str], name: str) -> Iter
     for line in lines:
         found = mark.search(line)
         if found and found["name"] == name:
+            if inside and found["end"]:
+                return
             inside = not found["end"]
         elif inside and not found:
             yield line

@@ -185,3 +185,10 @@ def test_an_anchor_ends_with_its_name(tmp_path: Path, mark: str) -> None:
     lines = ["no", mark.format("ANCHOR"), "", "yes", "", mark.format("ANCHOR_END"), "no"]
     write(tmp_path, {"book/src/a.txt": "\n".join(lines)})
     assert texts(page(tmp_path, "a\n\n{{#include a.txt:all}}\n")) == ["a", "yes"]
+
+
+@pytest.mark.parametrize("again", ["ANCHOR: a\nno\nANCHOR_END: a", "ANCHOR_END: a\nno"])
+def test_an_anchor_given_twice_is_the_first(tmp_path: Path, again: str) -> None:
+    marked = "ANCHOR_END: a\nANCHOR: a\nyes\nANCHOR: b\nand\nANCHOR: a\nyes\nANCHOR_END: a\n"
+    write(tmp_path, {"book/src/a.txt": f"{marked}{again}\n"})
+    assert texts(page(tmp_path, "{{#include a.txt:a}}\n")) == ["yes and yes"]

@@ -932,3 +932,11 @@ def test_a_picture_for_each_mode_is_read_once(tmp_path: Path, mode: str) -> None
     assert texts(page(tmp_path, "", text)) == ["A hive Fig. 1", "One two"]
     text = f"# A\n\n{light}{dark}\n"
     assert texts(read_book(write(tmp_path / "plain", {"a.md": text})).pages[0]) == ["A hive"]
+
+
+@pytest.mark.parametrize("again", ["[start:a]\nno\n# --8<-- [end:a]", "[end:a]\nno"])
+def test_a_section_given_twice_is_the_first(tmp_path: Path, again: str) -> None:
+    first = "# --8<-- [start:a]\nyes\n# --8<-- [end:a]\nno\n"
+    write(tmp_path, {"a.py": f"{first}# --8<-- {again}\n"})
+    config = "markdown_extensions: [pymdownx.snippets]\n"
+    assert texts(page(tmp_path, config, '--8<-- "a.py:a"\n')) == ["yes"]
