@@ -191,8 +191,9 @@ def _fence(
 def _accept(
     language: str | None, given: Options, options: Options, attributes: Options, md: Markdown
 ) -> bool:
-    """Accept a fence with options of any name."""
-    options.update(given)
+    """Accept a fence with options of any name. Words without a value belong into braces."""
+    for name, value in given.items():
+        (attributes if name == value else options)[name] = value
     return True
 
 
@@ -204,7 +205,6 @@ _FIXED: dict[str, Options] = {
     "pymdownx.tabbed": {"alternate_style": False},
     "pymdownx.blocks.tab": {"alternate_style": False},
     "pymdownx.superfences": {
-        "relaxed_headers": True,
         "custom_fences": [{"name": "*", "class": "", "format": _fence, "validator": _accept}],
     },
     "toc": {"permalink": False, "anchorlink": False, "toc_depth": "7-7"},

@@ -940,3 +940,20 @@ def test_a_section_given_twice_is_the_first(tmp_path: Path, again: str) -> None:
     write(tmp_path, {"a.py": f"{first}# --8<-- {again}\n"})
     config = "markdown_extensions: [pymdownx.snippets]\n"
     assert texts(page(tmp_path, config, '--8<-- "a.py:a"\n')) == ["yes"]
+
+
+@pytest.mark.parametrize("code", ["npm install", "sh install bees", "--hives=2,bees=false", "{x}y"])
+@pytest.mark.parametrize("extension", ["", "pymdownx.superfences"])
+def test_code_between_three_ticks_on_one_line(tmp_path: Path, code: str, extension: str) -> None:
+    text = f"# A\n\n```{code}```\n\n## B\n\n```sh\nls\n```\n"
+    made = page(tmp_path, f"markdown_extensions: [{extension}]\n", text)
+    assert texts(made) == [f"`{code}`", "```sh\nls\n```"]
+    assert [section.heading for section in made.sections] == ["A", "B"]
+
+
+@pytest.mark.parametrize("words", ["bees hives", "bees"])
+def test_words_after_the_language_need_relaxed_headers(tmp_path: Path, words: str) -> None:
+    config = "markdown_extensions:\n- pymdownx.superfences: {relaxed_headers: %s}\n"
+    text = f"```sh {words}\nls\n```\n"
+    assert texts(page(tmp_path / "a", config % "false", text)) == [f"`sh {words} ls`"]
+    assert texts(page(tmp_path / "b", config % "true", text)) == ["```sh\nls\n```"]
