@@ -64,7 +64,7 @@ def read(request: Request) -> Book:
     def published(path: str) -> bool:
         source = PurePosixPath(path)
         twin = source.name == "README.md" and str(source.with_name("index.md")) in known
-        return not twin and languages.is_built(path)
+        return not twin and languages.is_built(path) and path.startswith(site.part)
 
     name_unread(site)
     parse = _Pages(request, site, titles, languages).parse

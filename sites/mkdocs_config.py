@@ -37,6 +37,8 @@ class Site:
     """Where the configuration is and the build runs."""
     root: Path
     """Folder of the pages."""
+    part: str
+    """Path below the root of the folder that is read, with a slash; "" for all of it."""
     config: Options
     names: tuple[str, ...]
     """The file and those that it inherits from."""
@@ -77,7 +79,7 @@ def load_site(request: Request) -> Site:
     """Read the configuration of the folder or one above it."""
     found = request.find_site(CONFIGS, levels=2)
     if found is None:
-        return Site(request.folder, request.folder, {}, ("",), request.files, {}, ())
+        return Site(request.folder, request.folder, "", {}, ("",), request.files, {}, ())
     config, names = Options(), [found.name]
     for name in names:  # grows by the file that each inherits from
         own = load_yaml(request.files, found.parent, name)
@@ -85,14 +87,19 @@ def load_site(request: Request) -> Site:
         above = own.get("INHERIT")
         if isinstance(above, str) and len(names) < MAX_FILES:
             names.append(normpath(join(dirname(name), above)))
-    root = request.folder
-    if real_path(root) == found.parent:
-        named = str(config.get("docs_dir") or "docs")
-        root = request.files.subfolder(found.parent, named, found.name) or root
+    root, part = request.folder, ""
+    named = str(config.get("docs_dir") or "docs")
+    if docs := request.files.subfolder(found.parent, named, found.name):
+        whole, asked = real_path(docs), real_path(root)
+        if asked == found.parent or whole.is_relative_to(asked):
+            root = docs
+        elif asked.is_relative_to(whole):
+            root, part = docs, f"{asked.relative_to(whole).as_posix()}/"
     extensions = _entries(config.get("markdown_extensions"))
     return Site(
         found.parent,
         root,
+        part,
         config,
         tuple(names),
         request.files,

@@ -957,3 +957,20 @@ def test_words_after_the_language_need_relaxed_headers(tmp_path: Path, words: st
     text = f"```sh {words}\nls\n```\n"
     assert texts(page(tmp_path / "a", config % "false", text)) == [f"`sh {words} ls`"]
     assert texts(page(tmp_path / "b", config % "true", text)) == ["```sh\nls\n```"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "docs", "slugs"),
+    [("", "manual/src", ["", "guide/", "guide/a/"]), ("manual", "manual/src", ["", "guide/"]),
+     ("manual/src", "manual/src", ["", "guide/"]), ("docs/guide", "docs", ["guide/", "guide/a/"])],
+)  # fmt: skip
+def test_a_folder_above_or_below_that_of_the_pages(
+    tmp_path: Path, folder: str, docs: str, slugs: list[str]
+) -> None:
+    pages = {"index.md": "# I", "guide/index.md": "# G", "guide/a.md": "# A\n\nx\n"}
+    files = {f"{docs}/{name}": text for name, text in pages.items()}
+    config = f"docs_dir: {docs}\nnav: [index.md, guide/index.md, guide/a.md]\n"
+    write(tmp_path, {**files, "mkdocs.yml": config, "manual/README.md": "# Not built"})
+    book = read_book(tmp_path / folder)
+    assert [page.slug for page in book.pages][: len(slugs)] == slugs
+    assert (book.generator, book.losses) == ("mkdocs", ())
