@@ -108,14 +108,17 @@ class SectionBuilder:
         return Document(title, tuple(sections))
 
     def _drop_contents(self, title: str) -> None:
-        """Leave out the lists of links whose items are all headings of the page."""
+        """Leave out the lists of links to headings of the page: to half of the highest or more."""
         headings = {_words(text) for text in (title, *(s.heading for s in self._sections))}
+        levels = [section.level for section in self._sections[1:]]
+        highest = levels.count(min(levels, default=0))
         for section in self._sections:
             section.blocks = [
                 Block("links", block.text) if isinstance(block, Contents) else block
                 for block in section.blocks
                 if not isinstance(block, Contents)
-                or not headings.issuperset(map(_words, _ITEM.split(block.text)[1:]))
+                or 2 * len(items := _ITEM.split(block.text)[1:]) < highest
+                or not headings.issuperset(map(_words, items))
             ]
 
 

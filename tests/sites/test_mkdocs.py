@@ -431,6 +431,17 @@ def test_only_a_list_of_headings_is_a_table_of_contents(
         assert (made.title, texts(made)) == ("T", [*shown, "x", "y"])
 
 
+@pytest.mark.parametrize(("listed", "kept"), [(2, True), (3, True), (4, False), (8, False)])
+def test_a_list_of_a_few_headings_is_no_table_of_contents(
+    tmp_path: Path, listed: int, kept: bool
+) -> None:
+    links = "".join(f"- [Hive {n}](#hive-{n})\n" for n in range(listed))
+    below = "".join(f"## Hive {n}\n\n### Bees {n}\n\nx\n\n" for n in range(8))
+    made = page(tmp_path, "", f"# T\n\nSet one of these:\n\n{links}\n{below}")
+    shown = "\n".join(f"- Hive {n}" for n in range(listed))
+    assert texts(made)[1:-8] == [shown] * kept
+
+
 @pytest.mark.parametrize(
     ("written", "tag"), [("no", "no"), ("pt_BR", "pt-BR"), ("de", "de"), ("''", "en")]
 )
