@@ -59,9 +59,9 @@ def markdown_table(rows: list[list[str]]) -> str:
 
 
 def code_language(attributes: dict[str, str]) -> str:
-    """Return the language that the classes of an element name, or ""."""
+    """Return the language that the classes or data of an element name, or ""."""
     for name in attributes.get("class", "").split():
         for prefix in ("language-", "lang-", "highlight-source-"):
             if name.startswith(prefix):
                 return name[len(prefix) :][:40]
-    return ""
+    return attributes.get("data-language", attributes.get("data-lang", ""))[:40]

@@ -37,6 +37,8 @@ _BREAKING = frozenset(
     | {"li", "menu", "ol", "pre", "table", "ul", *_HEADINGS}
 )
 _CELLS = ("tr", "td", "th")
+_LINES = ("div", "p", "li", "tr")
+"""The elements that begin a line of code."""
 _SIGNS = ("mi", "mn", "mo", "mtext")
 """The elements of formulas that hold text; `<msup><mn>2</mn><mi>n</mi></msup>` is not 2n."""
 _LISTS = ("ul", "ol", "menu")
@@ -100,11 +102,13 @@ class BlockReader(HTMLParser):
         classes = frozenset(attributes.get("class", "").split())
         slot = tag == "template" and any(name.startswith(("#", "v-")) for name in attributes)
         drops = classes & _DROPPED_CLASSES or self._is_number(tag, classes, attributes)
+        drops = drops or "data-footnote-ref" in attributes
         if (tag in _DROPPED and not slot) or (drops and tag not in _VOID):
             self.dropping.append(tag)
         elif self._pre is not None:
             self._pre = self._pre or code_language(attributes)
-            if tag == "br":
+            next_line = tag in _LINES and self._text and self._text[-1][-1:] != "\n"
+            if tag == "br" or next_line:
                 self._text.append("\n")
         else:
             self._open(tag, attributes)

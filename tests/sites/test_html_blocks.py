@@ -74,3 +74,27 @@ def test_a_title_stands_above_numbered_code(title: str) -> None:
         "<td class='linenos'>1</td><td class='code'><pre>a</pre></td></tr></table>"
     )
     assert texts(html) == [title, "```\na\n```"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        '<div class="ec-line"><div class="gutter"><div class="ln">1</div></div><div class="code">'
+        'a</div></div><div class="ec-line"><div class="code">\n</div></div><div class="ec-line">'
+        '<div class="code"><span>b</span></div></div>',
+        '<div class="token-line"><span>a</span></div><div class="token-line">\n</div>'
+        '<div class="token-line">b</div>',
+        "<ol><li>a</li><li>\n</li><li>b</li></ol>",
+        "<div>a\n</div><div>\n</div><div>b\n</div>",
+    ],
+)
+def test_an_element_is_a_line_of_code(lines: str) -> None:
+    html = f"<pre data-language='js'><code>{lines}</code></pre>"
+    assert texts(f"{html}<p>c</p>") == ["```js\na\n\nb\n```", "c"]
+
+
+@pytest.mark.parametrize(
+    "sign", ["class='footnote-ref'", "data-footnote-ref", "data-footnote-ref=''"]
+)
+def test_references_to_footnotes_are_left_out(sign: str) -> None:
+    assert texts(f"<p>A hive<sup><a href='#fn-1' {sign}>1</a></sup>.</p>") == ["A hive."]
