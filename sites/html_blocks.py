@@ -20,7 +20,8 @@ _DROPPED_CLASSES = frozenset(
     {"hash-link", "headerlink", "header-anchor", "anchor-link", "linenos", "toc", "toctree"}
     | {"table-of-contents", "theme-doc-toc-mobile", "theme-doc-breadcrumbs", "pagination-nav"}
     | {"md-source-file", "md-feedback", "md-content__button", "sr-only", "visually-hidden"}
-    | {"VPDocFooter", "line-numbers-wrapper", "boring", "katex-mathml"}
+    | {"VPDocFooter", "line-numbers-wrapper", "boring", "katex-mathml", "search-results"}
+    | {"viewcode-link", "viewcode-back"}
     | {"footnote-ref", "footnote-reference", "footnote-backref", "data-footnote-backref"}
 )
 _LINE_NUMBERS = frozenset({"lnt", "ln", "lineno", "line-number", "linenumber", "gutter"})

@@ -98,3 +98,22 @@ def test_an_element_is_a_line_of_code(lines: str) -> None:
 )
 def test_references_to_footnotes_are_left_out(sign: str) -> None:
     assert texts(f"<p>A hive<sup><a href='#fn-1' {sign}>1</a></sup>.</p>") == ["A hive."]
+
+
+@pytest.mark.parametrize("words", ['results matching "<span></span>"', "No results matching"])
+def test_an_empty_list_of_search_results_is_no_text(words: str) -> None:
+    html = f"<p>a</p><div class='search-results'><div><h1>{words}</h1><ul></ul></div></div><p>b</p>"
+    assert [getattr(item, "text", item) for item in read_fragment(html)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("html", "shown"),
+    [
+        ("<dt>open(lid)<a href='m.html'><span class='viewcode-link'>[source]</span></a></dt>",
+         "open(lid)"),
+        ("<pre><a class='viewcode-back' href='a.html'>[docs]</a>def open(lid): ...</pre>",
+         "```\ndef open(lid): ...\n```"),
+    ],
+)  # fmt: skip
+def test_links_between_code_and_its_description_are_left_out(html: str, shown: str) -> None:
+    assert texts(html) == [shown]
