@@ -25,7 +25,7 @@ _DROPPED_CLASSES = frozenset(
     | {"footnote-ref", "footnote-reference", "footnote-backref", "data-footnote-backref"}
 )
 _LINE_NUMBERS = frozenset({"lnt", "ln", "lineno", "line-number", "linenumber", "gutter"})
-"""Dropped in code and in cells: what Hugo, Jekyll, Hexo and others put beside lines of code."""
+"""Dropped in code and in cells, like what Hugo makes hard to select: numbers beside code."""
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source"}
     | {"track", "wbr"}
@@ -85,6 +85,8 @@ class BlockReader(HTMLParser):
         self._lines: list[str] = []
         self._marker = ""
         self._rows: list[list[str]] | None = None
+        self._is_frame = False
+        """Whether a table begins that only puts an icon beside text, as AsciiDoc's notes do."""
 
     def read(self, html: str) -> None:
         """Read a whole document or fragment."""
@@ -100,11 +102,7 @@ class BlockReader(HTMLParser):
                 self.dropping.append(tag)
             return
         attributes = {name: value or "" for name, value in attrs}
-        classes = frozenset(attributes.get("class", "").split())
-        slot = tag == "template" and any(name.startswith(("#", "v-")) for name in attributes)
-        drops = classes & _DROPPED_CLASSES or self._is_number(tag, classes, attributes)
-        drops = drops or "data-footnote-ref" in attributes
-        if (tag in _DROPPED and not slot) or (drops and tag not in _VOID):
+        if self._is_dropped(tag, attributes):
             self.dropping.append(tag)
         elif self._pre is not None:
             self._pre = self._pre or code_language(attributes)
@@ -121,11 +119,21 @@ class BlockReader(HTMLParser):
                 if not inline:
                     self.flush()
 
-    def _is_number(self, tag: str, classes: frozenset[str], attributes: Mapping[str, str]) -> bool:
-        """Return whether an element holds numbers of lines; Hugo makes it hard to select."""
-        style = attributes.get("style", "").replace(" ", "")
-        number = bool(classes & _LINE_NUMBERS) or "user-select:none" in style
-        return number and (self._pre is not None or tag == "td")
+    def _is_dropped(self, tag: str, attributes: Mapping[str, str]) -> bool:
+        """Return whether nothing of an element is read."""
+        classes = frozenset(attributes.get("class", "").split())
+        slot = tag == "template" and any(name.startswith(("#", "v-")) for name in attributes)
+        if tag in _DROPPED and not slot:
+            return True
+        if tag in _VOID:
+            return False
+        if self._pre is not None or tag == "td":
+            style = attributes.get("style", "").replace(" ", "")
+            if classes & _LINE_NUMBERS or "user-select:none" in style:
+                return True
+        refers = tag == "sup" and not classes.isdisjoint(("footnote", "footnoteref"))
+        refers = refers or "data-footnote-ref" in attributes
+        return refers or bool(classes & _DROPPED_CLASSES)
 
     def _open(self, tag: str, attributes: dict[str, str]) -> None:
         anchor = attributes.get("id", "")
@@ -147,8 +155,10 @@ class BlockReader(HTMLParser):
             if self._lists and self._lists[-1]:
                 self._marker = f"{self._lists[-1]}. "
                 self._lists[-1] += 1
-        elif tag == "table" and "highlighttable" not in attributes.get("class", ""):
-            self._rows = self._rows or []
+        elif tag == "table":
+            if not self._is_frame and "highlighttable" not in attributes.get("class", ""):
+                self._rows = self._rows or []
+            self._is_frame = False
         elif self._rows is not None and tag in _CELLS:
             self.flush()
             if tag == "tr" or not self._rows:
@@ -169,6 +179,7 @@ class BlockReader(HTMLParser):
             self._anchor = self._anchor or anchor
         elif tag in ("section", "div"):  # Sphinx and others put the id around the heading
             self._anchor = anchor
+            self._is_frame = "admonitionblock" in attributes.get("class", "")
 
     def handle_endtag(self, tag: str) -> None:
         if self.dropping:

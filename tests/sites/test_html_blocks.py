@@ -117,3 +117,20 @@ def test_an_empty_list_of_search_results_is_no_text(words: str) -> None:
 )  # fmt: skip
 def test_links_between_code_and_its_description_are_left_out(html: str, shown: str) -> None:
     assert texts(html) == [shown]
+
+
+@pytest.mark.parametrize("kind", ["note", "caution"])
+def test_a_note_of_asciidoc_is_no_table(kind: str) -> None:
+    rows = "<table><tr><td>1</td></tr></table>"
+    html = (
+        f"<div class='admonitionblock {kind}'><table><tr><td class='icon'><i title='Note'></i></td>"
+        f"<td class='content'>A hive.<ul><li>b</li></ul>{rows}</td></tr></table></div>{rows}"
+    )
+    table = "| 1 |\n| --- |"
+    assert texts(html) == ["A hive.", "- b", table, table]
+
+
+@pytest.mark.parametrize("name", ["footnote", "footnoteref"])
+def test_footnotes_of_asciidoc(name: str) -> None:
+    html = f"<p>A<sup class='{name}'>[<a href='#_f'>1</a>]</sup>.</p><div class='footnote'>B</div>"
+    assert texts(html) == ["A.", "B"]
