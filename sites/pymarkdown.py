@@ -19,6 +19,7 @@ from markdown.blockprocessors import BlockProcessor, ListIndentProcessor
 from markdown.extensions.sane_lists import SaneOListProcessor, SaneUListProcessor
 from markdown.extensions.toc import TocTreeprocessor, slugify, slugify_unicode
 from markdown.inlinepatterns import REFERENCE_RE, InlineProcessor, ReferenceInlineProcessor
+from markdown.preprocessors import Preprocessor
 from markdown.treeprocessors import Treeprocessor
 from markdown.util import AtomicString
 from pymdownx.slugs import slugify as pymdownx_slugify
@@ -42,6 +43,7 @@ _MODULES = {name: f"markdown.extensions.{name}" for name in _PYTHON_MARKDOWN.spl
 _MODULES |= {name: name for name in (f"pymdownx.{name}" for name in _PYMDOWNX.split())}
 """The extensions that are loaded, with their modules."""
 _SANE_LISTS = "mdx_truly_sane_lists"
+_BREAKLESS_LISTS = "mdx_breakless_lists"
 _KNOWN = {
     "pymdownx.snippets",
     "pymdownx.emoji",
@@ -49,6 +51,7 @@ _KNOWN = {
     "pymdownx.pathconverter",
     "pymdownx.striphtml",
     _SANE_LISTS,
+    _BREAKLESS_LISTS,
     *EXTENSIONS,
 }
 """Extensions that are followed elsewhere, or do not change the text."""
@@ -61,6 +64,7 @@ _PROSE = re.compile(
 )
 """Text without markup, and that which remains so with the extensions below."""
 _REWRITING = ("smarty", "pymdownx.smartsymbols", "pymdownx.magiclink")
+_ITEM = re.compile(r" *+(?:\d+\.|[*+-]) ")
 _ICON = r":(?=[0-9_+-]{0,60}[a-z])[a-z0-9_+][a-z0-9_+-]{0,90}:"
 _OBJECT = re.compile(r"^(?:#{1,6} *)?:::[ \t]+([\w.:-]+)[ \t]*$", re.MULTILINE)
 _SLUGS: dict[str, Options] = {
@@ -128,6 +132,8 @@ class Renderer:
         names = [name for name in site.extensions if name in _MODULES and name not in _USUAL]
         for name in (*names, *_USUAL):
             self._load(markdown, name, site.extensions.get(name, {}))
+        if site.has(_BREAKLESS_LISTS):
+            markdown.preprocessors.register(_Breakless(markdown), "breakless", 27)
         if site.has(_SANE_LISTS):
             _indent_lists(markdown, site.extensions[_SANE_LISTS].get("nested_indent", 2))
         plain = _PROSE if site.has(*_REWRITING) else _PLAIN
@@ -209,6 +215,22 @@ _FIXED: dict[str, Options] = {
     },
     "toc": {"permalink": False, "anchorlink": False, "toc_depth": "7-7"},
 }
+
+
+class _Breakless(Preprocessor):
+    """Begins a list without a blank line above it.
+
+    https://github.com/adamb70/mdx-breakless-lists
+    """
+
+    def run(self, lines: list[str]) -> list[str]:
+        spaced, in_list = list[str](), False
+        for line in lines:
+            is_item = _ITEM.match(line) is not None
+            spaced += [""] * (is_item and not in_list)
+            spaced.append(line)
+            in_list = is_item or (in_list and line != "")
+        return spaced
 
 
 class _Plain(Treeprocessor):

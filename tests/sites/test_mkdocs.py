@@ -985,3 +985,16 @@ def test_a_folder_above_or_below_that_of_the_pages(
     book = read_book(tmp_path / folder)
     assert [page.slug for page in book.pages][: len(slugs)] == slugs
     assert (book.generator, book.losses) == ("mkdocs", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("All of:\n- a\n- b\n  c\n\nd\n", ["All of:", "- a\n- b c", "d"]),
+        ("1 or 2:\n1. a\n2. b:\n    * c\n", ["1 or 2:", "1. a\n2. b:\n  - c"]),
+    ],
+)
+def test_lists_without_a_blank_line_above_them(tmp_path: Path, text: str, shown: list[str]) -> None:
+    book = read(tmp_path, "markdown_extensions: [mdx_breakless_lists]\n", {"index.md": text})
+    assert texts(book.pages[0]) == shown
+    assert book.losses == ()
