@@ -15,6 +15,7 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
 from sites.block_rules import INTERRUPTS
+from sites.mdx_indents import indents
 
 _NAME = re.compile(r"<(?!\s)(/?)\s*+([A-Za-z_$][\w$.:-]*+)?+")
 _ATTRIBUTE = re.compile(
@@ -57,6 +58,7 @@ class Part(NamedTuple):
 def mdx(md: MarkdownIt) -> None:
     """Make a parser accept MDX."""
     md.disable(["code", "html_block", "html_inline", "autolink"])
+    indents(md)
     md.block.ruler.before("fence", "mdx_esm", _esm_block)
     md.block.ruler.before("fence", "mdx_flow", _flow_block, INTERRUPTS)
     md.inline.ruler.before("html_inline", "mdx_text", _inline)

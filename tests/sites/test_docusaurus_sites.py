@@ -278,6 +278,28 @@ def test_text_in_the_attributes_of_components(tmp_path: Path, text: str, words: 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("    <T>\n\n    - one\n    - two\n\n    </T>", "- one\n- two"),
+        ("<T>\n\t1. one\n\t2. two\n\t   - in it\n</T>", "1. one\n2. two\n   - in it"),
+        ("    Above:\n    - one\n        - two", "Above:\n\n- one\n  - two"),
+        ("Above:\n    * one", "Above:\n\n- one"),
+        (
+            "    Above\n    ```js\n    code\n    ```\n    below",
+            "Above\n\n```js\ncode\n```\n\nbelow",
+        ),
+        ("      Above\n      :::tip Title\n      In\n      :::", "Above\n\nTitle\n\nIn"),
+        ("    <T>\n      above\n      <b>\n      in\n      </b>\n    </T>", "above\n\nin"),
+        ("Above\n        goes on,\n    and on", "Above goes on, and on"),
+    ],
+)
+def test_blocks_at_any_column(tmp_path: Path, text: str, words: str) -> None:
+    book = read(tmp_path, f"# A\n\n{text}\n    ## Below\n", {})
+    assert text_of(book.pages[0]) == words
+    assert [section.heading for section in book.pages[0].sections] == ["A", "Below"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
         ("{'{'}a{\"}\"}", "{a}"),
         ("If a < b and c > d, take {'e'}", "If a < b and c > d, take e"),
         ("x <= y, 1 < 2 > 0 <b>bold</b>", "x <= y, 1 < 2 > 0 bold"),
