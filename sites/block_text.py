@@ -7,7 +7,7 @@ from typing import Literal
 
 from rag.models import Block
 
-_POWER = re.compile(r"(?:(\^)\((\w+)\)|\^\([^\w)]{0,40}\))")
+_POWER = re.compile(r"(?:(\^)\((\w+)\)|\^\([^\w)]{0,40}(?:\)|\Z))")
 
 
 class Contents(Block):

@@ -16,7 +16,7 @@ from sites.directives import directives
 from sites.dollar_math import dollar_math
 from sites.emoji import emoji
 from sites.fences import fence_titles, named_title
-from sites.html_tags import tag_words
+from sites.html_tags import component_words
 from sites.inline_text import Words, plain_text
 from sites.markdown import Dialect
 from sites.mdx import mdx
@@ -28,11 +28,6 @@ _MAGIC_LINE = (
     r"(?:\*/(?:[ \t]*+\})?|-->)?[ \t]*+(?:\n|\Z)"
 )
 _RANGE = re.compile(r"\{[\d,-]+\}")
-_TEXT_ATTRIBUTE = re.compile(
-    r"(?!aria)\w*(?:title|label|text|heading|header|caption|description|summary)|alt",
-    re.IGNORECASE,
-)
-"""Names that components give to attributes which they show."""
 _TEXT_DIRECTIVE = re.compile(r"(?<!:):[A-Za-z][\w-]*(?![\w:-])")
 _ANCHORS: Words = {
     "text": lambda token: _TEXT_DIRECTIVE.sub("", token.content),
@@ -111,9 +106,7 @@ def _tag_words(name: str, attributes: dict[str, str]) -> str:
     """Return the text that a tag's attributes put on the page."""
     if name == "TabItem":
         return attributes.get("label") or attributes.get("value", "")
-    if not name[:1].isupper():
-        return tag_words(name, attributes)
-    return "\n".join(text for key, text in attributes.items() if _TEXT_ATTRIBUTE.fullmatch(key))
+    return component_words(name, attributes)
 
 
 def _shown_code(mark: re.Pattern[str], code: str, info: str) -> str:

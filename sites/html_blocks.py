@@ -10,7 +10,7 @@ from typing import Literal
 from rag.models import Block
 from sites.block_text import code_language, code_span, fenced, linked, markdown_table, raised
 from sites.html_cleanup import prepare_html
-from sites.html_tags import TagWords, tag_words
+from sites.html_tags import TagWords, tag_words, written_name
 
 _DROPPED = frozenset(
     {"script", "style", "title", "template", "svg", "noscript", "iframe", "object"}
@@ -111,7 +111,7 @@ class BlockReader(HTMLParser):
                 self._text.append("\n")
         else:
             self._open(tag, attributes)
-            if words := self._words_of(tag, attributes):
+            if words := self._words_of(written_name(tag, self.get_starttag_text()), attributes):
                 inline = tag == "img"
                 if not inline:
                     self.flush()

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 
 TagWords = Callable[[str, dict[str, str]], str]
-"""(name, attributes) of an opening tag -> text that its attributes show, or ""."""
+"""(name, attributes) of an opening tag -> text that its attributes show, or "".
+
+The name of a component such as `LinkCard` is as its author wrote it, any other in lower case.
+"""
+_TEXT_ATTRIBUTE = re.compile(
+    r"(?!aria)\w*(?:title|label|text|heading|header|caption|description|summary)|alt",
+    re.IGNORECASE,
+)
+"""Names that components give to attributes which they show."""
 
 
 _DARK = ("#only-dark", "#gh-dark-mode-only")
@@ -17,6 +26,19 @@ def tag_words(name: str, attributes: dict[str, str]) -> str:
     """Return the text that attributes put on the page."""
     twin = attributes.get("src", "").endswith(_DARK)
     return attributes.get("alt", "") if name == "img" and not twin else ""
+
+
+def component_words(name: str, attributes: dict[str, str]) -> str:
+    """Do the same where tags may be components."""
+    if not name[:1].isupper():
+        return tag_words(name, attributes)
+    return "\n".join(text for key, text in attributes.items() if _TEXT_ATTRIBUTE.fullmatch(key))
+
+
+def written_name(tag: str, source: str | None) -> str:
+    """Return the name for `TagWords` of a tag that a parser calls `tag`, by its source."""
+    name = (source or "")[1 : len(tag) + 1]
+    return tag if name.isupper() else name
 
 
 def read_tag(html: str) -> tuple[str, dict[str, str]]:
@@ -30,7 +52,8 @@ class _TagReader(HTMLParser):
     tag: tuple[str, dict[str, str]] = ("!--", {})
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tag = (tag, {name: value or "" for name, value in attrs})
+        name = written_name(tag, self.get_starttag_text())
+        self.tag = (name, {key: value or "" for key, value in attrs})
 
     handle_startendtag = handle_starttag
 

@@ -63,7 +63,7 @@ def _shown_code(prefixes: Mapping[str, Any], code: str, info: str) -> str:
 
 def _tag_words(name: str, attributes: dict[str, str]) -> str:
     """Show the number, file and caption of a `<Listing>`, which the Rust books use."""
-    if name != "listing":
+    if name.lower() != "listing":
         return tag_words(name, attributes)
     number, caption = attributes.get("number", ""), attributes.get("caption", "")
     words = f"Listing {number}" if number else "Listing" if caption else ""

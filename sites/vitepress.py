@@ -17,10 +17,11 @@ from rag.models import Block, Page, Section
 from sites.files import real_path
 from sites.front_matter import lines_above, split_front_matter
 from sites.globs import matches
+from sites.html_blocks import HeadingMark, read_fragment
 from sites.includes import Includes
 from sites.markdown import Dialect, give_anchors, read_tokens
 from sites.rewrites import Rewrites, Unreadable
-from sites.site_config import Config
+from sites.site_config import Config, Scripts
 from sites.source import Book, Request, file_address, natural_key, site_path
 from sites.vitepress_dialect import dialect
 from sites.vitepress_includes import INCLUDE, find, snippet
@@ -50,7 +51,8 @@ class _Site:
         site = _site_folder(folder) or folder
         files.widen(site)
         name = next((name for name in CONFIGS if os.path.isfile(site / name)), "")
-        self.config = config = Config(files, site, name)
+        self.scripts = Scripts(files, site)
+        self.config = config = Config(files, site, name, self.scripts)
         self.source = files.subfolder(site, config.text("srcDir") or ".", name) or site
         self.folder = folder if folder.is_relative_to(site) and folder != site else self.source
         self.clean = config.flag("cleanUrls") is True
@@ -138,7 +140,8 @@ def read(request: Request) -> Book:
             if token.type == "fence" and "snippet" in token.meta:
                 token.content = snippet(token, site.source, root / path, includes)
         give_anchors(tokens, site.dialect)  # of the braces, not of what is filled in
-        Filling(meta, includes, report.losses).fill(tokens, body)
+        load = partial(site.scripts.load, root / path)
+        Filling(meta, includes, report.losses, load).fill(tokens, body)
         includes.report()
         hero, features = _home(meta)
         name = next(iter(hero), PurePosixPath(path).stem)
@@ -191,5 +194,14 @@ def _home(meta: dict[str, Any]) -> tuple[list[str], list[str]]:
         for feature in (features if isinstance(features, list) else ())
         if isinstance(feature, dict)
     ]
-    heroes = [" ".join(part.split()) for part in parts if isinstance(part, str) and part.strip()]
-    return heroes, [" ".join(text.split()) for text in details if text.strip()]
+    heroes = [_words(part) for part in parts if isinstance(part, str)]
+    return list(filter(None, heroes)), list(filter(None, map(_words, details)))
+
+
+def _words(html: str) -> str:
+    """Return the words of a text of the home page, which may have tags and entities."""
+    if "<" not in html and "&" not in html:
+        return " ".join(html.split())
+    items = read_fragment(html)
+    texts = (item.words if isinstance(item, HeadingMark) else item.text for item in items)
+    return " ".join(" ".join(texts).split())

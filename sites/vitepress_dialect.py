@@ -19,10 +19,11 @@ from sites.directives import directives
 from sites.dollar_math import dollar_math
 from sites.emoji import emoji
 from sites.fences import fence_titles, label
-from sites.html_tags import tag_words
+from sites.html_tags import component_words
 from sites.inline_text import Words, no_text, plain_text
 from sites.markdown import Dialect
 from sites.slugs import Slugger, vitepress_slugger
+from sites.vue_tags import vue_tags
 
 _MARK = re.compile(
     r"(?<![ \t])[ \t]*+(?://|#|--|/\*|<!--)[ \t]*+\[!code [^\]\n]{0,200}\][ \t]*+(?:\*/|-->)?"
@@ -87,11 +88,6 @@ def _without_hidden(code: str) -> str:
     return "\n".join(lines)
 
 
-def _tag_words(name: str, attributes: dict[str, str]) -> str:
-    """Show the text of a `<Badge>`."""
-    return attributes.get("text", "") if name.lower() == "badge" else tag_words(name, attributes)
-
-
 def _snippets(md: MarkdownIt) -> None:
     """Make a parser read `<<< @/file.js#region {1 ts} [label]` as an empty fence."""
     add_block(md, "snippet", ("<<<",), _SNIPPET.fullmatch, _snippet)
@@ -143,6 +139,7 @@ def dialect(
         vitepress_slugger if slugs else _explicit_only,
         (
             *((dollar_math,) if math else ()),
+            vue_tags,
             directives,
             alerts,
             partial(emoji, emoticons=True),
@@ -154,6 +151,6 @@ def dialect(
         ),
         partial(plain_text, own=_ANCHORS),
         attributes.heading_id,
-        tag_words=_tag_words,
+        tag_words=component_words,
         shown_code=_shown_code,
     )

@@ -15,7 +15,7 @@ from sites.includes import Includes
 from sites.losses import Losses
 from sites.partials import COMPONENTS, EXPRESSIONS
 from sites.script import evaluate, read_module
-from sites.script_types import shown_text
+from sites.script_types import Load, shown_text
 
 _VALUE = re.compile(r"<!--.*?(?:-->|\Z)|\{\{((?:[^{}]|\{(?!\{)|\}(?!\}))*+)\}\}", re.DOTALL)
 _SCRIPT = re.compile(r"\s*+<(script|style)\b[^>]*+>", re.IGNORECASE)
@@ -30,10 +30,12 @@ _FRAMES = frozenset({"Badge", "ClientOnly", "Content"})
 class Filling:
     """Fills in one page. What only a program would give is left out and named."""
 
-    def __init__(self, meta: Mapping[str, Any], origin: Includes, losses: Losses) -> None:
-        """`origin` knows which file and line each line of the page is from."""
+    def __init__(
+        self, meta: Mapping[str, Any], origin: Includes, losses: Losses, load: Load
+    ) -> None:
+        """`origin` knows which file and line each line of the page is from, `load` its imports."""
         self._names: dict[str, Any] = {"$frontmatter": meta}
-        self._origin, self._losses = origin, losses
+        self._origin, self._losses, self._load = origin, losses, load
         self._keeps_braces = False
 
     def fill(self, tokens: Sequence[Token], body: str) -> None:
@@ -63,7 +65,7 @@ class Filling:
         """Fill in the values in a token that begins at a line."""
 
         def shown(match: re.Match[str]) -> str:
-            text = None if match[1] is None else shown_text(evaluate(match[1], self._names))
+            text = shown_text(evaluate(match[1] or "", self._names, self._load))
             if text is not None:
                 text = self._origin.filled(text, match[0])
                 return escape(text, quote=False) if token.type == "html_block" else text

@@ -33,6 +33,8 @@ def blocks(text: str) -> list[tuple[str, str]]:
         ("3. a\n4. b", [("list", "3. a\n4. b")]),
         ("- a\n\n  ```sh\n  b\n  ```", [("list", "- a\n  ```sh\n  b\n  ```")]),
         ("2<sup>n</sup> and 2<sup>n - 1</sup>", [("paragraph", "2^n and 2^(n - 1)")]),
+        ("New <sup class='badge' data-text='1' />", [("paragraph", "New")]),
+        ("b\n\nA<sup/>", [("paragraph", "b"), ("paragraph", "A")]),
         ("- [x] done", [("list", "- [x] done")]),
         ("|a|b|\n|-|-|\n|c<br>d|e<br />f|", [("table", f"{HEAD}\n| c d | e f |")]),
         ("|a|b|\n|-|:-:|\n|c \\| d|`e`|", [("table", f"{HEAD}\n| c \\| d | `e` |")]),

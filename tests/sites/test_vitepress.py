@@ -442,6 +442,24 @@ const one = 'a < b'
 """
 
 
+@pytest.mark.parametrize(
+    ("imported", "value"),
+    [
+        ("import pkg from '../package.json'", "pkg.version"),
+        ("import { version } from '../package.json'", "version"),
+        ("import * as all from './values'", "all.version"),
+        ("import { current as now } from './values.js'", "now.version"),
+    ],
+)
+def test_values_of_other_files(tmp_path: Path, imported: str, value: str) -> None:
+    text = f"<script setup lang='ts'>\n{imported}\n</script>\n\n# A\n\nVersion {{{{ {value} }}}}.\n"
+    values = "export const version = '4.2'\nexport const current = { version }\n"
+    files = {"in/a.md": text, "package.json": '{"version": "4.2"}', "in/values.ts": values}
+    book = site(tmp_path, "export default {}", files)
+    assert text_of(book.pages[0]) == "Version 4.2."
+    assert book.problems == ()
+
+
 def test_values_in_html_and_in_code(tmp_path: Path) -> None:
     book = site(tmp_path, "export default {}", {"a.md": HTML_VALUES})
     assert text_of(book.pages[0]).split("\n\n") == ["a < b, xy", "`a < b` and `{{ kept }}`"]
@@ -490,6 +508,59 @@ def test_the_title_of_a_home_page(tmp_path: Path) -> None:
     files = {"index.md": hero, "x/index.md": hero.replace("  name: Kite\n", ""), "y.md": "y"}
     book = site(tmp_path, "export default {}", files)
     assert [page.title for page in book.pages] == ["Kite", "Flies", "y"]
+
+
+@pytest.mark.parametrize(
+    ("hero", "words"),
+    [
+        ('{text: "Sail <em>far</em><br>away"}', "Sail far away"),
+        ("{tagline: 'R&amp;D <a href=\"x\">crew</a>'}", "R&D crew"),
+        ("{name: A, text: '1 < 2'}", "A\n\n1 < 2"),
+    ],
+)
+def test_tags_in_the_texts_of_a_home_page(tmp_path: Path, hero: str, words: str) -> None:
+    page = f"---\nlayout: home\nhero: {hero}\nfeatures: [{{details: 'In <code>x</code>'}}]\n---\n"
+    book = site(tmp_path, "export default {}", {"index.md": page})
+    assert text_of(book.pages[0]) == f"{words}\n\nIn `x`"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<Own a='>' />\n## Below\n\nText", "Text"),
+        ("<Own>in *raw*</Own> after **it**\n## Below\n- b", "in *raw*\n\nafter it\n\n- b"),
+        ("- a\n\n  <Own/>\n  **b**\n\n## Below", "- a\n\n  b"),
+        ("Above\n<Own>\nraw *b*\n</Own>\n\n## Below", "Above\n\nraw *b*"),
+        ('<own-part\n  @click="go(1 > 0)"\n>\nraw *b*\n</own-part>\n\n## Below', "raw *b*"),
+        ("<span>*a*</span>\nb\n\n## Below", "a b"),
+        ('A <a @click.stop="go()" :href="x">link</a> <b>c</b>\n\n## Below', "A link c"),
+    ],
+)
+def test_where_tags_end(tmp_path: Path, text: str, expected: str) -> None:
+    book = site(tmp_path, "export default {}", {"a.md": f"# A\n\n{text}\n"})
+    assert text_of(book.pages[0]) == expected
+    assert [section.anchor for section in book.pages[0].sections] == ["a", "below"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('<LinkCard title="First" href="/text" description="Why">\n\nIn\n\n</LinkCard>', "First"),
+        ("See <Chip heading='First' :label=\"x\">In</Chip>", "First"),
+        ('<Step class="label" subTitle="First" aria-label="no"><p>In</p></Step>', "First"),
+    ],
+)
+def test_text_in_the_attributes_of_components(tmp_path: Path, text: str, words: str) -> None:
+    book = site(tmp_path, "export default {}", {"a.md": f"# A\n\n{text}\n"})
+    read = text_of(book.pages[0]).split()
+    assert [word for word in read if word not in ("See", "Why")] == [words, "In"]
+    assert ("Why" in read) == ("Why" in text)
+
+
+def test_a_title_of_an_element_is_not_shown(tmp_path: Path) -> None:
+    text = '<div title="no">In</div>\n\nA <A TITLE="no">link</A> <abbr title="no">RFC</abbr>\n'
+    book = site(tmp_path, "export default {}", {"a.md": f"# A\n\n{text}\n"})
+    assert text_of(book.pages[0]) == "In\n\nA link RFC"
 
 
 def test_braces_that_vue_leaves_alone(tmp_path: Path) -> None:
