@@ -215,8 +215,10 @@ def _translations(site: Site, sources: list[Source]) -> Iterator[Source]:
         if locale == site.language:
             continue
         place = config.text("i18n", "path") or "i18n"
-        own = config.text("i18n", "localeConfigs", locale, "path") or locale
         language = config.text("i18n", "localeConfigs", locale, "htmlLang") or locale
+        own = config.text("i18n", "localeConfigs", locale, "path") or locale
+        if not os.path.isdir(site.folder / place / own):
+            own = language  # the default of newer versions
         base = config.text("i18n", "localeConfigs", locale, "baseUrl")
         for source in sources:
             suffix = "" if source.plugin == "default" else f"-{source.plugin}"

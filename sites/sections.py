@@ -21,7 +21,7 @@ class Document:
     """A parsed page."""
 
     title: str
-    """The title set by the author, else the first heading, else the fallback."""
+    """The title set by the author, else the first heading of the first level, else the fallback."""
     sections: tuple[Section, ...]
     warnings: tuple[str, ...] = ()
     """What was left out or misread; each message reads on from the page's path."""
@@ -47,6 +47,8 @@ class SectionBuilder:
         self._section = _Open("", 1, "", ())
         self._sections = [self._section]
         self._started = False
+        self._later_title = ""
+        """The first heading of the first level, if it has text above it."""
         self._has_title_heading = False
 
     def add(self, item: Block | HeadingMark) -> None:
@@ -73,6 +75,8 @@ class SectionBuilder:
                 self._stack.pop()
             if shown:
                 self._stack.append((mark.level, shown))
+            if mark.level == 1:
+                self._later_title = self._later_title or shown
             # A heading without an id is linked to through the nearest anchor above it.
             anchor = mark.anchor or self._section.anchor
             path = tuple(text for _, text in self._stack)
@@ -96,14 +100,15 @@ class SectionBuilder:
 
     def finish(self, fallback: str) -> Document:
         """Return the page; `fallback` is its title if it has no other."""
-        title = self._title or clip(fallback)
+        title = self._title or self._later_title or clip(fallback)
         self._drop_contents(title)
         first = self._sections[0]
         first.heading = first.heading or title
         if len(self._sections) > 1 and not first.blocks and not self._has_title_heading:
             del self._sections[0]
         sections = (
-            Section(s.heading, s.level, s.anchor, s.path, tuple(s.blocks)) for s in self._sections
+            Section(s.heading, s.level, s.anchor, _below(title, s.path), tuple(s.blocks))
+            for s in self._sections
         )
         return Document(title, tuple(sections))
 
@@ -134,6 +139,11 @@ def clip(words: str) -> str:
     """Shorten a heading or title to one line of at most MAX_HEADING characters."""
     words = " ".join(words.split()).encode("utf-8", "replace").decode("utf-8")
     return words if len(words) <= MAX_HEADING else words[: MAX_HEADING - 1] + "…"
+
+
+def _below(title: str, path: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a path of headings without the title of the page."""
+    return path[1:] if path[:1] == (title,) else path
 
 
 def _repeats_title(heading: str, title: str) -> bool:

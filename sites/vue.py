@@ -23,6 +23,8 @@ _COMPONENT = re.compile(
     r"<(?P<name>[A-Z][\w.]*+|[a-z][a-z0-9]*+-[\w-]++)"
     r"(?P<rest>(?:[^<>\"']|\"[^\"]*\"|'[^']*')*+)>(?P<empty>\s*</(?P=name)\s*>)?"
 )
+_FILLED_CODE = re.compile(r"[\w+#.]+-vue\b")
+"""The language of code in which values are filled in, too."""
 _FRAMES = frozenset({"Badge", "ClientOnly", "Content"})
 """Components of VitePress itself that have no text of their own, or whose text is read."""
 
@@ -50,7 +52,10 @@ class Filling:
                 self._names |= read_module(code).names if script[1].lower() == "script" else {}
         for at, token in enumerate(tokens):
             line = token.map[0] if token.map else 0
-            if token.type == "html_block" and at not in scripts:
+            if token.type == "fence" and _FILLED_CODE.match(token.info):
+                token.info = token.info.replace("-vue", "", 1)
+                self._values(token, line + 1)
+            elif token.type == "html_block" and at not in scripts:
                 self._components(token.content, line)
                 self._values(token, line)
             for kind, run in groupby(token.children or (), key=attrgetter("type")):

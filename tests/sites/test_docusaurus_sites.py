@@ -115,6 +115,24 @@ def test_a_site_in_its_languages(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("locale", "folder", "expected"),
+    [
+        ("{htmlLang: 'de-CH'}", "de", ("de/docs/x/a", "de-CH")),
+        ("{htmlLang: 'de-CH'}", "de-CH", ("de/docs/x/a", "de-CH")),
+        ("{htmlLang: 'de-CH', path: 'ch'}", "ch", ("de/docs/x/a", "de-CH")),
+    ],
+)
+def test_the_folder_of_a_language(
+    tmp_path: Path, locale: str, folder: str, expected: tuple[str, str]
+) -> None:
+    i18n = f"i18n: {{defaultLocale: 'en', locales: ['en', 'de'], localeConfigs: {{de: {locale}}}}},"
+    place = f"i18n/{folder}/docusaurus-plugin-content-docs/current/x/a.md"
+    files = {CONFIG: preset("{}", top=i18n), "docs/x/a.md": "# A", place: "# A"}
+    book = read_book(write(tmp_path, files))
+    assert expected in [(page.slug, page.language) for page in book.pages]
+
+
 def test_docs_beside_the_site(tmp_path: Path) -> None:
     files = {
         ".git/HEAD": "x",

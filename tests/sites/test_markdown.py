@@ -101,6 +101,20 @@ def test_title_is_the_first_heading_and_not_in_the_path() -> None:
     assert [s.heading_path for s in document.sections] == [(), ("B",)]
 
 
+@pytest.mark.parametrize(
+    ("text", "title", "paths"),
+    [
+        ("```js\nx\n```\n\n# The *title*\n\n## B", "The title", [(), (), ("B",)]),
+        ("a\n\n## B\n\n# C\n\n# D", "C", [(), ("B",), (), ("D",)]),
+        ("a\n\n## B", "fallback", [(), ("B",)]),
+    ],
+)
+def test_a_title_below_other_text(text: str, title: str, paths: list[tuple[str, ...]]) -> None:
+    document = read_markdown(text, DIALECT, PARSER, fallback="fallback")
+    assert document.title == title
+    assert [section.heading_path for section in document.sections] == paths
+
+
 def test_a_first_heading_equal_to_the_title_is_not_in_the_path() -> None:
     text = "## Appendix B: Two Words\n\na\n\n### C\n\nc"
     document = read_markdown(text, DIALECT, PARSER, "B - Two words")

@@ -460,6 +460,23 @@ def test_values_of_other_files(tmp_path: Path, imported: str, value: str) -> Non
     assert book.problems == ()
 
 
+@pytest.mark.parametrize(
+    ("info", "shown"),
+    [
+        ("js-vue", "```js\nx = '4.2' + `{1}`\n```"),
+        ("sh-vue{1} [a.sh]", "a.sh\n\n```sh\nx = '4.2' + `{1}`\n```"),
+        ("[b.sh]{1}", "b.sh\n\n```\nx = '{{ v }}' + `{1}`\n```"),
+        ("vue", "```vue\nx = '{{ v }}' + `{1}`\n```"),
+    ],
+)
+def test_values_in_fences(tmp_path: Path, info: str, shown: str) -> None:
+    script = "<script setup>\nconst v = '4.2'\n</script>\n\n"
+    text = f"{script}# A\n\n```{info}\nx = '{{{{ v }}}}' + `{{1}}`\n```\n"
+    book = site(tmp_path, "export default {}", {"a.md": text})
+    assert text_of(book.pages[0]) == shown
+    assert not book.losses
+
+
 def test_values_in_html_and_in_code(tmp_path: Path) -> None:
     book = site(tmp_path, "export default {}", {"a.md": HTML_VALUES})
     assert text_of(book.pages[0]).split("\n\n") == ["a < b, xy", "`a < b` and `{{ kept }}`"]
