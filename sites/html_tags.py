@@ -28,11 +28,16 @@ def tag_words(name: str, attributes: dict[str, str]) -> str:
     return attributes.get("alt", "") if name == "img" and not twin else ""
 
 
+def shows(key: str) -> bool:
+    """Return whether a component shows an attribute with a name."""
+    return _TEXT_ATTRIBUTE.fullmatch(key) is not None
+
+
 def component_words(name: str, attributes: dict[str, str]) -> str:
     """Do the same where tags may be components."""
     if not name[:1].isupper():
         return tag_words(name, attributes)
-    return "\n".join(text for key, text in attributes.items() if _TEXT_ATTRIBUTE.fullmatch(key))
+    return "\n".join(text for key, text in attributes.items() if shows(key))
 
 
 def written_name(tag: str, source: str | None) -> str:

@@ -17,6 +17,7 @@ from markdown_it.token import Token
 from sites.block_rules import paragraph
 from sites.files import Files, real_path
 from sites.front_matter import lines_above, split_front_matter
+from sites.html_tags import shows
 from sites.includes import Include, Includes, relative_name
 from sites.markdown import Dialect, give_anchors
 from sites.report import Report
@@ -31,6 +32,7 @@ _OWN = ("@theme", "@docusaurus/")
 """Modules of the generator itself: tabs, cards and other frames around the text."""
 _RAW = re.compile(r"(?:-?!{0,2}raw-loader!|!{0,2}(?=[^!]+\?raw$))(?P<file>.+?)(?:\?raw)?")
 """An import of a file as text, by a loader or, in webpack's own way, by `?raw`."""
+_TAG = re.compile(r"<[^<>]*+>")
 _HIDDEN = frozenset({"head", "style", "script"})
 _FILLED = frozenset({"mdx_expression", "mdx_tag"})
 _CLOSERS = frozenset({"paragraph_close", "heading_close", "table_close"})
@@ -105,7 +107,7 @@ class Partials:
                 words = self._words(child.content, near, file)
                 children[at] = child.copy(meta={"words": words})
             elif child.type == "mdx_tag":
-                name, attributes = tag = self._filled(child.meta["tag"], file)
+                name, attributes = tag = self._filled(child.meta["tag"], near, file)
                 children[at] = child.copy(meta={"tag": tag})
                 yield from self._component(name, attributes, near, file) or ()
             elif child.type in ("softbreak", "hardbreak") and near.map:
@@ -113,7 +115,7 @@ class Partials:
 
     def _tag(self, token: Token, last: Token, file: _File) -> Iterator[Token]:
         """Yield what a tag or expression that stands alone is for; `last` is before it."""
-        name, attributes = tag = self._filled(token.meta["tag"], file)
+        name, attributes = tag = self._filled(token.meta["tag"], token, file)
         if name != "{":
             inserted = self._component(name, attributes, token, file)
             shown = token.copy(meta={"tag": tag})
@@ -127,12 +129,16 @@ class Partials:
         elif words.strip():
             yield from paragraph(words, token.level, token.map, plain=True)
 
-    def _filled(self, tag: Tag, file: _File) -> Tag:
+    def _filled(self, tag: Tag, near: Token, file: _File) -> Tag:
         """Return a tag with its attributes as texts; those that are computed are left out."""
         name, attributes = tag
         found: dict[str, str] = {}
         for key, text in attributes.items():
             value = self._value(text, file) if key.endswith("=") else text
+            if isinstance(value, Computed) and text.lstrip()[:1] == "<" and "{" not in text:
+                value = " ".join(_TAG.sub(" ", text).split())
+            elif isinstance(value, Computed) and name[:1].isupper() and shows(key[:-1]):
+                self._lost(EXPRESSIONS, file, near, f"{key}{{{text}}}")
             if key == "values=" and isinstance(value, list):  # of <Tabs>
                 tabs = [tab for tab in value if isinstance(tab, dict)]
                 self._labels |= {str(tab.get("value")): tab.get("label") for tab in tabs}

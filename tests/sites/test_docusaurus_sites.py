@@ -543,7 +543,23 @@ export const kind = 'own';
     book = read(tmp_path, text, {"docs/_p.mdx": part})
     assert text_of(book.pages[0]) == "Of 3, own very own.\n\nown title Inner"
     assert [section.anchor for section in book.pages[0].sections] == ["", "an-own"]
-    assert book.losses == ()
+    assert [loss.detail for loss in book.losses] == ["header={unknown}"]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "words", "lost"),
+    [
+        ("title={<>First <b>of</b> two</>}", "First of two", ""),
+        ("description={\n  <p>First\n  of two</p>\n}", "First of two", ""),
+        ("label={t('first')}", "", "label={t('first')}"),
+        ("header={<b>{first}</b>}", "", "header={<b>{first}</b>}"),
+        ("icon={<Star />} data={rows} title={''}", "", ""),
+    ],
+)
+def test_elements_in_attributes(tmp_path: Path, attribute: str, words: str, lost: str) -> None:
+    book = read(tmp_path, f"# A\n\n<Card {attribute}>\n\nIn\n\n</Card>\n", {})
+    assert text_of(book.pages[0]) == f"{words}\n\nIn".lstrip()
+    assert [loss.detail for loss in book.losses] == list(filter(None, [lost]))
 
 
 def test_partials_are_in_the_format_of_their_own_file(tmp_path: Path) -> None:
