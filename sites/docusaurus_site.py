@@ -155,7 +155,7 @@ def _sources(files: Files, site: Site, plugin: tuple[str, Any]) -> Iterator[Sour
     route = config.text("routeBasePath", within=options)
     base = base if route is None else route
     own = config.text("path", within=options)
-    if own and not os.path.isdir(site.folder / own):
+    if own and _has_current(config, options) and not os.path.isdir(site.folder / own):
         config.ignored("path", within=options, what=own, kind=_MISSING)
     folder = files.subfolder(site.folder, own or name, config.name)
     current = Source(
@@ -174,19 +174,25 @@ def _sources(files: Files, site: Site, plugin: tuple[str, Any]) -> Iterator[Sour
     yield from _versions(files, site, replace(current, sidebars=sidebars))
 
 
+def _has_current(config: Config, options: Any) -> bool:
+    """Return whether the docs without a version are published."""
+    wanted = config.texts("onlyIncludeVersions", within=options)
+    hidden = config.flag("includeCurrentVersion", within=options) is False
+    return not hidden and (not wanted or "current" in wanted)
+
+
 def _versions(files: Files, site: Site, current: Source) -> Iterator[Source]:
     """Yield a folder of docs in each of its versions; the last one has the shortest address."""
     config, options = site.config, current.options
     prefix = "" if current.plugin == "default" else f"{current.plugin}_"
     off = config.flag("disableVersioning", within=options) is True
     listed = Config(files, site.folder, "" if off else f"{prefix}versions.json")
-    names = listed.texts()  # the newest is first
+    every = listed.texts()  # the newest is first
+    wanted = config.texts("onlyIncludeVersions", within=options) or every
+    names = [name for name in every if name in wanted]
     last = config.text("lastVersion", within=options) or next(iter(names), "current")
-    wanted = config.texts("onlyIncludeVersions", within=options)
-    hidden = config.flag("includeCurrentVersion", within=options) is False
-    for at, name in enumerate(("current", *names), start=-1):
-        if (wanted and name not in wanted) or (hidden and name == "current"):
-            continue
+    current_name = ["current"] if _has_current(config, options) else list[str]()
+    for name in current_name + names:
         own = config.text("versions", name, "path", within=options)
         default = "" if name == last else "next" if name == "current" else name
         source = replace(
@@ -198,7 +204,7 @@ def _versions(files: Files, site: Site, current: Source) -> Iterator[Source]:
         if name != "current":
             place = f"{prefix}versioned_docs/version-{name}"
             if name == last and not os.path.isdir(site.folder / place):
-                listed.ignored(at, what=place, kind=_MISSING)
+                listed.ignored(every.index(name), what=place, kind=_MISSING)
             sidebars = f"{prefix}versioned_sidebars/version-{name}-sidebars.json"
             source = replace(
                 source,

@@ -56,6 +56,8 @@ class Include(NamedTuple):
     """File and line of the include; without them it is in the page."""
     missing: str = "includes could not be found"
     """The kind of loss that a file is that does not exist."""
+    is_code: bool = False
+    """Whether it is shown as it is written; then a file may include itself."""
 
 
 class _Open(NamedTuple):
@@ -107,7 +109,7 @@ class Includes:
     def _text(self, include: Include) -> tuple[str, _Open]:
         """Return the part of a file that is shown."""
         place = self._files.locate(include.place or self._folder)
-        if any(place == each.place for each in self._open):
+        if not include.is_code and any(place == each.place for each in self._open):
             raise Refused("includes itself")
         if len(self._open) > self._limits.include_depth:
             depth = self._limits.include_depth

@@ -64,7 +64,8 @@ def snippet(token: Token, source: Path, page: Path, includes: Includes) -> str:
 
     shown = f"{name}#{region}" if region else name
     at = includes.origin(token.map[0] if token.map else 0)
-    with includes.including(Include(shown, _place(source, page.parent, name), cut, at)) as text:
+    found = Include(shown, _place(source, page.parent, name), cut, at, is_code=True)
+    with includes.including(found) as text:
         return text.strip("\n") + "\n" if text.strip() else ""
 
 

@@ -640,6 +640,49 @@ def test_folders_of_pages_that_are_missing_are_named(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("which", "detail"),
+    [
+        ("includeCurrentVersion: false", []),
+        ("onlyIncludeVersions: ['1.0']", []),
+        ("onlyIncludeVersions: ['1.0', 'current']", ["next"]),
+        ("includeCurrentVersion: true", ["next"]),
+    ],
+)
+def test_the_folder_of_a_version_that_is_not_published(
+    tmp_path: Path, which: str, detail: list[str]
+) -> None:
+    files = {
+        CONFIG: preset(f"{{path: 'next', {which}}}"),
+        "versions.json": '["1.0"]',
+        "versioned_docs/version-1.0/a.md": "# A",
+    }
+    book = read_book(write(tmp_path, files))
+    assert list(slugs(book).values()) == ["docs/a"]
+    assert [loss.detail for loss in book.losses] == detail
+
+
+@pytest.mark.parametrize(
+    ("which", "slug"),
+    [
+        ("onlyIncludeVersions: ['current']", "docs/new"),
+        ("onlyIncludeVersions: ['current', '1.0']", "docs/one"),
+        ("onlyIncludeVersions: ['1.0']", "docs/one"),
+        ("includeCurrentVersion: false", "docs/two"),
+    ],
+)
+def test_the_last_of_the_versions_that_are_published(tmp_path: Path, which: str, slug: str) -> None:
+    files = {
+        CONFIG: preset(f"{{{which}}}"),
+        "versions.json": '["2.0", "1.0"]',
+        "docs/new.md": "# A",
+        "versioned_docs/version-2.0/two.md": "# A",
+        "versioned_docs/version-1.0/one.md": "# A",
+    }
+    book = read_book(write(tmp_path, files))
+    assert list(slugs(book).values()) == [slug]
+
+
 def test_plugins_behind_a_condition(tmp_path: Path) -> None:
     club = "['@docusaurus/plugin-content-docs', {id: 'club', path: 'club', routeBasePath: 'c'}]"
     plugins = f"plugins: [\n{club}, false,\nprocess.env.X && ['y', {{}}]].filter(Boolean),"

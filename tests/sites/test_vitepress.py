@@ -222,6 +222,20 @@ npm i
     assert "a.md includes ./code/run.ts#nowhere, which has no region of that name" in said(book)
 
 
+@pytest.mark.parametrize(
+    ("snippet", "shown"),
+    [
+        ("<<< ./a.md#own{js} [b.js]", "```js\nx = 1\n```"),
+        ("<<< @/a.md{md}", "````md\n# A\n\n```js\n// #region own\nx = 1\n// #endregion own\n```\n"),
+    ],
+)
+def test_a_page_shows_a_part_of_itself(tmp_path: Path, snippet: str, shown: str) -> None:
+    code = "```js\n// #region own\nx = 1\n// #endregion own\n```\n"
+    book = site(tmp_path, "export default {}", {"a.md": f"# A\n\n{code}\n{snippet}\n"})
+    assert shown in text_of(book.pages[0])
+    assert book.problems == ()
+
+
 def test_names_of_files_with_spaces_and_brackets(tmp_path: Path) -> None:
     files = {
         "a.md": "# A\n\n<!-- @include: ./my parts/one two.md -->\n\n"
