@@ -106,6 +106,8 @@ def _tag_words(name: str, attributes: dict[str, str]) -> str:
     """Return the text that a tag's attributes put on the page."""
     if name == "TabItem":
         return attributes.get("label") or attributes.get("value", "")
+    if name == "MethodEndpoint":
+        return f"{attributes.get('method', '').upper()} {attributes.get('path', '')}".strip()
     return component_words(name, attributes)
 
 

@@ -63,6 +63,15 @@ def read_fragment(html: str, words_of: TagWords = tag_words) -> list[Block | Hea
     return reader.items
 
 
+def fragment_words(html: str) -> str:
+    """Return the visible words of a piece of HTML, or of plain text, on one line."""
+    if "<" not in html and "&" not in html:
+        return " ".join(html.split())
+    items = read_fragment(html)
+    texts = (item.words if isinstance(item, HeadingMark) else item.text for item in items)
+    return " ".join(" ".join(texts).split())
+
+
 class BlockReader(HTMLParser):
     """Collects blocks and headings."""
 
@@ -115,7 +124,8 @@ class BlockReader(HTMLParser):
                 inline = tag == "img"
                 if not inline:
                     self.flush()
-                self._text.append(f" {words} ")
+                shown = words.replace("\n", _BREAK)
+                self._text.append(f" {shown} ")
                 if not inline:
                     self.flush()
 

@@ -12,7 +12,7 @@ TagWords = Callable[[str, dict[str, str]], str]
 The name of a component such as `LinkCard` is as its author wrote it, any other in lower case.
 """
 _TEXT_ATTRIBUTE = re.compile(
-    r"(?!aria)\w*(?:title|label|text|heading|header|caption|description|summary)|alt",
+    r"(?!aria|context)\w*(?:title|label|text|heading|header|caption|description|summary)|alt",
     re.IGNORECASE,
 )
 """Names that components give to attributes which they show."""

@@ -39,7 +39,7 @@ _TEMPLATE = re.compile(r"\\.|`|\$\{", re.DOTALL)
 BRACE_READINGS = 20
 """How often a page may be read over to pair its braces."""
 _NEVER_CLOSED = "mdx_esm_never_closed"
-MAX_TAG = 20_000
+MAX_TAG = 1_000_000
 """Characters; a longer tag is text."""
 
 

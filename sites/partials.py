@@ -17,9 +17,11 @@ from markdown_it.token import Token
 from sites.block_rules import paragraph
 from sites.files import Files, real_path
 from sites.front_matter import lines_above, split_front_matter
+from sites.html_blocks import fragment_words
 from sites.html_tags import shows
 from sites.includes import Include, Includes, relative_name
 from sites.markdown import Dialect, give_anchors
+from sites.records import described
 from sites.report import Report
 from sites.script import evaluate, read_module
 from sites.script_types import Computed, Imported, shown_text
@@ -32,7 +34,7 @@ _OWN = ("@theme", "@docusaurus/")
 """Modules of the generator itself: tabs, cards and other frames around the text."""
 _RAW = re.compile(r"(?:-?!{0,2}raw-loader!|!{0,2}(?=[^!]+\?raw$))(?P<file>.+?)(?:\?raw)?")
 """An import of a file as text, by a loader or, in webpack's own way, by `?raw`."""
-_TAG = re.compile(r"<[^<>]*+>")
+_HEADING = re.compile(r"h[1-6]")
 _HIDDEN = frozenset({"head", "style", "script"})
 _FILLED = frozenset({"mdx_expression", "mdx_tag"})
 _CLOSERS = frozenset({"paragraph_close", "heading_close", "table_close"})
@@ -118,8 +120,8 @@ class Partials:
         name, attributes = tag = self._filled(token.meta["tag"], token, file)
         if name != "{":
             inserted = self._component(name, attributes, token, file)
-            shown = token.copy(meta={"tag": tag})
-            yield from [shown] if inserted is None else inserted
+            shown = _heading(tag, token) or [token.copy(meta={"tag": tag})]
+            yield from shown if inserted is None else inserted
             return
         words = self._words(attributes["source"], token, file)
         opened, options = last.meta.get("tag", ("", {}))
@@ -134,17 +136,23 @@ class Partials:
         name, attributes = tag
         found: dict[str, str] = {}
         for key, text in attributes.items():
-            value = self._value(text, file) if key.endswith("=") else text
-            if isinstance(value, Computed) and text.lstrip()[:1] == "<" and "{" not in text:
-                value = " ".join(_TAG.sub(" ", text).split())
-            elif isinstance(value, Computed) and name[:1].isupper() and shows(key[:-1]):
-                self._lost(EXPRESSIONS, file, near, f"{key}{{{text}}}")
-            if key == "values=" and isinstance(value, list):  # of <Tabs>
+            if not key.endswith("="):
+                found[key] = text
+                continue
+            key, value = key[:-1], self._value(text, file)
+            shown = shown_text(value)
+            if key == "values" and isinstance(value, list):  # of <Tabs>
                 tabs = [tab for tab in value if isinstance(tab, dict)]
                 self._labels |= {str(tab.get("value")): tab.get("label") for tab in tabs}
-            elif (shown := shown_text(value)) is not None:
-                key = key.removesuffix("=")
-                found[key] = text if value is text else self._includes.filled(shown, key)
+            elif isinstance(value, dict | list):
+                lines = dict.fromkeys(described(value, found.get("name", "")))
+                key, shown = f"{key}_text", "\n".join(lines) or None
+            elif isinstance(value, Computed) and text.lstrip()[:1] == "<" and "{" not in text:
+                shown = fragment_words(text.replace("<>", ""))
+            elif isinstance(value, Computed) and name[:1].isupper() and shows(key):
+                self._lost(EXPRESSIONS, file, near, f"{key}={{{text}}}")
+            if shown is not None:
+                found[key] = self._includes.filled(shown, key)
         label = self._labels.get(found.get("value", "")) if name == "TabItem" else None
         if isinstance(label, str):
             found["label"] = self._includes.filled(label, "label")
@@ -202,6 +210,18 @@ class Partials:
             give_anchors(tokens, dialect)
             self._parsed[key] = tokens, lines_above(text, body)
         return self._parsed[key]
+
+
+def _heading(tag: Tag, token: Token) -> list[Token]:
+    """Return the tokens of `<Heading as="h2" id="x" children="…">`; none for any other tag."""
+    name, attributes = tag
+    level, words = attributes.get("as", ""), attributes.get("children")
+    if name != "Heading" or not _HEADING.fullmatch(level) or not words:
+        return []
+    opening, inline, closing = paragraph(words, token.level, token.map, plain=True)
+    opening.type, opening.tag, closing.type = "heading_open", level, "heading_close"
+    opening.meta = {"anchor": attributes.get("id", "")}
+    return [opening, inline, closing]
 
 
 def _visible(tokens: Iterable[Token]) -> Iterator[Token]:

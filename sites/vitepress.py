@@ -17,7 +17,7 @@ from rag.models import Block, Page, Section
 from sites.files import real_path
 from sites.front_matter import lines_above, split_front_matter
 from sites.globs import matches
-from sites.html_blocks import HeadingMark, read_fragment
+from sites.html_blocks import fragment_words
 from sites.includes import Includes
 from sites.markdown import Dialect, give_anchors, read_tokens
 from sites.rewrites import Rewrites, Unreadable
@@ -194,14 +194,5 @@ def _home(meta: dict[str, Any]) -> tuple[list[str], list[str]]:
         for feature in (features if isinstance(features, list) else ())
         if isinstance(feature, dict)
     ]
-    heroes = [_words(part) for part in parts if isinstance(part, str)]
-    return list(filter(None, heroes)), list(filter(None, map(_words, details)))
-
-
-def _words(html: str) -> str:
-    """Return the words of a text of the home page, which may have tags and entities."""
-    if "<" not in html and "&" not in html:
-        return " ".join(html.split())
-    items = read_fragment(html)
-    texts = (item.words if isinstance(item, HeadingMark) else item.text for item in items)
-    return " ".join(" ".join(texts).split())
+    heroes = [fragment_words(part) for part in parts if isinstance(part, str)]
+    return list(filter(None, heroes)), list(filter(None, map(fragment_words, details)))

@@ -22,6 +22,8 @@ from sites.fences import fence_titles, label
 from sites.html_tags import component_words
 from sites.inline_text import Words, no_text, plain_text
 from sites.markdown import Dialect
+from sites.records import described
+from sites.script import evaluate
 from sites.slugs import Slugger, vitepress_slugger
 from sites.vue_tags import vue_tags
 
@@ -88,6 +90,15 @@ def _without_hidden(code: str) -> str:
     return "\n".join(lines)
 
 
+def _tag_words(name: str, attributes: dict[str, str]) -> str:
+    """Return the text that attributes show, also that of records such as `:rows="[{…}]"`."""
+    words = [component_words(name, attributes)]
+    for key, source in attributes.items() if name[:1].isupper() else ():
+        if key[:1] == ":" and source.lstrip()[:1] in ("[", "{"):
+            words += dict.fromkeys(described(evaluate(source, {})))
+    return "\n".join(filter(None, words))
+
+
 def _snippets(md: MarkdownIt) -> None:
     """Make a parser read `<<< @/file.js#region {1 ts} [label]` as an empty fence."""
     add_block(md, "snippet", ("<<<",), _SNIPPET.fullmatch, _snippet)
@@ -151,6 +162,6 @@ def dialect(
         ),
         partial(plain_text, own=_ANCHORS),
         attributes.heading_id,
-        tag_words=component_words,
+        tag_words=_tag_words,
         shown_code=_shown_code,
     )

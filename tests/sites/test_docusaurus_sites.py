@@ -562,6 +562,64 @@ def test_elements_in_attributes(tmp_path: Path, attribute: str, words: str, lost
     assert [loss.detail for loss in book.losses] == list(filter(None, [lost]))
 
 
+API = """import Heading from "@theme/Heading";
+import ParamsDetails from "@theme/ParamsDetails";
+
+<Heading
+  as={"h1"}
+  children={"Add a boat"}
+>
+</Heading>
+
+<MethodEndpoint method={"post"} path={"/boats/{id}"} context={"endpoint"}>
+
+</MethodEndpoint>
+
+Adds it.
+
+<Heading id={"request"} as={"h2"} className={"x"} children={"Request"}></Heading>
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            '<ParamsDetails\n  parameters={[{"name":"id","description":"Its <b>id</b>.",'
+            '"schema":{"type":"string"}},{"name":"x"}]}\n>\n\n</ParamsDetails>',
+            "id: Its id.",
+        ),
+        (
+            '<StatusCodes id={undefined} responses={{"200":{"description":"Done.","content":{'
+            '"application/json":{"schema":{"description":"A boat.","properties":{"sail":{'
+            '"type":"array","items":{"description":"One\\nsail."}}}}}}},"404":{"description":""}}}>'
+            "\n</StatusCodes>",
+            "200: Done.\nA boat.\nOne sail.",
+        ),
+        (
+            '<SchemaItem name={"sail"} required={true} schema={{"description":"Its sail."}}>'
+            "</SchemaItem>\n\n<Rows of={[{name: 'a', description: 'b'}]} style={{name: 'no'}} />",
+            "sail: Its sail.\n\na: b",
+        ),
+    ],
+)
+def test_references_of_an_api(tmp_path: Path, text: str, words: str) -> None:
+    page = read(tmp_path, f"---\ntitle: Add a boat\n---\n{API}{text}\n", {}).pages[0]
+    assert [(each.heading, each.anchor) for each in page.sections] == [
+        ("Add a boat", ""),
+        ("Request", "request"),
+    ]
+    assert text_of(page) == f"POST /boats/{{id}}\n\nAdds it.\n\n{words}"
+
+
+@pytest.mark.parametrize("value", ['"{x}"', "{[{a: '{x}'}]}", "{{a: {b: '{x}', c: `{x}`}}}"])
+def test_long_tags(tmp_path: Path, value: str) -> None:
+    tag = f"<Codes\n  responses={value.replace('{x}', 'x y ' * 20_000)}\n>\n\n</Codes>"
+    book = read(tmp_path, f"# A\n\nAbove\n\n{tag}\n\nIn <Chip a={value}>b</Chip>", {})
+    assert text_of(book.pages[0]) == "Above\n\nIn b"
+
+
 def test_partials_are_in_the_format_of_their_own_file(tmp_path: Path) -> None:
     files = {
         "docusaurus.config.js": "export default {markdown: {format: 'detect'}}",

@@ -588,6 +588,27 @@ def test_text_in_the_attributes_of_components(tmp_path: Path, text: str, words: 
     assert ("Why" in read) == ("Why" in text)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "<PropsTable :data=\"[\n  {\n    'name': 'as',\n    'description': '<p>An <b>&quot;"
+            "a&quot;</b>.</p>\\n',\n  },\n  { 'name': 'to', 'description': 'Where.' },\n]\" />",
+            'as: An "a".\nto: Where.',
+        ),
+        (
+            "<Rows title='Of' :rows=\"{ one: { description: 'First.' } }\" :style=\"{ a: 'b' }\">\n"
+            "In</Rows>",
+            "Of\none: First.\n\nIn",
+        ),
+        ('<Rows :rows="rows" :at="[1, 2]"></Rows>', ""),
+    ],
+)
+def test_records_in_the_attributes_of_components(tmp_path: Path, text: str, words: str) -> None:
+    book = site(tmp_path, "export default {}", {"a.md": f"# A\n\n{text}\n"})
+    assert text_of(book.pages[0]) == words
+
+
 def test_a_title_of_an_element_is_not_shown(tmp_path: Path) -> None:
     text = '<div title="no">In</div>\n\nA <A TITLE="no">link</A> <abbr title="no">RFC</abbr>\n'
     book = site(tmp_path, "export default {}", {"a.md": f"# A\n\n{text}\n"})
