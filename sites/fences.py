@@ -12,7 +12,7 @@ from markdown_it.token import Token
 from sites.block_rules import paragraph
 
 _TITLE = re.compile(r"\btitle=(?:\"([^\"]{1,200})\"|'([^'\n]{1,200})'|([^\s\"'{}]{1,200}))")
-_LABEL = re.compile(r"\[([^\[\]]{1,200})\]")
+_LABEL = re.compile(r"\[([^\n]{1,200})\]")
 
 
 def named_title(info: str) -> str:

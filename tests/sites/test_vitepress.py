@@ -480,6 +480,7 @@ def test_values_of_other_files(tmp_path: Path, imported: str, value: str) -> Non
         ("js-vue", "```js\nx = '4.2' + `{1}`\n```"),
         ("sh-vue{1} [a.sh]", "a.sh\n\n```sh\nx = '4.2' + `{1}`\n```"),
         ("[b.sh]{1}", "b.sh\n\n```\nx = '{{ v }}' + `{1}`\n```"),
+        ("ts [a/[...b].ts]", "a/[...b].ts\n\n```ts\nx = '{{ v }}' + `{1}`\n```"),
         ("vue", "```vue\nx = '{{ v }}' + `{1}`\n```"),
     ],
 )
