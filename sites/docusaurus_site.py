@@ -112,11 +112,16 @@ def read_sources(files: Files, site: Site) -> list[Source]:
 
 def _plugins(config: Config) -> Iterator[tuple[str, Any]]:
     """Yield (kind, options) of the plugins that publish Markdown."""
-    docs = False
-    for preset in config.items("presets"):
-        name, options = _name(preset), _options(config, preset, "presets")
-        docs = docs or "preset" in name or "classic" in name
-        for kind in _DEFAULTS if docs else ():
+    presets = [(_name(preset), preset) for preset in config.items("presets")]
+    for at, (name, _) in enumerate(presets):
+        if any(word in name for word in _GENERATORS_OF_PAGES):
+            config.ignored("presets", at, what=name)
+    # Beside the classic preset, others only add their own pages or the look of the site.
+    found = [each for word in ("classic", "preset") for each in presets if word in each[0]]
+    docs = bool(found)
+    for _, preset in found[:1]:
+        options = _options(config, preset, "presets")
+        for kind in _DEFAULTS:
             chosen = config.get(kind, within=options) if options is not None else None
             if chosen is not False:
                 yield kind, chosen if isinstance(chosen, dict) else {}

@@ -42,9 +42,12 @@ class Scripts:
         return self._read[place]
 
     def place(self, importer: Path, name: str) -> Path:
-        """Return the place that a file imports as `name`; `@site` stands for the site."""
-        below = name.startswith("@site/")
-        return self._site / name[6:] if below else importer.parent / name
+        """Return the place that a file imports as `name`; `@site` or a `/` leads to the site."""
+        if name.startswith("@site/"):
+            return self._site / name[6:]
+        inside = self._site / name[1:]
+        is_inside = name[:1] == "/" and os.path.isfile(inside)
+        return inside if is_inside else importer.parent / name
 
     def load(self, importer: Path, name: str) -> Module | None:
         """Return the script that a file imports as `name`, or None."""

@@ -225,6 +225,7 @@ PARTIALS = {
         "# A\n\nWords.\n\nimport M from './_mac.md';\n\n<M />",
         "import M from './\\_mac.md'\n\n# A\n\n<M></M>",
         "import M from '@site/docs/_mac.md'\n\n- item\n\n  <M/>\n",
+        "import M from '/docs/_mac.md'\n\n<M/>\n",
         "import {x} from 'y';\nimport M from \"./_mac.md\";\n\n> <M/>",
         "import M from './_mac.md';\n\nInline <M /> here.",
         "import T from '@theme/Tabs'\nimport M from './_mac.md'\n\n<T><T.Item><M/></T.Item></T>",
@@ -739,6 +740,28 @@ def test_the_last_of_the_versions_that_are_published(tmp_path: Path, which: str,
     }
     book = read_book(write(tmp_path, files))
     assert list(slugs(book).values()) == [slug]
+
+
+@pytest.mark.parametrize(
+    ("presets", "lost"),
+    [
+        ("CLASSIC, ['redocusaurus', {specs: [{spec: 'a.yaml'}]}]", ["redocusaurus"]),
+        ("[require.resolve('@acme/looks/preset'), {}], CLASSIC", []),
+        ("CLASSIC, '@acme/preset'", []),
+    ],
+)
+def test_presets_beside_the_classic_one(tmp_path: Path, presets: str, lost: list[str]) -> None:
+    classic = "['classic', {docs: {routeBasePath: 'd', lastVersion: 'current'}, blog: false}]"
+    files = {
+        CONFIG: f"export default {{presets: [{presets.replace('CLASSIC', classic)}]}}",
+        "versions.json": '["1.0"]',
+        "docs/a.md": "# A",
+        "versioned_docs/version-1.0/a.md": "# A",
+        "blog/b.md": "# B",
+    }
+    book = read_book(write(tmp_path, files))
+    assert slugs(book) == {"docs/a.md": "d/a"} or slugs(book) == {"a.md": "d/a"}
+    assert [loss.detail for loss in book.losses] == lost
 
 
 def test_plugins_behind_a_condition(tmp_path: Path) -> None:
