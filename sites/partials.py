@@ -35,6 +35,8 @@ _OWN = ("@theme", "@docusaurus/")
 _RAW = re.compile(r"(?:-?!{0,2}raw-loader!|!{0,2}(?=[^!]+\?raw$))(?P<file>.+?)(?:\?raw)?")
 """An import of a file as text, by a loader or, in webpack's own way, by `?raw`."""
 _HEADING = re.compile(r"h[1-6]")
+_CODE = ("code", "src", "source")
+"""Names that components give to attributes with code."""
 _HIDDEN = frozenset({"head", "style", "script"})
 _FILLED = frozenset({"mdx_expression", "mdx_tag"})
 _CLOSERS = frozenset({"paragraph_close", "heading_close", "table_close"})
@@ -120,7 +122,7 @@ class Partials:
         name, attributes = tag = self._filled(token.meta["tag"], token, file)
         if name != "{":
             inserted = self._component(name, attributes, token, file)
-            shown = _heading(tag, token) or [token.copy(meta={"tag": tag})]
+            shown = _heading(tag, token) or [token.copy(meta={"tag": tag}), *_code(tag, token)]
             yield from shown if inserted is None else inserted
             return
         words = self._words(attributes["source"], token, file)
@@ -147,6 +149,8 @@ class Partials:
             elif isinstance(value, dict | list):
                 lines = dict.fromkeys(described(value, found.get("name", "")))
                 key, shown = f"{key}_text", "\n".join(lines) or None
+            elif key in _CODE and (raw := self._raw(value, near, file)) is not None:
+                shown = raw
             elif isinstance(value, Computed) and text.lstrip()[:1] == "<" and "{" not in text:
                 shown = fragment_words(text.replace("<>", ""))
             elif isinstance(value, Computed) and name[:1].isupper() and shows(key):
@@ -164,15 +168,22 @@ class Partials:
     def _words(self, source: str, near: Token, file: _File) -> str:
         """Return the text of an expression; one that is computed is named."""
         value = self._value(source, file)
-        if isinstance(value, Computed) and (raw := _RAW.fullmatch(value.name)):
-            place = real_path(self._scripts.place(file.place, raw["file"]))
-            with self._includes.including(Include(raw["file"], place, at=file.at(near))) as text:
-                return text
+        if (raw := self._raw(value, near, file)) is not None:
+            return raw
         if (shown := shown_text(value)) is not None:
             return self._includes.filled(shown, f"{{{source.strip()}}}")
         if isinstance(value, Computed | dict | list):
             self._lost(EXPRESSIONS, file, near, f"{{{source.strip()}}}")
         return value.text if isinstance(value, Computed) else ""
+
+    def _raw(self, value: Any, near: Token, file: _File) -> str | None:
+        """Return the text of a file that is imported as text; None for any other value."""
+        raw = _RAW.fullmatch(value.name) if isinstance(value, Computed) else None
+        if raw is None:
+            return None
+        place = real_path(self._scripts.place(file.place, raw["file"]))
+        with self._includes.including(Include(raw["file"], place, at=file.at(near))) as text:
+            return text
 
     def _component(
         self, name: str, attributes: dict[str, str], near: Token, file: _File
@@ -222,6 +233,16 @@ def _heading(tag: Tag, token: Token) -> list[Token]:
     opening.type, opening.tag, closing.type = "heading_open", level, "heading_close"
     opening.meta = {"anchor": attributes.get("id", "")}
     return [opening, inline, closing]
+
+
+def _code(tag: Tag, token: Token) -> Iterator[Token]:
+    """Yield the code of several lines that a component is given."""
+    name, attributes = tag
+    for key in _CODE if name[:1].isupper() else ():
+        code = attributes.get(key, "").strip("\n")
+        if "\n" in code:
+            info = attributes.get("language") or attributes.get("lang", "")
+            yield Token("fence", "code", 0, content=f"{code}\n", info=info, map=token.map)
 
 
 def _visible(tokens: Iterable[Token]) -> Iterator[Token]:

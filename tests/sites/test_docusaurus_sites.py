@@ -614,6 +614,21 @@ def test_references_of_an_api(tmp_path: Path, text: str, words: str) -> None:
     assert text_of(page) == f"POST /boats/{{id}}\n\nAdds it.\n\n{words}"
 
 
+@pytest.mark.parametrize(
+    ("tag", "code"),
+    [
+        ("<Show\n  a='no'\n  src={`\na {\n  b\n}\n`}\n/>", "```\na {\n  b\n}\n```"),
+        ("<Play lang='js' code={'a\\nb'}></Play>", "```js\na\nb\n```"),
+        ("import A from '!!raw-loader!./a.js';\n\n<Show source={A} />", "```\none\ntwo\n```"),
+        ("- x\n\n  <Show src={`a\n  b`} />", "- x\n  ```\n  a\n    b\n  ```"),
+        ("<Play code='one' src='./a.js' /> <img src='a\nb' />", ""),
+    ],
+)
+def test_code_in_attributes(tmp_path: Path, tag: str, code: str) -> None:
+    book = read(tmp_path, f"# A\n\n{tag}\n", {"docs/a.js": "one\ntwo\n"})
+    assert text_of(book.pages[0]) == code
+
+
 @pytest.mark.parametrize("value", ['"{x}"', "{[{a: '{x}'}]}", "{{a: {b: '{x}', c: `{x}`}}}"])
 def test_long_tags(tmp_path: Path, value: str) -> None:
     tag = f"<Codes\n  responses={value.replace('{x}', 'x y ' * 20_000)}\n>\n\n</Codes>"
