@@ -75,10 +75,12 @@ def number(value: Any) -> float | None:
 
 def post_slug(path: str, meta: dict[str, Any]) -> tuple[str, str]:
     """Return a blog post's path below the blog's, and its date for sorting."""
-    stem = re.sub(r"(?:/index)?\.mdx?$", "", path)
+    stem = re.sub(r"\.mdx?$", "", path)
     match = _POST.fullmatch(stem)
     day = match[2].replace("-", "/") if match else ""
-    slug = f"{day}/{match[1]}{match[3]}" if match else stem
+    name = match[3] if match else stem  # `index` at once below a date stays
+    name = name.removesuffix("/index")
+    slug = f"{day}/{match[1]}{name}" if match else name
     return str(meta.get("slug") or file_address(slug)), str(
         meta.get("date") or day.replace("/", "-")
     )

@@ -56,7 +56,7 @@ class _Site:
         self.source = files.subfolder(site, config.text("srcDir") or ".", name) or site
         self.folder = folder if folder.is_relative_to(site) and folder != site else self.source
         self.clean = config.flag("cleanUrls") is True
-        self.excluded = config.texts("srcExclude")
+        self.excluded = ["**/dist/**", *config.texts("srcExclude")]
         self.locales = config.members("locales")
         self.language = config.text("locales", "root", "lang") or config.text("lang") or "en"
         self.rewrites = self._rewrites()

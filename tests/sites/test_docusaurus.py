@@ -9,7 +9,7 @@ import pytest
 
 from rag.models import Page
 from sites import Book, read_book
-from sites.docusaurus_paths import doc_slug, strip_number
+from sites.docusaurus_paths import doc_slug, post_slug, strip_number
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -65,6 +65,21 @@ def test_number_prefixes(name: str, stripped: str) -> None:
 )
 def test_addresses(path: str, meta: dict[str, Any], slug: str) -> None:
     assert doc_slug(path, meta).lstrip("/") == slug.lstrip("/")
+
+
+@pytest.mark.parametrize(
+    ("path", "slug"),
+    [
+        ("2022-03-14-a-b.md", "2022/03/14/a-b"),
+        ("2022-03-14-a/index.mdx", "2022/03/14/a"),
+        ("2022/03/14/a.md", "2022/03/14/a"),
+        ("2022-03-14/index.md", "2022/03/14/index"),
+        ("x/2022/03/14/index.md", "2022/03/14/x/index"),
+        ("x/index.md", "x"),
+    ],
+)
+def test_addresses_of_posts(path: str, slug: str) -> None:
+    assert post_slug(path, {})[0] == slug
 
 
 def test_base_path(tmp_path: Path) -> None:

@@ -126,6 +126,13 @@ def test_a_page_beside_a_folder_of_its_name(tmp_path: Path) -> None:
     assert slugs(book) == {"guide.md": "guide", "guide/index.md": "guide/"}
 
 
+@pytest.mark.parametrize("folder", ["dist", "a/dist/b", "node_modules/x"])
+def test_folders_without_pages(tmp_path: Path, folder: str) -> None:
+    files = {"a.md": "# A", f"{folder}/b.md": "# B", "dist.md": "# C", "public/d.md": "# D"}
+    book = site(tmp_path, "export default {srcExclude: ['public']}", files)
+    assert sorted(slugs(book)) == ["a.md", "dist.md", "public/d.md"]
+
+
 def test_keys_of_other_objects_are_not_settings(tmp_path: Path) -> None:
     config = """export default { themeConfig: { title: 'no', lang: 'xx', base: '/no/',
       logo: { cleanUrls: true } }, vite: { srcDir: 'no' } }"""
