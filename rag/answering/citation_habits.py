@@ -46,7 +46,8 @@ FAMILIES = {
 }
 _habit = re.compile("|".join(FAMILIES.values())).match
 _begun = re.compile(
-    rf"(?:[\[【［]{{1,2}} ?|[(（]){_SEE}(?:{_LABEL_BEGUN}|{_LABELS}\d[^][【】［］()（）\n]{{0,99}})"
+    rf"(?:[\[【［]{{1,2}} ?|[(（]){_SEE}(?:{_LABEL_BEGUN}"
+    rf"|{_LABELS}\d[^][【】［］()（）\n]{{0,99}}(?:†[^][】【［］\n]{{0,300}})?)"
     rf"|[\[【［(（](?i:{'|'.join(map(beginnings, _SEE_WORDS))})"
     rf"|\[(?:{LABEL})\[[\d,; ]{{0,40}}\]?|\[\^[\d,; ]{{0,40}}\^?"
     rf"|\^(?:\[[\d,; ]{{0,40}}\]?|[\d,; ]{{0,40}})"

@@ -301,6 +301,8 @@ answers = st.lists(pieces, max_size=40).map("".join)
 @given(tokens=st.lists(answers, max_size=12))
 @example(tokens=["`", "[", "9", "]", "\n"])
 @example(tokens=["[9]", ":", " "])
+@example(tokens=["[Source passage 1†a (b", ")]"])
+@example(tokens=["(Source 1†a(", "b" * 38, ")"])
 def test_any_split_gives_the_same(reader: type[CitationFilter], tokens: list[str]) -> None:
     whole, split = reader(3), reader(3)
     expected = whole.feed("".join(tokens)) + whole.flush()
