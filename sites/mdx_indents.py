@@ -1,7 +1,7 @@
 """Indentation in MDX: without indented code, a block may begin at any column.
 
-markdown-it takes a line that is indented by four columns for more text of the paragraph above it,
-even if there is no indented code. Content of tags is often indented that far.
+To markdown-it, a line indented by four columns continues the paragraph above it, even with indented
+code disabled. Authors often indent the content of tags that far.
 """
 
 from __future__ import annotations

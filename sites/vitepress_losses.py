@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import reduce
 from itertools import pairwise
 from typing import Any
 
@@ -11,8 +12,10 @@ from sites.script_tokens import Tokens, walk
 from sites.script_types import Computed
 from sites.site_config import Config
 
-_KNOWN = ("icon", "tab", "footnote", "task", "mermaid", "twoslash", "copy", "image", "lazy")
+_KNOWN = ("icon", "tabs", "footnote", "task", "mermaid", "twoslash", "copy", "image", "lazy")
 """In the names of plugins that are followed, or change how a page looks, not what it says."""
+_NOT_FOLLOWED = (("anchor", "level"), ("anchor", "getTokensText"), ("typographer",))
+"""Settings below `markdown` that change text or anchors."""
 _FOR_MARKDOWN = re.compile(r"markdown|\bmd\b", re.IGNORECASE)
 _PLUGINS = "plugins for Markdown were not run"
 
@@ -31,6 +34,10 @@ def name_unread(config: Config) -> None:
         for name in plugins:
             if not any(word in name.lower() for word in _KNOWN):
                 config.ignored("markdown", key, what=name, kind=_PLUGINS)
+    for path in _NOT_FOLLOWED:
+        if reduce(_at, path, markdown):
+            kind = "settings for Markdown are not followed"
+            config.ignored("markdown", *path, kind=kind)
     builders = _at(_at(config.root, "vite"), "plugins")
     for at, plugin in enumerate(builders if isinstance(builders, list) else ()):
         name = plugin.name if isinstance(plugin, Computed) else str(_at(plugin, "name"))

@@ -696,6 +696,10 @@ def test_emoji_are_no_part_of_anchors(
         ("config: (md) => { md.use(mermaid); md.core.ruler.push('x', y) }", ["2: markdown.config"]),
         ("preConfig: unknown", ["2: markdown.preConfig"]),
         ("config: (md) => { md.use(tabsMarkdownPlugin) }", []),
+        ("config: (md) => { md.use(multimdTable) }", ["2: multimdTable"]),
+        ("anchor: { level: [2, 3] }", ["2: markdown.anchor.level"]),
+        ("typographer: true", ["2: markdown.typographer"]),
+        ("typographer: false, anchor: { permalink: x }", []),
     ],
 )
 def test_plugins_for_markdown_are_named(tmp_path: Path, markdown: str, expected: list[str]) -> None:
